@@ -1,0 +1,16 @@
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from thisthat.embedded.programs import web_command
+
+
+class Command(BaseCommand):
+    help = "Run the web server alone, on HOST and PORT."
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        command = web_command(settings)
+        os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it
