@@ -1,0 +1,85 @@
+# `make run` and `make test` need only Python 3.11 or newer and make. `make help` lists everything.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help run test check openapi lock bench shell clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -n 2
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
+
+# A database address that nobody answers, for commands that load the settings but ask no database.
+NO_DATABASE := postgresql://nobody@127.0.0.1:1/none
+DEVELOPMENT := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=true VAR_DIR=var/check
+PRODUCTION := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=false DATABASE_URL=$(NO_DATABASE) \
+	SECRET_KEY=only-to-check-that-production-settings-hold-together-3f9c1b7e \
+	JWT_ACCESS_SECRET=only-to-check-that-production-settings-hold-together-8d2a6e40 \
+	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR and every other setting from the environment or .env
+	@exec $(BIN)/python manage.py dev
+
+test: $(VENV)/.installed-dev ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev ## Format, lint, imports, types, settings, migrations, API description
+	@echo "== format"
+	@$(BIN)/ruff format --check --quiet .
+	@echo "== lint"
+	@$(BIN)/ruff check --quiet .
+	@echo "== imports"
+	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/lint-imports --no-cache
+	@echo "== types"
+	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/mypy
+	@echo "== production settings"
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@echo "== missing migrations"
+	@$(DEVELOPMENT) $(BIN)/python manage.py makemigrations --check --dry-run
+	@echo "== API description (if it differs: make openapi)"
+	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file var/check/openapi.yaml
+	@diff docs/openapi.yaml var/check/openapi.yaml
+	@echo "== all checks passed"
+
+openapi: $(VENV)/.installed-dev ## Write docs/openapi.yaml from the code
+	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+lock: $(VENV)/.installed-dev ## Pin the newest fitting versions into requirements*.txt
+	$(UV_COMPILE) --upgrade --output-file requirements.txt requirements.in
+	$(UV_COMPILE) --upgrade --constraint requirements.txt --output-file requirements-dev.txt requirements-dev.in
+
+bench: $(VENV)/.installed-dev ## Measure requests per second; results belong in bench/README.md
+	@$(BIN)/python -m bench
+
+shell: $(VENV)/.installed .env ## A Python prompt with the models loaded
+	@$(BIN)/python manage.py shell
+
+clean: ## Remove the virtual environment and caches; data in var/ and .env stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.env:
+	@cp .env.example .env
+	@echo "Made .env from .env.example."
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "Python 3.11 or newer is needed: install it, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	"$$found" -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is needed too (on Debian: the package python3-venv)." >&2; exit 1; }
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing what the service needs into $(VENV) ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt | $(BIN)/python
+	@echo "Installing what development needs into $(VENV) ..."
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed

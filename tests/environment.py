@@ -1,0 +1,97 @@
+"""The environment of a test run, set before Django reads its settings: `-p tests.environment` in pyproject.toml.
+
+The controller starts one database server for all its workers, which find everything in the environment they inherit.
+TEST_DATABASE_URL and TEST_REDIS_URL put the tests on real services instead.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+TEST_DIR = Path(__file__).resolve().parent.parent / "var" / "test"
+# Nothing listens on port 1: a test that forgets to say which upstream it means is refused at once.
+NOWHERE = "http://127.0.0.1:1"
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "thisthat.settings",
+    "DJANGO_READ_DOT_ENV": "false",
+    "DEBUG": "true",
+    "LOG_LEVEL": "WARNING",
+    "THROTTLE_ENABLED": "true",
+    "POLYMARKET_GAMMA_URL": NOWHERE,
+    "POLYMARKET_CLOB_URL": NOWHERE,
+}
+# What a developer's shell or CI may have set for a service, and no test is meant to see.
+FORGOTTEN = (
+    *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_", "ALLOWED_HOSTS", "FRONTEND_URL", "PORT", "WEB_"),
+    *("CORS_", "CSRF_", "SECURE_", "TRUST_PROXY", "NUM_PROXIES", "THROTTLE_", "PUBLIC_CACHE_", "MARKET_", "SIMULATOR_"),
+)
+
+_server = None
+
+
+def set_up() -> None:
+    global _server  # noqa: PLW0603 - lives as long as the session
+    for name in [name for name in os.environ if name.startswith(FORGOTTEN)]:
+        del os.environ[name]
+    os.environ |= ENVIRONMENT | {"VAR_DIR": str(session_dir(os.getpid()))}
+    if "TEST_REDIS_URL" in os.environ:
+        os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
+    url = os.environ.get("TEST_DATABASE_URL")
+    if not url:
+        # Not before the environment is set: the import reaches code that reads it.
+        from thisthat.embedded import postgres
+
+        _server = postgres.start(TEST_DIR, durable=False)
+        url = _server.url
+    remove_leftovers(url)
+    os.environ["DATABASE_URL"] = with_database(url, f"thisthat_{os.getpid()}")
+
+
+def session_dir(pid: int) -> Path:
+    return TEST_DIR / f"session-{pid}"
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, and a name of our own: two test runs at once don't meet in one database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def remove_leftovers(url: str) -> None:
+    """Databases and folders of runs that were killed."""
+    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
+        for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^test_thisthat_'"):
+            if is_over(name):
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    for folder in TEST_DIR.glob("session-*"):
+        if is_over(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_over(name: str) -> bool:
+    pid = re.search(r"\d+", name)
+    if pid is None:
+        return False
+    try:
+        os.kill(int(pid[0]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def pytest_unconfigure() -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    if _server:
+        _server.stop()
+    shutil.rmtree(session_dir(os.getpid()), ignore_errors=True)
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    set_up()
