@@ -1,0 +1,134 @@
+"""One JSON value of the upstream in, one typed value out; unusable is `None` or `""`, and nothing here ever raises."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import TypeAlias
+
+JSON: TypeAlias = "bool | int | float | Decimal | str | list[JSON] | dict[str, JSON] | None"
+
+MONEY_MAX = Decimal("9999999999999999.99")  # what numeric(18, 2) holds
+EXACT = Context(prec=120)  # far above the 36 decimals of the oldest prices, so that sums are not rounded
+
+_ENCODED_LIST_MAX = 20_000  # characters of a list that comes inside a string
+_NUMBER_TEXT_MAX = 100
+_INTEGER_BITS_MAX = 1024  # a token id needs 259; beyond some thousand digits Python refuses to write an integer out
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL refuses NUL, UTF-8 has no lone surrogates
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)",
+)
+_WEB_ADDRESS = re.compile(r"https?://[^\s/<>\"\\^`{|}][^\s<>\"\\^`{|}]*", re.IGNORECASE)
+
+
+def clean(text: str) -> str:
+    """The text without what a database can't store, stripped."""
+    return _UNSTORABLE.sub("", text).strip()
+
+
+def as_text(value: object, limit: int) -> str:
+    """Clean text of at most `limit` characters; anything but text is empty."""
+    return clean(value)[:limit].rstrip() if isinstance(value, str) else ""
+
+
+def as_identifier(value: object, limit: int) -> str:
+    """Clean text of an id, which may come as an integer; empty when longer than `limit`: half an id is another id."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _INTEGER_BITS_MAX:
+        value = str(value)
+    text = clean(value) if isinstance(value, str) else ""
+    return text if len(text) <= limit else ""
+
+
+def as_flag(value: object) -> bool | None:
+    """A boolean, also when written as text; `None` for anything else."""
+    if isinstance(value, bool):
+        return value
+    word = clean(value).lower() if isinstance(value, str) else ""
+    return {"true": True, "false": False}.get(word)
+
+
+def as_decimal(value: object) -> Decimal | None:
+    """A finite number, from a number or its text. Floats go through their shortest text, never through arithmetic."""
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+        value = as_identifier(value, _NUMBER_TEXT_MAX) if isinstance(value, int) else str(value)
+    if not isinstance(value, str) or len(value) > _NUMBER_TEXT_MAX:
+        return None
+    text = value.strip()
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def as_money(value: object) -> Decimal | None:
+    """An amount of 2 decimals, >= 0, at most `MONEY_MAX`; a negative one is no amount."""
+    number = as_decimal(value)
+    if number is None or number < 0:
+        return None
+    return quantized(min(number, MONEY_MAX), 2)
+
+
+def quantized(number: Decimal, places: int) -> Decimal:
+    """`number` (finite, >= 0, not above `MONEY_MAX`) rounded half to even; never a negative zero."""
+    return number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN, context=EXACT).copy_abs()
+
+
+def as_time(value: object) -> datetime | None:
+    """An aware time in UTC from RFC 3339 or from PostgreSQL's own writing (`2026-08-22 14:18:27+00`)."""
+    text = clean(value) if isinstance(value, str) else ""
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # the 31st of February; the first hours of the year 1 east of Greenwich
+        return None
+
+
+def as_web_address(value: object, limit: int) -> str:
+    """An http or https address; empty when it is none, or longer than `limit`: half an address leads nowhere."""
+    text = clean(value) if isinstance(value, str) else ""
+    return text if len(text) <= limit and _WEB_ADDRESS.fullmatch(text) else ""
+
+
+def as_list(value: object) -> list[object] | None:
+    """A list, also when it comes as JSON inside a string."""
+    if isinstance(value, str):
+        value = _decoded(value)
+    return list(value) if isinstance(value, list) else None
+
+
+def _decoded(text: str) -> object:
+    if len(text) > _ENCODED_LIST_MAX:
+        return None
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent beyond what a Decimal holds
+        return None
+
+
+def as_mapping(value: object) -> Mapping[str, object]:
+    """An object; empty when it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def first_of(values: Iterable[str]) -> str:
+    """The first that isn't empty."""
+    return next((value for value in values if value), "")
+
+
+def verbatim(value: object) -> JSON:
+    """`value` as sent, only made storable: fractions as their text, text bounded, deep structures `None`."""
+    if isinstance(value, list):
+        return [_verbatim_scalar(item) for item in value[:16]]
+    return _verbatim_scalar(value)
+
+
+def _verbatim_scalar(value: object) -> JSON:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Decimal | float):
+        return str(value)[:_NUMBER_TEXT_MAX]
+    if isinstance(value, int):
+        return value if value.bit_length() <= _INTEGER_BITS_MAX else None
+    return _UNSTORABLE.sub("", value)[:2000] if isinstance(value, str) else None
