@@ -98,9 +98,10 @@ class EmbeddedPostgres:
         raise ClusterError(f"PostgreSQL wasn't ready within {START_SECONDS} s:\n{self._last_words()}")
 
     def _launch(self) -> None:
-        # No process of this directory lives and no server listens: a pid file is left from a crash, and the number in
-        # it may by now belong to any other program, which PostgreSQL would take for itself.
+        # No process of this directory lives and no server listens: these are left from a crash, and the number in them
+        # may by now belong to any other program, which PostgreSQL would take for itself.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
+        (cluster.socket_directory(self._data) / f"{cluster.SOCKET_NAME}.lock").unlink(missing_ok=True)
         with self._output.open("wb") as output:
             subprocess.run(  # noqa: S603 - our own program
                 [sys.executable, "-I", "-S", keeper.__file__, json.dumps(self._order())],
@@ -136,8 +137,11 @@ class EmbeddedPostgres:
                 time.sleep(0.02)
 
     def _last_words(self) -> str:
-        lines = self._output.read_text(errors="replace").splitlines()[-10:]
-        return "\n".join([*lines, f"(more in {self._data / 'log'})"])
+        """What it printed before its log was open, then the end of the log if that is of this start."""
+        since = self._output.stat().st_mtime
+        logs = [path for path in (self._data / "log").glob("*.log") if path.stat().st_mtime >= since]
+        lines = [line for path in (self._output, *logs) for line in path.read_text(errors="replace").splitlines()]
+        return "\n".join(lines[-10:])
 
 
 def start(directory: Path, *, durable: bool = True) -> EmbeddedPostgres:

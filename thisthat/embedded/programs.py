@@ -39,10 +39,10 @@ def web_command(settings: WebSettings) -> list[str]:
 
 def worker_command() -> list[str]:
     options = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-    return [sys.executable, "-m", "celery", "-A", "thisthat", "worker", *options]
+    return [sys.executable, "-m", "celery", "--quiet", "-A", "thisthat", "worker", *options]
 
 
 def beat_command() -> list[str]:
     # No pid file: one left behind by a power cut would keep the clock from starting.
     options = ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler", "--pidfile=", "--loglevel", "INFO"]
-    return [sys.executable, "-m", "celery", "-A", "thisthat", "beat", *options]
+    return [sys.executable, "-m", "celery", "--quiet", "-A", "thisthat", "beat", *options]
