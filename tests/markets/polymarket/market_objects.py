@@ -3,6 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
+from markets.polymarket.parsing import ParsedMarket, Skipped, SkipReason, parse_market
+
 THIS_TOKEN = "7" * 77
 THAT_TOKEN = "8" * 78
 
@@ -64,3 +66,15 @@ def closed_market(*without: str, **changes: Any) -> dict[str, Any]:
 def event(*without: str, **changes: Any) -> dict[str, Any]:
     """The event of the open market."""
     return {name: value for name, value in (deepcopy(_EVENT) | changes).items() if name not in without}
+
+
+def parsed(market: Any, of: Any = None) -> ParsedMarket:
+    result = parse_market(market, of)
+    assert isinstance(result, ParsedMarket), result
+    return result
+
+
+def skipped(market: Any, of: Any = None) -> SkipReason:
+    result = parse_market(market, of)
+    assert isinstance(result, Skipped), result
+    return result.reason
