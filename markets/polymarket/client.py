@@ -1,0 +1,183 @@
+"""Polymarket's public read API: the Gamma catalogue and the CLOB's prices and market facts. No key is needed.
+
+Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset pagination) and "CLOB" (midpoints, markets).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+from urllib.parse import quote
+
+import requests
+
+from markets.polymarket.breaker import CircuitBreaker
+from markets.polymarket.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
+from markets.polymarket.transport import Host, Parameters, Patience, Question, Sessions
+from markets.polymarket.values import as_decimal
+
+__all__ = [
+    "Patience",
+    "PolymarketClient",
+    "UpstreamError",
+    "UpstreamGarbled",
+    "UpstreamRejected",
+    "UpstreamUnavailable",
+]
+
+USER_AGENT: Final = "thisthat/1.0"
+EVENTS_PAGE_MAX: Final = 500  # of /events/keyset
+MARKETS_PAGE_MAX: Final = 100  # of /markets/keyset
+CONDITION_IDS_BATCH: Final = 40  # the API takes 100, but 66 characters each make a request line over 8 KiB
+CONDITION_IDS_PAGES_MAX: Final = 5  # one is expected; many mean that the filter was ignored
+MIDPOINTS_BATCH: Final = 500
+PROBE: Final = Patience(connect=2, read=2, total=3, attempts=1)
+
+_Page = tuple[list[Any], str]  # objects, and the cursor of the next page or ""
+_ObjectQuestion = Question[dict[str, Any]]  # an annotation: calling it would try to write on a frozen object
+
+
+class PolymarketClient:
+    """Asks Polymarket; thread safe.
+
+    Every method raises `UpstreamUnavailable`, `UpstreamRejected` or `UpstreamGarbled`, and nothing else, about the
+    upstream. Numbers with a fraction arrive as `Decimal`. Single objects are handed on as they are, to be judged by
+    `parsing.parse_market`.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of them are needed, by name
+        self,
+        *,
+        gamma_url: str,
+        clob_url: str,
+        patience: Patience,
+        breaker: CircuitBreaker | None = None,
+        clob_breaker: CircuitBreaker | None = None,
+        user_agent: str = USER_AGENT,
+        sleep: Callable[[float], None] = time.sleep,
+        session: requests.Session | None = None,
+    ) -> None:
+        """`breaker` guards Gamma, `clob_breaker` the CLOB (one of the same settings by default): each fails alone.
+
+        `session` is used by all threads when given; otherwise each thread has its own.
+        """
+        gamma_breaker = breaker or CircuitBreaker()
+        host = partial(Host, patience=patience, sessions=Sessions(session), user_agent=user_agent, sleep=sleep)
+        self._gamma = host(gamma_url, breaker=gamma_breaker)
+        self._clob = host(clob_url, breaker=clob_breaker or gamma_breaker.fresh())
+
+    def iter_event_pages(
+        self,
+        *,
+        closed: bool = False,
+        tag_slug: str | None = None,
+        page_size: int = 100,
+        max_pages: int = 1000,
+    ) -> Iterator[list[Any]]:
+        """Pages of events with their markets inside, the highest 24-hour volume first.
+
+        `page_size` is 1 to 500. Each page is one call with its own patience. Ends at the last page; more than
+        `max_pages` of them are garbled.
+        """
+        if not 1 <= page_size <= EVENTS_PAGE_MAX:
+            raise ValueError(f"page_size must be 1 to {EVENTS_PAGE_MAX}")
+        parameters = [
+            ("limit", str(page_size)),
+            ("closed", _boolean(closed)),
+            ("order", "volume24hr"),
+            ("ascending", "false"),
+            *([("tag_slug", tag_slug)] if tag_slug else []),
+        ]
+        return self._pages("/events/keyset", "events", parameters, max_pages)
+
+    def markets_by_condition_ids(self, condition_ids: Sequence[str], *, closed: bool) -> list[Any]:
+        """The markets among `condition_ids` that are closed, or that are not; in no order, unknown ids left out."""
+        asked = list(dict.fromkeys(filter(None, condition_ids)))
+        found: list[Any] = []
+        for batch in _batches(asked, CONDITION_IDS_BATCH):
+            parameters = [("limit", str(MARKETS_PAGE_MAX)), ("closed", _boolean(closed))]
+            parameters += [("condition_ids", condition_id) for condition_id in batch]
+            pages = self._pages("/markets/keyset", "markets", parameters, CONDITION_IDS_PAGES_MAX)
+            found += [market for page in pages for market in page if _is_one_of(market, batch)]
+        return found
+
+    def midpoints(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
+        """The midpoint, in [0, 1], of each token that has a book; the others are absent."""
+        found: dict[str, Decimal] = {}
+        for batch in _batches(list(dict.fromkeys(filter(None, token_ids))), MIDPOINTS_BATCH):
+            payload = [{"token_id": token_id} for token_id in batch]
+            question: _ObjectQuestion = Question(path="/midpoints", read=_an_object, payload=payload, absent={})
+            sent = self._clob.ask(question)
+            prices = {token_id: as_decimal(sent.get(token_id)) for token_id in batch}
+            found |= {token_id: price for token_id, price in prices.items() if price is not None and 0 <= price <= 1}
+        return found
+
+    def clob_market(self, condition_id: str) -> dict[str, Any] | None:
+        """The CLOB's own facts of a market (`tokens[].winner`, `closed`, …); `None` when it knows no such market."""
+        if not condition_id:
+            return None  # the path without an id is the list of all markets
+
+        def read(sent: Any) -> dict[str, Any]:
+            market = _an_object(sent)
+            if str(market.get("condition_id")).lower() != condition_id.lower():
+                raise UpstreamGarbled("another market than the one asked for")
+            return market
+
+        path = f"/markets/{quote(condition_id, safe='')}"
+        question: _ObjectQuestion = Question(path=path, read=read, absent={})
+        return self._clob.ask(question) or None
+
+    def is_reachable(self) -> bool:
+        """Whether the catalogue answers; one small request, at most three seconds, no retry."""
+        parameters = [("limit", "1"), ("closed", "false")]
+        question = Question(path="/events/keyset", read=lambda sent: _page(sent, "events"), parameters=parameters)
+        try:
+            self._gamma.ask(question, PROBE)
+        except UpstreamError:
+            return False
+        return True
+
+    def _pages(self, path: str, key: str, parameters: Parameters, max_pages: int) -> Iterator[list[Any]]:
+        """Follow the cursor, every other parameter unchanged (API reference, keyset pagination)."""
+        cursor, seen = "", {""}
+        for _ in range(max_pages):
+            after = [("after_cursor", cursor)] if cursor else []
+            question = Question(path=path, read=lambda sent: _page(sent, key), parameters=[*parameters, *after])
+            objects, cursor = self._gamma.ask(question)
+            if cursor and cursor in seen:
+                raise UpstreamGarbled(f"{path} repeated a cursor")
+            yield objects
+            if not cursor:
+                return
+            seen.add(cursor)
+        raise UpstreamGarbled(f"{path} has more than {max_pages} pages")
+
+
+def _boolean(value: bool) -> str:  # noqa: FBT001 - writes a parameter
+    return "true" if value else "false"
+
+
+def _batches(items: list[str], size: int) -> Iterator[list[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _an_object(sent: Any) -> dict[str, Any]:
+    if not isinstance(sent, dict):
+        raise UpstreamGarbled("not the object expected")
+    return sent
+
+
+def _page(sent: Any, key: str) -> _Page:
+    objects = sent.get(key) if isinstance(sent, dict) else None
+    if not isinstance(objects, list):
+        raise UpstreamGarbled(f"no list of {key}")
+    cursor = sent.get("next_cursor") or ""
+    if not isinstance(cursor, str):
+        raise UpstreamGarbled("a cursor that is no text")
+    return objects, cursor
+
+
+def _is_one_of(market: Any, asked: list[str]) -> bool:
+    """Whether a market was asked for: the API silently ignores a parameter that it doesn't know."""
+    return isinstance(market, dict) and market.get("conditionId") in asked
