@@ -131,8 +131,7 @@ def parse_market(market: object, event: Mapping[str, object] | None = None) -> P
     try:
         return _parsed(market, _event_of(market, event))
     except _Skip as skip:
-        name = values.as_text(market.get("conditionId"), ID_MAX)
-        return Skipped(skip.reason, name, skip.detail)
+        return Skipped(skip.reason, values.as_text(market.get("conditionId"), ID_MAX), skip.detail)
 
 
 def _event_of(market: Mapping[str, object], event: object) -> Mapping[str, object]:
