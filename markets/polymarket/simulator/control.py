@@ -1,0 +1,86 @@
+"""`/_control/...`: the same switches over HTTP. Served on loopback only."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .faults import Faults
+from .market import Market
+from .rendering import dump
+from .replies import Call, RefusedError, Reply
+from .requests_log import RequestLog
+from .stamps import rfc3339
+from .world import World
+
+PREFIX = "/_control/"
+MAX_TICKS = 10_000
+
+
+class Control:
+    """Answers the control paths; what is wrong with a command is said with a 400."""
+
+    def __init__(self, world: World, faults: Faults, requests: RequestLog) -> None:
+        self._world = world
+        self._faults = faults
+        self._requests = requests
+
+    def answer(self, call: Call) -> Reply:
+        body = call.body if isinstance(call.body, dict) else {}
+        try:
+            match call.method, call.path.removeprefix(PREFIX):
+                case "GET", "state":
+                    pass
+                case "POST", "tick":
+                    self._tick(body.get("ticks", 1))
+                case "POST", "faults":
+                    self._faults.set_from_json(call.body)
+                case "POST", "market":
+                    return Reply(200, dump(self._command(body)))
+                case _:
+                    raise RefusedError(404, {"error": "no such control"})
+        except (KeyError, ValueError, TypeError, InvalidOperation) as error:
+            raise RefusedError(400, {"error": str(error)}) from error
+        return Reply(200, dump(self._state()))
+
+    def _tick(self, ticks: object) -> None:
+        if not isinstance(ticks, int) or not 0 < ticks <= MAX_TICKS:
+            raise ValueError(f"ticks is a whole number from 1 to {MAX_TICKS}")
+        self._world.tick(ticks)
+
+    def _command(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`{"market": any id, "do": "resolve", ...}` with the options of the command of that name."""
+        options = {key: value for key, value in body.items() if key not in {"market", "do"}}
+        market = self._world.find(str(body.get("market")))
+        _obey(market, str(body.get("do")), options)
+        return {
+            "id": market.id,
+            "condition_id": market.condition_id,
+            "price": str(market.price),
+            "closed": market.closed,
+            "uma_status": market.uma_status,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        world = self._world
+        with world.clock.lock:
+            return {
+                "tick": world.ticks,
+                "now": rfc3339(world.now),
+                "seed": world.seed,
+                "events": len(world.events),
+                "markets": len(world.markets),
+                "good_markets": sum(market.is_good for market in world.markets),
+                "faults": self._faults.active(),
+                "requests": len(self._requests),
+            }
+
+
+def _obey(market: Market, command: str, options: dict[str, Any]) -> None:
+    match command:
+        case "set_price":
+            market.set_price(Decimal(str(options.pop("price", ""))), **options)
+        case "resolve" if options.get("outcome") not in {"this", "that", "50-50"}:
+            raise ValueError("outcome is this, that or 50-50")
+        case "resolve" | "propose" | "dispute" | "close" | "stop_accepting" | "drop_prices" | "rename" | "set_volume":
+            getattr(market, command)(**options)
+        case _:
+            raise ValueError(f"no command is called {command!r}")

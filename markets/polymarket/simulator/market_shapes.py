@@ -1,0 +1,205 @@
+"""Markets as Gamma writes them. A key that is absent upstream is absent here: never null."""
+
+import json
+from typing import Any
+
+from .event_shapes import digits, picture
+from .market import HALF, ONE, Market
+from .stamps import rfc3339, spaced
+
+Json = dict[str, Any]
+RESOLVER = "0x2F5e3684cb1F318ec51b00Edba38d79Ac2c0aA9d"
+SUBMITTER = "0x91430CaD2d3975766499717fA0D66A78D814E5c5"
+
+
+def gamma_market(market: Market) -> Json:
+    """The whole object, in parts, in the order of the subject."""
+    if market.event.legacy_category is not None:
+        return {**_identity(market), **_times(market), **_legacy(market), **_resolution(market)}
+    return {
+        **_identity(market),
+        **_times(market),
+        **_flags(market),
+        **_group(market),
+        **_amounts(market),
+        **_book(market),
+        **_fees(market),
+        **_resolution(market),
+    }
+
+
+def _identity(market: Market) -> Json:
+    shape: Json = {
+        "id": market.id,
+        "question": market.question,
+        "conditionId": market.condition_id,
+        "slug": market.slug,
+        "image": picture(market.event) if market.has_image else "",
+        "icon": picture(market.event) if market.has_icon else "",
+        "description": market.event.rules,
+        "outcomes": _listed(market, list(market.outcomes)),
+        "clobTokenIds": _listed(market, list(market.tokens)),
+        "marketMakerAddress": "",
+        "umaResolutionStatuses": _listed(market, market.uma_history),
+        "resolutionSource": market.event.source,
+    }
+    prices = market.gamma_prices()
+    return shape if prices is None else {**shape, "outcomePrices": _listed(market, prices)}
+
+
+def _listed(market: Market, values: list[str]) -> str | list[str]:
+    """JSON inside a string, as upstream writes it; seldom a real array."""
+    return list(values) if market.real_arrays else json.dumps(values)
+
+
+def _times(market: Market) -> Json:
+    decimals = digits(market.number)
+    shape: Json = {
+        "createdAt": rfc3339(market.created_at, decimals),
+        "updatedAt": rfc3339(market.updated_at or market.created_at, 6),
+        "startDate": rfc3339(market.starts_at, decimals),
+        "startDateIso": f"{market.starts_at:%Y-%m-%d}",
+        "acceptingOrdersTimestamp": rfc3339(market.created_at),
+        "hasReviewedDates": True,
+    }
+    if market.ends_at:
+        shape |= {"endDate": rfc3339(market.ends_at), "endDateIso": f"{market.ends_at:%Y-%m-%d}"}
+    if market.event.game_at:
+        shape["gameStartTime"] = spaced(market.event.game_at)
+    if market.event.series and market.ends_at:
+        shape["eventStartTime"] = rfc3339(market.starts_at)
+    if market.closed_at:
+        shape["closedTime"] = spaced(market.closed_at)
+    return shape
+
+
+def _flags(market: Market) -> Json:
+    shape: Json = {
+        "active": market.active,
+        "closed": market.closed,
+        "archived": False,
+        "new": False,
+        "featured": market.number % 17 == 0,
+        "restricted": True,
+        "enableOrderBook": True,
+        "ready": False,
+        "funded": False,
+        "cyom": False,
+        "pagerDutyNotificationEnabled": False,
+        "approved": True,
+        "automaticallyActive": True,
+        "clearBookOnStart": True,
+        "manualActivation": market.placeholder,
+        "negRiskOther": False,
+        "pendingDeployment": False,
+        "deploying": False,
+        "rfqEnabled": False,
+        "holdingRewardsEnabled": False,
+        "requiresTranslation": False,
+        "submitted_by": SUBMITTER,
+    }
+    return shape if market.accepting is None else {**shape, "acceptingOrders": market.accepting}
+
+
+def _group(market: Market) -> Json:
+    shape: Json = {
+        "questionID": market.question_id,
+        "groupItemThreshold": str(market.position),
+        "negRisk": market.event.neg_risk,
+    }
+    if market.group_title is not None:
+        shape["groupItemTitle"] = market.group_title
+    if market.event.neg_risk:
+        shape |= {"negRiskMarketID": market.event.neg_risk_id, "negRiskRequestID": market.request_id}
+    if market.sports_type:
+        shape |= {"sportsMarketType": market.sports_type, "gameId": str(market.event.number * 7)}
+    return shape if market.line is None else {**shape, "line": market.line}
+
+
+def _amounts(market: Market) -> Json:
+    """Decimal strings and numbers side by side. A decided market has lost its daily volume and its liquidity."""
+    volume = _number(market.volume)
+    shape: Json = {"volume": str(volume), "volumeNum": volume, "volumeClob": volume}
+    month = _number(round(min(market.volume, market.volume24hr * 21), 6))
+    shape |= {"volume1mo": month, "volume1moClob": month, "volume1yr": volume, "volume1yrClob": volume}
+    if market.final is not None:
+        return shape
+    liquidity, day = _number(market.liquidity), _number(market.volume24hr)
+    week = _number(round(min(market.volume, market.volume24hr * 6), 6))
+    shape |= {"liquidity": str(liquidity), "liquidityNum": liquidity, "liquidityClob": liquidity}
+    shape |= {"volume24hr": day, "volume24hrClob": day, "volume1wk": week, "volume1wkClob": week}
+    if market.placeholder:
+        zeros = ("volume24hrAmm", "volume1wkAmm", "volume1moAmm", "volume1yrAmm", "volumeAmm", "liquidityAmm")
+        shape |= dict.fromkeys(zeros, 0)
+    return shape
+
+
+def _number(value: float) -> float | int:
+    """A whole number is written without a point, as upstream does."""
+    return int(value) if value == int(value) else value
+
+
+def _book(market: Market) -> Json:
+    shape: Json = {
+        "orderPriceMinTickSize": float(market.tick),
+        "orderMinSize": 5,
+        "rewardsMinSize": (0, 20, 50, 100)[market.number % 4],
+        "rewardsMaxSpread": (0, 3.5, 4.5)[market.number % 3],
+    }
+    if not market.priced:
+        return {**shape, "spread": 1, "bestAsk": 1}
+    price = market.gamma_price
+    if market.final is not None:
+        return {**shape, "spread": float(market.tick), "bestAsk": float(min(ONE, price + market.tick))}
+    spread = 1 if market.gamma_level % 2 else 2
+    half = spread * market.tick / 2
+    shape |= {"spread": float(spread * market.tick), "competitive": float(ONE / (ONE + (price - HALF) ** 2))}
+    shape |= {"lastTradePrice": float(price - half), "oneDayPriceChange": (market.number % 9 - 4) / 200}
+    bid, ask = price - half, price + half
+    return {**shape, **({"bestBid": float(bid)} if bid > 0 else {}), "bestAsk": float(min(ask, ONE))}
+
+
+def _fees(market: Market) -> Json:
+    kind = market.event.fee_type
+    if kind is None:
+        return {"feesEnabled": False} if market.number % 2 else {"feesEnabled": False, "feeType": None}
+    schedule = {"exponent": 1, "rate": 0.05, "rebateRate": 0.25, "takerOnly": True}
+    return {"feesEnabled": True, "feeType": kind, "feeSchedule": schedule, "makerBaseFee": 1000, "takerBaseFee": 1000}
+
+
+def _resolution(market: Market) -> Json:
+    shape: Json = {"umaBond": "500", "umaReward": "5"}
+    if market.uma_status is not None:
+        shape["umaResolutionStatus"] = market.uma_status
+    if market.event.neg_risk or market.resolved_by_oracle:
+        shape["resolvedBy"] = RESOLVER
+    if market.resolved_by_oracle:
+        shape["automaticallyResolved"] = True
+    if market.closed_at and market.uma_status is not None:
+        shape["umaEndDate"] = rfc3339(market.closed_at)
+    return shape
+
+
+def _legacy(market: Market) -> Json:
+    """What is different on a market of 2020 or 2021. These have a category and no `acceptingOrders`."""
+    return {
+        "category": market.event.legacy_category,
+        "marketType": "scalar" if "Long" in market.outcomes else "normal",
+        "active": True,
+        "closed": market.closed,
+        "archived": False,
+        "restricted": False,
+        "volume": str(market.volume),
+        "volumeNum": round(market.volume, 2),
+        "liquidity": str(market.liquidity),
+        "liquidityNum": round(market.liquidity, 2),
+        "volume24hr": _number(market.volume24hr),
+        "fpmmLive": True,
+        "readyForCron": True,
+        "spread": 1,
+        "bestBid": 0,
+        "bestAsk": 1,
+        "lastTradePrice": 0,
+        "creator": "",
+        "feesEnabled": False,
+    }
