@@ -192,7 +192,7 @@ def unsorted(rng: Random, now: datetime) -> EventPlan:
     ends = _days(rng, 3, 60)
     question = f'Will {_person(rng)} say "{rng.choice(words.FILMS)}" on air by {_date(now + ends)}?'
     tags = tuple(rng.sample(words.HOUSEKEEPING, rng.randint(0, 3)))
-    return _one(question, tags, ends, rng.choice(("general_fees", "mentions_fees", None)))
+    return _one(question, tags, ends, rng.choice(("general_fees", "crypto_fees", "sports_fees_v2", None)))
 
 
 # A wheel, not a lottery: even a small world has every kind. Its weights are the mix of categories.

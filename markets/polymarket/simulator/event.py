@@ -37,6 +37,7 @@ class Event:
     source: str = ""
     legacy_category: str | None = None
     game_at: datetime | None = None
+    has_picture: bool = True
     markets: list[Market] = field(default_factory=list)
     updated_at: datetime | None = None
     brief_json: bytes | None = None

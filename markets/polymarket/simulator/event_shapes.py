@@ -12,7 +12,7 @@ _TAGGED_AT = "2026-01-15T22:12:06.287173Z"
 
 
 def picture(event: Event) -> str:
-    return f"{PICTURES}/{slugify(event.series or event.title)}-{event.number:x}.jpg"
+    return f"{PICTURES}/{event.slug}-{event.number:x}.jpg"
 
 
 def digits(number: int) -> int:
@@ -38,8 +38,8 @@ def gamma_event(event: Event) -> Json:
         "title": event.title,
         "description": event.rules,
         "resolutionSource": event.source,
-        "image": picture(event),
-        "icon": picture(event),
+        "image": picture(event) if event.has_picture else "",
+        "icon": picture(event) if event.has_picture else "",
         "active": event.active,
         "closed": event.closed,
         "archived": False,

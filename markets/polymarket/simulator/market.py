@@ -113,8 +113,9 @@ class Market:
 
     @property
     def is_good(self) -> bool:
-        """Whether an ingester of open markets should take it: binary, identified, open, active and with prices."""
-        return self.has_book and bool(self.condition_id)
+        """Whether an ingester should take it: open, binary, with an id, prices, and a picture (or its event has one)."""
+        pictured = self.has_image or self.has_icon or self.event.has_picture
+        return self.has_book and bool(self.condition_id) and pictured
 
     def gamma_prices(self) -> list[str] | None:
         """The prices in Gamma's words, or None where the key is missing."""

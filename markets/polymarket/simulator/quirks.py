@@ -36,6 +36,11 @@ def _no_picture(market: Market) -> None:
     market.has_image = market.has_icon = False
 
 
+def _no_picture_at_all(market: Market) -> None:
+    _no_picture(market)
+    market.event.has_picture = False
+
+
 def _no_condition(market: Market) -> None:
     market.condition_id = ""
 
@@ -124,6 +129,7 @@ QUIRKS: tuple[Callable[[Market], None], ...] = (
     _fifty_fifty_unflagged,
     _closed_requested,
     _no_condition,
+    _no_picture_at_all,
 )
 
 

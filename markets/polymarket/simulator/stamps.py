@@ -8,7 +8,7 @@ from itertools import count
 
 def rfc3339(moment: datetime, decimals: int = 0) -> str:
     """`2026-01-05T18:49:12.54Z`, with `decimals` (0 to 6) digits after the second; a whole second has none."""
-    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = moment.astimezone(UTC).isoformat()[:19]
     return (
         f"{text}.{moment.microsecond:06d}"[: len(text) + 1 + decimals] + "Z"
         if decimals and moment.microsecond

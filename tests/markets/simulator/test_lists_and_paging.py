@@ -172,5 +172,7 @@ def test_every_request_is_counted(upstream, caller):
     ((method, path, query),) = list(upstream.requests)
     assert (method, path) == ("GET", "/markets/keyset")
     assert query == {"limit": ["3"], "condition_ids": ["0x1", "0x2"]}
+    assert [asked.path for asked in upstream.requests.to("/markets")] == ["/markets/keyset"]
+    assert upstream.requests.to("/events") == []
     upstream.requests.clear()
     assert len(upstream.requests) == 0

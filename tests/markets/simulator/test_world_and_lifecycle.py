@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from markets.polymarket.simulator import World
+from markets.polymarket.simulator.event_shapes import gamma_event
 from markets.polymarket.simulator.market_shapes import gamma_market
 from markets.polymarket.simulator.rendering import event_json
 
@@ -61,6 +62,20 @@ def test_a_small_world_has_every_shape_of_the_upstream():
     assert finals == {'["1", "0"]', '["0", "1"]', '["0.5", "0.5"]'}
     assert any(market.get("acceptingOrders") and market.get("automaticallyResolved") for market in markets)
     assert {type(market["clobTokenIds"]) for market in markets} == {str, list}
+
+
+def test_a_good_market_is_open_binary_identified_priced_and_pictured():
+    world = World(seed=11, events=150, start=START)
+    shown = {market.id: gamma_market(market) for market in world.markets}
+    good = {market.id for market in world.good_markets()}
+    for market in world.markets:
+        gamma = shown[market.id]
+        pictured = bool(gamma["image"] or gamma["icon"] or gamma_event(market.event)["image"])
+        open_ = gamma["active"] and not gamma["closed"] and "outcomePrices" in gamma
+        assert (market.id in good) == bool(open_ and pictured and gamma["conditionId"] and len(market.outcomes) == 2)
+    assert any(gamma_event(event)["image"] == "" for event in world.events)
+    volumes = [market.event.volume24hr for market in world.good_markets()]
+    assert volumes == sorted(volumes, reverse=True)
 
 
 def test_ids_are_unique_and_tokens_are_long_text():
