@@ -1,0 +1,71 @@
+"""Editions: an ordering of all open markets, frozen at one instant, for every sort.
+
+Volumes change with every ingestion. A list that went on in a changed order would repeat some markets and leave out
+others; one that stays on its edition does neither. Positions without gaps also make a fair sample cheap.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+KEPT_FOR = timedelta(minutes=30)
+
+ORDERS = {
+    "trending": "volume_24hr DESC, id DESC",
+    "newest": "created_at DESC, id DESC",
+    # Soonest first; those without an end after all dates, those past theirs last.
+    "ending": "coalesce(expires_at, 'infinity') <= %(now)s, coalesce(expires_at, 'infinity'), id",
+    "liquidity": "liquidity DESC, id DESC",
+    "volume": "volume DESC, id DESC",
+}
+
+RANKED = " UNION ALL ".join(
+    f"""
+    SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
+           row_number() OVER (PARTITION BY category ORDER BY {order}) AS category_position, id
+    FROM markets WHERE status = 'open'
+    """  # noqa: S608 - made of the constants above
+    for sort, order in ORDERS.items()
+)
+
+PUBLISH = f"""
+WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id)
+INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
+SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
+FROM edition, ({RANKED}) AS ranked
+"""  # noqa: S608
+
+FORGET = """
+WITH old AS (
+    DELETE FROM market_editions
+    WHERE published_at < %(before)s AND id < (SELECT max(id) FROM market_editions)
+    RETURNING id
+)
+DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
+"""
+
+# Whether the newest edition holds as many markets as are open; positions have no gaps, so its last one is its count.
+IS_CURRENT = """
+SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
+    SELECT position FROM market_rankings
+    WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
+    ORDER BY position DESC LIMIT 1
+), 0)
+"""
+
+
+def publish(*, now: datetime) -> None:
+    """Makes a new edition of the open markets, and forgets those older than half an hour. Runs in a transaction."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("publish runs inside the caller's transaction")
+    with connection.cursor() as cursor:
+        cursor.execute(PUBLISH, {"now": now})
+        cursor.execute(FORGET, {"before": now - KEPT_FOR})
+
+
+def is_current() -> bool:
+    """Whether the newest edition has as many markets as are open."""
+    with connection.cursor() as cursor:
+        cursor.execute(IS_CURRENT)
+        (current,) = cursor.fetchone()
+    return bool(current)

@@ -1,0 +1,245 @@
+"""The list of markets: by status, category and words; in five orders; page by page.
+
+Open markets are read from an edition (`editions.py`), markets that are over by index, matches of a search by their
+words. `status=all` is those lists one after the other: open, closed, resolved, cancelled.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from rest_framework.exceptions import ValidationError
+
+from markets.models import MarketEdition
+from markets.rules import SEARCH_TOTAL_MAX
+from markets.selectors import COLUMNS, as_dicts, as_uuid, fetch
+from thisthat.common.pagination import decode_cursor, encode_cursor, invalid_cursor
+
+KEY_LENGTH_MAX = 40
+STATUSES = ("open", "closed", "resolved", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    key: str
+    type: str
+    direction: str
+
+    @property
+    def by(self) -> str:
+        return f"{self.key} {self.direction}, market.id {self.direction}"
+
+    def accepts(self, key: str) -> bool:
+        """Whether the text, taken from a cursor, is one of this order's keys."""
+        try:
+            _ = Decimal(key) if self.type == "numeric" else key == "infinity" or datetime.fromisoformat(key)
+        except (ArithmeticError, ValueError):
+            return False
+        return key.isascii() and len(key) <= KEY_LENGTH_MAX
+
+    @property
+    def after(self) -> str:
+        """Rows behind the one where the last page ended."""
+        sign = "<" if self.direction == "DESC" else ">"
+        return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
+
+
+ORDERS = {
+    "trending": Order("market.volume_24hr", "numeric", "DESC"),
+    "newest": Order("market.created_at", "timestamptz", "DESC"),
+    "ending": Order("coalesce(market.expires_at, 'infinity')", "timestamptz", "ASC"),
+    "liquidity": Order("market.liquidity", "numeric", "DESC"),
+    "volume": Order("market.volume", "numeric", "DESC"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What was asked for. `category` in lower case; `skip` and `cursor` exclude each other."""
+
+    status: str = "open"
+    category: str | None = None
+    q: str | None = None
+    sort: str = "trending"
+    limit: int = 50
+    skip: int = 0
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`total`: how many match in all. `next_cursor`: where to go on, None at the end."""
+
+    markets: list[dict[str, Any]]
+    total: int
+    next_cursor: str | None
+
+
+@dataclass(slots=True)
+class Rows:
+    """A part of a page: rows that begin with COLUMNS, and the cursor behind the last of them."""
+
+    rows: list[tuple[Any, ...]]
+    more: bool
+    cursor: str | None
+
+
+def list_markets(query: Query) -> Page:
+    """Raises ValidationError for a cursor of another list, or one whose edition is forgotten."""
+    if query.q:
+        return search(query)
+    return in_turn(query) if query.status == "all" else one_status(query)
+
+
+def one_status(query: Query) -> Page:
+    part = open_rows(query) if query.status == "open" else past_rows(query)
+    total = int(part.rows[0][-1]) if part.rows else count(query)
+    return Page(as_dicts(part.rows), total, part.cursor if part.more else None)
+
+
+# The number of markets comes along as the last column, so that a page is one statement.
+TOTAL = """(
+    SELECT coalesce(sum(markets), 0) FROM market_tallies
+    WHERE (%(status)s = 'all' OR status = %(status)s) AND (%(category)s::text IS NULL OR category = %(category)s)
+)"""
+
+
+def count(query: Query) -> int:
+    ((total,),) = fetch(f"SELECT {TOTAL}", {"status": query.status, "category": query.category})
+    return int(total)
+
+
+OPEN = f"""
+SELECT {COLUMNS}, ranking.edition, ranking.{{position}}, {TOTAL}
+FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
+WHERE ranking.edition = {{edition}} AND ranking.sort = %(sort)s AND ranking.{{position}} > %(after)s
+{{in_category}} AND market.status = 'open'
+ORDER BY ranking.{{position}} LIMIT %(limit)s OFFSET %(skip)s
+"""  # noqa: S608
+NEWEST_EDITION = "(SELECT max(id) FROM market_editions)"
+
+
+def open_rows(query: Query) -> Rows:
+    edition, after = edition_and_position(query)
+    sql = OPEN.format(
+        position="category_position" if query.category else "position",
+        edition="%(edition)s" if edition else NEWEST_EDITION,
+        in_category="AND ranking.category = %(category)s" if query.category else "",
+    )
+    rows = fetch(sql, {**parameters(query), "edition": edition, "after": after})
+    if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
+        raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
+    return cut(rows, query, lambda row: encode_cursor("open", query.sort, row[-3], row[-2]))
+
+
+def edition_and_position(query: Query) -> tuple[int | None, int]:
+    if not query.cursor:
+        return None, 0
+    match decode_cursor(query.cursor):
+        case ["open", query.sort, int(edition), int(position)]:
+            return edition, position
+    raise invalid_cursor()
+
+
+PAST = f"""
+SELECT {COLUMNS}, {{key}}::text, {TOTAL} FROM markets AS market
+WHERE market.status = %(status)s AND NOT market.status = 'open' {{in_category}} {{after}}
+ORDER BY {{order}} LIMIT %(limit)s OFFSET %(skip)s
+"""  # noqa: S608
+
+
+def past_rows(query: Query) -> Rows:
+    order = ORDERS[query.sort]
+    key, last = key_and_id(query, query.status)
+    sql = PAST.format(
+        key=order.key,
+        in_category="AND market.category = %(category)s" if query.category else "",
+        after=f"AND {order.after}" if last else "",
+        order=order.by,
+    )
+    rows = fetch(sql, {**parameters(query), "key": key, "id": last})
+    return cut(rows, query, lambda row: encode_cursor(query.status, query.sort, row[-2], str(row[0])))
+
+
+def key_and_id(query: Query, kind: str) -> tuple[str | None, UUID | None]:
+    """Where the last page ended: the sort key's text, and the market's id."""
+    if not query.cursor:
+        return None, None
+    match decode_cursor(query.cursor):
+        case [str(of), query.sort, str(key), str(text)] if of == kind:
+            market_id = as_uuid(text)
+            if market_id and ORDERS[query.sort].accepts(key):
+                return key, market_id
+    raise invalid_cursor()
+
+
+def in_turn(query: Query) -> Page:
+    """Each status's list after the one before, as if they were one."""
+    counts = {status: count(replace(query, status=status)) for status in STATUSES}
+    statuses = list(STATUSES[STATUSES.index(status_of(query.cursor)) :])
+    part_query, markets, more = query, list[dict[str, Any]](), False
+    last: str | None = None
+    while statuses and len(markets) < query.limit:
+        status = statuses.pop(0)
+        part_query = replace(part_query, status=status, limit=query.limit - len(markets))
+        part = open_rows(part_query) if status == "open" else past_rows(part_query)
+        markets += as_dicts(part.rows)
+        last = part.cursor or last
+        more = part.more or any(counts[later] for later in statuses)
+        part_query = replace(part_query, cursor=None, skip=max(0, part_query.skip - counts[status]))
+    return Page(markets, sum(counts.values()), last if more else None)
+
+
+def status_of(cursor: str | None) -> str:
+    if not cursor:
+        return STATUSES[0]
+    match decode_cursor(cursor):
+        case [str(status), *_] if status in STATUSES:
+            return status
+    raise invalid_cursor()
+
+
+SEARCH = f"""
+SELECT {COLUMNS}, {{key}}::text, 0 FROM markets AS market
+WHERE {{matches}} {{after}} ORDER BY {{order}} LIMIT %(limit)s OFFSET %(skip)s
+"""  # noqa: S608
+MATCHES = """market.search @@ to_tsquery('simple', %(words)s)
+AND (%(status)s = 'all' OR market.status = %(status)s)
+AND (%(category)s::text IS NULL OR market.category = %(category)s)"""
+SEARCH_TOTAL = f"SELECT count(*) FROM (SELECT FROM markets AS market WHERE {MATCHES} LIMIT {SEARCH_TOTAL_MAX}) AS found"  # noqa: S608
+WORD = re.compile(r"[^\W_]+")
+
+
+def search(query: Query) -> Page:
+    """Markets whose title or event's title has a word that begins with each of the words given."""
+    words = " & ".join(f"{word}:*" for word in WORD.findall((query.q or "").lower()))
+    if not words:
+        return Page([], 0, None)
+    order = ORDERS[query.sort]
+    key, last = key_and_id(query, "search")
+    after = f"AND {order.after}" if last else ""
+    sql = SEARCH.format(key=order.key, matches=MATCHES, after=after, order=order.by)
+    given = {**parameters(query), "words": words, "key": key, "id": last}
+    part = cut(fetch(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
+    ((total,),) = fetch(SEARCH_TOTAL, given)
+    return Page(as_dicts(part.rows), total, part.cursor if part.more else None)
+
+
+def parameters(query: Query) -> dict[str, Any]:
+    """One row more than asked for tells whether there is a next page."""
+    return {
+        "status": query.status,
+        "category": query.category,
+        "sort": query.sort,
+        "limit": query.limit + 1,
+        "skip": query.skip,
+    }
+
+
+def cut(rows: list[tuple[Any, ...]], query: Query, cursor: Callable[[tuple[Any, ...]], str]) -> Rows:
+    kept = rows[: query.limit]
+    return Rows(kept, more=len(rows) > query.limit, cursor=cursor(kept[-1]) if kept else None)

@@ -1,0 +1,132 @@
+"""Odds on demand, straight from the order book: remembered a few seconds, asked for once however many want them."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from django.conf import settings
+from django.core.cache import cache
+
+from markets.odds import odds_from_midpoints
+from markets.polymarket.client import PolymarketClient, UpstreamError
+from markets.polymarket.parsing import Odds
+from thisthat.common.errors import DomainError
+
+# The one that asks holds the lock no longer than its client's patience; a lock of a process that died runs out.
+ASKING_SECONDS = 4
+POLL_SECONDS = 0.02
+RETRY_SECONDS = 2
+
+
+class PriceUnavailable(DomainError):
+    code = "price_unavailable"
+    status = 503
+    message = "Polymarket can't be asked for this market's price at the moment. Try again in a few seconds."
+
+
+class Priced(Protocol):
+    """A market with what pricing needs."""
+
+    id: UUID
+    this_token_id: str
+    that_token_id: str
+    this_odds: Decimal
+    that_odds: Decimal
+    odds_updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOdds:
+    """`as_of`: when the order book said so. `stale`: it couldn't be asked again since."""
+
+    this: Decimal
+    that: Decimal
+    as_of: datetime
+    stale: bool = False
+
+
+# Those waiting for the upstream may hold half of the process's threads, so that lists are served whatever it does.
+_waiting_room = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+def remembered(market_id: UUID, *, now: datetime, max_age: float) -> LiveOdds | None:
+    """The odds last heard, if they are at most `max_age` seconds old."""
+    odds: LiveOdds | None = cache.get(key(market_id))
+    return odds if odds and odds.as_of >= now - timedelta(seconds=max_age) else None
+
+
+def live_odds(market: Priced, *, client: PolymarketClient, now: datetime) -> LiveOdds:
+    """The market's odds, at most MARKET_LIVE_SECONDS old; stale ones within MARKET_LIVE_STALE_SECONDS, marked so.
+
+    Raises PriceUnavailable when nothing young enough is known.
+    """
+    if odds := remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS):
+        return odds
+    with waiting() as admitted:
+        odds = ask_once(market, client=client, now=now) if admitted else None
+    return odds or stale_odds(market, now=now)
+
+
+@contextmanager
+def waiting() -> Iterator[bool]:
+    admitted = _waiting_room.acquire(blocking=False)
+    try:
+        yield admitted
+    finally:
+        if admitted:
+            _waiting_room.release()
+
+
+def ask_once(market: Priced, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
+    """Of all that ask at once, in all processes that share the cache, one asks the upstream; the others wait for it."""
+    lock = f"{key(market.id)}:asking"
+    if not cache.add(lock, 1, timeout=ASKING_SECONDS):
+        return wait_for_answer(market.id, lock, now=now)
+    try:
+        return ask(market, client=client, now=now)
+    finally:
+        cache.delete(lock)
+
+
+def ask(market: Priced, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
+    tokens = (market.this_token_id, market.that_token_id)
+    try:
+        found: Odds | None = odds_from_midpoints(client.midpoints(tokens), *tokens)
+    except UpstreamError:
+        return None
+    if found is None:
+        return None
+    odds = LiveOdds(this=found.this, that=found.that, as_of=now)
+    cache.set(key(market.id), odds, timeout=settings.MARKET_LIVE_STALE_SECONDS)
+    return odds
+
+
+def wait_for_answer(market_id: UUID, lock: str, *, now: datetime) -> LiveOdds | None:
+    give_up = time.monotonic() + ASKING_SECONDS
+    while time.monotonic() < give_up:
+        asking = cache.get(lock)
+        if odds := remembered(market_id, now=now, max_age=settings.MARKET_LIVE_SECONDS):
+            return odds
+        if not asking:
+            return None
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def stale_odds(market: Priced, *, now: datetime) -> LiveOdds:
+    bound = settings.MARKET_LIVE_STALE_SECONDS
+    if odds := remembered(market.id, now=now, max_age=bound):
+        return LiveOdds(this=odds.this, that=odds.that, as_of=odds.as_of, stale=True)
+    if market.odds_updated_at >= now - timedelta(seconds=bound):
+        return LiveOdds(this=market.this_odds, that=market.that_odds, as_of=market.odds_updated_at, stale=True)
+    raise PriceUnavailable(retry_after=RETRY_SECONDS)
+
+
+def key(market_id: UUID) -> str:
+    return f"live:{market_id}"

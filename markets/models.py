@@ -1,0 +1,248 @@
+from decimal import Decimal
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import Coalesce, Now
+
+from thisthat.common.keys import new_id
+
+ZERO = Decimal(0)
+
+
+# An open end sorts after every date.
+ENDING = Coalesce("expires_at", Value("infinity"), output_field=models.DateTimeField())
+PAST_ORDERS: dict[str, tuple[OrderBy, OrderBy]] = {
+    "trending": (F("volume_24hr").desc(), F("id").desc()),
+    "newest": (F("created_at").desc(), F("id").desc()),
+    "ending": (ENDING.asc(), F("id").asc()),
+    "liquidity": (F("liquidity").desc(), F("id").desc()),
+    "volume": (F("volume").desc(), F("id").desc()),
+}
+
+
+def past_indexes() -> list[models.Index]:
+    """For every sort of the markets that are over: by status, and by status and category."""
+    over = ~Q(status="open")
+    return [
+        models.Index(*(F(field) for field in scope), *order, condition=over, name=f"markets_{prefix}_{sort}")
+        for sort, order in PAST_ORDERS.items()
+        for prefix, scope in (("past", ["status"]), ("past_in", ["status", "category"]))
+    ]
+
+
+class MirroredFields(models.Model):
+    """What is copied from Polymarket as it stands."""
+
+    polymarket_id = models.CharField(max_length=200, null=True)
+    upstream_id = models.CharField(max_length=50, blank=True, default="")
+    slug = models.CharField(max_length=300)
+    title = models.CharField(max_length=500)
+    description = models.TextField(blank=True, default="")
+    this_option = models.CharField(max_length=100)
+    that_option = models.CharField(max_length=100)
+    # Token ids have up to 78 digits: text.
+    this_token_id = models.CharField(max_length=100, blank=True, default="")
+    that_token_id = models.CharField(max_length=100, blank=True, default="")
+    category = models.CharField(max_length=50)
+    tags = ArrayField(models.CharField(max_length=100), default=list)
+    image_url = models.CharField(max_length=2000)
+    expires_at = models.DateTimeField(null=True)
+    accepting_orders = models.BooleanField(default=True)
+    event_id = models.CharField(max_length=50, blank=True, default="")
+    event_slug = models.CharField(max_length=300, blank=True, default="")
+    event_title = models.CharField(max_length=500, blank=True, default="")
+    group_title = models.CharField(max_length=300, blank=True, default="")
+    neg_risk = models.BooleanField(default=False)
+    neg_risk_id = models.CharField(max_length=200, blank=True, default="")
+    # What resolution needs of Polymarket's object, word for word.
+    upstream_facts = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+
+class Market(MirroredFields):
+    """A binary question: THIS or THAT. Mirrored from Polymarket, or made in the house for credits alone."""
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        CLOSED = "closed"  # no more bets, outcome not known yet
+        RESOLVED = "resolved"
+        CANCELLED = "cancelled"  # voided by staff
+
+    class Resolution(models.TextChoices):
+        THIS = "this"
+        THAT = "that"
+        INVALID = "invalid"  # 50-50 or void: what is at stake goes back
+
+    class Type(models.TextChoices):
+        POLYMARKET = "polymarket"
+        CREDITS = "credits"  # a house market
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    market_type = models.CharField(max_length=10, choices=Type, default=Type.POLYMARKET)
+    status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
+    resolution = models.CharField(max_length=7, choices=Resolution, null=True)
+    resolved_at = models.DateTimeField(null=True)
+    author = models.CharField(max_length=100, null=True)
+    # Probabilities; 0 and 1 can be shown but not bet on.
+    this_odds = models.DecimalField(max_digits=5, decimal_places=4)
+    that_odds = models.DecimalField(max_digits=5, decimal_places=4)
+    odds_updated_at = models.DateTimeField()
+    # Whether the odds are the order book's own, not the catalogue's copy, which may be minutes old.
+    odds_live = models.BooleanField(default=False)
+    # US dollars on Polymarket.
+    liquidity = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
+    volume = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
+    volume_24hr = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
+    # When Polymarket was first seen saying `upstream_facts`, and when it was last asked for this market by its id,
+    # as it is for markets that left the list of open ones.
+    upstream_seen_at = models.DateTimeField(null=True)
+    upstream_checked_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    search = models.GeneratedField(
+        expression=SearchVector("title", "event_title", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        db_table = "markets"
+        # Lists of open markets are read from an edition (MarketRanking), so the volumes that every ingestion changes
+        # need no index here. Markets that are over change no more: theirs are indexed for every sort.
+        indexes = [
+            GinIndex(fields=["search"], name="markets_search"),
+            models.Index(
+                fields=["upstream_checked_at", "id"],
+                condition=Q(status="open", market_type="polymarket"),
+                name="markets_to_recheck",
+            ),
+            *past_indexes(),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["polymarket_id"], name="markets_polymarket_id_unique"),
+            models.CheckConstraint(condition=Q(this_odds__range=(0, 1)), name="markets_this_odds_in_range"),
+            models.CheckConstraint(condition=Q(that_odds__range=(0, 1)), name="markets_that_odds_in_range"),
+            models.CheckConstraint(
+                condition=Q(status__in=["open", "closed"], resolution__isnull=True, resolved_at__isnull=True)
+                | Q(status="resolved", resolution__in=["this", "that", "invalid"], resolved_at__isnull=False)
+                | Q(status="cancelled", resolution="invalid", resolved_at__isnull=False),
+                name="markets_status_and_resolution",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(market_type="polymarket", polymarket_id__isnull=False)
+                    & ~Q(polymarket_id="")
+                    & ~Q(this_token_id="")
+                    & ~Q(that_token_id="")
+                )
+                | Q(market_type="credits", polymarket_id__isnull=True),
+                name="markets_type_and_upstream",
+            ),
+            models.CheckConstraint(
+                condition=Q(liquidity__gte=0, volume__gte=0, volume_24hr__gte=0), name="markets_figures_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(image_url__regex=r"^https?://") | ~Q(status="open"), name="markets_open_with_image"
+            ),
+            models.CheckConstraint(condition=Q(category__regex=r"^[a-z0-9-]+$"), name="markets_category_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class StagedMarket(MirroredFields):
+    """What a run of ingestion has read so far. An unlogged table: it is emptied by the next run, and by a crash."""
+
+    id = models.UUIDField(primary_key=True)
+    ordinal = models.IntegerField()  # the order in which Polymarket listed it
+    listed = models.BooleanField()  # with its event; otherwise asked for by its id
+    closed = models.BooleanField()
+    # NULL: not sent, so what is stored stays.
+    this_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
+    that_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
+    liquidity = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    volume = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    volume_24hr = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+
+    class Meta:
+        db_table = "market_staging"
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class MarketTally(models.Model):
+    """How many markets there are of each status and category; kept by a trigger, in the same transaction."""
+
+    status = models.CharField(max_length=9)
+    category = models.CharField(max_length=50)
+    markets = models.IntegerField()
+
+    class Meta:
+        db_table = "market_tallies"
+        constraints = [models.UniqueConstraint(fields=["status", "category"], name="market_tallies_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.category}: {self.markets}"
+
+
+class MarketEdition(models.Model):
+    """One ordering of all open markets, made in one instant. A list and its cursors stay on one edition."""
+
+    published_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "market_editions"
+
+    def __str__(self) -> str:
+        return f"edition {self.pk}"
+
+
+class MarketRanking(models.Model):
+    """A market's place in an edition: positions count from 1 without gaps, over all and within the category."""
+
+    class Sort(models.TextChoices):
+        TRENDING = "trending"
+        NEWEST = "newest"
+        ENDING = "ending"
+        LIQUIDITY = "liquidity"
+        VOLUME = "volume"
+
+    pk = models.CompositePrimaryKey("edition", "sort", "position")
+    edition = models.BigIntegerField()
+    sort = models.CharField(max_length=9, choices=Sort)
+    position = models.IntegerField()
+    category = models.CharField(max_length=50)
+    category_position = models.IntegerField()
+    market_id = models.UUIDField()
+
+    class Meta:
+        db_table = "market_rankings"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["edition", "sort", "category", "category_position"], name="market_rankings_category_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sort} {self.position}"
+
+
+class MarketWatch(models.Model):
+    """A market whose odds are worth keeping seconds old: somebody looks at it, or has a bet on it, until then."""
+
+    market = models.OneToOneField(Market, on_delete=models.CASCADE, primary_key=True)
+    watched_until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "market_watches"
+
+    def __str__(self) -> str:
+        return f"{self.market_id} until {self.watched_until}"

@@ -1,0 +1,180 @@
+"""Shapes in, checked; shapes out, for the schema: rows are rendered as the database gives them."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from markets.listings import ORDERS, STATUSES
+from markets.models import Market
+from markets.rules import (
+    CATEGORY_LIMIT,
+    CATEGORY_LIMIT_MAX,
+    EXCLUDE_MAX,
+    LIST_LIMIT,
+    LIST_LIMIT_MAX,
+    RANDOM_COUNT,
+    RANDOM_COUNT_MAX,
+    SKIP_MAX,
+)
+
+ODDS = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
+FIGURE = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False, "min_value": 0}
+
+
+class LowerCase(serializers.CharField):
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).lower()
+
+
+class Clamped(serializers.IntegerField):
+    """A whole number; outside its range it counts as the nearest inside. The contract asks for it by name."""
+
+    def __init__(self, *, low: int, high: int, **kwargs: Any) -> None:
+        self.low, self.high = low, high
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        return max(self.low, min(self.high, super().to_internal_value(data)))
+
+
+class ListQuery(serializers.Serializer[dict[str, Any]]):
+    status = serializers.ChoiceField(choices=[*STATUSES, "all"], default="open")
+    category = LowerCase(max_length=50, required=False, help_text="In any case.")
+    q = serializers.CharField(max_length=100, required=False, help_text="Words, or beginnings of words, of the title.")
+    sort = serializers.ChoiceField(choices=list(ORDERS), default="trending")
+    limit = serializers.IntegerField(min_value=1, max_value=LIST_LIMIT_MAX, default=LIST_LIMIT)
+    skip = serializers.IntegerField(min_value=0, max_value=SKIP_MAX, default=0)
+    cursor = serializers.CharField(max_length=300, required=False, help_text="`nextCursor` of the page before.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["skip"] and "cursor" in attrs:
+            raise serializers.ValidationError({"skip": "Give either skip or cursor."}, code="conflict")
+        return attrs
+
+
+class RandomQuery(serializers.Serializer[dict[str, Any]]):
+    count = Clamped(low=1, high=RANDOM_COUNT_MAX, default=RANDOM_COUNT)
+    category = LowerCase(max_length=50, required=False)
+    exclude = serializers.CharField(required=False, help_text="Ids, separated by commas.")
+
+    def validate_exclude(self, text: str) -> frozenset[str]:
+        ids = [part.strip() for part in re.split(r"[,\s]+", text) if part.strip()]
+        if len(ids) > EXCLUDE_MAX:
+            raise serializers.ValidationError(f"At most {EXCLUDE_MAX} ids.", code="max_length")
+        return frozenset(name.lower() for name in ids)
+
+
+class CategoryQuery(serializers.Serializer[dict[str, Any]]):
+    category = LowerCase(max_length=50)
+    limit = Clamped(low=1, high=CATEGORY_LIMIT_MAX, default=CATEGORY_LIMIT)
+
+
+class IngestRequest(serializers.Serializer[dict[str, Any]]):
+    limit = serializers.IntegerField(min_value=1, required=False)
+    category = LowerCase(max_length=50, required=False, allow_null=True)
+    force = serializers.BooleanField(default=False, help_text="Staff only: not to be answered from the last run.")
+
+
+    def validate_limit(self, limit: int) -> int:
+        if limit > self.context["highest"]:
+            raise serializers.ValidationError(f"At most {self.context['highest']}.", code="max_value")
+        return limit
+
+
+class MarketSchema(serializers.Serializer[dict[str, Any]]):
+    id = serializers.UUIDField()
+    polymarketId = serializers.CharField(allow_null=True, help_text="Null for house markets.")
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    thisOption = serializers.CharField()
+    thatOption = serializers.CharField()
+    thisOdds = serializers.DecimalField(**ODDS)
+    thatOdds = serializers.DecimalField(**ODDS)
+    liquidity = serializers.DecimalField(**FIGURE)
+    volume = serializers.DecimalField(**FIGURE)
+    volume24hr = serializers.DecimalField(**FIGURE)
+    category = serializers.CharField()
+    author = serializers.CharField(allow_null=True)
+    imageUrl = serializers.URLField()
+    status = serializers.ChoiceField(choices=Market.Status.choices)
+    resolution = serializers.ChoiceField(choices=Market.Resolution.choices, allow_null=True)
+    marketType = serializers.ChoiceField(choices=Market.Type.choices)
+    expiresAt = serializers.DateTimeField(allow_null=True)
+    resolvedAt = serializers.DateTimeField(allow_null=True)
+    oddsUpdatedAt = serializers.DateTimeField()
+    createdAt = serializers.DateTimeField()
+    updatedAt = serializers.DateTimeField()
+
+
+class LiveSchema(serializers.Serializer[dict[str, Any]]):
+    polymarketId = serializers.CharField()
+    thisOdds = serializers.DecimalField(**ODDS)
+    thatOdds = serializers.DecimalField(**ODDS)
+    liquidity = serializers.DecimalField(**FIGURE)
+    volume = serializers.DecimalField(**FIGURE)
+    volume24hr = serializers.DecimalField(**FIGURE)
+    acceptingOrders = serializers.BooleanField()
+    asOf = serializers.DateTimeField()
+    stale = serializers.BooleanField(help_text="The order book couldn't be asked again since `asOf`.")
+
+
+class FullMarketSchema(MarketSchema):
+    live = LiveSchema(allow_null=True, help_text="Null when Polymarket can't be asked.")
+
+
+class MarketListSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    count = serializers.IntegerField()
+    total = serializers.IntegerField()
+    nextCursor = serializers.CharField(allow_null=True)
+    data = MarketSchema(many=True)
+
+
+class MarketSampleSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    count = serializers.IntegerField()
+    data = MarketSchema(many=True)
+
+
+class CategoryMarketsSchema(MarketSampleSchema):
+    category = serializers.CharField()
+
+
+class CategoriesSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    data = serializers.ListField(child=serializers.CharField())
+    counts = serializers.DictField(child=serializers.IntegerField())
+
+
+class MarketDetailSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    data = MarketSchema()
+
+
+class MarketLiveSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    marketId = serializers.UUIDField()
+    data = LiveSchema()
+
+
+class MarketFullSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    data = FullMarketSchema()
+
+
+class IngestResultSchema(serializers.Serializer[dict[str, Any]]):
+    total = serializers.IntegerField(help_text="Market objects judged.")
+    created = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    errors = serializers.IntegerField(help_text="Broken objects.")
+    unchanged = serializers.IntegerField()
+    reasons = serializers.DictField(child=serializers.IntegerField(), help_text="What was left out, by reason.")
+    coalesced = serializers.BooleanField(help_text="The result of a recent run; nothing was asked upstream.")
+
+
+class IngestAnswerSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    data = IngestResultSchema()

@@ -1,0 +1,37 @@
+import logging
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from markets import services
+from markets.polymarket.client import UpstreamError
+from markets.upstream import patient_client
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="markets.ingest")
+def ingest() -> None:
+    try:
+        services.ingest_markets(
+            client=patient_client(),
+            limit=settings.MARKET_INGEST_LIMIT,
+            recheck_limit=settings.MARKET_RECHECK_LIMIT,
+            now=timezone.now(),
+        )
+    except UpstreamError as exc:
+        logger.warning("ingestion failed, the next run will try again: %s", exc)
+
+
+@shared_task(name="markets.refresh_odds")
+def refresh_odds() -> None:
+    try:
+        services.refresh_odds(client=patient_client(), now=timezone.now())
+    except UpstreamError as exc:
+        logger.warning("odds not refreshed, the next run will try again: %s", exc)
+
+
+@shared_task(name="markets.publish_edition")
+def publish_edition() -> None:
+    services.publish_edition_if_outdated(now=timezone.now())

@@ -1,0 +1,137 @@
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.http import QueryDict
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.exceptions import NotFound, PermissionDenied, Throttled
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.viewsets import ViewSet
+
+from accounts.authentication import PublicJWTAuthentication
+from markets import live, selectors, services
+from markets import serializers as shapes
+from markets.listings import Query, list_markets
+from markets.models import Market
+from markets.rules import INGEST_LIMIT_MAX
+from markets.throttles import check_upstream_throttle
+from markets.upstream import patient_client, quick_client
+from thisthat.common.errors import DomainError
+from thisthat.common.public_reads import PublicReadsMixin, forget
+
+
+class NoPolymarketId(DomainError):
+    code = "no_polymarket_id"
+    message = "Market has no Polymarket ID"
+
+
+def checked(serializer: type[Serializer[Any]], data: Any, **context: Any) -> dict[str, Any]:
+    given = serializer(data=data, context=context)
+    given.is_valid(raise_exception=True)
+    validated: dict[str, Any] = given.validated_data
+    return validated
+
+
+@lru_cache(maxsize=1_000)
+def list_query(query_string: str) -> Query:
+    """Checking takes a third of the time of a page, and the same few queries are asked all day."""
+    return Query(**checked(shapes.ListQuery, QueryDict(query_string)))
+
+
+def market_or_404(market: Any) -> Any:
+    if market is None:
+        raise NotFound("Market not found")
+    return market
+
+
+@extend_schema_view(
+    list=extend_schema(parameters=[shapes.ListQuery], responses=shapes.MarketListSchema),
+    retrieve=extend_schema(responses=shapes.MarketDetailSchema),
+    random=extend_schema(parameters=[shapes.RandomQuery], responses=shapes.MarketSampleSchema),
+    categories=extend_schema(responses=shapes.CategoriesSchema),
+    in_category=extend_schema(parameters=[shapes.CategoryQuery], responses=shapes.CategoryMarketsSchema),
+    live=extend_schema(responses=shapes.MarketLiveSchema),
+    full=extend_schema(responses=shapes.MarketFullSchema),
+    ingest=extend_schema(request=shapes.IngestRequest, responses=shapes.IngestAnswerSchema),
+)
+class MarketViewSet(PublicReadsMixin, ViewSet):
+    """Markets, as Polymarket lists them and as the house makes them. Public."""
+
+    authentication_classes = (PublicJWTAuthentication,)
+    permission_classes = (AllowAny,)
+    remembered_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve", "categories", "in_category"})
+    private_actions: ClassVar[frozenset[str]] = frozenset({"random"})
+
+    def list(self, request: Request) -> Response:
+        page = list_markets(list_query(request.META["QUERY_STRING"]))
+        body = {"count": len(page.markets), "total": page.total, "nextCursor": page.next_cursor, "data": page.markets}
+        return Response({"success": True, **body})
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response({"success": True, "data": market_or_404(selectors.get_market(pk))})
+
+    def random(self, request: Request) -> Response:
+        query = checked(shapes.RandomQuery, request.query_params)
+        sample = selectors.Sample(
+            count=query["count"],
+            category=query.get("category"),
+            excluded=query.get("exclude", frozenset()),
+            now=timezone.now(),
+        )
+        markets = selectors.random_markets(sample)
+        return Response({"success": True, "count": len(markets), "data": markets})
+
+    def categories(self, request: Request) -> Response:
+        counts = selectors.category_counts()
+        return Response({"success": True, "data": list(counts), "counts": counts})
+
+    def in_category(self, request: Request, category: str) -> Response:
+        query = checked(shapes.CategoryQuery, {**request.query_params.dict(), "category": category})
+        page = list_markets(Query(**query))
+        body = {"count": len(page.markets), "category": query["category"], "data": page.markets}
+        return Response({"success": True, **body})
+
+    def live(self, request: Request, pk: str) -> Response:
+        market = market_or_404(selectors.find_market(pk))
+        if not market.polymarket_id:
+            raise NoPolymarketId
+        return Response({"success": True, "marketId": market.id, "data": self.live_data(request, market)})
+
+    def full(self, request: Request, pk: str) -> Response:
+        market = market_or_404(selectors.find_market(pk))
+        try:
+            data = self.live_data(request, market) if market.polymarket_id else None
+        except (live.PriceUnavailable, Throttled):
+            data = None
+        return Response({"success": True, "data": {**selectors.as_contract(market), "live": data}})
+
+    def live_data(self, request: Request, market: Market) -> dict[str, Any]:
+        now = timezone.now()
+        odds = live.remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS)
+        if odds is None:
+            check_upstream_throttle(request, self)
+            odds = live.live_odds(market, client=quick_client(), now=now)
+        services.watch_while_looked_at(market.id, now=now)
+        return selectors.live_as_contract(market, odds)
+
+    def ingest(self, request: Request) -> Response:
+        highest = INGEST_LIMIT_MAX if request.user.is_staff else settings.MARKET_INGEST_LIMIT
+        given = checked(shapes.IngestRequest, request.data, highest=highest)
+        if given["force"] and not request.user.is_staff:
+            raise PermissionDenied("Only staff may force an ingestion.")
+        interval = timedelta(seconds=0 if given["force"] else settings.MARKET_INGEST_MIN_INTERVAL)
+        result = services.ingest_unless_recent(
+            client=patient_client(),
+            limit=given.get("limit", settings.MARKET_INGEST_LIMIT),
+            category=given.get("category"),
+            recheck_limit=settings.MARKET_RECHECK_LIMIT,
+            min_interval=interval,
+            now=timezone.now(),
+        )
+        forget()
+        return Response({"success": True, "data": result})

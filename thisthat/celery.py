@@ -1,0 +1,42 @@
+"""Celery and its clock: what runs when."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import beat_init, setup_logging
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
+
+app = Celery("thisthat")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+# Sent once when the clock starts, so that a first start has markets at once.
+AT_START = ("markets.ingest",)
+
+
+@app.on_after_configure.connect
+def set_schedule(sender: Celery, **kwargs: Any) -> None:
+    """Every job and its time. Beat copies it to the database, where staff can switch a job off."""
+    refresh = settings.MARKET_ODDS_REFRESH_SECONDS
+    sender.conf.beat_schedule = {
+        "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(settings.MARKET_INGEST_CRON)},
+        # A refresh that waited until the next one's start is not worth running.
+        "refresh-odds": {"task": "markets.refresh_odds", "schedule": refresh, "options": {"expires": refresh}},
+        "publish-edition": {"task": "markets.publish_edition", "schedule": 60, "options": {"expires": 60}},
+        "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
+    }
+
+
+@setup_logging.connect
+def use_django_logging(**kwargs: Any) -> None:
+    """Leaves logging to Django's settings: Celery would otherwise install handlers of its own."""
+
+
+@beat_init.connect
+def queue_first_runs(**kwargs: Any) -> None:
+    for task in AT_START:
+        app.send_task(task)

@@ -1,0 +1,116 @@
+"""Is the process alive, and is it ready to serve?"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from celery import current_app
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from thisthat.common.errors import render
+from thisthat.common.jobs import latest_by_job
+from thisthat.common.json import dumps
+
+logger = logging.getLogger(__name__)
+BROKER_TIMEOUT_SECONDS = 2
+_migrated = False
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """The process answers; nothing else is asked."""
+    if request.method not in ("GET", "HEAD"):
+        return render(MethodNotAllowed(str(request.method)))
+    body = dumps({"status": "ok", "timestamp": timezone.now()})
+    return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+class ReadyView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="ready",
+        summary="Each dependency's state, and the last success of each job",
+        responses={200: OpenApiResponse(description="Ready"), 503: OpenApiResponse(description="Not ready")},
+        tags=["system"],
+    )
+    def get(self, request: Request) -> Response:
+        checks = {name: state_of(name, check) for name, check in CHECKS.items()}
+        ready = all(state == "ok" for state in checks.values())
+        body: dict[str, Any] = {"status": "ready" if ready else "unavailable", "checks": checks}
+        body["jobs"] = latest_by_job() if checks["migrations"] == "ok" else {}
+        headers = {"Cache-Control": "no-store"}
+        return Response(body, status=200 if ready else 503, headers=headers)
+
+
+class HelloView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="hello", summary="A greeting", responses={200: dict[str, str]}, tags=["system"]
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"message": "Hello from THISTHAT"}, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def state_of(name: str, check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the answer is that the dependency isn't there
+        logger.warning("not ready: %s: %s", name, exc)
+        return "unavailable"
+    return "ok"
+
+
+def check_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def check_migrations() -> None:
+    # Reading all migrations takes tens of milliseconds; once applied they stay so for this process's life.
+    global _migrated  # noqa: PLW0603
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if pending:
+            raise RuntimeError(f"{len(pending)} migrations are not applied")
+        _migrated = True
+
+
+def check_cache() -> None:
+    token = uuid4().hex
+    cache.set(f"ready:{token}", token, timeout=10)
+    if cache.get(f"ready:{token}") != token:
+        raise RuntimeError("the cache doesn't keep what it is given")
+
+
+def check_broker() -> None:
+    if not settings.REDIS_URL:
+        queue: Path = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_in"]
+        queue.mkdir(parents=True, exist_ok=True)
+        return
+    with current_app.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=0, timeout=BROKER_TIMEOUT_SECONDS)
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "database": check_database,
+    "migrations": check_migrations,
+    "cache": check_cache,
+    "broker": check_broker,
+}

@@ -1,0 +1,65 @@
+"""What every operation of the schema has in common, added after drf-spectacular made the rest."""
+
+from typing import Any
+
+ERROR = {
+    "type": "object",
+    "required": ["success", "error", "code"],
+    "properties": {
+        "success": {"type": "boolean", "const": False},
+        "error": {"type": "string", "description": "A sentence for a person."},
+        "code": {"type": "string", "description": "Stable; what a client branches on."},
+        "details": {
+            "type": "array",
+            "description": "On validation errors only, one entry a field.",
+            "items": {
+                "type": "object",
+                "required": ["field", "message", "code"],
+                "properties": {
+                    "field": {"type": "string"},
+                    "message": {"type": "string"},
+                    "code": {"type": "string"},
+                },
+            },
+        },
+        "requestId": {"type": "string", "description": "On unexpected failures only."},
+    },
+}
+ERROR_RESPONSE = {
+    "description": "Any failure.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+HEALTH = {
+    "get": {
+        "operationId": "health",
+        "summary": "The process answers",
+        "tags": ["system"],
+        "responses": {
+            "200": {
+                "description": "Alive",
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["status", "timestamp"],
+                            "properties": {
+                                "status": {"type": "string", "const": "ok"},
+                                "timestamp": {"type": "string", "format": "date-time"},
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def add_common_parts(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: the error shape on every operation, and `/health`, a plain view."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Error"] = ERROR
+    result["paths"]["/health"] = HEALTH
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"].setdefault("default", ERROR_RESPONSE)
+    return result

@@ -1,0 +1,9 @@
+from celery import shared_task
+from django.utils import timezone
+
+from thisthat.common import jobs
+
+
+@shared_task(name="common.purge_job_runs")
+def purge_job_runs() -> None:
+    jobs.run_job("purge_job_runs", lambda: {"deleted": jobs.purge_job_runs(now=timezone.now())})

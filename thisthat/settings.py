@@ -1,0 +1,267 @@
+"""All settings, driven by the environment or `.env`; every name is listed in `.env.example`.
+
+With DEBUG off, what a production service can't do without must be given: a missing variable stops the start with
+its name.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+from corsheaders.defaults import default_headers
+from django.core.exceptions import ImproperlyConfigured
+
+from thisthat.common.logs import logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+if env.bool("DJANGO_READ_DOT_ENV", default=True):
+    env.read_env(BASE_DIR / ".env")
+
+
+def required(name: str, *, in_development: str) -> str:
+    """The variable's value, with a default in development only.
+
+    Raises ImproperlyConfigured with the variable's name.
+    """
+    value: str = env.str(name, default=in_development if DEBUG else "")
+    if not value:
+        raise ImproperlyConfigured(f"Set {name}: it is required when DEBUG is off (DEBUG=true is for development).")
+    return value
+
+
+# Core
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = required("SECRET_KEY", in_development="development-only-secret-key-of-more-than-fifty-characters")
+ALLOWED_HOSTS = required("ALLOWED_HOSTS", in_development="*").split(",")
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2)
+WEB_THREADS = env.int("WEB_THREADS", default=4)
+FRONTEND_URL = required("FRONTEND_URL", in_development="http://localhost:3000").rstrip("/")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "corsheaders",
+    "rest_framework",
+    "django_filters",
+    "django_celery_beat",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "thisthat.common",
+    "thisthat.embedded",
+    "accounts",
+    "markets",
+]
+MIDDLEWARE = [
+    "thisthat.common.request_ids.RequestIdMiddleware",
+    "thisthat.common.slashes.TrailingSlashMiddleware",
+    "thisthat.common.errors.SanitizedErrorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "thisthat.urls"
+WSGI_APPLICATION = "thisthat.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Auth
+
+AUTH_USER_MODEL = "accounts.User"
+# E-mail is unique regardless of case, by an index on LOWER(email), which this check doesn't see.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": required("JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty-letters"),
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "USER_ID_CLAIM": "userId",
+}
+
+# Caches and broker: Redis when there is one, else what each process, or the file system, can do alone
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "thisthat",
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+}
+# How long a process may answer a public GET from its own memory; 0 asks the database every time.
+PUBLIC_CACHE_SECONDS = env.float("PUBLIC_CACHE_SECONDS", default=1.0)
+
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"socket_timeout": 5, "socket_connect_timeout": 2, "visibility_timeout": 3600}
+    if REDIS_URL
+    else {
+        "data_folder_in": VAR_DIR / "broker" / "queue",
+        "data_folder_out": VAR_DIR / "broker" / "queue",
+        "control_folder": VAR_DIR / "broker" / "control",
+    }
+)
+
+# Database
+
+DATABASE_URL = env.str("DATABASE_URL", default="")
+if not DATABASE_URL:
+    if not DEBUG:
+        raise ImproperlyConfigured("Set DATABASE_URL: it is required when DEBUG is off.")
+    from thisthat.embedded.postgres import database_url
+
+    DATABASE_URL = database_url(VAR_DIR)
+_database = env.db_url_config(DATABASE_URL)
+DATABASES = {
+    "default": {
+        **_database,
+        # One connection a thread, kept. A statement that comes again is planned once (not behind a proxy that shares
+        # connections between transactions, unless it knows prepared statements: then DATABASE_PREPARE=false).
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            "connect_timeout": 5,
+            "server_side_binding": True,
+            "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", default=True) else None,
+        },
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Static files: collected under VAR_DIR, served by the web server itself
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+
+# Time and language: one of each
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en"
+
+# Browsers: CORS, cookies, headers
+
+CORS_ALLOWED_ORIGINS = sorted({FRONTEND_URL, *env.list("CORS_ALLOWED_ORIGINS", default=[])})
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-ID"]
+CORS_URLS_REGEX = r"^/(api|health|ready)"
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+# TLS ends at the proxy in front; it says so in this header. SECURE_SSL_REDIRECT=false is for a plain-HTTP inside.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
+SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
+
+# The API
+
+THROTTLE_ENABLED = env.bool("THROTTLE_ENABLED", default=True)
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["thisthat.common.json.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["thisthat.common.json.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "thisthat.common.json.AlwaysJson",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_THROTTLE_RATES": {
+        "ingest": env.str("THROTTLE_INGEST", default="30/min"),
+        "upstream": env.str("THROTTLE_UPSTREAM", default="240/min"),
+    },
+    "EXCEPTION_HANDLER": "thisthat.common.errors.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    # How many proxies in front add to X-Forwarded-For: the client's address is that many from its end.
+    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "THISTHAT",
+    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "thisthat.common.openapi.add_common_parts",
+    ],
+}
+
+# Celery: times are UTC; a job is taken up again when its worker dies, and none may run for ever
+
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# Polymarket and the markets
+
+POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com").rstrip("/")
+POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com").rstrip("/")
+SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)
+# Numbers of markets, and seconds.
+MARKET_INGEST_LIMIT = env.int("MARKET_INGEST_LIMIT", default=500)
+MARKET_INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
+MARKET_INGEST_MIN_INTERVAL = env.int("MARKET_INGEST_MIN_INTERVAL", default=60)
+MARKET_RECHECK_LIMIT = env.int("MARKET_RECHECK_LIMIT", default=1_000)
+MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
+MARKET_WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
+MARKET_LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
+MARKET_LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
+
+# Logs: one JSON object a line in production, words in development
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOGGING = logging_config(level=LOG_LEVEL, readable=DEBUG)

@@ -1,0 +1,26 @@
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from thisthat.common.errors import bad_request, not_found, server_error
+from thisthat.common.health import HelloView, ReadyView, health
+
+unchanging = cache_control(public=True, max_age=3600)
+
+urlpatterns = [
+    path("health", health),
+    path("ready", ReadyView.as_view()),
+    path("api/hello", conditional_page(HelloView.as_view())),
+    path("api/schema", conditional_page(unchanging(SpectacularAPIView.as_view())), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("api/redoc", SpectacularRedocView.as_view(url_name="schema")),
+    path("api/v1/markets", include("markets.urls")),
+    path("admin/", admin.site.urls),
+    # The last pattern, so that an unknown path gets the one error shape with DEBUG on as with it off.
+    re_path(r"", not_found),
+]
+handler400 = bad_request
+handler404 = not_found
+handler500 = server_error
