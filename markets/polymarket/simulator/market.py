@@ -113,7 +113,7 @@ class Market:
 
     @property
     def is_good(self) -> bool:
-        """Whether an ingester should take it: open, binary, with an id, prices, and a picture (or its event has one)."""
+        """Whether an ingester should take it: open, binary, with an id, prices, and a picture or an event that has."""
         pictured = self.has_image or self.has_icon or self.event.has_picture
         return self.has_book and bool(self.condition_id) and pictured
 
