@@ -82,9 +82,7 @@ def read_and_apply(
     return tally.as_result(applied)
 
 
-def good_markets(
-    client: PolymarketClient, *, limit: int, category: str | None, tally: Tally
-) -> Iterator[ParsedMarket]:
+def good_markets(client: PolymarketClient, *, limit: int, category: str | None, tally: Tally) -> Iterator[ParsedMarket]:
     good = 0
     for event, raw in listed_objects(client, limit=limit, category=category):
         market = judged(raw, event, tally)

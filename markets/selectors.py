@@ -60,7 +60,8 @@ def as_dicts(rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
 def fetch(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def as_uuid(text: str) -> UUID | None:

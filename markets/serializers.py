@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from markets.listings import ORDERS, STATUSES
@@ -18,8 +19,8 @@ from markets.rules import (
     SKIP_MAX,
 )
 
-ODDS = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
-FIGURE = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False, "min_value": 0}
+ODDS: dict[str, Any] = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
+FIGURE: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False, "min_value": 0}
 
 
 class LowerCase(serializers.CharField):
@@ -75,7 +76,6 @@ class IngestRequest(serializers.Serializer[dict[str, Any]]):
     category = LowerCase(max_length=50, required=False, allow_null=True)
     force = serializers.BooleanField(default=False, help_text="Staff only: not to be answered from the last run.")
 
-
     def validate_limit(self, limit: int) -> int:
         if limit > self.context["highest"]:
             raise serializers.ValidationError(f"At most {self.context['highest']}.", code="max_value")
@@ -124,57 +124,46 @@ class FullMarketSchema(MarketSchema):
     live = LiveSchema(allow_null=True, help_text="Null when Polymarket can't be asked.")
 
 
-class MarketListSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    count = serializers.IntegerField()
-    total = serializers.IntegerField()
-    nextCursor = serializers.CharField(allow_null=True)
-    data = MarketSchema(many=True)
+def answer(name: str, **fields: serializers.Field[Any, Any, Any, Any]) -> serializers.Serializer[Any]:
+    """The schema of a success: `{"success": true, …fields}`."""
+    return inline_serializer(name, {"success": serializers.BooleanField(), **fields})
 
 
-class MarketSampleSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    count = serializers.IntegerField()
-    data = MarketSchema(many=True)
+count = serializers.IntegerField
+MarketList = answer(
+    "MarketList",
+    count=count(),
+    total=count(help_text="How many match in all; of a search, up to 10,000."),
+    nextCursor=serializers.CharField(allow_null=True),
+    data=MarketSchema(many=True),
+)
+MarketSample = answer("MarketSample", count=count(), data=MarketSchema(many=True))
+CategoryMarkets = answer(
+    "CategoryMarkets", count=count(), category=serializers.CharField(), data=MarketSchema(many=True)
+)
+Categories = answer(
+    "Categories",
+    data=serializers.ListField(child=serializers.CharField()),
+    counts=serializers.DictField(child=serializers.IntegerField()),
+)
+MarketDetail = answer("MarketDetail", data=MarketSchema())
+MarketLive = answer("MarketLive", marketId=serializers.UUIDField(), data=LiveSchema())
+MarketFull = answer("MarketFull", data=FullMarketSchema())
 
 
-class CategoryMarketsSchema(MarketSampleSchema):
-    category = serializers.CharField()
-
-
-class CategoriesSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    data = serializers.ListField(child=serializers.CharField())
-    counts = serializers.DictField(child=serializers.IntegerField())
-
-
-class MarketDetailSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    data = MarketSchema()
-
-
-class MarketLiveSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    marketId = serializers.UUIDField()
-    data = LiveSchema()
-
-
-class MarketFullSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    data = FullMarketSchema()
-
-
-class IngestResultSchema(serializers.Serializer[dict[str, Any]]):
-    total = serializers.IntegerField(help_text="Market objects judged.")
-    created = serializers.IntegerField()
-    updated = serializers.IntegerField()
-    skipped = serializers.IntegerField()
-    errors = serializers.IntegerField(help_text="Broken objects.")
-    unchanged = serializers.IntegerField()
-    reasons = serializers.DictField(child=serializers.IntegerField(), help_text="What was left out, by reason.")
-    coalesced = serializers.BooleanField(help_text="The result of a recent run; nothing was asked upstream.")
-
-
-class IngestAnswerSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    data = IngestResultSchema()
+IngestAnswer = answer(
+    "IngestAnswer",
+    data=inline_serializer(
+        "IngestResult",
+        {
+            "total": count(help_text="Market objects judged."),
+            "created": count(),
+            "updated": count(),
+            "skipped": count(),
+            "errors": count(help_text="Broken objects."),
+            "unchanged": count(),
+            "reasons": serializers.DictField(child=count(), help_text="What was left out, by reason."),
+            "coalesced": serializers.BooleanField(help_text="A recent run's result; nothing was asked upstream."),
+        },
+    ),
+)

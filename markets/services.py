@@ -12,8 +12,9 @@ from django.db import connection, transaction
 
 from markets import editions, ingestion
 from markets.models import MarketWatch
-from markets.odds import Odds, odds_from_midpoints
+from markets.odds import odds_from_midpoints
 from markets.polymarket.client import PolymarketClient, UpstreamError
+from markets.polymarket.parsing import Odds
 from markets.rules import REFRESH_LIMIT, watch_for
 from thisthat.common.errors import DomainError
 from thisthat.common.jobs import last_finished_run, run_job

@@ -50,14 +50,14 @@ def market_or_404(market: Any) -> Any:
 
 
 @extend_schema_view(
-    list=extend_schema(parameters=[shapes.ListQuery], responses=shapes.MarketListSchema),
-    retrieve=extend_schema(responses=shapes.MarketDetailSchema),
-    random=extend_schema(parameters=[shapes.RandomQuery], responses=shapes.MarketSampleSchema),
-    categories=extend_schema(responses=shapes.CategoriesSchema),
-    in_category=extend_schema(parameters=[shapes.CategoryQuery], responses=shapes.CategoryMarketsSchema),
-    live=extend_schema(responses=shapes.MarketLiveSchema),
-    full=extend_schema(responses=shapes.MarketFullSchema),
-    ingest=extend_schema(request=shapes.IngestRequest, responses=shapes.IngestAnswerSchema),
+    list=extend_schema(parameters=[shapes.ListQuery], responses=shapes.MarketList),
+    retrieve=extend_schema(responses=shapes.MarketDetail),
+    random=extend_schema(parameters=[shapes.RandomQuery], responses=shapes.MarketSample),
+    categories=extend_schema(responses=shapes.Categories),
+    in_category=extend_schema(parameters=[shapes.CategoryQuery], responses=shapes.CategoryMarkets),
+    live=extend_schema(responses=shapes.MarketLive),
+    full=extend_schema(responses=shapes.MarketFull),
+    ingest=extend_schema(request=shapes.IngestRequest, responses=shapes.IngestAnswer),
 )
 class MarketViewSet(PublicReadsMixin, ViewSet):
     """Markets, as Polymarket lists them and as the house makes them. Public."""

@@ -9,7 +9,7 @@ class UpstreamError(Exception):
     code: ClassVar[str] = "upstream_error"
 
 
-class UpstreamUnavailable(UpstreamError):  # noqa: N818 - reads as what happened
+class UpstreamUnavailable(UpstreamError):
     """Network, time, 408, 429 or 5xx after all tries, or an open breaker.
 
     `retry_after`: seconds until asking again is worth it, where known. `retriable`: false when nothing was asked.
@@ -23,7 +23,7 @@ class UpstreamUnavailable(UpstreamError):  # noqa: N818 - reads as what happened
         self.retriable = retriable
 
 
-class UpstreamRejected(UpstreamError):  # noqa: N818
+class UpstreamRejected(UpstreamError):
     """Any other 4xx: the upstream is alive and asking again would get the same answer."""
 
     code = "upstream_rejected"
@@ -33,7 +33,7 @@ class UpstreamRejected(UpstreamError):  # noqa: N818
         self.status = status
 
 
-class UpstreamGarbled(UpstreamError):  # noqa: N818
+class UpstreamGarbled(UpstreamError):
     """HTML, broken JSON, a wrong shape, a redirect, a repeated cursor, too many pages, or too large a body."""
 
     code = "upstream_garbled"

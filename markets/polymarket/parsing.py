@@ -54,7 +54,7 @@ class SkipReason(StrEnum):
     no_condition_id = "no_condition_id"  # `conditionId` missing, empty or no text: nothing to know it again by
     bad_value = "bad_value"  # an id too long to be one, or `active`, `closed`, `archived` that is no boolean
     inactive = "inactive"  # `active: false` while not closed: a placeholder or a draft, even with old prices
-    archived = "archived"  # `archived: true`: withdrawn by the upstream
+    archived = "archived"  # `archived: true` while not closed: withdrawn by the upstream
     no_question = "no_question"  # no `question` to show
     bad_outcomes = "bad_outcomes"  # outcomes missing, unreadable, fewer than two, empty, or both the same
     not_binary = "not_binary"  # more than two outcomes, a form of 2020-21
@@ -114,7 +114,7 @@ class Skipped:
     detail: str
 
 
-class _Skip(Exception):  # noqa: N818 - a way out of nested functions, never seen outside
+class _Skip(Exception):
     def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(reason)
         self.reason, self.detail = reason, detail
@@ -202,7 +202,7 @@ def _judged_closed(market: Mapping[str, object]) -> bool:
     closed = _flag(market, "closed", default=False)
     if not _flag(market, "active", default=True) and not closed:
         raise _Skip(SkipReason.inactive, _name(market))
-    if _flag(market, "archived", default=False):
+    if _flag(market, "archived", default=False) and not closed:
         raise _Skip(SkipReason.archived, _name(market))
     return closed
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -98,7 +98,7 @@ def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
 def describe_api_exception(exc: exceptions.APIException) -> tuple[int, dict[str, Any], dict[str, str]]:
     headers = {"WWW-Authenticate": auth} if (auth := getattr(exc, "auth_header", None)) else {}
     if isinstance(exc, exceptions.Throttled):
-        headers |= retry_header(exc.wait)
+        headers |= retry_header(getattr(exc, "wait", None))
     detail = exc.detail
     text = detail.get("detail", "") if isinstance(detail, dict) else detail
     code = next((code for kind, code in CODES.items() if isinstance(exc, kind)), exc.default_code)
@@ -113,7 +113,7 @@ def retry_header(seconds: float | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
-def is_outage(exc: DatabaseError) -> bool:
+def is_outage(exc: Exception) -> bool:
     """Whether the server is away or refused the connection (SQLSTATE class 08 or 57P, or none at all).
 
     Source: PostgreSQL documentation, appendix A, error codes.

@@ -60,9 +60,7 @@ class HelloView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(
-        operation_id="hello", summary="A greeting", responses={200: dict[str, str]}, tags=["system"]
-    )
+    @extend_schema(operation_id="hello", summary="A greeting", responses={200: dict[str, str]}, tags=["system"])
     def get(self, request: Request) -> Response:
         return Response({"message": "Hello from THISTHAT"}, headers={"Cache-Control": "public, max-age=3600"})
 

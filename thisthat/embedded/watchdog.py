@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 GRACE_SECONDS = 10
+ORPHAN_SECONDS = 2
 
 
 def is_alive(group: int) -> bool:
@@ -24,24 +26,33 @@ def is_alive(group: int) -> bool:
     return True
 
 
-def ask(group: int) -> None:
-    """Its leader, which ends its own children in good order; the children where the leader has gone."""
+def does_exist(pid: int) -> bool:
     try:
-        os.kill(group, signal.SIGTERM)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGTERM)
+        return False
+    return True
+
+
+def wait_while(is_so: Callable[[int], bool], groups: set[int], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(map(is_so, groups)) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def end(groups: set[int]) -> None:
-    for group in groups:
-        ask(group)
-    deadline = time.monotonic() + GRACE_SECONDS
-    while any(map(is_alive, groups)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    """Ask the leaders, which end their own children in good order; then end what is left of the groups."""
+    send(os.kill, groups, signal.SIGTERM)
+    wait_while(does_exist, groups, GRACE_SECONDS)
+    send(os.killpg, groups, signal.SIGTERM)
+    wait_while(is_alive, groups, ORPHAN_SECONDS)
+    send(os.killpg, groups, signal.SIGKILL)
+
+
+def send(kill: Callable[[int, int], None], groups: set[int], number: signal.Signals) -> None:
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+            kill(group, number)
 
 
 def main() -> None:

@@ -1,0 +1,185 @@
+"""`make run`, as a person at a terminal has it: its one process, its output, Ctrl-C."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.embedded.conftest import REPOSITORY, is_process_alive, soon
+from thisthat.embedded.locks import is_locked
+from thisthat.embedded.upstream import free_port
+
+
+class Terminal:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def shows(self, pattern: str, *, seconds: float = 90) -> bool:
+        found = soon(lambda: re.search(pattern, self.text) or self.process.poll() is not None, seconds=seconds)
+        return bool(found and re.search(pattern, self.text))
+
+    def ends(self, seconds: float = 40) -> int:
+        status = self.process.wait(seconds)
+        self._reader.join(5)
+        return status
+
+    def ctrl_c(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def var_dir() -> Iterator[Path]:
+    path = Path(os.environ["VAR_DIR"]) / f"run-{uuid4().hex[:8]}"
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def make_run(var_dir: Path, port: int, **environment: str) -> Iterator[Terminal]:
+    given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    given |= {"VAR_DIR": str(var_dir), "PORT": str(port), "POLYMARKET_GAMMA_URL": "simulator", **environment}
+    command = [sys.executable, "manage.py", "dev"]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with process:
+        try:
+            yield Terminal(process)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def get(url: str) -> dict:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def titles(base: str) -> set[str]:
+    return {market["title"] for market in get(f"{base}/api/v1/markets?limit=50")["data"]}
+
+
+def children_of(var_dir: Path) -> list[int]:
+    """Every living process that was started with this VAR_DIR, or runs a database in it."""
+    marks = (f"VAR_DIR={var_dir}".encode(), f"{var_dir}/postgres".encode())
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            known = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if any(mark in known for mark in marks) and is_process_alive(int(folder.name)):
+            found.append(int(folder.name))
+    return found
+
+
+def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with make_run(var_dir, port) as terminal:
+        assert terminal.shows("THISTHAT is running"), terminal.text
+        assert "Markets come from the bundled simulator" in terminal.text
+        assert re.search(rf"API docs +{base}/api/docs", terminal.text)
+        assert get(f"{base}/health")["status"] == "ok"
+        assert soon(lambda: titles(base), seconds=60), terminal.text
+        first = titles(base)
+        assert len(children_of(var_dir)) > 4
+
+        terminal.ctrl_c()
+        assert terminal.ends() == 0, terminal.text
+    assert "Traceback" not in terminal.text, terminal.text
+    assert soon(lambda: not children_of(var_dir))
+    assert not is_locked(var_dir / "postgres.running")
+
+    started = time.monotonic()
+    with make_run(var_dir, port) as terminal:
+        assert terminal.shows("THISTHAT is running"), terminal.text
+        assert time.monotonic() - started < 20
+        assert titles(base) & first
+        terminal.ctrl_c()
+        assert terminal.ends() == 0, terminal.text
+
+
+def test_a_killed_one_leaves_nothing_behind_and_the_next_starts(var_dir):
+    port = free_port()
+    with make_run(var_dir, port) as terminal:
+        assert terminal.shows("THISTHAT is running"), terminal.text
+        terminal.process.kill()
+        terminal.process.wait(10)
+        assert soon(lambda: not children_of(var_dir), seconds=30)
+    with make_run(var_dir, port) as terminal:
+        assert terminal.shows("THISTHAT is running"), terminal.text
+        terminal.ctrl_c()
+        assert terminal.ends() == 0, terminal.text
+
+
+def test_a_second_one_in_the_same_place_refuses_in_one_line(var_dir):
+    with make_run(var_dir, free_port()) as first:
+        assert first.shows("THISTHAT is running"), first.text
+        with make_run(var_dir, free_port()) as second:
+            assert second.ends() == 1
+            assert second.lines == [
+                f"CommandError: `make run` is already running in {var_dir}: stop it, or choose another VAR_DIR."
+            ]
+        first.ctrl_c()
+        assert first.ends() == 0
+
+
+def test_a_taken_port_is_named_before_anything_is_started(var_dir):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with make_run(var_dir, port) as terminal:
+            assert terminal.ends() == 1
+            assert len(terminal.lines) == 1
+            assert f"Port {port} on 127.0.0.1" in terminal.lines[0]
+
+
+def test_an_upstream_that_cannot_be_reached_is_replaced_by_the_simulator(var_dir):
+    gone = "http://127.0.0.1:1"
+    with make_run(var_dir, free_port(), POLYMARKET_GAMMA_URL=gone) as terminal:
+        assert terminal.shows("THISTHAT is running"), terminal.text
+        assert f"Polymarket can't be reached at {gone}: markets come from the bundled simulator." in terminal.lines
+        assert re.search(r"Simulator +http://127\.0\.0\.1:\d+", terminal.text)
+        terminal.ctrl_c()
+        assert terminal.ends() == 0
+
+
+def test_production_mode_is_refused_in_one_line(var_dir):
+    production = {
+        "DEBUG": "false",
+        "SECRET_KEY": "x" * 60,
+        "JWT_ACCESS_SECRET": "y" * 60,
+        "ALLOWED_HOSTS": "localhost",
+        "FRONTEND_URL": "https://www.example.com",
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    }
+    with make_run(var_dir, free_port(), **production) as terminal:
+        assert terminal.ends() == 1
+        assert len(terminal.lines) == 1
+        assert "DEBUG=true" in terminal.lines[0]
