@@ -17,7 +17,7 @@ from thisthat.embedded.supervisor import Output, Program, Supervisor
 supervisor = Supervisor(Output(), grace_seconds=float(sys.argv[2]))
 supervisor.listen()
 for name, code in json.loads(sys.argv[1]).items():
-    supervisor.start(Program(name, [sys.executable, "-u", "-c", code]))
+    supervisor.start(Program(name, [sys.executable, "-u", "-c", code], serves_others=name == "simulator"))
 status = supervisor.wait()
 supervisor.stop()
 sys.exit(status)
@@ -25,6 +25,16 @@ sys.exit(status)
 WELL_BEHAVED = """
 import os, signal, sys, time
 def leave(*_):
+    print("bye")
+    sys.exit()
+signal.signal(signal.SIGTERM, leave)
+print("pid", os.getpid())
+time.sleep(60)
+"""
+SLOW = """
+import os, signal, sys, time
+def leave(*_):
+    time.sleep(0.5)
     print("bye")
     sys.exit()
 signal.signal(signal.SIGTERM, leave)
@@ -85,6 +95,14 @@ def test_a_signal_lets_every_program_finish_and_ends_with_success(number):
         assert "web       | bye" in run.lines
         assert "worker    | bye" in run.lines
         assert not any(map(is_process_alive, pids))
+
+
+def test_what_others_need_is_stopped_after_them():
+    with supervised(simulator=WELL_BEHAVED, worker=SLOW) as run:
+        run.pids(2)
+        run.process.terminate()
+        assert run.end() == 0
+        assert [line for line in run.lines if line.endswith("bye")] == ["worker    | bye", "simulator | bye"]
 
 
 def test_programs_do_not_see_the_terminals_ctrl_c():

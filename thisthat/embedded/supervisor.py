@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TextIO
@@ -26,6 +26,8 @@ class Program:
     name: str
     command: list[str]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    # The others ask it things until they end: it is stopped after them.
+    serves_others: bool = False
 
 
 class Output:
@@ -63,6 +65,7 @@ class Supervisor:
         self._output = output
         self._grace_seconds = grace_seconds
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._servers: set[str] = set()
         self._pumps: list[threading.Thread] = []
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.stopping = threading.Event()
@@ -85,6 +88,8 @@ class Supervisor:
             start_new_session=True,
         )
         self._children[program.name] = child
+        if program.serves_others:
+            self._servers.add(program.name)
         self._tell_watchdog(f"+{child.pid}")
         pump = threading.Thread(target=self._pump, args=(program.name, child.stdout), daemon=True)
         pump.start()
@@ -116,7 +121,8 @@ class Supervisor:
     def stop(self) -> None:
         """Ask each program, and leave its own children to it; then end what is left of the groups."""
         self.stopping.set()
-        self._wait_while(self._is_anything_running, ask=self._ask_leaders, seconds=self._grace_seconds)
+        self._stop_leaders(self._children.keys() - self._servers)
+        self._stop_leaders(self._servers)
         self._wait_while(self._has_orphans, ask=lambda: self._send_all(signal.SIGTERM), seconds=ORPHAN_SECONDS)
         self._send_all(signal.SIGKILL)
         for child in self._children.values():
@@ -134,12 +140,15 @@ class Supervisor:
         while is_so() and time.monotonic() < deadline and not self.was_asked_to_stop():
             time.sleep(0.02)
 
-    def _ask_leaders(self) -> None:
-        for child in self._children.values():
-            child.terminate()
+    def _stop_leaders(self, names: Collection[str]) -> None:
+        leaders = [self._children[name] for name in names]
 
-    def _is_anything_running(self) -> bool:
-        return any([child.poll() is None for child in self._children.values()])  # noqa: C419 - poll each: it reaps
+        def ask() -> None:
+            for leader in leaders:
+                leader.terminate()
+
+        # A list, for each is to be looked at: that is also what reaps it.
+        self._wait_while(lambda: None in [leader.poll() for leader in leaders], ask=ask, seconds=self._grace_seconds)
 
     def _has_orphans(self) -> bool:
         return any(watchdog.is_alive(child.pid) for child in self._children.values() if child.poll() is not None)

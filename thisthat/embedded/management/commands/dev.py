@@ -35,7 +35,7 @@ class Command(BaseCommand):
             try:
                 status = Session(supervisor, output).run()
             finally:
-                output.say("Stopping.")
+                output.say("Stopping; Ctrl-C again to hurry.")
                 supervisor.stop()
             sys.exit(status)
 
@@ -91,7 +91,7 @@ class Session:
         port = settings.SIMULATOR_PORT or upstream.free_port()
         self._simulator = f"http://127.0.0.1:{port}"
         self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
-        self._start("simulator", upstream.simulator_command(port))
+        self._start("simulator", upstream.simulator_command(port), serves_others=True)
         deadline = time.monotonic() + SIMULATOR_SECONDS
         while not upstream.listens(port):
             if self._supervisor.was_asked_to_stop() or self._supervisor.died():
@@ -101,8 +101,8 @@ class Session:
             time.sleep(0.05)
         return True
 
-    def _start(self, name: str, command: list[str]) -> None:
-        self._supervisor.start(Program(name, command, self._environment))
+    def _start(self, name: str, command: list[str], *, serves_others: bool = False) -> None:
+        self._supervisor.start(Program(name, command, self._environment, serves_others))
 
     def _announce(self) -> None:
         base = own_url()
