@@ -66,9 +66,12 @@ class RandomQuery(serializers.Serializer[dict[str, Any]]):
         return frozenset(name.lower() for name in ids)
 
 
-class CategoryQuery(serializers.Serializer[dict[str, Any]]):
-    category = LowerCase(max_length=50)
+class CategoryLimit(serializers.Serializer[dict[str, Any]]):
     limit = Clamped(low=1, high=CATEGORY_LIMIT_MAX, default=CATEGORY_LIMIT)
+
+
+class CategoryQuery(CategoryLimit):
+    category = LowerCase(max_length=50)
 
 
 class IngestRequest(serializers.Serializer[dict[str, Any]]):

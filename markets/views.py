@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.http import QueryDict
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied, Throttled
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -49,16 +49,6 @@ def market_or_404(market: Any) -> Any:
     return market
 
 
-@extend_schema_view(
-    list=extend_schema(parameters=[shapes.ListQuery], responses=shapes.MarketList),
-    retrieve=extend_schema(responses=shapes.MarketDetail),
-    random=extend_schema(parameters=[shapes.RandomQuery], responses=shapes.MarketSample),
-    categories=extend_schema(responses=shapes.Categories),
-    in_category=extend_schema(parameters=[shapes.CategoryQuery], responses=shapes.CategoryMarkets),
-    live=extend_schema(responses=shapes.MarketLive),
-    full=extend_schema(responses=shapes.MarketFull),
-    ingest=extend_schema(request=shapes.IngestRequest, responses=shapes.IngestAnswer),
-)
 class MarketViewSet(PublicReadsMixin, ViewSet):
     """Markets, as Polymarket lists them and as the house makes them. Public."""
 
@@ -67,14 +57,34 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     remembered_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve", "categories", "in_category"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"random"})
 
+    @extend_schema(
+        operation_id="markets_list",
+        summary="Markets, page by page",
+        parameters=[shapes.ListQuery],
+        responses=shapes.MarketList,
+        tags=["markets"],
+    )
     def list(self, request: Request) -> Response:
         page = list_markets(list_query(request.META["QUERY_STRING"]))
         body = {"count": len(page.markets), "total": page.total, "nextCursor": page.next_cursor, "data": page.markets}
         return Response({"success": True, **body})
 
+    @extend_schema(
+        operation_id="markets_retrieve",
+        summary="A market, by our id or by Polymarket's condition id",
+        responses=shapes.MarketDetail,
+        tags=["markets"],
+    )
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response({"success": True, "data": market_or_404(selectors.get_market(pk))})
 
+    @extend_schema(
+        operation_id="markets_random",
+        summary="A fair sample of the markets on offer",
+        parameters=[shapes.RandomQuery],
+        responses=shapes.MarketSample,
+        tags=["markets"],
+    )
     def random(self, request: Request) -> Response:
         query = checked(shapes.RandomQuery, request.query_params)
         sample = selectors.Sample(
@@ -86,22 +96,47 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         markets = selectors.random_markets(sample)
         return Response({"success": True, "count": len(markets), "data": markets})
 
+    @extend_schema(
+        operation_id="markets_categories",
+        summary="Categories of open markets, most markets first",
+        responses=shapes.Categories,
+        tags=["markets"],
+    )
     def categories(self, request: Request) -> Response:
         counts = selectors.category_counts()
         return Response({"success": True, "data": list(counts), "counts": counts})
 
+    @extend_schema(
+        operation_id="markets_in_category",
+        summary="Open markets of a category",
+        parameters=[shapes.CategoryLimit],
+        responses=shapes.CategoryMarkets,
+        tags=["markets"],
+    )
     def in_category(self, request: Request, category: str) -> Response:
         query = checked(shapes.CategoryQuery, {**request.query_params.dict(), "category": category})
         page = list_markets(Query(**query))
         body = {"count": len(page.markets), "category": query["category"], "data": page.markets}
         return Response({"success": True, **body})
 
+    @extend_schema(
+        operation_id="markets_live",
+        summary="Odds of this moment, from the order book",
+        responses=shapes.MarketLive,
+        tags=["markets"],
+    )
     def live(self, request: Request, pk: str) -> Response:
         market = market_or_404(selectors.find_market(pk))
         if not market.polymarket_id:
             raise NoPolymarketId
         return Response({"success": True, "marketId": market.id, "data": self.live_data(request, market)})
 
+    @extend_schema(
+        operation_id="markets_full",
+        summary="A market with its live odds, where they can be had",
+        responses=shapes.MarketFull,
+        tags=["markets"],
+    )
     def full(self, request: Request, pk: str) -> Response:
         market = market_or_404(selectors.find_market(pk))
         try:
@@ -119,6 +154,13 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         services.watch_while_looked_at(market.id, now=now)
         return selectors.live_as_contract(market, odds)
 
+    @extend_schema(
+        operation_id="markets_ingest",
+        summary="Copy Polymarket's open markets now",
+        request=shapes.IngestRequest,
+        responses=shapes.IngestAnswer,
+        tags=["markets"],
+    )
     def ingest(self, request: Request) -> Response:
         highest = INGEST_LIMIT_MAX if request.user.is_staff else settings.MARKET_INGEST_LIMIT
         given = checked(shapes.IngestRequest, request.data, highest=highest)

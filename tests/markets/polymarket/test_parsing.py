@@ -112,7 +112,10 @@ def test_a_closed_market_is_kept_though_no_longer_active():
 
 def test_an_archived_market_is_skipped():
     assert skipped(open_market(archived=True)) is SkipReason.archived
-    assert skipped(closed_market(archived=True)) is SkipReason.archived
+
+
+def test_an_archived_market_that_is_closed_is_kept_because_bets_on_it_must_end():
+    assert parsed(closed_market(archived=True)).closed
 
 
 def test_missing_booleans_mean_an_ordinary_open_market():
