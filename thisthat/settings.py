@@ -150,6 +150,7 @@ _database = env.db_url_config(DATABASE_URL)
 DATABASES = {
     "default": {
         **_database,
+        "ENGINE": "thisthat.common.postgresql",
         # One connection a thread, kept. A statement that comes again is planned once (not behind a proxy that shares
         # connections between transactions, unless it knows prepared statements: then DATABASE_PREPARE=false).
         "CONN_MAX_AGE": None,

@@ -71,8 +71,9 @@ def account() -> Account:
 
 
 def environment() -> dict[str, str]:
-    """Ours without PG* variables, which would change what the server's programs do, and in one language."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))} | {"LC_ALL": "C"}
+    """What the server's programs are told: no PG* variable that changes what they do, one language, and no secret."""
+    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C"}
 
 
 def ensure_initialised(data: Path, *, durable: bool) -> None:

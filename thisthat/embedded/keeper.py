@@ -46,7 +46,7 @@ def tell_when_stopped(server: "subprocess.Popen[bytes]", stopped: threading.Even
 
 def keep(order: dict[str, Any], running: int) -> None:
     server = subprocess.Popen(  # noqa: S603 - the command comes from postgres.py
-        order["command"], pass_fds=[running], env=order["environment"], stdin=subprocess.DEVNULL, **order["account"]
+        order["command"], pass_fds=[running], stdin=subprocess.DEVNULL, **order["account"]
     )
     stopped = threading.Event()
     wanted = threading.Event()

@@ -106,6 +106,7 @@ class EmbeddedPostgres:
             subprocess.run(  # noqa: S603 - our own program
                 [sys.executable, "-I", "-S", keeper.__file__, json.dumps(self._order())],
                 check=True,
+                env=cluster.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -119,7 +120,6 @@ class EmbeddedPostgres:
             command += ["-c", option]
         return {
             "command": command,
-            "environment": cluster.environment(),
             "account": cluster.account(),
             "users": str(self._directory / "postgres.users"),
             "running": str(self._running),

@@ -51,6 +51,8 @@ class Session:
             "DATABASE_URL": os.environ.get("DATABASE_URL") or postgres.database_url(settings.VAR_DIR),
             "VAR_DIR": str(settings.VAR_DIR),
             "PYTHONUNBUFFERED": "1",
+            # In a container everybody is root; Celery has a paragraph to say about that.
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
 
     def run(self) -> int:
@@ -74,6 +76,7 @@ class Session:
         finally:
             connections.close_all()
         call_command("collectstatic", interactive=False, verbosity=0)
+        make_broker_folders()
         self._output.say("Database and static files are up to date.")
 
     def _wants_simulator(self) -> bool:
@@ -118,6 +121,13 @@ class Session:
                 return True
             time.sleep(0.1)
         return False
+
+
+def make_broker_folders() -> None:
+    """Worker and clock start at once, and neither can without them; with Redis there are none."""
+    for folder in settings.CELERY_BROKER_TRANSPORT_OPTIONS.values():
+        if isinstance(folder, Path):
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 def refuse_in_production() -> None:
