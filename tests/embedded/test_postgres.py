@@ -228,6 +228,17 @@ def test_any_path_will_do_and_django_reads_its_url(directory, name):
         shutil.rmtree(sockets)
 
 
+def test_no_secret_of_ours_reaches_the_server_or_the_list_of_processes(directory, monkeypatch):
+    monkeypatch.setenv("SECRET_KEY", "very-secret")
+    server = postgres.start(directory, durable=False)
+    try:
+        for pid in (postmaster(directory), keeper_of(directory)):
+            for file in ("environ", "cmdline"):
+                assert b"very-secret" not in Path(f"/proc/{pid}/{file}").read_bytes()
+    finally:
+        server.stop()
+
+
 def test_a_folder_of_something_else_is_left_alone(directory):
     (directory / "postgres").mkdir()
     (directory / "postgres" / "diary.txt").write_text("mine")
