@@ -163,6 +163,14 @@ def test_a_server_outlives_its_killed_starter_while_others_use_it(directory):
     assert not is_running(directory)
 
 
+def test_a_server_whose_directory_was_removed_stops_by_itself(directory):
+    server = postgres.start(directory / "removed", durable=False)
+    pid = postmaster(directory / "removed")
+    shutil.rmtree(directory / "removed")
+    assert soon(lambda: not is_process_alive(pid))
+    server.stop()
+
+
 def test_a_server_whose_keeper_was_killed_serves_on_and_is_stopped(directory):
     server = postgres.start(directory, durable=False)
     pid = postmaster(directory)
