@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import orjson
 from rest_framework.exceptions import ValidationError
 
 from markets.models import MarketEdition
+from markets.rendering import VERSION, fetch, render_rows
 from markets.rules import SEARCH_TOTAL_MAX
-from markets.selectors import COLUMNS, as_dicts, as_uuid, fetch
+from markets.selectors import as_uuid
 from thisthat.common.pagination import decode_cursor, encode_cursor, invalid_cursor
 
 KEY_LENGTH_MAX = 40
@@ -74,14 +76,14 @@ class Query:
 class Page:
     """`total`: how many match in all. `next_cursor`: where to go on, None at the end."""
 
-    markets: list[dict[str, Any]]
+    markets: list[orjson.Fragment]
     total: int
     next_cursor: str | None
 
 
 @dataclass(slots=True)
 class Rows:
-    """A part of a page: rows that begin with COLUMNS, and the cursor behind the last of them."""
+    """A part of a page: rows that begin with VERSION, and the cursor behind the last of them."""
 
     rows: list[tuple[Any, ...]]
     more: bool
@@ -98,7 +100,7 @@ def list_markets(query: Query) -> Page:
 def one_status(query: Query) -> Page:
     part = open_rows(query) if query.status == "open" else past_rows(query)
     total = int(part.rows[0][-1]) if part.rows else count(query)
-    return Page(as_dicts(part.rows), total, part.cursor if part.more else None)
+    return Page(render_rows(part.rows), total, part.cursor if part.more else None)
 
 
 # The number of markets comes along as the last column, so that a page is one statement.
@@ -114,7 +116,7 @@ def count(query: Query) -> int:
 
 
 OPEN = f"""
-SELECT {COLUMNS}, ranking.edition, ranking.{{position}}, {TOTAL}
+SELECT {VERSION}, ranking.edition, ranking.{{position}}, {TOTAL}
 FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
 WHERE ranking.edition = {{edition}} AND ranking.sort = %(sort)s AND ranking.{{position}} > %(after)s
 {{in_category}} AND market.status = 'open'
@@ -147,7 +149,7 @@ def edition_and_position(query: Query) -> tuple[int | None, int]:
 
 
 PAST = f"""
-SELECT {COLUMNS}, {{key}}::text, {TOTAL} FROM markets AS market
+SELECT {VERSION}, {{key}}::text, {TOTAL} FROM markets AS market
 WHERE market.status = %(status)s AND NOT market.status = 'open' {{in_category}} {{after}}
 ORDER BY {{order}} {{paging}}
 """  # noqa: S608
@@ -183,17 +185,17 @@ def in_turn(query: Query) -> Page:
     """Each status's list after the one before, as if they were one."""
     counts = {status: count(replace(query, status=status)) for status in STATUSES}
     statuses = list(STATUSES[STATUSES.index(status_of(query.cursor)) :])
-    part_query, markets, more = query, list[dict[str, Any]](), False
+    part_query, rows, more = query, list[tuple[Any, ...]](), False
     last: str | None = None
-    while statuses and len(markets) < query.limit:
+    while statuses and len(rows) < query.limit:
         status = statuses.pop(0)
-        part_query = replace(part_query, status=status, limit=query.limit - len(markets))
+        part_query = replace(part_query, status=status, limit=query.limit - len(rows))
         part = open_rows(part_query) if status == "open" else past_rows(part_query)
-        markets += as_dicts(part.rows)
+        rows += part.rows
         last = part.cursor or last
         more = part.more or any(counts[later] for later in statuses)
         part_query = replace(part_query, cursor=None, skip=max(0, part_query.skip - counts[status]))
-    return Page(markets, sum(counts.values()), last if more else None)
+    return Page(render_rows(rows), sum(counts.values()), last if more else None)
 
 
 def status_of(cursor: str | None) -> str:
@@ -206,7 +208,7 @@ def status_of(cursor: str | None) -> str:
 
 
 SEARCH = f"""
-SELECT {COLUMNS}, {{key}}::text, 0 FROM markets AS market
+SELECT {VERSION}, {{key}}::text, 0 FROM markets AS market
 WHERE {{matches}} {{after}} ORDER BY {{order}} {{paging}}
 """  # noqa: S608
 MATCHES = """market.search @@ to_tsquery('simple', %(words)s)
@@ -228,7 +230,7 @@ def search(query: Query) -> Page:
     given = {**parameters(query), "words": words, "key": key, "id": last}
     part = cut(fetch(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
     ((total,),) = fetch(SEARCH_TOTAL, given)
-    return Page(as_dicts(part.rows), total, part.cursor if part.more else None)
+    return Page(render_rows(part.rows), total, part.cursor if part.more else None)
 
 
 def parameters(query: Query) -> dict[str, Any]:

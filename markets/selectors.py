@@ -1,67 +1,23 @@
 """Reads of markets, each in a number of statements that doesn't depend on how many markets there are.
 
-Rows come as dicts of the contract's `Market`, ready to be rendered.
+Markets come rendered, as JSON.
 """
 
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+import orjson
 
-from markets.live import LiveOdds
 from markets.models import Market
+from markets.rendering import COLUMNS, VERSION, fetch, render, render_rows
 
-# The contract's names, in its order, and where they come from.
-FIELDS = {
-    "id": "id",
-    "polymarketId": "polymarket_id",
-    "slug": "slug",
-    "title": "title",
-    "description": "description",
-    "thisOption": "this_option",
-    "thatOption": "that_option",
-    "thisOdds": "this_odds",
-    "thatOdds": "that_odds",
-    "liquidity": "liquidity",
-    "volume": "volume",
-    "volume24hr": "volume_24hr",
-    "category": "category",
-    "author": "author",
-    "imageUrl": "image_url",
-    "status": "status",
-    "resolution": "resolution",
-    "marketType": "market_type",
-    "expiresAt": "expires_at",
-    "resolvedAt": "resolved_at",
-    "oddsUpdatedAt": "odds_updated_at",
-    "createdAt": "created_at",
-    "updatedAt": "updated_at",
-}
-NAMES = tuple(FIELDS)
-# Written by PostgreSQL, a time costs a tenth of what reading and writing it again costs here.
-ISO_UTC = """to_char(market.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-COLUMNS = ", ".join(
-    ISO_UTC.format(column=column) if column.endswith("_at") else f"market.{column}" for column in FIELDS.values()
-)
 # Condition ids are text that Polymarket made; longer or stranger than this, it isn't one.
 CONDITION_ID = re.compile(r"[\x21-\x7e]{1,200}")
-
-
-def as_dicts(rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Rows that begin with COLUMNS; what follows is left out."""
-    return [dict(zip(NAMES, row, strict=False)) for row in rows]
-
-
-def fetch(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -71,7 +27,7 @@ def as_uuid(text: str) -> UUID | None:
         return None
 
 
-def get_market(reference: str) -> dict[str, Any] | None:
+def get_market(reference: str) -> orjson.Fragment | None:
     """A market by our UUID or Polymarket's condition id."""
     parameters = {"id": as_uuid(reference), "polymarket_id": reference}
     if parameters["id"]:
@@ -81,7 +37,7 @@ def get_market(reference: str) -> dict[str, Any] | None:
     else:
         return None
     rows = fetch(f"SELECT {COLUMNS} FROM markets AS market WHERE {condition}", parameters)  # noqa: S608
-    return as_dicts(rows)[0] if rows else None
+    return render(rows[0]) if rows else None
 
 
 def find_market(reference: str) -> Market | None:
@@ -91,25 +47,6 @@ def find_market(reference: str) -> Market | None:
         return None
     wanted = {"pk": market_id} if market_id else {"polymarket_id": reference}
     return Market.objects.defer("search").filter(**wanted).first()
-
-
-def as_contract(market: Market) -> dict[str, Any]:
-    return {name: getattr(market, column) for name, column in FIELDS.items()}
-
-
-def live_as_contract(market: Market, odds: LiveOdds) -> dict[str, Any]:
-    """The contract's `Live`: the odds are of `asOf`, the figures are the catalogue's."""
-    return {
-        "polymarketId": market.polymarket_id,
-        "thisOdds": odds.this,
-        "thatOdds": odds.that,
-        "liquidity": market.liquidity,
-        "volume": market.volume,
-        "volume24hr": market.volume_24hr,
-        "acceptingOrders": market.accepting_orders,
-        "asOf": odds.as_of,
-        "stale": odds.stale,
-    }
 
 
 def category_counts() -> dict[str, int]:
@@ -144,7 +81,8 @@ ORDER BY category_position DESC LIMIT 1
 """
 # Offered are open markets before their end, that take bets at odds between 0 and 1.
 SAMPLE = f"""
-SELECT {COLUMNS} FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
+SELECT {VERSION}, market.polymarket_id
+FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
 WHERE ranking.edition = %(edition)s AND ranking.sort = 'trending'
 AND {{position}}
 AND market.status = 'open' AND market.accepting_orders
@@ -156,7 +94,7 @@ IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = A
 ROUNDS = 6
 
 
-def random_markets(sample: Sample) -> list[dict[str, Any]]:
+def random_markets(sample: Sample) -> list[orjson.Fragment]:
     """A fair sample: every market on offer is as likely as any other, in random order.
 
     Positions of the newest edition have no gaps, so drawing numbers draws markets; what isn't on offer is drawn
@@ -168,27 +106,28 @@ def random_markets(sample: Sample) -> list[dict[str, Any]]:
         return []
     size, edition = rows[0]
     undrawn = Deck(size)
-    found: list[dict[str, Any]] = []
+    found: list[tuple[Any, ...]] = []
     for _ in range(ROUNDS):
-        positions = undrawn.draw(2 * (sample.count - len(found)) + 10)
+        positions = undrawn.draw((sample.count - len(found)) * 3 // 2 + 5)
         if not positions:
             break
-        found += drawn_markets(sample, edition, positions)
+        found += drawn_rows(sample, edition, positions)
         if len(found) >= sample.count:
             break
-    return found[: sample.count]
+    return render_rows(found[: sample.count])
 
 
-def drawn_markets(sample: Sample, edition: int, positions: list[int]) -> list[dict[str, Any]]:
+def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple[Any, ...]]:
     sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE)
     parameters = {"edition": edition, "positions": positions, "category": sample.category, "now": sample.now}
-    markets = as_dicts(fetch(sql, parameters))
-    random.shuffle(markets)
-    return [market for market in markets if not names_of(market) & sample.excluded]
+    rows = fetch(sql, parameters)
+    random.shuffle(rows)
+    return [row for row in rows if not names_of(row) & sample.excluded] if sample.excluded else rows
 
 
-def names_of(market: Mapping[str, Any]) -> set[str]:
-    return {str(market["id"]), str(market["polymarketId"]).lower()}
+def names_of(row: Sequence[Any]) -> set[str]:
+    """Our id and Polymarket's, in lower case."""
+    return {str(row[0]), str(row[-1]).lower()}
 
 
 class Deck:

@@ -144,6 +144,8 @@ def apply(*, now: datetime, checked: Sequence[str]) -> Applied:
     Markets that are no longer open here are left alone: how they end is the resolution's business.
     """
     with connection.cursor() as cursor:
+        # Filled a moment ago, the table has no statistics, and without them the join below may be planned for one row.
+        cursor.execute("ANALYZE market_staging")
         cursor.execute(UPDATE, {"now": now, "lag_start": now - CATALOGUE_LAG})
         updated = cursor.rowcount
         cursor.execute(INSERT, {"now": now})

@@ -1,15 +1,20 @@
+from typing import Any
+
 from django.urls import path
 
 from markets.throttles import IngestThrottle
 from markets.views import MarketViewSet
 
+# Alike for everybody: who asks isn't looked at.
+anonymous: dict[str, Any] = {"authentication_classes": ()}
+
 urlpatterns = [
-    path("", MarketViewSet.as_view({"get": "list"})),
+    path("", MarketViewSet.as_view({"get": "list"}, **anonymous)),
     path("/random", MarketViewSet.as_view({"get": "random"})),
-    path("/categories", MarketViewSet.as_view({"get": "categories"})),
-    path("/category/<str:category>", MarketViewSet.as_view({"get": "in_category"})),
+    path("/categories", MarketViewSet.as_view({"get": "categories"}, **anonymous)),
+    path("/category/<str:category>", MarketViewSet.as_view({"get": "in_category"}, **anonymous)),
     path("/ingest", MarketViewSet.as_view({"post": "ingest"}, throttle_classes=(IngestThrottle,))),
-    path("/<str:pk>", MarketViewSet.as_view({"get": "retrieve"})),
+    path("/<str:pk>", MarketViewSet.as_view({"get": "retrieve"}, **anonymous)),
     path("/<str:pk>/live", MarketViewSet.as_view({"get": "live"})),
     path("/<str:pk>/full", MarketViewSet.as_view({"get": "full"})),
 ]

@@ -3,13 +3,12 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.http import QueryDict
+from django.http import HttpResponse, QueryDict
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied, Throttled
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
@@ -18,11 +17,12 @@ from markets import live, selectors, services
 from markets import serializers as shapes
 from markets.listings import Query, list_markets
 from markets.models import Market
+from markets.rendering import as_contract, live_as_contract
 from markets.rules import INGEST_LIMIT_MAX
 from markets.throttles import check_upstream_throttle
 from markets.upstream import patient_client, quick_client
 from thisthat.common.errors import DomainError
-from thisthat.common.public_reads import PublicReadsMixin, forget
+from thisthat.common.public_reads import PublicReadsMixin, forget, rendered
 
 
 class NoPolymarketId(DomainError):
@@ -64,10 +64,10 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.MarketList,
         tags=["markets"],
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         page = list_markets(list_query(request.META["QUERY_STRING"]))
         body = {"count": len(page.markets), "total": page.total, "nextCursor": page.next_cursor, "data": page.markets}
-        return Response({"success": True, **body})
+        return rendered({"success": True, **body})
 
     @extend_schema(
         operation_id="markets_retrieve",
@@ -75,8 +75,8 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.MarketDetail,
         tags=["markets"],
     )
-    def retrieve(self, request: Request, pk: str) -> Response:
-        return Response({"success": True, "data": market_or_404(selectors.get_market(pk))})
+    def retrieve(self, request: Request, pk: str) -> HttpResponse:
+        return rendered({"success": True, "data": market_or_404(selectors.get_market(pk))})
 
     @extend_schema(
         operation_id="markets_random",
@@ -85,7 +85,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.MarketSample,
         tags=["markets"],
     )
-    def random(self, request: Request) -> Response:
+    def random(self, request: Request) -> HttpResponse:
         query = checked(shapes.RandomQuery, request.query_params)
         sample = selectors.Sample(
             count=query["count"],
@@ -94,7 +94,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             now=timezone.now(),
         )
         markets = selectors.random_markets(sample)
-        return Response({"success": True, "count": len(markets), "data": markets})
+        return rendered({"success": True, "count": len(markets), "data": markets})
 
     @extend_schema(
         operation_id="markets_categories",
@@ -102,9 +102,9 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.Categories,
         tags=["markets"],
     )
-    def categories(self, request: Request) -> Response:
+    def categories(self, request: Request) -> HttpResponse:
         counts = selectors.category_counts()
-        return Response({"success": True, "data": list(counts), "counts": counts})
+        return rendered({"success": True, "data": list(counts), "counts": counts})
 
     @extend_schema(
         operation_id="markets_in_category",
@@ -113,11 +113,11 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.CategoryMarkets,
         tags=["markets"],
     )
-    def in_category(self, request: Request, category: str) -> Response:
+    def in_category(self, request: Request, category: str) -> HttpResponse:
         query = checked(shapes.CategoryQuery, {**request.query_params.dict(), "category": category})
         page = list_markets(Query(**query))
         body = {"count": len(page.markets), "category": query["category"], "data": page.markets}
-        return Response({"success": True, **body})
+        return rendered({"success": True, **body})
 
     @extend_schema(
         operation_id="markets_live",
@@ -125,11 +125,11 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.MarketLive,
         tags=["markets"],
     )
-    def live(self, request: Request, pk: str) -> Response:
+    def live(self, request: Request, pk: str) -> HttpResponse:
         market = market_or_404(selectors.find_market(pk))
         if not market.polymarket_id:
             raise NoPolymarketId
-        return Response({"success": True, "marketId": market.id, "data": self.live_data(request, market)})
+        return rendered({"success": True, "marketId": market.id, "data": self.live_data(request, market)})
 
     @extend_schema(
         operation_id="markets_full",
@@ -137,13 +137,13 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.MarketFull,
         tags=["markets"],
     )
-    def full(self, request: Request, pk: str) -> Response:
+    def full(self, request: Request, pk: str) -> HttpResponse:
         market = market_or_404(selectors.find_market(pk))
         try:
             data = self.live_data(request, market) if market.polymarket_id else None
         except (live.PriceUnavailable, Throttled):
             data = None
-        return Response({"success": True, "data": {**selectors.as_contract(market), "live": data}})
+        return rendered({"success": True, "data": {**as_contract(market), "live": data}})
 
     def live_data(self, request: Request, market: Market) -> dict[str, Any]:
         now = timezone.now()
@@ -152,7 +152,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             check_upstream_throttle(request, self)
             odds = live.live_odds(market, client=quick_client(), now=now)
         services.watch_while_looked_at(market.id, now=now)
-        return selectors.live_as_contract(market, odds)
+        return live_as_contract(market, odds)
 
     @extend_schema(
         operation_id="markets_ingest",
@@ -161,7 +161,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         responses=shapes.IngestAnswer,
         tags=["markets"],
     )
-    def ingest(self, request: Request) -> Response:
+    def ingest(self, request: Request) -> HttpResponse:
         highest = INGEST_LIMIT_MAX if request.user.is_staff else settings.MARKET_INGEST_LIMIT
         given = checked(shapes.IngestRequest, request.data, highest=highest)
         if given["force"] and not request.user.is_staff:
@@ -176,4 +176,4 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             now=timezone.now(),
         )
         forget()
-        return Response({"success": True, "data": result})
+        return rendered({"success": True, "data": result})

@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from markets import rendering
 from thisthat.common import public_reads
 
 
@@ -15,6 +16,7 @@ def nothing_remembered(settings) -> Iterator[None]:
     settings.PUBLIC_CACHE_SECONDS = 0
     cache.clear()
     public_reads.forget()
+    rendering.forget()
     yield
     cache.clear()
     public_reads.forget()

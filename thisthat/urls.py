@@ -2,7 +2,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from thisthat.common.errors import bad_request, not_found, server_error
 from thisthat.common.health import HelloView, ReadyView, health
@@ -13,10 +14,11 @@ urlpatterns = [
     path("health", health),
     path("ready", ReadyView.as_view()),
     path("api/hello", conditional_page(HelloView.as_view())),
-    path("api/schema", conditional_page(unchanging(SpectacularAPIView.as_view())), name="schema"),
+    path("api/schema", conditional_page(unchanging(SpectacularJSONAPIView.as_view())), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
-    path("api/redoc", SpectacularRedocView.as_view(url_name="schema")),
+    path("api/redoc", SpectacularRedocView.as_view(url_name="schema", template_name="common/redoc.html")),
     path("api/v1/markets", include("markets.urls")),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     # The last pattern, so that an unknown path gets the one error shape with DEBUG on as with it off.
     re_path(r"", not_found),

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import AllowAny
@@ -26,13 +27,17 @@ from thisthat.common.json import dumps
 
 logger = logging.getLogger(__name__)
 BROKER_TIMEOUT_SECONDS = 2
+OK, UNAVAILABLE = "ok", "unavailable"
 _migrated = False
 
 
+@csrf_exempt
 def health(request: HttpRequest) -> HttpResponse:
     """The process answers; nothing else is asked."""
     if request.method not in ("GET", "HEAD"):
-        return render(MethodNotAllowed(str(request.method)))
+        refusal = render(MethodNotAllowed(str(request.method)), request)
+        refusal["Allow"] = "GET, HEAD"
+        return refusal
     body = dumps({"status": "ok", "timestamp": timezone.now()})
     return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
@@ -49,9 +54,11 @@ class ReadyView(APIView):
     )
     def get(self, request: Request) -> Response:
         checks = {name: state_of(name, check) for name, check in CHECKS.items()}
-        ready = all(state == "ok" for state in checks.values())
-        body: dict[str, Any] = {"status": "ready" if ready else "unavailable", "checks": checks}
-        body["jobs"] = latest_by_job() if checks["migrations"] == "ok" else {}
+        # A database that is away is asked once: each try may take as long as connecting may.
+        checks["migrations"] = state_of("migrations", check_migrations) if checks["database"] == OK else UNAVAILABLE
+        ready = all(state == OK for state in checks.values())
+        body: dict[str, Any] = {"status": "ready" if ready else UNAVAILABLE, "checks": checks}
+        body["jobs"] = latest_by_job() if checks["migrations"] == OK else {}
         headers = {"Cache-Control": "no-store"}
         return Response(body, status=200 if ready else 503, headers=headers)
 
@@ -70,8 +77,8 @@ def state_of(name: str, check: Callable[[], None]) -> str:
         check()
     except Exception as exc:  # noqa: BLE001 - whatever it is, the answer is that the dependency isn't there
         logger.warning("not ready: %s: %s", name, exc)
-        return "unavailable"
-    return "ok"
+        return UNAVAILABLE
+    return OK
 
 
 def check_database() -> None:
@@ -108,7 +115,6 @@ def check_broker() -> None:
 
 CHECKS: dict[str, Callable[[], None]] = {
     "database": check_database,
-    "migrations": check_migrations,
     "cache": check_cache,
     "broker": check_broker,
 }

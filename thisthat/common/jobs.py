@@ -13,6 +13,7 @@ from thisthat.common.models import JobRun
 
 logger = logging.getLogger(__name__)
 KEPT_FOR = timedelta(days=30)
+MAX_ERROR_LETTERS = 2_000
 
 
 def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
@@ -38,10 +39,15 @@ def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
 
 def record_failure(run: JobRun, exc: BaseException) -> None:
     try:
-        finish(run, status=JobRun.Status.FAILED, error=f"{type(exc).__name__}: {exc}")
+        finish(run, status=JobRun.Status.FAILED, error=storable(f"{type(exc).__name__}: {exc}"))
     except DatabaseError:
         # The next run finds the row still running and marks it abandoned.
         logger.warning("could not record that %s failed", run.job)
+
+
+def storable(text: str) -> str:
+    """As much as a person reads, without what PostgreSQL can't keep: NUL and broken characters."""
+    return text[:MAX_ERROR_LETTERS].encode(errors="replace").decode().replace("\x00", "?")
 
 
 def finish(run: JobRun, *, status: JobRun.Status, result: dict[str, Any] | None = None, error: str = "") -> None:
@@ -60,7 +66,7 @@ def last_finished_run(job: str) -> JobRun | None:
 
 
 def latest_by_job() -> dict[str, dict[str, Any]]:
-    """For each job its newest run's status, start and error, and when it last succeeded; one query."""
+    """For each job its newest run's status and start, and when it last succeeded; one query."""
     with connection.cursor() as cursor:
         cursor.execute(LATEST_BY_JOB)
         columns = [column.name for column in cursor.description]

@@ -1,7 +1,7 @@
 """JSON in and out. Decimals leave as exact numbers, times as ISO 8601 in UTC with milliseconds and `Z`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,10 +23,12 @@ def dumps(value: Any) -> bytes:
 
 
 def encode(value: Any) -> Any:
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(format(value, "f"))
     if isinstance(value, datetime):
         return iso_utc(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Promise):
         return str(value)
     if isinstance(value, Mapping):

@@ -1,5 +1,6 @@
 """Logging: one JSON object a line in production, readable words in development, the request id in both."""
 
+import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
@@ -31,11 +32,15 @@ class JsonFormatter(logging.Formatter):
         }
         if (request_id := getattr(record, "request_id", "-")) != "-":
             line["requestId"] = request_id
-        extra = record.__dict__.keys() - STANDARD_FIELDS - UNLOGGED_FIELDS
-        line.update({name: record.__dict__[name] for name in sorted(extra)})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode()
+        extra = record.__dict__.keys() - STANDARD_FIELDS - UNLOGGED_FIELDS - line.keys()
+        line.update({name: record.__dict__[name] for name in sorted(extra)})
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:
+            # Whole numbers beyond 64 bits, broken characters, keys that are no text: slower, but never lost.
+            return json.dumps({name: str(value) for name, value in line.items()})
 
 
 def logging_config(*, level: str, readable: bool) -> dict[str, Any]:

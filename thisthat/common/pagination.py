@@ -18,7 +18,8 @@ def decode_cursor(cursor: str) -> list[Any]:
         parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         raise invalid_cursor() from None
-    if not isinstance(parts, list):
+    # Decoding forgives much, encoding nothing: what differs wasn't made here.
+    if not isinstance(parts, list) or encode_cursor(*parts) != cursor:
         raise invalid_cursor()
     return parts
 

@@ -13,8 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 
+from thisthat.common.json import dumps
+
 MAX_ENTRIES = 1_000
 MAX_ENTRY_BYTES = 512 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 
 
 class Entry(NamedTuple):
@@ -24,15 +27,22 @@ class Entry(NamedTuple):
 
 
 _memory: dict[str, Entry] = {}
+_bytes_taken = 0
 
 
 def forget() -> None:
     """Drop what this process remembers, after it changed something that public GETs show."""
+    global _bytes_taken  # noqa: PLW0603
     _memory.clear()
+    _bytes_taken = 0
 
 
 class PublicReadsMixin:
-    """For a viewset. `remembered_actions` are alike for everybody; the other GETs get their headers only."""
+    """For a viewset whose GETs answer with `rendered`.
+
+    `remembered_actions` are alike for everybody; other GETs get their headers only, `private_actions` one that keeps
+    them out of shared caches.
+    """
 
     remembered_actions: ClassVar[frozenset[str]] = frozenset()
     private_actions: ClassVar[frozenset[str]] = frozenset()
@@ -48,11 +58,16 @@ class PublicReadsMixin:
         response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
         if response.status_code != 200:  # noqa: PLR2004
             return response  # type: ignore[no-any-return]
-        body = response.render().content
+        body = response.content
         etag = etag_of(body)
         if seconds:
             remember(key, Entry(body, etag, time.monotonic() + seconds))
         return answer(request, body, etag, cache_control(action, self.private_actions))
+
+
+def rendered(data: Any) -> HttpResponse:
+    """A 200 without DRF's negotiation and template machinery, which take longer than the rendering."""
+    return HttpResponse(dumps(data), content_type="application/json")
 
 
 def recall(key: str) -> Entry | None:
@@ -61,10 +76,13 @@ def recall(key: str) -> Entry | None:
 
 
 def remember(key: str, entry: Entry) -> None:
-    if len(_memory) >= MAX_ENTRIES:
-        _memory.clear()
-    if len(entry.body) <= MAX_ENTRY_BYTES:
-        _memory[key] = entry
+    global _bytes_taken  # noqa: PLW0603 - an estimate: what is replaced counts until all is forgotten
+    if len(entry.body) > MAX_ENTRY_BYTES:
+        return
+    if len(_memory) >= MAX_ENTRIES or _bytes_taken + len(entry.body) > MAX_BYTES:
+        forget()
+    _memory[key] = entry
+    _bytes_taken += len(entry.body)
 
 
 def etag_of(body: bytes) -> str:

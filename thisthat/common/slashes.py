@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 # Their own URL patterns end in a slash.
-BROWSER_PATHS = ("/admin", "/static/")
+BROWSER_PATHS = ("/admin/", "/static/")
 
 
 class TrailingSlashMiddleware:

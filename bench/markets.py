@@ -1,0 +1,178 @@
+"""Ingests 50,000 markets from the simulator, then times the public endpoints over HTTP.
+
+`python -m bench.markets`: everything of its own, in var/bench; the load generator runs on the same processors.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
+from pathlib import Path
+from types import SimpleNamespace
+
+from bench.load import Result, request_bytes, run
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var" / "bench"
+SIMULATOR_PORT, WEB_PORT = 8871, 8872
+BASE = f"http://127.0.0.1:{WEB_PORT}"
+
+
+def environment(database_url: str, **changes: str) -> dict[str, str]:
+    """Production mode: no query log, JSON logs."""
+    return {
+        **os.environ,
+        "DJANGO_READ_DOT_ENV": "false",
+        "DEBUG": "false",
+        "SECRET_KEY": "of-the-benchmark-alone-" * 3,
+        "JWT_ACCESS_SECRET": "of-the-benchmark-alone-too-" * 3,
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "FRONTEND_URL": "http://127.0.0.1:3000",
+        "SECURE_SSL_REDIRECT": "false",
+        "LOG_LEVEL": "ERROR",
+        "VAR_DIR": str(VAR),
+        "DATABASE_URL": database_url,
+        "POLYMARKET_GAMMA_URL": f"http://127.0.0.1:{SIMULATOR_PORT}",
+        "POLYMARKET_CLOB_URL": f"http://127.0.0.1:{SIMULATOR_PORT}",
+        **changes,
+    }
+
+
+@contextmanager
+def running(command: list[str], port: int, env: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def manage(env: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def get(path: str) -> tuple[Message, dict]:
+    with urllib.request.urlopen(BASE + path) as answer:
+        return answer.headers, json.load(answer)
+
+
+def web_command(workers: int, threads: int, server: str) -> list[str]:
+    if server == "gunicorn":
+        options = ["--bind", f"127.0.0.1:{WEB_PORT}", "--workers", str(workers), "--threads", str(threads)]
+        return [sys.executable, "-m", "gunicorn", *options, "--keep-alive", "30", "thisthat.wsgi:application"]
+    from thisthat.embedded.programs import web_command as granian
+
+    settings = {"HOST": "127.0.0.1", "PORT": WEB_PORT, "WEB_WORKERS": workers, "WEB_THREADS": threads}
+    return granian(SimpleNamespace(**settings, STATIC_URL="/static/", STATIC_ROOT=VAR / "static", LOG_LEVEL="ERROR"))
+
+
+def report(name: str, result: Result, health: float) -> None:
+    ratio = result.rate / health
+    statuses = " ".join(f"{status}x{count}" for status, count in sorted(result.statuses.items()))
+    print(
+        f"| {name:<42} | {result.rate:>7,.0f} | {result.p50:>6.2f} | {result.p99:>6.2f} | {ratio:>5.2f} | {statuses} |",
+        flush=True,
+    )
+
+
+def timed_ingestion(env: dict[str, str], limit: int) -> None:
+    for name in ("first", "again"):
+        begun = time.perf_counter()
+        result = json.loads(manage(env, "ingest_markets", "--limit", str(limit), "--force", "--json"))["data"]
+        kept = {key: result[key] for key in ("created", "updated", "unchanged", "skipped", "errors")}
+        print(f"ingestion, {name}: {time.perf_counter() - begun:.1f} s {kept}", flush=True)
+
+
+def requests_to_time(ids: list[str]) -> dict[str, itertools.cycle]:
+    first_20 = f"{BASE}/api/v1/markets?limit=20"
+    etag = get("/api/v1/markets?limit=20")[0]["ETag"]
+    depths = random.Random(1).sample(range(5_000), 3_000)
+    return {
+        "/health": itertools.cycle([request_bytes(f"{BASE}/health")]),
+        "/api/v1/markets?limit=20": itertools.cycle([request_bytes(first_20)]),
+        "/api/v1/markets?limit=50": itertools.cycle([request_bytes(f"{BASE}/api/v1/markets?limit=50")]),
+        "/api/v1/markets?limit=20, If-None-Match": itertools.cycle(
+            [request_bytes(first_20, **{"If-None-Match": etag})]
+        ),
+        "/api/v1/markets/{id}, one": itertools.cycle([request_bytes(f"{BASE}/api/v1/markets/{ids[0]}")]),
+        "/api/v1/markets/{id}, any of 10,000": itertools.cycle(
+            [request_bytes(f"{BASE}/api/v1/markets/{market_id}") for market_id in ids]
+        ),
+        "/api/v1/markets?limit=20&skip=0..5000": itertools.cycle(
+            [request_bytes(f"{first_20}&skip={depth}") for depth in depths]
+        ),
+        "/api/v1/markets/random": itertools.cycle([request_bytes(f"{BASE}/api/v1/markets/random")]),
+    }
+
+
+def market_ids(count: int) -> list[str]:
+    ids: list[str] = []
+    cursor = ""
+    while len(ids) < count:
+        _, page = get(f"/api/v1/markets?limit=200{cursor}")
+        ids += [market["id"] for market in page["data"]]
+        if not page["nextCursor"]:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    return random.Random(1).sample(ids, len(ids))
+
+
+def measure(name: str, env: dict[str, str], arguments: argparse.Namespace) -> None:
+    print(f"\n{name}: {arguments.server}, {arguments.workers} workers, {arguments.threads} threads, 16 connections\n")
+    print("| request | req/s | p50 ms | p99 ms | of /health | answers |\n|---|---:|---:|---:|---:|---|")
+    with running(web_command(arguments.workers, arguments.threads, arguments.server), WEB_PORT, env):
+        health = 0.0
+        for request, messages in requests_to_time(market_ids(10_000)).items():
+            result = run(BASE, messages.__next__, seconds=arguments.seconds)
+            health = health or result.rate
+            report(request, result, health)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markets", type=int, default=50_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--server", choices=["granian", "gunicorn"], default="granian")
+    parser.add_argument("--no-ingestion", action="store_true", help="use the markets of the last run")
+    arguments = parser.parse_args()
+    VAR.mkdir(parents=True, exist_ok=True)
+    from thisthat.embedded.postgres import start
+
+    database = start(VAR)
+    env = environment(database.url)
+    try:
+        manage(env, "migrate")
+        (VAR / "static").mkdir(exist_ok=True)
+        if not arguments.no_ingestion:
+            events = str(arguments.markets // 2 + 1_000)
+            options = ["--port", str(SIMULATOR_PORT), "--events", events]
+            with running([sys.executable, "-m", "markets.polymarket.simulator", *options], SIMULATOR_PORT, env):
+                timed_ingestion(env, arguments.markets)
+        measure("As it ships (a public answer is remembered for a second)", env, arguments)
+        measure("Every answer from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)
+    finally:
+        database.stop()
+
+
+if __name__ == "__main__":
+    main()
