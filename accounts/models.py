@@ -3,14 +3,18 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import F, Q
+from django.db.models.functions import Lower, Now
 
+from accounts.referral_codes import new_referral_code
 from thisthat.common.keys import new_id
 
 
 class UserManager(BaseUserManager["User"]):
+    """Staff are made here; people sign up through `accounts.services`."""
+
     def create_user(self, *, email: str, username: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email, username=username, name=fields.pop("name", username), **fields)
+        user = self.model(email=email, username=username, **{"name": username, **fields})
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -24,8 +28,13 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
 
+def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
+    """Credits, two decimals. Moved by the economy's ledger alone."""
+    return models.DecimalField(max_digits=18, decimal_places=2, default=0, db_default=0, editable=False, **options)
+
+
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. E-mail and username are unique whatever their case."""
+    """A person. E-mail and username are unique whatever their case; `is_active` false means suspended."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(max_length=254)
@@ -33,11 +42,39 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=100)
     avatar_url = models.URLField(max_length=500, blank=True, default="")
     bio = models.CharField(max_length=280, blank=True, default="")
+    x_username = models.CharField(max_length=50, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_login = None
+    last_login_at = models.DateTimeField(null=True, editable=False)
+    last_active_at = models.DateTimeField(null=True, editable=False)
+
+    credit_balance = credits_column()
+    held_credits = credits_column()
+    available_credits = models.GeneratedField(
+        expression=F("credit_balance") - F("held_credits"),
+        output_field=models.DecimalField(max_digits=18, decimal_places=2),
+        db_persist=True,
+    )
+    locked_credits = credits_column()
+    expended_credits = credits_column()
+    total_volume = credits_column()
+    overall_pnl = credits_column()
+    # How many rows of the journal are this user's: the last one's sequence number.
+    journal_length = models.BigIntegerField(default=0, db_default=0, editable=False)
+    consecutive_days_online = models.IntegerField(default=0, db_default=0, editable=False)
+    last_daily_reward_at = models.DateTimeField(null=True, editable=False)
+    rank_by_pnl = models.IntegerField(null=True, editable=False)
+    rank_by_volume = models.IntegerField(null=True, editable=False)
+
+    referral_code = models.CharField(max_length=8, default=new_referral_code, editable=False)
+    referred_by = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="referred")
+    referral_count = models.IntegerField(default=0, db_default=0, editable=False)
+    referral_credits_earned = credits_column()
 
     USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["username"]
     objects: ClassVar[UserManager] = UserManager()
 
@@ -46,6 +83,25 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.UniqueConstraint(Lower("email"), name="users_email_unique"),
             models.UniqueConstraint(Lower("username"), name="users_username_unique"),
+            models.UniqueConstraint(fields=["referral_code"], name="users_referral_code_unique"),
+            models.CheckConstraint(condition=Q(username__regex=r"^[A-Za-z0-9_]{3,50}$"), name="users_username_valid"),
+            models.CheckConstraint(condition=Q(credit_balance__gte=0), name="users_balance_not_negative"),
+            models.CheckConstraint(condition=Q(held_credits__gte=0), name="users_held_not_negative"),
+            models.CheckConstraint(
+                condition=Q(credit_balance__gte=F("held_credits")), name="users_available_not_negative"
+            ),
+            models.CheckConstraint(condition=Q(locked_credits__gte=0), name="users_locked_not_negative"),
+            models.CheckConstraint(
+                condition=Q(expended_credits__gte=0, total_volume__gte=0, referral_credits_earned__gte=0),
+                name="users_totals_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(journal_length__gte=0, referral_count__gte=0, consecutive_days_online__gte=0),
+                name="users_counts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(referred_by__isnull=True) | ~Q(referred_by=F("id")), name="users_not_referred_by_self"
+            ),
         ]
 
     def __str__(self) -> str:
