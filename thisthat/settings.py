@@ -35,7 +35,7 @@ def required(name: str, *, in_development: str) -> str:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY", in_development="development-only-secret-key-of-more-than-fifty-characters")
-ALLOWED_HOSTS = required("ALLOWED_HOSTS", in_development="*").split(",")
+ALLOWED_HOSTS = [host.strip() for host in required("ALLOWED_HOSTS", in_development="*").split(",")]
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
@@ -179,7 +179,8 @@ LANGUAGE_CODE = "en"
 
 # Browsers: CORS, cookies, headers
 
-CORS_ALLOWED_ORIGINS = sorted({FRONTEND_URL, *env.list("CORS_ALLOWED_ORIGINS", default=[])})
+_more_origins = (origin.strip().rstrip("/") for origin in env.list("CORS_ALLOWED_ORIGINS", default=[]))
+CORS_ALLOWED_ORIGINS = sorted({FRONTEND_URL, *_more_origins})
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-ID"]
@@ -191,7 +192,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # TLS ends at the proxy in front; it says so in this header. SECURE_SSL_REDIRECT=false is for a plain-HTTP inside.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
+SECURE_REDIRECT_EXEMPT = [r"^(health|ready)/*$"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 
@@ -251,6 +252,8 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com").rstrip("/")
 POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com").rstrip("/")
+if not DEBUG and POLYMARKET_GAMMA_URL == "simulator":
+    raise ImproperlyConfigured("Set POLYMARKET_GAMMA_URL to Polymarket's: the simulator is for development only.")
 SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)
 # Numbers of markets, and seconds.
 MARKET_INGEST_LIMIT = env.int("MARKET_INGEST_LIMIT", default=500)
