@@ -79,7 +79,7 @@ CODES: dict[type[exceptions.APIException], str] = {
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
-    """DRF's exception handler: every failure of a view becomes an answer of the one shape, whatever the view renders."""
+    """DRF's exception handler: every failure becomes an answer of the one shape, whatever the view renders."""
     return render(exc, context["request"])
 
 
@@ -146,7 +146,7 @@ def retry_header(seconds: float | None) -> dict[str, str]:
 
 
 def is_passing(exc: Exception) -> bool:
-    """Whether trying again may help: the database server is away or refused the connection, or two requests collided."""
+    """Whether trying again may help: the database server is away or refused the connection, or requests collided."""
     if not isinstance(exc, (OperationalError, InterfaceError)):
         return False
     state = getattr(exc.__cause__, "sqlstate", None)
