@@ -1,16 +1,18 @@
 """Whether the process is alive, and whether it is ready; what happens while something is away."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
+import psycopg
 import pytest
 from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from tests.common.asking import PRODUCTION, REDIS_AWAY, ask, run
-from thisthat.common import health
+from tests.environment import with_database
 from thisthat.common.models import JobRun
 
 ALL_OK = {"database": "ok", "migrations": "ok", "cache": "ok", "broker": "ok"}
@@ -68,14 +70,24 @@ def test_ready_shows_each_jobs_newest_run_and_last_success_but_no_error_text(str
     assert "swordfish" not in response.content.decode()
 
 
-@pytest.mark.django_db
-def test_a_pending_migration_makes_the_service_not_ready(stranger):
-    MigrationRecorder(connection).record_unapplied("common", "0001_initial")
-    # A process asks until all is applied, and may have done so in an earlier test.
-    health._migrated = False
-    response = stranger.get("/ready")
-    assert response.status_code == 503
-    assert response.json() == {"status": "unavailable", "checks": ALL_OK | {"migrations": "unavailable"}, "jobs": {}}
+@pytest.fixture
+def empty_database():
+    """The address of a database without a table."""
+    url = os.environ["DATABASE_URL"]
+    name = f"test_thisthat_{os.getpid()}_{uuid4().hex[:8]}"
+    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield with_database(url, name)
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_pending_migrations_make_the_service_not_ready(empty_database):
+    conversation = ask("/ready", "/health", DATABASE_URL=empty_database)
+    ready, alive = conversation.answers
+    assert ready.status == 503
+    assert ready.json() == {"status": "unavailable", "checks": ALL_OK | {"migrations": "unavailable"}, "jobs": {}}
+    assert "migrations are not applied" in conversation.log
+    assert alive.status == 200
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +122,7 @@ def test_with_the_database_away_a_request_is_told_to_try_again_at_once(with_the_
 
 
 def test_with_the_database_away_each_request_writes_one_line_without_a_stack(with_the_database_away):
-    lines = [line for line in with_the_database_away.log_lines() if "database unavailable" in line["message"]]
+    lines = [line for line in with_the_database_away.log_lines() if ": unavailable: " in line["message"]]
     assert len(lines) == 3
     assert len({line["requestId"] for line in lines}) == 3
     assert not any("exception" in line for line in lines)
@@ -136,18 +148,31 @@ def test_a_database_that_goes_away_after_it_was_there_is_seen(transactional_db, 
     assert response.json()["jobs"] == {}
 
 
-def test_with_redis_away_the_service_says_so_in_time():
-    conversation = ask("/ready", "/health", REDIS_URL=REDIS_AWAY)
-    ready, alive = conversation.answers
+@pytest.fixture(scope="module")
+def with_redis_away():
+    return ask("/ready", "/health", "/tests/rare", "/tests/rare", REDIS_URL=REDIS_AWAY)
+
+
+def test_with_redis_away_the_service_is_not_ready_and_says_so_in_time(with_redis_away):
+    ready, alive, *_ = with_redis_away.answers
     assert ready.status == 503
-    assert ready.json()["checks"] == {
-        "database": "unavailable",
-        "migrations": "unavailable",
-        "cache": "unavailable",
-        "broker": "unavailable",
-    }
+    assert ready.json()["checks"]["cache"] == "unavailable"
+    assert ready.json()["checks"]["broker"] == "unavailable"
     assert ready.seconds < 10
     assert alive.status == 200
+
+
+def test_with_redis_away_what_needs_it_is_told_to_try_again_without_a_stack(with_redis_away):
+    for answer in with_redis_away.answers[2:]:
+        assert answer.status == 503
+        assert answer.json()["code"] == "try_again"
+        assert answer.headers["retry-after"] == "2"
+        assert answer.seconds < 3
+    assert "Traceback" not in with_redis_away.log
+    assert [line["level"] for line in with_redis_away.log_lines() if "/tests/rare" in line["message"]] == [
+        "ERROR",
+        "ERROR",
+    ]
 
 
 SERVE = """

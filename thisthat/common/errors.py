@@ -16,13 +16,16 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
 from thisthat.common.request_ids import current_request_id
 
 logger = logging.getLogger(__name__)
-DATABASE_RETRY_SECONDS = 2
+TRY_AGAIN_SECONDS = 2
+REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 # No connection, shutting down, too many connections; serialization failure, deadlock, lock not available.
 # Source: PostgreSQL documentation, appendix A, error codes.
 PASSING_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
@@ -91,7 +94,7 @@ def render(exc: Exception, request: HttpRequest | Request | None = None) -> Http
     # These mark the answer as logged, so that Django doesn't write a second line about it.
     if is_passing(exc):
         # A line each, no stack: an outage makes many of these.
-        log_response("%s: database unavailable: %s", where, exc, response=response, logger=logger)
+        log_response("%s: unavailable: %s", where, exc, response=response, logger=logger)
     elif body["code"] == "internal_error":
         log_response("%s: unexpected failure", where, response=response, logger=logger, exception=exc)
     return response
@@ -120,7 +123,7 @@ def in_our_words(exc: Exception) -> Exception:
         return PayloadTooLarge()
     if isinstance(exc, (SuspiciousOperation, DjangoBadRequest, UnreadablePostError)):
         return BadRequest()
-    return TryAgain(retry_after=DATABASE_RETRY_SECONDS) if is_passing(exc) else exc
+    return TryAgain(retry_after=TRY_AGAIN_SECONDS) if is_passing(exc) else exc
 
 
 def describe_api_exception(exc: exceptions.APIException) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -146,7 +149,9 @@ def retry_header(seconds: float | None) -> dict[str, str]:
 
 
 def is_passing(exc: Exception) -> bool:
-    """Whether trying again may help: the database server is away or refused the connection, or requests collided."""
+    """Whether trying again may help: the database or Redis is away or refused the connection, or requests collided."""
+    if isinstance(exc, REDIS_AWAY):
+        return True
     if not isinstance(exc, (OperationalError, InterfaceError)):
         return False
     state = getattr(exc.__cause__, "sqlstate", None)
