@@ -4,7 +4,6 @@ With DEBUG off, what a production service can't do without must be given: a miss
 its name.
 """
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import environ
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
+from thisthat.common.durations import parse_duration
 from thisthat.common.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -106,9 +106,12 @@ AUTH_PASSWORD_VALIDATORS = [
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     "SIGNING_KEY": required("JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty-letters"),
-    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "ACCESS_TOKEN_LIFETIME": parse_duration(
+        env.str("JWT_ACCESS_EXPIRES_IN", default="15m"), name="JWT_ACCESS_EXPIRES_IN"
+    ),
     "USER_ID_CLAIM": "userId",
 }
+REFRESH_TOKEN_LIFETIME = parse_duration(env.str("JWT_REFRESH_EXPIRES_IN", default="7d"), name="JWT_REFRESH_EXPIRES_IN")
 
 # Caches and broker: Redis when there is one, else what each process, or the file system, can do alone
 
