@@ -3,7 +3,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Lower, Now
 
 from accounts.referral_codes import new_referral_code
@@ -23,9 +23,13 @@ class UserManager(BaseUserManager["User"]):
         staff = {"is_staff": True, "is_superuser": True}
         return self.create_user(email=email, username=username, password=password, **staff, **fields)
 
+    def with_email(self, email: str) -> "QuerySet[User]":
+        """The one user of that e-mail, in any case; by the unique index, which `iexact` wouldn't use."""
+        return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(Value(email)))
+
     def get_by_natural_key(self, username: str | None) -> "User":
         """A user by e-mail, in any case: what a person signs in to the admin with."""
-        return self.get(email__iexact=username)
+        return self.with_email(username or "").get()
 
 
 def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
@@ -106,3 +110,46 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.username
+
+
+class RefreshToken(models.Model):
+    """One refresh token, of which only the SHA-256 is kept. All that came from one sign-in are a family."""
+
+    class Reason(models.TextChoices):
+        """Why a token is good no more. Replaced: its predecessor was used again before this one ever was."""
+
+        REPLACED = "replaced"
+        REUSED = "reused"
+        LOGGED_OUT = "logged_out"
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
+        SUSPENDED = "suspended"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="refresh_tokens")
+    token_hash = models.BinaryField(max_length=32)
+    family = models.UUIDField(db_index=True)
+    # The token that this one succeeded. No foreign key: a parent is purged before its successors.
+    parent_id = models.UUIDField(null=True, db_index=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    # When it was first refreshed: its successor, if never used itself, may then still be replaced.
+    first_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_reason = models.CharField(max_length=20, choices=Reason.choices, blank=True, default="")
+    user_agent = models.CharField(max_length=200, blank=True, default="")
+    ip = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        db_table = "refresh_tokens"
+        constraints = [
+            models.UniqueConstraint(fields=["token_hash"], name="refresh_tokens_hash_unique"),
+            models.CheckConstraint(
+                condition=Q(revoked_at__isnull=True, revoked_reason="")
+                | Q(revoked_at__isnull=False) & ~Q(revoked_reason=""),
+                name="refresh_tokens_revoked_for_a_reason",
+            ),
+            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="refresh_tokens_expire_later"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} of {self.user_id}"

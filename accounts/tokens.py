@@ -1,0 +1,179 @@
+"""Refresh tokens: random, stored as a SHA-256, and rotated; access tokens: JWTs with the claim `userId`.
+
+Each refresh issues a successor. The predecessor stays good until its successor is first used, so that a client that
+lost the answer goes on with the old one, and the unused successor is replaced. Once a successor has been used, its
+predecessor coming back means that two hold the tokens of one sign-in: the whole family is revoked.
+
+Every change is made under a lock on the user's row, taken before any token is read: two refreshes at once, or a
+refresh and a suspension, happen one after the other. These building blocks run inside the caller's transaction.
+"""
+
+import secrets
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.models import RefreshToken, User
+from thisthat.common.errors import DomainError
+from thisthat.common.keys import new_id
+from thisthat.common.transactions import require_transaction
+
+RANDOM_BYTES = 32
+MAX_USER_AGENT_LETTERS = 200
+PURGE_BATCH = 10_000
+Reason = RefreshToken.Reason
+
+
+class TokenPair(NamedTuple):
+    access: str
+    refresh: str
+
+
+class InvalidRefreshToken(DomainError):
+    code = "invalid_refresh_token"
+    status = 401
+    message = "Invalid or expired refresh token"
+
+
+class TokenReused(DomainError):
+    code = "token_reused"
+    status = 401
+    message = "This refresh token was used before. Sign in again."
+
+
+class AccountSuspended(DomainError):
+    code = "account_suspended"
+    status = 403
+    message = "This account is suspended."
+
+
+def issue_token_pair(*, user: User, user_agent: str, ip: str | None, now: datetime) -> TokenPair:
+    """Signs the user in: a new family of tokens, and `last_login_at`. Raises AccountSuspended."""
+    require_transaction("issue_token_pair")
+    held = lock_user(user.pk)
+    if held is None or not held.is_active:
+        raise AccountSuspended
+    User.objects.filter(pk=user.pk).update(last_login_at=now)
+    user.last_login_at = now
+    return issue(user_id=user.pk, family=new_id(), parent_id=None, user_agent=user_agent, ip=ip, now=now)
+
+
+def rotate(*, refresh: str, user_agent: str, ip: str | None, now: datetime) -> TokenPair | DomainError:
+    """The successor of a refresh token and a new access token, or why there is none.
+
+    The refusal is returned rather than raised, so that the caller commits what it revoked, and then raises it.
+    """
+    require_transaction("rotate")
+    token = lock(refresh)
+    if token is None:
+        return InvalidRefreshToken()
+    if was_stolen(token):
+        revoke_family(family=token.family, reason=Reason.REUSED, now=now)
+        return TokenReused()
+    if token.revoked_at or token.expires_at <= now:
+        return InvalidRefreshToken()
+    if not token.user.is_active:
+        return AccountSuspended()
+    mark_used(token, now=now)
+    return issue(user_id=token.user_id, family=token.family, parent_id=token.pk, user_agent=user_agent, ip=ip, now=now)
+
+
+def end_session(*, refresh: str, now: datetime) -> None:
+    """Revokes the token and all others of its sign-in; an unknown token ends nothing."""
+    require_transaction("end_session")
+    token = lock(refresh)
+    if token:
+        revoke_family(family=token.family, reason=Reason.LOGGED_OUT, now=now)
+
+
+def revoke_family(*, family: UUID, reason: RefreshToken.Reason, now: datetime) -> int:
+    """Returns how many tokens were still good. The caller holds the user's lock."""
+    return RefreshToken.objects.filter(family=family, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+
+
+def revoke_all(*, user: User, reason: RefreshToken.Reason, now: datetime) -> int:
+    """Signs the user out everywhere; access tokens end by themselves. The caller holds the user's lock."""
+    return RefreshToken.objects.filter(user=user, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+
+
+def purge_expired(*, now: datetime) -> int:
+    """Deletes expired tokens, a batch a transaction; returns how many."""
+    deleted, batch = 0, PURGE_BATCH
+    while batch == PURGE_BATCH:
+        expired = RefreshToken.objects.filter(expires_at__lte=now).values("pk")[:PURGE_BATCH]
+        batch, _ = RefreshToken.objects.filter(pk__in=expired).delete()
+        deleted += batch
+    return deleted
+
+
+def access_token(*, user_id: UUID, now: datetime) -> str:
+    token = AccessToken()
+    token.set_iat(at_time=now)
+    token.set_exp(from_time=now)
+    token["userId"] = str(user_id)
+    return str(token)
+
+
+def lock_user(user_id: UUID) -> User | None:
+    """The user, whose row nobody else changes until the transaction ends."""
+    return User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+
+
+def lock(refresh: str) -> RefreshToken | None:
+    """The token as it is once its user is locked: what was read before may have changed while waiting."""
+    same_token = RefreshToken.objects.filter(token_hash=digest(refresh))
+    user_id = same_token.values_list("user_id", flat=True).first()
+    user = lock_user(user_id) if user_id else None
+    token = same_token.first() if user else None
+    if token and user:
+        token.user = user
+    return token
+
+
+def was_stolen(token: RefreshToken) -> bool:
+    """Whether somebody else goes on with the tokens of this sign-in.
+
+    Either a successor of this token has been used, or this token was itself replaced, by one that has been used.
+    """
+    if token.revoked_at is None:
+        rivals = RefreshToken.objects.filter(parent_id=token.pk)
+    elif token.revoked_reason == Reason.REPLACED:
+        rivals = RefreshToken.objects.filter(parent_id=token.parent_id, revoked_at=None)
+    else:
+        return False
+    return rivals.filter(first_used_at__isnull=False).exists()
+
+
+def mark_used(token: RefreshToken, *, now: datetime) -> None:
+    """Revokes the successor of an earlier use, which itself was never used."""
+    if token.first_used_at is None:
+        RefreshToken.objects.filter(pk=token.pk).update(first_used_at=now)
+        return
+    unused = RefreshToken.objects.filter(parent_id=token.pk, first_used_at=None, revoked_at=None)
+    unused.update(revoked_at=now, revoked_reason=Reason.REPLACED)
+
+
+def issue(
+    *, user_id: UUID, family: UUID, parent_id: UUID | None, user_agent: str, ip: str | None, now: datetime
+) -> TokenPair:
+    refresh = secrets.token_urlsafe(RANDOM_BYTES)
+    RefreshToken.objects.create(
+        user_id=user_id,
+        token_hash=digest(refresh),
+        family=family,
+        parent_id=parent_id,
+        created_at=now,
+        expires_at=now + settings.REFRESH_TOKEN_LIFETIME,
+        user_agent=user_agent[:MAX_USER_AGENT_LETTERS].replace("\x00", ""),
+        ip=ip,
+    )
+    return TokenPair(access=access_token(user_id=user_id, now=now), refresh=refresh)
+
+
+def digest(refresh: str) -> bytes:
+    """Of the text as it was sent: no other spelling of the same bytes is the same token."""
+    return sha256(refresh.encode(errors="surrogatepass")).digest()
