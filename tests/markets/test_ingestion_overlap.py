@@ -1,0 +1,94 @@
+"""Two runs never overlap, whoever starts them; a run whose process died stands in nobody's way (lesson 34)."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from markets import services, tasks
+from markets.models import Market
+from markets.polymarket.client import Patience
+from markets.services import IngestionRunning
+from tests.markets.at_once import all_at_once, in_thread, wait_until
+from tests.markets.worlds import MARKETS, asking, ingest, read, refusal
+from thisthat.common.jobs import last_run
+from thisthat.common.models import JobRun
+
+PATIENT_ENOUGH = Patience(connect=1, read=15, total=20, attempts=2, backoff=0.01)
+
+
+@pytest.fixture
+def run_under_way(transactional_db, upstream):
+    """A run that has begun and hangs on Polymarket's first answer, until the test lets go; gives its future."""
+    upstream.faults.set("hang", path="/events/keyset", times=1, seconds=20)
+    with ThreadPoolExecutor(1) as pool:
+        client = asking(upstream, PATIENT_ENOUGH)
+        run = pool.submit(
+            in_thread,
+            lambda: services.ingest_markets(client=client, limit=500, recheck_limit=0, now=datetime.now(UTC)),
+        )
+        wait_until(lambda: JobRun.objects.filter(status="running").exists() and len(upstream.requests) > 0)
+        yield run
+        upstream.faults.clear()
+        run.result(timeout=10)
+
+
+def test_a_second_run_is_not_begun(run_under_way, upstream):
+    asked = len(upstream.requests)
+    now = datetime.now(UTC)
+    assert services.ingest_markets(client=asking(upstream), limit=500, now=now) is None
+    with pytest.raises(IngestionRunning):
+        services.ingest_unless_recent(
+            client=asking(upstream), limit=5, category=None, recheck_limit=0, min_interval=timedelta(0), now=now
+        )
+    tasks.ingest()
+    assert len(upstream.requests) == asked
+    assert JobRun.objects.count() == 1
+
+
+def test_a_request_meanwhile_is_told_when_to_come_again(run_under_way, upstream, api):
+    response = api.post(f"{MARKETS}/ingest", {}, content_type="application/json")
+    refusal(response, 503, "ingestion_running")
+    assert int(response["Retry-After"]) >= 1
+
+
+def test_the_run_under_way_ends_well_and_its_lists_are_whole(run_under_way, upstream, api):
+    assert services.ingest_markets(client=asking(upstream), limit=500, now=datetime.now(UTC)) is None
+    upstream.faults.clear()
+    assert run_under_way.result(timeout=10)["created"] == len(upstream.world.good_markets())
+    assert read(api, limit=200)["total"] == len(upstream.world.good_markets())
+    assert last_run(services.INGEST).status == JobRun.Status.SUCCEEDED
+    assert services.ingest_markets(client=asking(upstream), limit=500, now=datetime.now(UTC)) is not None
+
+
+def test_of_many_at_once_no_two_run_together(transactional_db, upstream):
+    client = asking(upstream)
+    results = all_at_once(lambda: services.ingest_markets(client=client, limit=500, now=datetime.now(UTC)), times=4)
+    runs = list(JobRun.objects.order_by("started_at"))
+    assert len(runs) == len([result for result in results if result]) >= 1
+    assert all(earlier.finished_at <= later.started_at for earlier, later in pairwise(runs))
+    assert Market.objects.count() == len(upstream.world.good_markets())
+
+
+def test_a_run_whose_process_died_is_marked_abandoned_by_the_next(db, upstream):
+    """A process that dies leaves its row saying "running"; its lock goes with its database session."""
+    dead = JobRun.objects.create(job=services.INGEST, started_at=timezone.now() - timedelta(hours=1))
+    ingest(upstream)
+    dead.refresh_from_db()
+    assert (dead.status, dead.error) == (JobRun.Status.ABANDONED, "The process died.")
+    assert dead.finished_at is not None
+    assert last_run(services.INGEST).status == JobRun.Status.SUCCEEDED
+
+
+def test_the_lock_is_gone_with_the_session_that_held_it(transactional_db, upstream):
+    settings = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor, "context": None}
+    wanted = {key: settings[key] for key in ("dbname", "user", "password", "host", "port") if settings.get(key)}
+    other = psycopg.connect(**wanted, autocommit=True)
+    other.execute("SELECT pg_advisory_lock(hashtextextended('job:markets.ingest', 0))")
+    assert services.ingest_markets(client=asking(upstream), limit=5, now=datetime.now(UTC)) is None
+    other.close()
+    wait_until(lambda: services.ingest_markets(client=asking(upstream), limit=5, now=datetime.now(UTC)) is not None)
