@@ -11,7 +11,6 @@ from django.core.cache import cache
 from django.db import connection, transaction
 
 from markets import editions, ingestion
-from markets.models import MarketWatch
 from markets.odds import odds_from_midpoints
 from markets.polymarket.client import PolymarketClient, UpstreamError
 from markets.polymarket.parsing import Odds
@@ -110,12 +109,19 @@ def publish_edition_if_outdated(*, now: datetime) -> bool:
         return True
 
 
+# In one order, so that two that watch the same markets never wait for each other in a circle.
+WATCH = """
+INSERT INTO market_watches AS watch (market_id, watched_until)
+SELECT DISTINCT market_id, %(until)s::timestamptz FROM unnest(%(market_ids)s::uuid[]) AS market_id ORDER BY market_id
+ON CONFLICT (market_id) DO UPDATE SET watched_until = excluded.watched_until
+WHERE watch.watched_until < excluded.watched_until
+"""
+
+
 def watch_markets(market_ids: Iterable[UUID], *, until: datetime) -> None:
     """Has the odds of these markets kept seconds old, at least until then."""
-    watches = [MarketWatch(market_id=market_id, watched_until=until) for market_id in market_ids]
-    MarketWatch.objects.bulk_create(
-        watches, update_conflicts=True, unique_fields=["market"], update_fields=["watched_until"]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(WATCH, {"market_ids": list(market_ids), "until": until})
 
 
 def watch_while_looked_at(market_id: UUID, *, now: datetime) -> None:
