@@ -4,9 +4,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from thisthat.common.errors import DomainError
 # The one that asks holds the lock no longer than its client's patience; a lock of a process that died runs out.
 ASKING_SECONDS = 4
 POLL_SECONDS = 0.02
+# In less than this an upstream that is well has answered somebody, and let the next one in.
+DOOR_SECONDS = 0.25
 RETRY_SECONDS = 2
 
 
@@ -68,14 +71,18 @@ def live_odds(market: Priced, *, client: PolymarketClient, now: datetime) -> Liv
     """
     if odds := remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS):
         return odds
-    with waiting() as admitted:
+    # Whoever has something to show instead doesn't wait at the door.
+    with waiting(0 if stale_odds(market, now=now) else DOOR_SECONDS) as admitted:
         odds = ask_once(market, client=client, now=now) if admitted else None
-    return odds or stale_odds(market, now=now)
+    if odds := odds or stale_odds(market, now=now):
+        return odds
+    raise PriceUnavailable(retry_after=RETRY_SECONDS)
 
 
 @contextmanager
-def waiting() -> Iterator[bool]:
-    admitted = _waiting_room.acquire(blocking=False)
+def waiting(seconds: float) -> Iterator[bool]:
+    """Holds a place in the waiting room; False when none gets free within so many seconds."""
+    admitted = _waiting_room.acquire(timeout=seconds)
     try:
         yield admitted
     finally:
@@ -89,7 +96,9 @@ def ask_once(market: Priced, *, client: PolymarketClient, now: datetime) -> Live
     if not cache.add(lock, 1, timeout=ASKING_SECONDS):
         return wait_for_answer(market.id, lock, now=now)
     try:
-        return ask(market, client=client, now=now)
+        # Another may have asked, and let go of the lock, since this one looked.
+        heard = remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS)
+        return heard or ask(market, client=client, now=now)
     finally:
         cache.delete(lock)
 
@@ -119,13 +128,14 @@ def wait_for_answer(market_id: UUID, lock: str, *, now: datetime) -> LiveOdds | 
     return None
 
 
-def stale_odds(market: Priced, *, now: datetime) -> LiveOdds:
+def stale_odds(market: Priced, *, now: datetime) -> LiveOdds | None:
+    """The youngest odds known, if they are within MARKET_LIVE_STALE_SECONDS."""
     bound = settings.MARKET_LIVE_STALE_SECONDS
-    if odds := remembered(market.id, now=now, max_age=bound):
-        return LiveOdds(this=odds.this, that=odds.that, as_of=odds.as_of, stale=True)
-    if market.odds_updated_at >= now - timedelta(seconds=bound):
-        return LiveOdds(this=market.this_odds, that=market.that_odds, as_of=market.odds_updated_at, stale=True)
-    raise PriceUnavailable(retry_after=RETRY_SECONDS)
+    stored = LiveOdds(this=market.this_odds, that=market.that_odds, as_of=market.odds_updated_at)
+    known = [stored] if stored.as_of >= now - timedelta(seconds=bound) else []
+    if heard := remembered(market.id, now=now, max_age=bound):
+        known.append(heard)
+    return replace(max(known, key=attrgetter("as_of")), stale=True) if known else None
 
 
 def key(market_id: UUID) -> str:

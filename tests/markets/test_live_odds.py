@@ -1,0 +1,261 @@
+"""GET /markets/{id}/live and /full: the order book's odds, asked for once, honest about their age."""
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from rest_framework.throttling import SimpleRateThrottle
+
+from markets import services
+from markets.live import key
+from markets.models import Market
+from tests.markets.at_once import all_at_once, in_thread, wait_until
+from tests.markets.worlds import MARKETS, add_market, age_odds, asking, ingest, read, refusal
+
+LIVE_FIELDS = [
+    "polymarketId",
+    "thisOdds",
+    "thatOdds",
+    "liquidity",
+    "volume",
+    "volume24hr",
+    "acceptingOrders",
+    "asOf",
+    "stale",
+]
+BOUND_SECONDS = 4
+
+
+@pytest.fixture
+def there(db, upstream):
+    """A market of the simulated Polymarket that we have, too; nothing has been asked about it yet."""
+    ingest(upstream)
+    upstream.requests.clear()
+    return upstream.world.good_markets()[0]
+
+
+@pytest.fixture
+def market(there) -> Market:
+    return Market.objects.get(polymarket_id=there.condition_id)
+
+
+@pytest.fixture
+def live(api, market):
+    def get():
+        return api.get(f"{MARKETS}/{market.pk}/live")
+
+    return get
+
+
+def test_it_shows_the_order_books_odds_and_the_catalogues_figures(there, market, api, now):
+    there.set_price(Decimal("0.4325"), gamma=False)
+    body = read(api, f"/{market.pk}/live")
+    data = body["data"]
+    assert body["marketId"] == str(market.pk)
+    assert list(data) == LIVE_FIELDS
+    assert data["polymarketId"] == there.condition_id
+    assert (data["thisOdds"], data["thatOdds"]) == (Decimal("0.4325"), Decimal("0.5675"))
+    assert [data[name] for name in ("liquidity", "volume", "volume24hr")] == [
+        market.liquidity, market.volume, market.volume_24hr,
+    ]  # fmt: skip
+    assert (data["acceptingOrders"], data["stale"]) == (True, False)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", data["asOf"])
+    assert abs(datetime.fromisoformat(data["asOf"]) - now) < timedelta(seconds=10)
+
+
+def test_by_condition_id_it_is_the_same(there, market, api):
+    by_id, by_condition = (read(api, f"/{name}/live") for name in (market.pk, there.condition_id))
+    assert by_id == by_condition
+
+
+def test_within_a_few_seconds_nothing_is_asked_again(there, live, upstream, settings):
+    settings.MARKET_LIVE_SECONDS = 30
+    first = live().json()
+    there.set_price(Decimal("0.99"))
+    assert live().json() == first
+    assert [call.path for call in upstream.requests] == ["/midpoints"]
+
+
+def test_after_that_it_is_asked_again(there, live, upstream, settings):
+    settings.MARKET_LIVE_SECONDS = 0
+    live()
+    there.set_price(Decimal("0.99"))
+    assert live().json()["data"]["thisOdds"] == 0.99
+    assert len(upstream.requests) == 2
+
+
+def test_many_that_want_it_at_once_ask_once_and_all_get_it(transactional_db, upstream, market, settings):
+    """Single flight. The stored odds are old, so each answer is the one that was asked for."""
+    settings.MARKET_LIVE_SECONDS = 30
+    age_odds()
+    upstream.faults.set("latency", path="/midpoints", seconds=0.1)
+    answers = all_at_once(lambda: Client().get(f"{MARKETS}/{market.pk}/live"), times=6)
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len({answer.content for answer in answers}) == 1
+    assert answers[0].json()["data"]["stale"] is False
+    assert len(upstream.requests.to("/midpoints")) == 1
+
+
+@pytest.mark.parametrize("kind", ["status", "html", "broken_json", "wrong_shape", "reset"])
+def test_when_it_cannot_be_asked_odds_within_the_bound_are_served_as_stale(live, upstream, settings, kind):
+    """Lesson 29: what is shown carries its age."""
+    settings.MARKET_LIVE_SECONDS = 0
+    fresh = live().json()["data"]
+    upstream.faults.set(kind, path="/midpoints")
+    assert live().json()["data"] == fresh | {"stale": True}
+
+
+def test_stored_odds_within_the_bound_will_do(live, upstream, market):
+    upstream.faults.set("status", path="/midpoints")
+    data = live().json()["data"]
+    assert (data["stale"], data["thisOdds"]) == (True, float(market.this_odds))
+    assert datetime.fromisoformat(data["asOf"]).timestamp() == pytest.approx(
+        market.odds_updated_at.timestamp(), abs=0.001
+    )
+
+
+def test_of_what_was_heard_and_what_is_stored_the_younger_is_served(there, live, upstream, market, settings):
+    settings.MARKET_LIVE_SECONDS = 0
+    live()
+    there.set_price(Decimal("0.77"), gamma=False)
+    later = datetime.now(UTC)
+    services.watch_markets([market.pk], until=later + timedelta(hours=1))
+    services.refresh_odds(client=asking(upstream), now=later)
+    upstream.faults.set("status", path="/midpoints")
+    data = live().json()["data"]
+    assert (data["thisOdds"], data["stale"]) == (0.77, True)
+
+
+@pytest.mark.parametrize("kind", ["status", "html", "broken_json", "wrong_shape", "reset", "malformed"])
+def test_beyond_the_bound_there_is_no_price(live, upstream, kind):
+    age_odds()
+    upstream.faults.set(kind, path="/midpoints")
+    response = live()
+    refusal(response, 503, "price_unavailable")
+    assert int(response["Retry-After"]) >= 1
+
+
+def test_what_was_heard_before_the_bound_counts_no_more(live, upstream, settings, market):
+    live()
+    age_odds()
+    heard = cache.get(key(market.pk))
+    assert heard is not None
+    settings.MARKET_LIVE_SECONDS = settings.MARKET_LIVE_STALE_SECONDS = 0
+    upstream.faults.set("status", path="/midpoints")
+    refusal(live(), 503, "price_unavailable")
+
+
+def test_a_market_whose_book_is_gone_has_no_live_price(there, live):
+    age_odds()
+    there.close()
+    refusal(live(), 503, "price_unavailable")
+
+
+@pytest.mark.parametrize("kind", ["hang", "drip"])
+def test_a_hanging_upstream_is_given_up_in_bounded_time(live, upstream, kind):
+    age_odds()
+    upstream.faults.set(kind, path="/midpoints", seconds=30 if kind == "hang" else 0.2)
+    started = time.monotonic()
+    refusal(live(), 503, "price_unavailable")
+    assert time.monotonic() - started < BOUND_SECONDS
+
+
+def test_an_upstream_that_keeps_failing_is_left_alone_and_costs_nothing(live, upstream):
+    age_odds()
+    fault = upstream.faults.set("status", path="/midpoints")
+    for _ in range(5):
+        refusal(live(), 503, "price_unavailable")
+    upstream.faults.clear()
+    hanging = upstream.faults.set("hang", path="/midpoints", seconds=30)
+    started = time.monotonic()
+    for _ in range(20):
+        refusal(live(), 503, "price_unavailable")
+    assert time.monotonic() - started < BOUND_SECONDS
+    assert (fault.hits, hanging.hits) == (5, 0)
+
+
+def test_a_closed_port_is_no_worse(live, settings):
+    age_odds()
+    settings.POLYMARKET_CLOB_URL = "http://127.0.0.1:1"
+    refusal(live(), 503, "price_unavailable")
+
+
+def test_the_full_market_is_the_market_with_its_live_odds(market, api, settings):
+    settings.MARKET_LIVE_SECONDS = 30
+    full = read(api, f"/{market.pk}/full")["data"]
+    live = full.pop("live")
+    assert full == read(api, f"/{market.pk}")["data"]
+    assert live == read(api, f"/{market.pk}/live")["data"]
+
+
+def test_the_full_market_does_without_when_polymarket_is_away(market, api, upstream):
+    age_odds()
+    upstream.faults.set("status", path="/midpoints")
+    full = read(api, f"/{market.pk}/full")["data"]
+    assert full.pop("live") is None
+    assert full == read(api, f"/{market.pk}")["data"]
+
+
+@pytest.mark.django_db
+def test_a_house_market_has_no_live_odds(api):
+    house = add_market()
+    said = refusal(api.get(f"{MARKETS}/{house.pk}/live"), 400, "no_polymarket_id")
+    assert said["error"] == "Market has no Polymarket ID"
+    assert read(api, f"/{house.pk}/full")["data"]["live"] is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["live", "full"])
+@pytest.mark.parametrize(
+    "name", ["01980000-0000-7000-8000-000000000000", "0xnever", "%00", "..", "%F0%9F%98%80", "x" * 300]
+)
+def test_an_unknown_market_is_not_found(api, path, name):
+    refusal(api.get(f"{MARKETS}/{name}/{path}"), 404, "not_found")
+
+
+def test_questions_upstream_are_throttled_and_remembered_answers_are_free(there, upstream, api, monkeypatch, settings):
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "upstream", "2/min")
+    settings.MARKET_LIVE_SECONDS = 30
+    names = [market.condition_id for market in upstream.world.good_markets()[:3]]
+    assert [api.get(f"{MARKETS}/{name}/live").status_code for name in names[:2]] == [200, 200]
+    response = api.get(f"{MARKETS}/{names[2]}/live")
+    refusal(response, 429, "throttled")
+    assert int(response["Retry-After"]) >= 1
+    assert [api.get(f"{MARKETS}/{names[0]}/live").status_code for _ in range(5)] == [200] * 5
+    assert read(api, f"/{names[2]}/full")["data"]["live"] is None
+    assert len(upstream.requests) == 2
+    settings.THROTTLE_ENABLED = False
+    assert api.get(f"{MARKETS}/{names[2]}/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["", "?q=will", "?status=all", "/random", "/categories", "/category/sports", "/{id}", "/{condition}"]
+)
+def test_all_but_live_odds_come_from_our_own_data(there, market, api, upstream, path):
+    """Lesson 25: a list that asked upstream twenty times a request."""
+    read(api, path.format(id=market.pk, condition=there.condition_id))
+    assert len(upstream.requests) == 0
+
+
+def test_lists_go_on_while_the_upstream_hangs(transactional_db, upstream, market, api):
+    age_odds()
+    hanging = upstream.faults.set("hang", path="/", seconds=30)
+    names = [there.condition_id for there in upstream.world.good_markets()[:4]]
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [
+            pool.submit(in_thread, lambda name=name: Client().get(f"{MARKETS}/{name}/live").status_code)
+            for name in names
+        ]
+        wait_until(lambda: hanging.hits > 0)
+        started = time.monotonic()
+        for _ in range(20):
+            assert read(api)["count"] == 50
+        assert time.monotonic() - started < 1
+        assert {answer.result(10) for answer in waiting} == {503}
+    assert time.monotonic() - started < BOUND_SECONDS
+    assert hanging.hits <= 2, "half of the threads stay free of waiting"
