@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +20,24 @@ from markets.rules import SEARCH_TOTAL_MAX
 from markets.selectors import as_uuid
 from thisthat.common.pagination import decode_cursor, encode_cursor, invalid_cursor
 
-KEY_LENGTH_MAX = 40
+# Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
+FIGURE = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
+BIGINT_MAX = 2**63 - 1
 STATUSES = ("open", "closed", "resolved", "cancelled")
+
+
+def is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_place(number: int) -> bool:
+    """Whether it numbers an edition or a position; JSON's `true` is an int to Python, and none to PostgreSQL."""
+    return type(number) is int and 1 <= number <= BIGINT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +51,10 @@ class Order:
         return f"{self.key} {self.direction}, market.id {self.direction}"
 
     def accepts(self, key: str) -> bool:
-        """Whether the text, taken from a cursor, is one of this order's keys."""
-        try:
-            _ = Decimal(key) if self.type == "numeric" else key == "infinity" or datetime.fromisoformat(key)
-        except (ArithmeticError, ValueError):
-            return False
-        return key.isascii() and len(key) <= KEY_LENGTH_MAX
+        """Whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
+        if self.type == "numeric":
+            return FIGURE.fullmatch(key) is not None
+        return key == "infinity" or (MOMENT.fullmatch(key) is not None and is_moment(key))
 
     @property
     def after(self) -> str:
@@ -136,15 +149,17 @@ def open_rows(query: Query) -> Rows:
     rows = fetch(sql, {**parameters(query), "edition": edition, "after": after})
     if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
         raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
-    return cut(rows, query, lambda row: encode_cursor("open", query.sort, row[-3], row[-2]))
+    return cut(rows, query, lambda row: encode_cursor("open", query.sort, query.category or "", row[-3], row[-2]))
 
 
 def edition_and_position(query: Query) -> tuple[int | None, int]:
     if not query.cursor:
         return None, 0
     match decode_cursor(query.cursor):
-        case ["open", query.sort, int(edition), int(position)]:
-            return edition, position
+        # Positions within a category and over all are different numbers.
+        case ["open", query.sort, str(category), int(edition), int(position)]:
+            if category == (query.category or "") and is_place(edition) and is_place(position):
+                return edition, position
     raise invalid_cursor()
 
 
@@ -215,12 +230,22 @@ MATCHES = """market.search @@ to_tsquery('simple', %(words)s)
 AND (%(status)s = 'all' OR market.status = %(status)s)
 AND (%(category)s::text IS NULL OR market.category = %(category)s)"""
 SEARCH_TOTAL = f"SELECT count(*) FROM (SELECT FROM markets AS market WHERE {MATCHES} LIMIT {SEARCH_TOTAL_MAX}) AS found"  # noqa: S608
-WORD = re.compile(r"[^\W_]+")
+LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+
+
+def prefixes(text: str) -> str:
+    """A tsquery for all words of the text, and for all that begin with them.
+
+    Quoted, a word is split by the parser that split the titles: `2.5`, `U.S.` and `3-0` mean the same in both.
+    """
+    words = [word for word in text.lower().split() if LETTER_OR_DIGIT.search(word)]
+    escaped = (word.replace("\\", "\\\\").replace("'", "''") for word in words)
+    return " & ".join(f"'{word}':*" for word in escaped)
 
 
 def search(query: Query) -> Page:
     """Markets whose title or event's title has a word that begins with each of the words given."""
-    words = " & ".join(f"{word}:*" for word in WORD.findall((query.q or "").lower()))
+    words = prefixes(query.q or "")
     if not words:
         return Page([], 0, None)
     order = ORDERS[query.sort]

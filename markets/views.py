@@ -40,7 +40,8 @@ def checked(serializer: type[Serializer[Any]], data: Any, **context: Any) -> dic
 @lru_cache(maxsize=1_000)
 def list_query(query_string: str) -> Query:
     """Checking takes a third of the time of a page, and the same few queries are asked all day."""
-    return Query(**checked(shapes.ListQuery, QueryDict(query_string)))
+    # WSGI hands bytes over as Latin-1 letters.
+    return Query(**checked(shapes.ListQuery, QueryDict(query_string.encode("latin-1"))))
 
 
 def market_or_404(market: Any) -> Any:
