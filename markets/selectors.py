@@ -91,7 +91,8 @@ AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND m
 """  # noqa: S608
 ANYWHERE = "ranking.position = ANY(%(positions)s)"
 IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = ANY(%(positions)s)"
-ROUNDS = 6
+# Each round draws three times as many as the last: the few on offer among very many that aren't are found, too.
+ROUNDS, GROWTH = 6, 3
 
 
 def random_markets(sample: Sample) -> list[orjson.Fragment]:
@@ -107,8 +108,8 @@ def random_markets(sample: Sample) -> list[orjson.Fragment]:
     size, edition = rows[0]
     undrawn = Deck(size)
     found: list[tuple[Any, ...]] = []
-    for _ in range(ROUNDS):
-        positions = undrawn.draw((sample.count - len(found)) * 3 // 2 + 5)
+    for turn in range(ROUNDS):
+        positions = undrawn.draw(((sample.count - len(found)) * 3 // 2 + 5) * GROWTH**turn)
         if not positions:
             break
         found += drawn_rows(sample, edition, positions)
@@ -126,8 +127,8 @@ def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple
 
 
 def names_of(row: Sequence[Any]) -> set[str]:
-    """Our id and Polymarket's, in lower case."""
-    return {str(row[0]), str(row[-1]).lower()}
+    """Our id and Polymarket's, where there is one, in lower case."""
+    return {str(row[0]), (row[-1] or "").lower()}
 
 
 class Deck:
