@@ -130,8 +130,19 @@ class Market(MirroredFields):
             models.CheckConstraint(condition=Q(that_odds__range=(0, 1)), name="markets_that_odds_in_range"),
             models.CheckConstraint(
                 condition=Q(status__in=["open", "closed"], resolution__isnull=True, resolved_at__isnull=True)
-                | Q(status="resolved", resolution__in=["this", "that", "invalid"], resolved_at__isnull=False)
-                | Q(status="cancelled", resolution="invalid", resolved_at__isnull=False),
+                # "Not null" is to be said: without a resolution `IN` is NULL, and a check that is NULL lets the row in.
+                | Q(
+                    status="resolved",
+                    resolution__isnull=False,
+                    resolution__in=["this", "that", "invalid"],
+                    resolved_at__isnull=False,
+                )
+                | Q(
+                    status="cancelled",
+                    resolution__isnull=False,
+                    resolution="invalid",
+                    resolved_at__isnull=False,
+                ),
                 name="markets_status_and_resolution",
             ),
             models.CheckConstraint(
