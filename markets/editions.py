@@ -44,13 +44,19 @@ WITH old AS (
 DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
 """
 
-# Whether the newest edition holds as many markets as are open; positions have no gaps, so its last one is its count.
+# Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others.
 IS_CURRENT = """
 SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
     SELECT position FROM market_rankings
     WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
     ORDER BY position DESC LIMIT 1
-), 0)
+), 0) AND NOT EXISTS (
+    SELECT FROM markets AS market WHERE market.status = 'open' AND NOT EXISTS (
+        SELECT FROM market_rankings AS ranking
+        WHERE ranking.edition = (SELECT max(id) FROM market_editions) AND ranking.sort = 'trending'
+        AND ranking.market_id = market.id
+    )
+)
 """
 
 
@@ -64,7 +70,7 @@ def publish(*, now: datetime) -> None:
 
 
 def is_current() -> bool:
-    """Whether the newest edition has as many markets as are open."""
+    """Whether the newest edition holds the markets that are open, and no other."""
     with connection.cursor() as cursor:
         cursor.execute(IS_CURRENT)
         (current,) = cursor.fetchone()
