@@ -1,21 +1,67 @@
-"""Who is asking: `Authorization: Bearer <accessToken>`, a JWT with the claim `userId`."""
+"""Who is asking: `Authorization: Bearer <accessToken>`, a JWT with the claim `userId`.
 
+Whether the user still exists and is active is looked up each time: one query.
+"""
+
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+from django.db.models import Q
+from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt import authentication
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import AccessToken, Token
+
+from accounts.models import User
+from accounts.tokens import AccountSuspended
+
+ACTIVITY_NOTED_EVERY = timedelta(minutes=5)
 
 
 class JWTAuthentication(authentication.JWTAuthentication):
-    """Answers 401 for a token that is bad or expired, or whose user is gone."""
+    """Answers 401 for a token that is bad or expired, or whose user is gone, and 403 for a suspended user."""
+
+    def get_validated_token(self, raw_token: bytes) -> Token:
+        try:
+            return AccessToken(raw_token)  # type: ignore[arg-type]
+        except TokenError as exc:
+            raise AuthenticationFailed("Invalid or expired access token") from exc
+
+    def get_user(self, validated_token: Token) -> Any:
+        user_id = as_user_id(validated_token.get("userId"))
+        user = User.objects.filter(pk=user_id).first() if user_id else None
+        if user is None:
+            raise AuthenticationFailed("Invalid or expired access token")
+        if not user.is_active:
+            raise AccountSuspended
+        note_activity(user, now=timezone.now())
+        return user
 
 
 class PublicJWTAuthentication(JWTAuthentication):
-    """For public endpoints: a bad token is as good as none."""
+    """For public endpoints: a bad token is as good as none, and so is a suspended user's."""
 
     def authenticate(self, request: Request) -> Any:
         try:
             return super().authenticate(request)
-        except AuthenticationFailed:
+        except (AuthenticationFailed, AccountSuspended):
             return None
+
+
+def as_user_id(claim: Any) -> UUID | None:
+    try:
+        return UUID(claim) if isinstance(claim, str) else None
+    except ValueError:
+        return None
+
+
+def note_activity(user: User, *, now: datetime) -> None:
+    """Written at most every five minutes, by one of however many requests come at once."""
+    before = now - ACTIVITY_NOTED_EVERY
+    if user.last_active_at is None or user.last_active_at <= before:
+        long_ago = Q(last_active_at__isnull=True) | Q(last_active_at__lte=before)
+        User.objects.filter(long_ago, pk=user.pk).update(last_active_at=now)
+        user.last_active_at = now

@@ -97,11 +97,17 @@ TEMPLATES = [
 AUTH_USER_MODEL = "accounts.User"
 # E-mail is unique regardless of case, by an index on LOWER(email), which this check doesn't see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+# Hashes of the second kind still work, and become the first kind when their owners sign in.
+PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "name", "email")},
+    },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "accounts.passwords.EndsSessions"},
 ]
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
@@ -213,6 +219,10 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "ingest": env.str("THROTTLE_INGEST", default="30/min"),
         "upstream": env.str("THROTTLE_UPSTREAM", default="240/min"),
+        "signup": env.str("THROTTLE_SIGNUP", default="60/hour"),
+        "login": env.str("THROTTLE_LOGIN", default="60/min"),
+        "account": env.str("THROTTLE_ACCOUNT", default="10/min"),
+        "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
     },
     "EXCEPTION_HANDLER": "thisthat.common.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

@@ -1,0 +1,15 @@
+from django.urls import path
+
+from accounts.throttles import AccountThrottle, LoginThrottle, RefreshThrottle, SignupThrottle
+from accounts.views import MeViewSet, PublicUserViewSet, SignInViewSet
+
+urlpatterns = [
+    path("auth/signup", SignInViewSet.as_view({"post": "signup"}, throttle_classes=(SignupThrottle, AccountThrottle))),
+    path("auth/login", SignInViewSet.as_view({"post": "login"}, throttle_classes=(LoginThrottle, AccountThrottle))),
+    path("auth/refresh", SignInViewSet.as_view({"post": "refresh"}, throttle_classes=(RefreshThrottle,))),
+    path("auth/logout", SignInViewSet.as_view({"post": "logout"})),
+    path("auth/change-password", MeViewSet.as_view({"post": "change_password"}, throttle_classes=(LoginThrottle,))),
+    path("auth/me", MeViewSet.as_view({"get": "retrieve"})),
+    path("users/me", MeViewSet.as_view({"patch": "update"})),
+    path("users/<str:user_id>", PublicUserViewSet.as_view({"get": "retrieve"})),
+]
