@@ -27,6 +27,7 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         # A refresh that waited until the next one's start is not worth running.
         "refresh-odds": {"task": "markets.refresh_odds", "schedule": refresh, "options": {"expires": refresh}},
         "publish-edition": {"task": "markets.publish_edition", "schedule": 60, "options": {"expires": 60}},
+        "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
     }
 

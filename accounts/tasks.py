@@ -1,0 +1,10 @@
+from celery import shared_task
+from django.utils import timezone
+
+from accounts import tokens
+from thisthat.common.jobs import run_job
+
+
+@shared_task(name="accounts.purge_refresh_tokens")
+def purge_refresh_tokens() -> None:
+    run_job("purge_refresh_tokens", lambda: {"deleted": tokens.purge_expired(now=timezone.now())})
