@@ -7,15 +7,15 @@ its name.
 from pathlib import Path
 from typing import Any
 
-import environ
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from thisthat.common.durations import parse_duration
+from thisthat.common.environment import Env
 from thisthat.common.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Env()
 if env.bool("DJANGO_READ_DOT_ENV", default=True):
     env.read_env(BASE_DIR / ".env")
 
@@ -57,10 +57,16 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.twitter_oauth2",
     "thisthat.common",
     "thisthat.embedded",
     "accounts",
+    "accounts.x",
     "markets",
+    "economy",
 ]
 MIDDLEWARE = [
     "thisthat.common.request_ids.RequestIdMiddleware",
@@ -74,6 +80,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # allauth doesn't start without it. It costs a request one microsecond.
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "thisthat.urls"
 WSGI_APPLICATION = "thisthat.wsgi.application"
@@ -119,6 +127,26 @@ SIMPLE_JWT = {
 }
 REFRESH_TOKEN_LIFETIME = parse_duration(env.str("JWT_REFRESH_EXPIRES_IN", default="7d"), name="JWT_REFRESH_EXPIRES_IN")
 
+# Sign in with X. allauth speaks OAuth; none of its pages is served, and X's tokens are not stored
+
+X_CLIENT_ID = env.str("X_CLIENT_ID", default="")
+X_CLIENT_SECRET = env.str("X_CLIENT_SECRET", default="")
+X_REDIRECT_URI = env.str("X_REDIRECT_URI", default="")
+X_AUTHORIZE_URL = env.str("X_AUTHORIZE_URL", default="https://x.com/i/oauth2/authorize")
+X_TOKEN_URL = env.str("X_TOKEN_URL", default="https://api.x.com/2/oauth2/token")
+X_USER_URL = env.str("X_USER_URL", default="https://api.x.com/2/users/me")
+X_TIMEOUT_SECONDS = env.float("X_TIMEOUT_SECONDS", default=8.0)
+SOCIALACCOUNT_ADAPTER = "accounts.x.protocol.SocialAccountAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
+    "twitter_oauth2": {
+        "APPS": [{"client_id": X_CLIENT_ID, "secret": X_CLIENT_SECRET}] if X_CLIENT_ID else [],
+        "SCOPE": ["tweet.read", "users.read", "offline.access"],
+        "FIELDS": ["id", "name", "username", "profile_image_url"],
+        "OAUTH_PKCE_ENABLED": True,
+    },
+}
+
 # Caches and broker: Redis when there is one, else what each process, or the file system, can do alone
 
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -135,7 +163,7 @@ CACHES: dict[str, dict[str, Any]] = {
 # How long a process may answer a public GET from its own memory; 0 asks the database every time.
 PUBLIC_CACHE_SECONDS = env.float("PUBLIC_CACHE_SECONDS", default=1.0)
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {"socket_timeout": 5, "socket_connect_timeout": 2, "visibility_timeout": 3600}
     if REDIS_URL
@@ -223,6 +251,7 @@ REST_FRAMEWORK = {
         "login": env.str("THROTTLE_LOGIN", default="60/min"),
         "account": env.str("THROTTLE_ACCOUNT", default="10/min"),
         "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
+        "x_sign_in": env.str("THROTTLE_X_SIGN_IN", default="30/min"),
     },
     "EXCEPTION_HANDLER": "thisthat.common.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -277,6 +306,12 @@ MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
 MARKET_WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
 MARKET_LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
 MARKET_LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
+
+# Credits, and numbers of new users
+
+STARTING_CREDITS = env.int("STARTING_CREDITS", default=1_000)
+REFERRAL_BONUS_CREDITS = env.int("REFERRAL_BONUS_CREDITS", default=200)
+REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
 
 # Logs: one JSON object a line in production, words in development
 

@@ -1,8 +1,24 @@
 """The WSGI entry point of the web server."""
 
 import os
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
-application = get_wsgi_application()
+django = get_wsgi_application()
+
+from thisthat.common.json import MAX_BODY_BYTES  # noqa: E402 - its imports need the settings
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Django, which takes a body without a length for an empty one: a chunked body is given its length first.
+
+    One byte more than may be sent is read, so that what is too large is still refused as such.
+    """
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked" and not environ.get("CONTENT_LENGTH"):
+        body = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
+        environ["CONTENT_LENGTH"], environ["wsgi.input"] = str(len(body)), BytesIO(body)
+    return django(environ, start_response)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.common.conftest import assert_is_error
 from thisthat.common.json import MAX_BODY_BYTES
+from thisthat.wsgi import application
 
 pytestmark = pytest.mark.usefixtures("test_views")
 
@@ -171,3 +172,26 @@ def test_an_error_of_the_whole_body_has_no_field(stranger):
         post(stranger, b'{"amount": 10, "code": "together"}', path="/tests/order").json()["error"]
         == "These don't go together."
     )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b'{"limit": 0}', "validation_error"),
+        (b"nonsense", "parse_error"),
+        (b" " * (MAX_BODY_BYTES + 1), "payload_too_large"),
+    ],
+)
+def test_a_body_without_a_length_is_read_all_the_same(client, sent, code):
+    """As web servers hand over a chunked one: Django alone would take it for empty."""
+    environ = client._base_environ(
+        PATH_INFO="/api/v1/markets/ingest",
+        REQUEST_METHOD="POST",
+        CONTENT_TYPE="application/json",
+        HTTP_TRANSFER_ENCODING="chunked",
+        **{"wsgi.input": io.BytesIO(sent)},
+    )
+    environ.pop("CONTENT_LENGTH", None)
+    body = b"".join(application(environ, lambda _status, _headers: None))
+    assert json.loads(body)["code"] == code

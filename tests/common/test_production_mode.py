@@ -45,6 +45,14 @@ def test_a_worker_without_it_does_not_start_and_names_it():
     assert "Set DATABASE_URL" in ended.stderr + ended.stdout
 
 
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("WEB_WORKERS", "two")])
+def test_a_setting_that_cannot_be_read_stops_the_start_with_its_name(name, value):
+    ended = run(["manage.py", "check"], PRODUCTION | {name: value})
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{name} can't be read")
+
+
 def test_debug_is_off_unless_asked_for():
     ended = run(
         ["-c", "from django.conf import settings; print(settings.DEBUG)"],

@@ -12,5 +12,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        # Granian refuses to start without the folder of static files, which an API alone doesn't need.
+        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         command = web_command(settings)
         os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it
