@@ -5,14 +5,14 @@ from decimal import Decimal
 from math import ceil
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from markets import services
 from markets.ingestion import STAGE_SIZE
 from markets.models import Market, MarketEdition
 from markets.polymarket.client import UpstreamError
 from markets.polymarket.simulator import Simulator
-from tests.markets.worlds import add_market, add_mirrored, asking, ingest, pages, read
+from tests.markets.worlds import asking, ingest, read
 from thisthat.common.jobs import last_run
 from thisthat.common.models import JobRun
 
@@ -169,6 +169,18 @@ def test_a_run_that_fails_while_asking_for_single_markets_changes_nothing(upstre
     assert stored() == before
 
 
+def test_a_run_that_fails_while_it_is_applied_changes_nothing(upstream):
+    ingest(upstream)
+    before = stored()
+    upstream.world.tick(2)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE market_editions ADD CONSTRAINT no_more_editions CHECK (id < 0) NOT VALID")
+    with pytest.raises(IntegrityError, match="no_more_editions"):
+        ingest(upstream)
+    assert stored() == before
+    assert last_run(services.INGEST).status == JobRun.Status.FAILED
+
+
 def test_malformed_objects_are_counted_and_never_fatal(upstream):
     upstream.faults.set("malformed", path="/events/keyset")
     result = ingest(upstream)
@@ -208,98 +220,6 @@ def test_a_market_without_a_price_is_not_offered_until_it_has_one(upstream):
     one.set_price(Decimal("0.25"))
     assert ingest(upstream)["created"] == 1
     assert Market.objects.get(polymarket_id=one.condition_id).this_odds == Decimal("0.2500")
-
-
-def test_a_market_that_closed_is_asked_about_by_its_id_and_kept(upstream, api):
-    """Lessons 22 and 30: closed markets are not in the list of open ones, and are not deleted for leaving it."""
-    ingest(upstream)
-    gone = next(market for market in upstream.world.good_markets() if len(market.event.markets) == 1)
-    known = Market.objects.get(polymarket_id=gone.condition_id)
-    number = Market.objects.count()
-    gone.close()
-    upstream.requests.clear()
-    ingest(upstream)
-    asked = [call.query for call in upstream.requests.to("/markets/keyset")]
-    assert [gone.condition_id in query["condition_ids"] for query in asked if query["closed"] == ["true"]] == [True]
-    now = Market.objects.get(pk=known.pk)
-    assert (now.status, now.resolution) == ("closed", None)
-    assert not now.accepting_orders
-    assert Market.objects.count() == number
-    for field in ("category", "tags", "image_url", "event_id", "event_slug", "event_title", "neg_risk", "created_at"):
-        assert getattr(now, field) == getattr(known, field), field
-    assert str(known.pk) not in pages(api)[0]
-    assert read(api, f"/{known.pk}")["data"]["status"] == "closed"
-
-
-def test_a_market_that_closed_beside_open_ones_of_its_event_is_closed(upstream):
-    ingest(upstream)
-    gone = next(market for market in upstream.world.good_markets() if len(market.event.markets) > 3)
-    gone.resolve("this")
-    ingest(upstream)
-    assert Market.objects.get(polymarket_id=gone.condition_id).status == "closed"
-    assert ingest(upstream)["updated"] == 0
-
-
-def test_a_resolution_is_never_taken_from_the_catalogue(upstream):
-    """Lesson 23: closing a market is ingestion's business, paying it is not."""
-    ingest(upstream)
-    for market, outcome in zip(upstream.world.good_markets()[:3], ("this", "that", "50-50"), strict=True):
-        market.resolve(outcome)
-    ingest(upstream)
-    assert set(Market.objects.filter(status="closed").values_list("resolution", "resolved_at")) == {(None, None)}
-    assert Market.objects.filter(status="closed").count() == 3
-
-
-@pytest.mark.parametrize("status", ["closed", "resolved", "cancelled"])
-def test_a_market_that_is_over_here_is_not_opened_again(upstream, status, now):
-    ingest(upstream)
-    one = upstream.world.good_markets()[0]
-    over = {"resolution": "invalid", "resolved_at": now} if status != "closed" else {}
-    Market.objects.filter(polymarket_id=one.condition_id).update(status=status, **over)
-    one.set_price(Decimal("0.11"))
-    ingest(upstream)
-    here = Market.objects.get(polymarket_id=one.condition_id)
-    assert here.status == status
-    assert here.this_odds != Decimal("0.1100")
-
-
-def test_a_market_still_open_but_out_of_the_list_stays_open_and_is_refreshed(upstream, api):
-    ingest(upstream)
-    low = upstream.world.good_markets()[-1]
-    known = Market.objects.get(polymarket_id=low.condition_id)
-    low.set_price(Decimal("0.81"))
-    ingest(upstream, limit=3)
-    now = read(api, f"/{known.pk}")["data"]
-    assert (now["status"], now["thisOdds"]) == ("open", Decimal("0.8100"))
-    assert (now["category"], now["imageUrl"]) == (known.category, known.image_url)
-
-
-def test_a_market_that_polymarket_no_longer_knows_stays_as_it_is(upstream):
-    lost = add_mirrored(title="Will anybody remember?")
-    result = ingest(upstream)
-    assert result["reasons"]["not_found"] == 1
-    lost.refresh_from_db()
-    assert lost.status == "open"
-
-
-def test_those_asked_about_longest_ago_come_first(upstream, now):
-    for number in range(1, 8):
-        add_mirrored(number)
-    asked: list[str] = []
-    for minutes in range(4):
-        upstream.requests.clear()
-        ingest(upstream, recheck_limit=2, now=now + timedelta(minutes=minutes))
-        (query,) = [c.query for c in upstream.requests.to("/markets/keyset") if c.query["closed"] == ["true"]]
-        asked += query["condition_ids"]
-    assert len(asked) == 8
-    assert len(set(asked)) == 7
-
-
-def test_house_markets_are_none_of_polymarkets_business(upstream):
-    house = add_market()
-    assert ingest(upstream)["reasons"].get("not_found", 0) == 0
-    house.refresh_from_db()
-    assert house.status == "open"
 
 
 def test_a_category_alone_asks_nothing_about_the_others(upstream):
