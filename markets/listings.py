@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 from rest_framework.exceptions import ValidationError
 
-from markets.models import MarketEdition
+from markets.models import PUNCTUATION, MarketEdition
 from markets.rendering import VERSION, fetch, render_rows
 from markets.rules import SEARCH_TOTAL_MAX
 from markets.selectors import as_uuid
@@ -231,6 +231,7 @@ AND (%(status)s = 'all' OR market.status = %(status)s)
 AND (%(category)s::text IS NULL OR market.category = %(category)s)"""
 SEARCH_TOTAL = f"SELECT count(*) FROM (SELECT FROM markets AS market WHERE {MATCHES} LIMIT {SEARCH_TOTAL_MAX}) AS found"  # noqa: S608
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
 
 
 def prefixes(text: str) -> str:
@@ -238,7 +239,7 @@ def prefixes(text: str) -> str:
 
     Quoted, a word is split by the parser that split the titles: `2.5`, `U.S.` and `3-0` mean the same in both.
     """
-    words = [word for word in text.lower().split() if LETTER_OR_DIGIT.search(word)]
+    words = [word for word in text.lower().translate(SPACES).split() if LETTER_OR_DIGIT.search(word)]
     escaped = (word.replace("\\", "\\\\").replace("'", "''") for word in words)
     return " & ".join(f"'{word}':*" for word in escaped)
 

@@ -4,13 +4,23 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Func, Q, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce, Now
 
 from thisthat.common.keys import new_id
 
 ZERO = Decimal(0)
+TEXT = models.TextField()
+
+
+# Where the database's LC_CTYPE is C, PostgreSQL's text parser takes every letter beyond ASCII for a part of a word.
+PUNCTUATION = "“”„‘’‚«»‹›—–…¿¡·•"  # noqa: RUF001
+
+
+def words_of(field: str) -> Func:
+    """The field's text with a space for each sign of PUNCTUATION."""
+    return Func(F(field), Value(PUNCTUATION), Value(" " * len(PUNCTUATION)), function="translate", output_field=TEXT)
 
 
 # An open end sorts after every date.
@@ -106,7 +116,7 @@ class Market(MirroredFields):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     search = models.GeneratedField(
-        expression=SearchVector("title", "event_title", config="simple"),
+        expression=SearchVector(words_of("title"), words_of("event_title"), config="simple"),
         output_field=SearchVectorField(),
         db_persist=True,
     )

@@ -16,6 +16,7 @@ TITLES = [
     "Who wins at twitch.tv/finals?",
     "¿Ganará Peñarol? 🏆",
     "Will O'Brien's bill pass? \\ 100% sure",
+    "Will he say “Rigged” — or ‘Stolen’ – at D’Angelo’s…?",  # noqa: RUF001
 ]
 
 
@@ -49,7 +50,8 @@ def test_a_title_finds_its_market(library, api, title):
     [
         ("warsh", 0), ("bitcoin march", 2), ("5:20am", 2), ("O/U", 3), ("224.5", 3), ("224", 3), ("U.S.", 4), ("2.5", 4),
         ("2.5%", 4), ("müller", 5), ("MÜLLER-BRANDT", 5), ("brandt", 5), ("köln", 5), ("3-0", 6), ("2026-02-13", 6),
-        ("twitch.tv", 7), ("peñarol", 8), ("o'brien", 9), ("O'Brien's", 9), ("100%", 9), ("\\ sure", 9),
+        ("twitch.tv", 7), ("peñarol", 8), ("ganará", 8), ("o'brien", 9), ("O'Brien's", 9), ("100%", 9), ("\\ sure", 9),
+        ("rigged", 10), ("stolen", 10), ("“rigged”", 10), ("D'Angelo", 10), ("d’angelo", 10),  # noqa: RUF001
     ],
 )  # fmt: skip
 def test_words_are_read_in_the_question_as_they_are_in_the_title(library, api, words, number):
@@ -62,7 +64,7 @@ def test_what_no_word_begins_with_is_not_found(library, api, words):
 
 
 @pytest.mark.parametrize(
-    "words", ["!", "&", "| |", "':*", "🏆", "---", "%", "\\", "''", "<->", "(", "!!!&&&", "½", "_"]
+    "words", ["!", "&", "| |", "':*", "🏆", "---", "%", "\\", "''", "<->", "(", "!!!&&&", "½", "_", "“”", "—"]
 )
 def test_symbols_alone_find_nothing(library, api, words):
     assert found(api, words) == []
