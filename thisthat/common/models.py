@@ -38,3 +38,29 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job} {self.started_at:%Y-%m-%d %H:%M:%S} {self.status}"
+
+
+class IdempotencyKey(models.Model):
+    """The answer that a user's request with an `Idempotency-Key` got, for the next one with the same key.
+
+    Written in the transaction that has the effect: `common.idempotency`.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "key")
+    user_id = models.UUIDField()
+    key = models.CharField(max_length=255)
+    # SHA-256 of the request that the key was used for.
+    request_hash = models.BinaryField()
+    status = models.SmallIntegerField(null=True)
+    body = models.BinaryField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "idempotency_keys"
+        indexes = [models.Index(fields=["created_at"], name="idempotency_keys_created")]
+        constraints = [
+            models.CheckConstraint(condition=~Q(key=""), name="idempotency_keys_key_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.key}"
