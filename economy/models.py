@@ -1,0 +1,125 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from thisthat.common.keys import new_id
+
+
+class TransactionType(models.TextChoices):
+    """The contract's `transactionType`."""
+
+    SIGNUP_BONUS = "signup_bonus"
+    REFERRAL_BONUS = "referral_bonus"
+    DAILY_REWARD = "daily_reward"
+    BET_PLACED = "bet_placed"
+    BET_PAYOUT = "bet_payout"
+    BET_REFUND = "bet_refund"
+    POSITION_SOLD = "position_sold"
+    STOCK_PURCHASE = "stock_purchase"
+    STOCK_SALE = "stock_sale"
+    CREDIT_PURCHASE = "credit_purchase"
+    PURCHASE_REFUND = "purchase_refund"
+    ADMIN_ADJUSTMENT = "admin_adjustment"
+    SETTLEMENT_REVERSAL = "settlement_reversal"
+
+
+class Counterparty(models.TextChoices):
+    """The other end of a transfer. It has no row: its balance is minus the sum of its transfers."""
+
+    ISSUANCE = "issuance"  # credits given away
+    ESCROW = "escrow"  # stakes of bets, and what bets pay
+    HOUSE = "house"  # lends what a user can't give back yet
+    STOCKS = "stocks"
+    STORE = "store"  # credits bought
+    STAFF = "staff"
+
+
+IN, OUT = Q(amount__gt=0), Q(amount__lt=0)
+EITHER = IN | OUT
+# Who is at the other end of a type of transfer, and which way credits may go, seen from the user.
+DIRECTIONS: dict[TransactionType, dict[Counterparty, Q]] = {
+    TransactionType.SIGNUP_BONUS: {Counterparty.ISSUANCE: IN},
+    TransactionType.REFERRAL_BONUS: {Counterparty.ISSUANCE: IN},
+    TransactionType.DAILY_REWARD: {Counterparty.ISSUANCE: IN},
+    TransactionType.BET_PLACED: {Counterparty.ESCROW: OUT},
+    TransactionType.BET_PAYOUT: {Counterparty.ESCROW: IN},
+    TransactionType.BET_REFUND: {Counterparty.ESCROW: IN},
+    TransactionType.POSITION_SOLD: {Counterparty.ESCROW: IN},
+    TransactionType.STOCK_PURCHASE: {Counterparty.STOCKS: OUT},
+    TransactionType.STOCK_SALE: {Counterparty.STOCKS: IN},
+    TransactionType.CREDIT_PURCHASE: {Counterparty.STORE: IN},
+    # With the house: a loan, where the user hasn't enough to give back, and later its repayment.
+    TransactionType.PURCHASE_REFUND: {Counterparty.STORE: OUT, Counterparty.HOUSE: EITHER},
+    TransactionType.ADMIN_ADJUSTMENT: {Counterparty.STAFF: EITHER},
+    TransactionType.SETTLEMENT_REVERSAL: {Counterparty.ESCROW: OUT, Counterparty.HOUSE: EITHER},
+}
+# What may happen more than once to one reference, each time under the next number.
+RECURRING = (
+    TransactionType.BET_PAYOUT,
+    TransactionType.BET_REFUND,
+    TransactionType.POSITION_SOLD,
+    TransactionType.PURCHASE_REFUND,
+    TransactionType.SETTLEMENT_REVERSAL,
+)
+
+
+def directions() -> Q:
+    allowed = Q()
+    for transaction_type, ends in DIRECTIONS.items():
+        for counterparty, sign in ends.items():
+            allowed |= Q(transaction_type=transaction_type, counterparty=counterparty) & sign
+    return allowed
+
+
+class CreditTransaction(models.Model):
+    """A transfer between a user and a counterparty: a row of the journal, written by `economy.ledger` alone.
+
+    Rows are never changed nor deleted (triggers refuse it); a correction is another row. `occurrence` numbers what may
+    happen to one reference again: the sales of a bet, its settlements after reversals.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The unique constraint's index begins with it.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="transactions")
+    sequence = models.BigIntegerField()
+    amount = models.DecimalField(max_digits=18, decimal_places=2)
+    balance_after = models.DecimalField(max_digits=18, decimal_places=2)
+    transaction_type = models.CharField(max_length=20, choices=TransactionType)
+    counterparty = models.CharField(max_length=10, choices=Counterparty)
+    reference_id = models.UUIDField()
+    occurrence = models.IntegerField(default=0, db_default=0)
+    description = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "credit_transactions"
+        indexes = [
+            models.Index(fields=["user", "transaction_type", "sequence"], name="credit_transactions_by_type"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "sequence"], name="credit_transactions_sequence_unique"),
+            models.UniqueConstraint(
+                fields=["reference_id", "transaction_type", "counterparty", "occurrence"],
+                name="credit_transactions_once",
+            ),
+            models.UniqueConstraint(
+                fields=["reference_id", "occurrence"],
+                condition=Q(transaction_type__in=["bet_payout", "bet_refund"]),
+                name="credit_transactions_settled_once",
+            ),
+            models.CheckConstraint(condition=~Q(amount=0), name="credit_transactions_amount_not_zero"),
+            # NaN is greater than any number; numeric(18,2) itself has no infinity.
+            models.CheckConstraint(
+                condition=Q(amount__lt=10**16, balance_after__lt=10**16), name="credit_transactions_amounts_are_numbers"
+            ),
+            models.CheckConstraint(condition=directions(), name="credit_transactions_direction"),
+            models.CheckConstraint(condition=Q(balance_after__gte=0), name="credit_transactions_balance_not_negative"),
+            models.CheckConstraint(condition=Q(sequence__gte=1), name="credit_transactions_sequence_positive"),
+            models.CheckConstraint(
+                condition=Q(occurrence=0) | Q(occurrence__gt=0, transaction_type__in=RECURRING),
+                name="credit_transactions_occurrence_valid",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_type} {self.amount}"

@@ -1,0 +1,56 @@
+"""People with credits, and what is known of them afterwards."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+
+from accounts.models import User
+from economy.ledger import Posted, Transfer, post
+from economy.models import CreditTransaction, TransactionType
+
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+BOOKED = (
+    *("credit_balance", "available_credits", "locked_credits", "expended_credits", "total_volume", "overall_pnl"),
+    *("referral_credits_earned", "journal_length"),
+)
+
+
+def make_user(username: str = "ann", *, balance: int | str = 0, **fields: Any) -> User:
+    user = User.objects.create_user(email=f"{username}@example.com", username=username, **fields)
+    if balance:
+        give(user, balance)
+        user.refresh_from_db()
+    return user
+
+
+def adjustment(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> Transfer:
+    """Staff give or take."""
+    return Transfer(
+        user_id=user if isinstance(user, UUID) else user.pk,
+        amount=Decimal(amount),
+        **{"transaction_type": TransactionType.ADMIN_ADJUSTMENT, "reference_id": uuid4(), **fields},
+    )
+
+
+def give(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> Posted:
+    with transaction.atomic():
+        return post(adjustment(user, amount, **fields), now=NOW)
+
+
+def booked(user: User) -> dict[str, Any]:
+    """What the user's row says of credits now."""
+    return User.objects.filter(pk=user.pk).values(*BOOKED).get()
+
+
+def journal(user: User, *columns: str) -> list[tuple[Any, ...]]:
+    return list(CreditTransaction.objects.filter(user=user).order_by("sequence").values_list(*columns))
+
+
+def execute(statement: str, *parameters: Any) -> int:
+    """Raw SQL, as the application's own role can send it; returns how many rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.rowcount
