@@ -1,0 +1,155 @@
+"""The state: for one browser, once, for ten minutes, and on the server."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from django.db import connections
+
+from accounts.models import RefreshToken, User
+from accounts.x import state
+from accounts.x.models import OAuthState
+from tests.accounts.x.browser import target, told
+from tests.accounts.x.conftest import FRONTEND
+from tests.markets.at_once import all_at_once
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SUCCESS, FAILURE = f"{FRONTEND}/auth/callback", f"{FRONTEND}/"
+
+
+def query_of(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+def remembered(*, browser: str = "b", now: datetime = NOW, referral_code: str = "") -> str:
+    return state.remember(verifier="v" * 43, referral_code=referral_code, browser=browser, now=now)
+
+
+def test_a_replayed_callback_signs_nobody_in(x, browser):
+    callback = browser.back_from_x()
+    assert target(browser.get(callback)) == SUCCESS
+    exchanges = x.asked.count("POST /2/oauth2/token")
+    again = browser.get(callback)
+    assert told(again)["error"] == "state_expired"
+    assert x.asked.count("POST /2/oauth2/token") == exchanges
+    assert RefreshToken.objects.count() == 1
+
+
+def test_a_state_with_a_new_code_is_not_good_again(browser):
+    callback = browser.back_from_x()
+    browser.get(callback)
+    fresh = query_of(browser.back_from_x())["code"]
+    mixed = urlencode({"code": fresh, "state": query_of(callback)["state"]})
+    assert told(browser.callback(f"?{mixed}"))["error"] == "state_expired"
+
+
+def test_a_state_of_more_than_ten_minutes_ago_is_refused(x, browser):
+    callback = browser.back_from_x()
+    OAuthState.objects.update(expires_at=datetime.now(UTC))
+    answer = browser.get(callback)
+    assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
+    assert "POST /2/oauth2/token" not in x.asked
+    assert not User.objects.exists()
+
+
+def test_an_invented_state_is_refused(x, browser):
+    browser.start()
+    for invented in ("a" * 43, "%00", "é", "' OR 1=1 --", "x" * 5000):
+        assert told(browser.callback(f"?code=c&state={invented}"))["error"] == "state_expired"
+    assert "POST /2/oauth2/token" not in x.asked
+
+
+def test_another_browsers_callback_signs_nobody_in_and_stays_good_for_its_own(new_browser):
+    victim, attacker = new_browser(), new_browser()
+    callback = victim.back_from_x()
+    for cookie in ("none", "its own"):
+        if cookie == "its own":
+            attacker.start()
+        answer = attacker.get(callback)
+        assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
+    assert not User.objects.exists()
+    assert target(victim.get(callback)) == SUCCESS
+
+
+def test_a_state_that_an_attacker_fixed_does_not_sign_the_victim_in_as_the_attacker(new_browser):
+    """RFC 6749, 10.12: the attacker's own callback, opened in the victim's browser."""
+    victim, attacker = new_browser(), new_browser()
+    victim.start()
+    prepared = attacker.back_from_x(**{"as": "grace_h"})
+    answer = victim.get(prepared)
+    assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
+    assert not User.objects.exists()
+
+
+def test_a_state_cannot_be_chosen_by_a_parameter_or_a_header(browser):
+    chosen = "c" * 43
+    answer = browser.start(f"?state={chosen}&code_verifier={chosen}&process=connect", headers={"X-State": chosen})
+    assert chosen not in answer.headers["Location"]
+    assert OAuthState.objects.get().verifier != chosen
+
+
+def test_a_cookie_that_is_no_random_text_is_replaced(browser):
+    answer = browser.start(headers={"Cookie": "x-sign-in=guessable"})
+    assert "guessable" not in answer.headers["Set-Cookie"]
+    assert len(next(iter(browser.cookies)).value) == 43
+
+
+def test_one_callback_opened_twice_at_once_signs_in_once(x, browser):
+    callback = browser.back_from_x()
+    answers = all_at_once(lambda: browser.get(callback), 4)
+    assert sorted(map(target, answers)) == sorted([SUCCESS, *[FAILURE] * 3])
+    assert x.asked.count("POST /2/oauth2/token") == 1
+    assert (User.objects.count(), RefreshToken.objects.count()) == (1, 1)
+
+
+def test_the_state_outlives_the_process_that_made_it(browser):
+    """Nothing is kept in memory: whatever a new process would lack, the callback doesn't need."""
+    callback = browser.back_from_x()
+    rows = list(OAuthState.objects.values())
+    connections.close_all()
+    state.__dict__.pop("_remembered", None)
+    assert len(rows) == 1
+    assert target(browser.get(callback)) == SUCCESS
+
+
+def test_one_address_may_begin_thirty_sign_ins_a_minute(browser):
+    answers = [browser.start() for _ in range(31)]
+    assert {answer.status_code for answer in answers[:30]} == {302}
+    refused = answers[30]
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) <= 60
+    assert refused.json()["code"] == "throttled"
+    assert OAuthState.objects.count() == 30
+
+
+@pytest.mark.django_db
+class TestRemembering:
+    def test_it_is_good_until_ten_minutes_have_passed(self):
+        sent = remembered()
+        assert state.take(state=sent, browser="b", now=NOW + timedelta(minutes=10)) is None
+        taken = state.take(state=sent, browser="b", now=NOW + timedelta(minutes=9, seconds=59))
+        assert taken == state.Remembered(verifier="v" * 43, referral_code="")
+
+    def test_it_is_taken_once(self):
+        sent = remembered()
+        assert state.take(state=sent, browser="b", now=NOW)
+        assert state.take(state=sent, browser="b", now=NOW) is None
+
+    def test_another_browser_neither_takes_it_nor_spoils_it(self):
+        sent = remembered()
+        for other in ("", "c", "b "):
+            assert state.take(state=sent, browser=other, now=NOW) is None
+        assert state.take(state=sent, browser="b", now=NOW)
+
+    def test_expired_ones_go_away_as_new_ones_come(self):
+        for minute in range(25):
+            remembered(now=NOW - timedelta(hours=1, minutes=minute))
+        assert OAuthState.objects.count() == 25
+        for _ in range(3):
+            remembered()
+        assert OAuthState.objects.count() == 3
+
+    @pytest.mark.parametrize("code", ["x" * 33, "a b", "<script>", "\x00", "ÄÖÜ"])
+    def test_what_cannot_be_a_referral_code_is_forgotten(self, code):
+        sent = remembered(referral_code=code)
+        assert state.take(state=sent, browser="b", now=NOW) == state.Remembered("v" * 43, "")
