@@ -12,17 +12,17 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
-from thisthat.embedded import postgres, programs, upstream
+from thisthat.embedded import postgres, programs, upstream, x
 from thisthat.embedded.locks import open_lock, try_lock
 from thisthat.embedded.supervisor import Output, Program, Supervisor
 
 WEB_SECONDS = 60
 READY_SECONDS = 30
-SIMULATOR_SECONDS = 30
+STAND_IN_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Run everything under this terminal: database, web server, worker, clock and, if need be, the simulator."
+    help = "Run everything under this terminal: database, web server, worker, clock and, if need be, stand-ins."
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -47,6 +47,7 @@ class Session:
         self._supervisor = supervisor
         self._output = output
         self._simulator = ""
+        self._stand_in_x = ""
         self._environment = os.environ | {
             "DATABASE_URL": os.environ.get("DATABASE_URL") or postgres.database_url(settings.VAR_DIR),
             "VAR_DIR": str(settings.VAR_DIR),
@@ -59,6 +60,8 @@ class Session:
         os.chdir(settings.BASE_DIR)
         self._prepare()
         if self._wants_simulator() and not self._start_simulator():
+            return self._supervisor.wait()
+        if self._wants_stand_in_x() and not self._start_stand_in_x():
             return self._supervisor.wait()
         if self._supervisor.was_asked_to_stop():
             return 0
@@ -94,13 +97,29 @@ class Session:
         port = settings.SIMULATOR_PORT or upstream.free_port()
         self._simulator = f"http://127.0.0.1:{port}"
         self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
-        self._start("simulator", upstream.simulator_command(port), serves_others=True)
-        deadline = time.monotonic() + SIMULATOR_SECONDS
+        return self._start_server("simulator", upstream.simulator_command(port), port)
+
+    def _wants_stand_in_x(self) -> bool:
+        if settings.X_CLIENT_ID:
+            return False
+        self._output.say("Sign in with X goes to the bundled stand-in for X: X_CLIENT_ID is not set.")
+        return True
+
+    def _start_stand_in_x(self) -> bool:
+        """As with the simulator."""
+        port = upstream.free_port()
+        self._stand_in_x = f"http://127.0.0.1:{port}"
+        self._environment |= x.stand_in_environment(self._stand_in_x)
+        return self._start_server("x", x.stand_in_command(port), port)
+
+    def _start_server(self, name: str, command: list[str], port: int) -> bool:
+        self._start(name, command, serves_others=True)
+        deadline = time.monotonic() + STAND_IN_SECONDS
         while not upstream.listens(port):
             if self._supervisor.was_asked_to_stop() or self._supervisor.died():
                 return False
             if time.monotonic() > deadline:
-                raise CommandError(f"The simulator doesn't listen on port {port} after {SIMULATOR_SECONDS} s.")
+                raise CommandError(f"{name} doesn't listen on port {port} after {STAND_IN_SECONDS} s.")
             time.sleep(0.05)
         return True
 
@@ -112,7 +131,7 @@ class Session:
         if self._wait_for(f"{base}/health", WEB_SECONDS) and not self._wait_for(f"{base}/ready", READY_SECONDS):
             self._output.say(f"Not everything is ready yet: {base}/ready says what is missing.")
         if not self._supervisor.stopping.is_set():
-            self._output.say(url_table(base, self._simulator))
+            self._output.say(url_table(base, simulator=self._simulator, stand_in_x=self._stand_in_x))
 
     def _wait_for(self, url: str, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -160,9 +179,10 @@ def own_url() -> str:
     return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{settings.PORT}"
 
 
-def url_table(base: str, simulator: str) -> str:
+def url_table(base: str, *, simulator: str, stand_in_x: str) -> str:
     rows = {
         "Markets": f"{base}/api/v1/markets",
+        "Sign in": f"{base}/api/v1/auth/x",
         "API docs": f"{base}/api/docs",
         "Schema": f"{base}/api/schema",
         "Admin": f"{base}/admin/",
@@ -171,5 +191,7 @@ def url_table(base: str, simulator: str) -> str:
     }
     if simulator:
         rows["Simulator"] = simulator
+    if stand_in_x:
+        rows["Stand-in X"] = stand_in_x
     lines = [f"  {name:<10} {url}" for name, url in rows.items()]
     return "\n".join(["", "THISTHAT is running. Ctrl-C stops it.", *lines, ""])

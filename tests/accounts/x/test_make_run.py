@@ -1,0 +1,24 @@
+"""`make run` without credentials of X: the bundled stand-in, with the real service and its processes."""
+
+import re
+
+from tests.accounts.x.browser import Browser, told
+from tests.e2e.test_make_run import make_run, var_dir  # noqa: F401 - a fixture
+from thisthat.embedded.upstream import free_port
+
+
+def test_a_person_signs_in_offline_through_the_stand_in(var_dir):  # noqa: F811
+    port = free_port()
+    with make_run(var_dir, port, X_CLIENT_ID="", X_REDIRECT_URI="") as terminal:
+        assert terminal.shows("THISTHAT is running"), terminal.text
+        assert "Sign in with X goes to the bundled stand-in for X: X_CLIENT_ID is not set." in terminal.lines
+        assert re.search(r"Stand-in X +http://127\.0\.0\.1:\d+", terminal.text)
+        for name in ("127.0.0.1", "localhost"):
+            browser = Browser(f"http://{name}:{port}")
+            answer = browser.sign_in(**{"as": "grace_h"})
+            assert answer.headers["Location"].startswith("http://localhost:3000/auth/callback?accessToken="), answer
+            assert browser.me(told(answer)["accessToken"]).json()["user"]["username"] == "grace_h"
+            browser.close()
+        terminal.ctrl_c()
+        assert terminal.ends() == 0, terminal.text
+    assert told(answer)["accessToken"] not in terminal.text
