@@ -16,15 +16,14 @@ import orjson
 from markets.models import Market
 from markets.rendering import COLUMNS, VERSION, fetch, render, render_rows
 
+UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 # Condition ids are text that Polymarket made; longer or stranger than this, it isn't one.
 CONDITION_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+    """As we write them, or without dashes: what else Python takes for a UUID may be a condition id."""
+    return UUID(text) if UUID_SHAPE.fullmatch(text) else None
 
 
 def get_market(reference: str) -> orjson.Fragment | None:

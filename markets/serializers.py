@@ -71,7 +71,7 @@ class CategoryLimit(serializers.Serializer[dict[str, Any]]):
 
 
 class CategoryQuery(CategoryLimit):
-    category = LowerCase(max_length=50)
+    category = LowerCase()
 
 
 class IngestRequest(serializers.Serializer[dict[str, Any]]):

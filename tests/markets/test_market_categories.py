@@ -108,15 +108,16 @@ def test_a_category_lists_its_open_markets_in_any_case(mirrored, api, written):
     assert ids(body) == ids(read(api, category="sports", limit=100))
 
 
-@pytest.mark.parametrize("name", ["knitting", "%F0%9F%98%80", "sport", "sports%25", "a%20b", "..", "%27%3B--", "None"])
+@pytest.mark.parametrize(
+    "name", ["knitting", "%F0%9F%98%80", "sport", "sports%25", "a%20b", "..", "%27%3B--", "None", "x" * 60]
+)
 def test_an_unknown_category_is_an_empty_list(mirrored, api, name):
     body = read(api, f"/category/{name}")
     assert (body["count"], body["data"]) == (0, [])
 
 
-@pytest.mark.parametrize("name", ["%00", "x" * 51])
-def test_what_cannot_be_a_category_is_refused(api, name):
-    assert fields_of(refusal(api.get(f"{MARKETS}/category/{name}"), 400, "validation_error")) == ["category"]
+def test_what_cannot_be_a_category_is_refused(api):
+    assert fields_of(refusal(api.get(f"{MARKETS}/category/%00"), 400, "validation_error")) == ["category"]
 
 
 @pytest.mark.parametrize(
