@@ -12,6 +12,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 
 app = Celery("thisthat")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    timezone="UTC",
+    task_ignore_result=True,
+    # A job is taken up again when its worker dies, and none may run for ever (seconds).
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_soft_time_limit=240,
+    task_time_limit=300,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    # The schedule is copied to the database, where staff can switch a job off.
+    beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
+)
 app.autodiscover_tasks()
 
 # Sent once when the clock starts, so that a first start has markets at once.
@@ -20,7 +33,7 @@ AT_START = ("markets.ingest",)
 
 @app.on_after_configure.connect
 def set_schedule(sender: Celery, **kwargs: Any) -> None:
-    """Every job and its time. Beat copies it to the database, where staff can switch a job off."""
+    """Every job and its time."""
     refresh = settings.MARKET_ODDS_REFRESH_SECONDS
     sender.conf.beat_schedule = {
         "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(settings.MARKET_INGEST_CRON)},

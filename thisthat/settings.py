@@ -10,7 +10,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from thisthat.common.durations import parse_duration
+from thisthat.common import backends, openapi
 from thisthat.common.environment import Env
 from thisthat.common.logs import logging_config
 
@@ -19,55 +19,26 @@ env = Env()
 if env.bool("DJANGO_READ_DOT_ENV", default=True):
     env.read_env(BASE_DIR / ".env")
 
-
-def required(name: str, *, in_development: str) -> str:
-    """The variable's value, with a default in development only.
-
-    Raises ImproperlyConfigured with the variable's name.
-    """
-    value: str = env.str(name, default=in_development if DEBUG else "")
-    if not value:
-        raise ImproperlyConfigured(f"Set {name}: it is required when DEBUG is off (DEBUG=true is for development).")
-    return value
-
-
 # Core
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = required("SECRET_KEY", in_development="development-only-secret-key-of-more-than-fifty-characters")
-ALLOWED_HOSTS = [host.strip() for host in required("ALLOWED_HOSTS", in_development="*").split(",")]
+SECRET_KEY = env.required("SECRET_KEY", in_development="development-only-secret-key-of-more-than-fifty-characters")
+ALLOWED_HOSTS = [host.strip() for host in env.required("ALLOWED_HOSTS", in_development="*").split(",")]
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 WEB_THREADS = env.int("WEB_THREADS", default=4)
-FRONTEND_URL = required("FRONTEND_URL", in_development="http://localhost:3000").rstrip("/")
+FRONTEND_URL = env.required("FRONTEND_URL", in_development="http://localhost:3000").rstrip("/")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.postgres",
-    "corsheaders",
-    "rest_framework",
-    "django_filters",
-    "django_celery_beat",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "allauth",
-    "allauth.account",
-    "allauth.socialaccount",
-    "allauth.socialaccount.providers.twitter_oauth2",
-    "thisthat.common",
-    "thisthat.embedded",
-    "accounts",
-    "accounts.x",
-    "markets",
-    "economy",
-]
+    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+    "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.postgres",
+    "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
+    "drf_spectacular", "drf_spectacular_sidecar",
+    "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
+    "thisthat.common", "thisthat.embedded", "accounts", "accounts.x", "markets", "economy",
+]  # fmt: skip
 MIDDLEWARE = [
     "thisthat.common.request_ids.RequestIdMiddleware",
     "thisthat.common.slashes.TrailingSlashMiddleware",
@@ -80,7 +51,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # allauth doesn't start without it. It costs a request one microsecond.
+    # allauth doesn't start without it. It costs a request two microseconds.
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "thisthat.urls"
@@ -107,25 +78,24 @@ AUTH_USER_MODEL = "accounts.User"
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
 # Hashes of the second kind still work, and become the first kind when their owners sign in.
 PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-AUTH_PASSWORD_VALIDATORS = [
+_validation = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "NAME": f"{_validation}.UserAttributeSimilarityValidator",
         "OPTIONS": {"user_attributes": ("username", "name", "email")},
     },
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    *({"NAME": f"{_validation}.{rule}Validator"} for rule in ("MinimumLength", "CommonPassword", "NumericPassword")),
     {"NAME": "accounts.passwords.EndsSessions"},
 ]
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
-    "SIGNING_KEY": required("JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty-letters"),
-    "ACCESS_TOKEN_LIFETIME": parse_duration(
-        env.str("JWT_ACCESS_EXPIRES_IN", default="15m"), name="JWT_ACCESS_EXPIRES_IN"
+    "SIGNING_KEY": env.required(
+        "JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty-letters"
     ),
+    "ACCESS_TOKEN_LIFETIME": env.duration("JWT_ACCESS_EXPIRES_IN", default="15m"),
     "USER_ID_CLAIM": "userId",
 }
-REFRESH_TOKEN_LIFETIME = parse_duration(env.str("JWT_REFRESH_EXPIRES_IN", default="7d"), name="JWT_REFRESH_EXPIRES_IN")
+REFRESH_TOKEN_LIFETIME = env.duration("JWT_REFRESH_EXPIRES_IN", default="7d")
 
 # Sign in with X. allauth speaks OAuth; none of its pages is served, and X's tokens are not stored
 
@@ -141,38 +111,19 @@ SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
     "twitter_oauth2": {
         "APPS": [{"client_id": X_CLIENT_ID, "secret": X_CLIENT_SECRET}] if X_CLIENT_ID else [],
-        "SCOPE": ["tweet.read", "users.read", "offline.access"],
         "FIELDS": ["id", "name", "username", "profile_image_url"],
-        "OAUTH_PKCE_ENABLED": True,
     },
 }
 
-# Caches and broker: Redis when there is one, else what each process, or the file system, can do alone
+# Caches and the queue of jobs
 
 REDIS_URL = env.str("REDIS_URL", default="")
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "thisthat",
-        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
-    }
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
-}
+CACHES = {"default": backends.cache(REDIS_URL)}
 # How long a process may answer a public GET from its own memory; 0 asks the database every time.
 PUBLIC_CACHE_SECONDS = env.float("PUBLIC_CACHE_SECONDS", default=1.0)
 
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {"socket_timeout": 5, "socket_connect_timeout": 2, "visibility_timeout": 3600}
-    if REDIS_URL
-    else {
-        "data_folder_in": VAR_DIR / "broker" / "queue",
-        "data_folder_out": VAR_DIR / "broker" / "queue",
-        "control_folder": VAR_DIR / "broker" / "control",
-    }
-)
+CELERY_BROKER_TRANSPORT_OPTIONS = backends.broker_options(REDIS_URL, VAR_DIR / "broker")
 
 # Database
 
@@ -258,37 +209,7 @@ REST_FRAMEWORK = {
     # How many proxies in front add to X-Forwarded-For: the client's address is that many from its end.
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "THISTHAT",
-    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
-    "VERSION": "1.0.0",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SERVE_AUTHENTICATION": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "thisthat.common.openapi.add_common_parts",
-    ],
-}
-
-# Celery: times are UTC; a job is taken up again when its worker dies, and none may run for ever
-
-CELERY_TIMEZONE = "UTC"
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_SOFT_TIME_LIMIT = 240
-CELERY_TASK_TIME_LIMIT = 300
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-DJANGO_CELERY_BEAT_TZ_AWARE = True
+SPECTACULAR_SETTINGS = openapi.SETTINGS
 
 # Polymarket and the markets
 

@@ -1,6 +1,24 @@
-"""What every operation of the schema has in common, added after drf-spectacular made the rest."""
+"""How the API describes itself, and what every operation has in common, added after drf-spectacular made the rest."""
 
 from typing import Any
+
+SETTINGS: dict[str, Any] = {
+    "TITLE": "THISTHAT",
+    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "thisthat.common.openapi.add_common_parts",
+    ],
+}
 
 ERROR = {
     "type": "object",
