@@ -41,6 +41,10 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "refresh-odds": {"task": "markets.refresh_odds", "schedule": refresh, "options": {"expires": refresh}},
         "publish-edition": {"task": "markets.publish_edition", "schedule": 60, "options": {"expires": 60}},
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
+        "purge-idempotency-keys": {
+            "task": "common.purge_idempotency_keys",
+            "schedule": crontab(hour="3", minute="37"),
+        },
         "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
     }
 

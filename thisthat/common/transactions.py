@@ -10,7 +10,7 @@ from django.db import OperationalError, connection, transaction
 T = TypeVar("T")
 # Serialization failure, deadlock, lock timeout: nothing happened, and the same again may succeed.
 COLLISIONS = ("40001", "40P01", "55P03")
-LOCK_TIMEOUT_MS = 2_000
+LOCK_TIMEOUT = "3s"
 ATTEMPTS = 5
 # No new attempt after this long: the client is waiting.
 PATIENCE_SECONDS = 4.0
@@ -23,7 +23,13 @@ def require_transaction(building_block: str) -> None:
         raise transaction.TransactionManagementError(f"{building_block} runs inside the caller's transaction.")
 
 
-def run_transaction(act: Callable[[], T]) -> T:
+def limit_lock_waits() -> None:
+    """For the rest of the transaction, waiting longer than LOCK_TIMEOUT for a lock is a collision."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+
+
+def run_transaction(act: Callable[[], T], *, begin: Callable[[], None] = limit_lock_waits) -> T:
     """Runs `act` in a transaction of its own; after a collision the whole of it again, a few times, with jitter.
 
     `act` reads and writes the database and nothing else. The last collision is raised as it came: an OperationalError,
@@ -33,19 +39,13 @@ def run_transaction(act: Callable[[], T]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic(durable=True):
-                limit_lock_waits()
+                begin()
                 return act()
         except OperationalError as exc:
             if state_of(exc) not in COLLISIONS or attempt == ATTEMPTS or time.monotonic() > deadline:
                 raise
             time.sleep(pause_after(attempt))
     raise AssertionError("unreachable")
-
-
-def limit_lock_waits(milliseconds: int = LOCK_TIMEOUT_MS) -> None:
-    """For the rest of the transaction, waiting longer than this for a lock is a collision."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{milliseconds}ms"])
 
 
 def pause_after(attempt: int) -> float:
