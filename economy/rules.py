@@ -5,6 +5,7 @@ from decimal import Decimal
 from django.conf import settings
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
+OFFSET_MAX = 1_000_000  # deeper pages are for cursors, which cost the same at any depth
 
 
 def starting_credits() -> Decimal:
