@@ -62,7 +62,7 @@ def refuse_what_is_no_success(came_back: Mapping[str, str]) -> None:
 
 def require_configuration() -> None:
     if not protocol.is_configured():
-        raise SignInFailed(Failure.OAUTH_NOT_CONFIGURED)
+        raise SignInFailed(Failure.OAUTH_NOT_CONFIGURED, "X_CLIENT_ID and, in production, X_REDIRECT_URI must be set")
 
 
 @contextmanager

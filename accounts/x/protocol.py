@@ -23,6 +23,7 @@ from accounts.x.profile import Profile, read_profile
 from accounts.x.transport import BoundedSession
 
 PROVIDER: str = TwitterOAuth2Adapter.provider_id
+SCOPES = ("tweet.read", "users.read", "offline.access")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # What reading an answer of any shape may end in: allauth takes its shape for granted.
 UNUSABLE = (OAuth2Error, RequestException, HTTPError, OSError, ValueError, TypeError, LookupError, AttributeError)
@@ -80,10 +81,9 @@ def new_pkce() -> dict[str, Any]:
 def authorize_url(request: HttpRequest, *, state: str, challenge: dict[str, Any]) -> str:
     """X's page, where a person allows the sign-in or doesn't."""
     adapter = XAdapter(request)
-    provider = adapter.get_provider()
-    client = adapter.get_client(request, provider.app)
+    client = adapter.get_client(request, adapter.get_provider().app)
     client.state = state
-    return str(client.get_redirect_url(adapter.authorize_url, provider.get_scope(), challenge))
+    return str(client.get_redirect_url(adapter.authorize_url, SCOPES, challenge))
 
 
 def fetch_profile(request: HttpRequest, *, code: str, verifier: str) -> Profile:

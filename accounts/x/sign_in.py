@@ -13,9 +13,9 @@ from accounts.models import User
 from accounts.registration import EmailTaken, InvalidReferralCode, UsernameTaken, register
 from accounts.tokens import TokenPair, issue_token_pair
 from accounts.x.profile import Profile, placeholder_emails, usernames
+from accounts.x.protocol import PROVIDER
 
 logger = logging.getLogger(__name__)
-PROVIDER = "twitter_oauth2"
 
 
 class SignedIn(NamedTuple):

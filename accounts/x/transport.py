@@ -36,7 +36,7 @@ class BoundedSession(requests.Session):
         response = super().send(request, **kwargs)
         body = response.raw.read(MAX_BODY + 1, decode_content=True)
         if len(body) > MAX_BODY:
-            raise requests.exceptions.InvalidSchema("the answer is too long")
+            raise requests.RequestException("the answer is too long")
         # Where `requests` itself keeps a body that was read.
         response._content = body  # noqa: SLF001
         if response.status_code != HTTPStatus.OK:

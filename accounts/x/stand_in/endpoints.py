@@ -131,6 +131,8 @@ def failing(kind: str) -> Reply:
         return Reply(200, refusal_page("Try reloading."), HTML)
     if kind == "garbage":
         return Reply(200, json.dumps([{"data": None}]))
+    if kind == "huge":
+        return Reply(200, json.dumps({"data": {"id": "1", "username": "a", "name": "a" * 1_000_000}}))
     if kind in {"hang", "drip"}:
         return Reply(200, json.dumps({"never": "ends"}), trick=kind)
     status = int(kind)

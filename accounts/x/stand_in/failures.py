@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Failure(NamedTuple):
-    """`kind` is an HTTP status, or: html, hang (no answer), drip (an answer that never ends), garbage."""
+    """`kind` is an HTTP status, or html, garbage, huge, hang (no answer) or drip (an answer that never ends)."""
 
     label: str
     where: str
@@ -23,6 +23,7 @@ FAILURES = {
     "user_429": Failure("users/me: status 429", "user", "429"),
     "user_html": Failure("users/me: a page instead of JSON", "user", "html"),
     "user_garbage": Failure("users/me: JSON of another shape", "user", "garbage"),
+    "user_huge": Failure("users/me: an answer of a megabyte", "user", "huge"),
     "user_hang": Failure("users/me: no answer", "user", "hang"),
     "user_drip": Failure("users/me: an answer that never ends", "user", "drip"),
 }

@@ -57,7 +57,7 @@ def test_a_token_that_x_does_not_give_ends_the_sign_in(x, browser, failure):
     assert "POST /elsewhere" not in x.asked
 
 
-@pytest.mark.parametrize("failure", ["user_429", "user_html", "user_garbage"])
+@pytest.mark.parametrize("failure", ["user_429", "user_html", "user_garbage", "user_huge"])
 def test_a_person_whom_x_does_not_describe_is_not_signed_in(browser, failure):
     assert_refused(browser.sign_in(failure=failure), "user_info_failed")
 

@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from allauth.socialaccount.models import SocialAccount, SocialToken
+from django.contrib import admin
 
 from accounts.models import RefreshToken, User
 from accounts.x.models import OAuthState
@@ -143,3 +144,7 @@ def test_a_client_without_a_secret_names_itself_in_the_body(x, browser, settings
 def test_no_page_of_allauth_is_served(browser, live_server):
     for path in ("accounts/login/", "accounts/signup/", "twitter_oauth2/login/", "accounts/twitter_oauth2/login/"):
         assert browser.get(f"{live_server.url}/{path}").status_code == 404
+
+
+def test_the_admin_shows_none_of_allauths_models():
+    assert not [model for model in admin.site._registry if model.__module__.startswith("allauth.")]

@@ -1,18 +1,30 @@
 """The state: for one browser, once, for ten minutes, and on the server."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from django.db import connections
+from django.db import connection
 
 from accounts.models import RefreshToken, User
 from accounts.x import state
 from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
+from tests.environment import with_database
 from tests.markets.at_once import all_at_once
 
+TAKE_IN_ANOTHER_PROCESS = """
+import sys, django
+django.setup()
+from django.utils import timezone
+from accounts.x import state
+taken = state.take(state=sys.argv[1], browser=sys.argv[2], now=timezone.now())
+print("43 or more" if len(taken.verifier) >= 43 else taken)
+"""
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SUCCESS, FAILURE = f"{FRONTEND}/auth/callback", f"{FRONTEND}/"
 
@@ -102,14 +114,15 @@ def test_one_callback_opened_twice_at_once_signs_in_once(x, browser):
     assert (User.objects.count(), RefreshToken.objects.count()) == (1, 1)
 
 
-def test_the_state_outlives_the_process_that_made_it(browser):
-    """Nothing is kept in memory: whatever a new process would lack, the callback doesn't need."""
-    callback = browser.back_from_x()
-    rows = list(OAuthState.objects.values())
-    connections.close_all()
-    state.__dict__.pop("_remembered", None)
-    assert len(rows) == 1
-    assert target(browser.get(callback)) == SUCCESS
+def test_another_process_knows_the_state(x, browser):
+    came_back = query_of(browser.back_from_x())
+    cookie = next(iter(browser.cookies)).value
+    database = with_database(os.environ["DATABASE_URL"], connection.settings_dict["NAME"])
+    command = [sys.executable, "-c", TAKE_IN_ANOTHER_PROCESS, came_back["state"], cookie]
+    environment = os.environ | {"DATABASE_URL": database}
+    taken = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert taken.stdout == "43 or more\n"
+    assert told(browser.callback(f"?{urlencode(came_back)}"))["error"] == "state_expired"
 
 
 def test_one_address_may_begin_thirty_sign_ins_a_minute(browser):
