@@ -45,9 +45,8 @@ def test_every_import_is_pinned_among_what_the_service_runs_on(path):
         assert providers & RUN.keys(), f"{module}: no distribution of {sorted(providers)} is in requirements.txt"
 
 
-def test_every_app_and_backend_that_the_settings_name_is_pinned_too():
-    settings = (REPOSITORY / "thisthat" / "settings.py").read_text()
-    named = set(re.findall(r'^    "([a-z_0-9]+)(?:\.[\w.]+)?",$', settings, re.MULTILINE))
+def test_every_app_and_middleware_that_the_settings_name_is_pinned_too(settings):
+    named = {path.split(".")[0] for path in (*settings.INSTALLED_APPS, *settings.MIDDLEWARE)}
     assert {"corsheaders", "rest_framework", "django"} <= named
     for module in named - set(APPS):
         assert {normal(name) for name in PROVIDERS[module]} & RUN.keys(), module
