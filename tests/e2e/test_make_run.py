@@ -178,6 +178,8 @@ def test_production_mode_is_refused_in_one_line(var_dir):
         "ALLOWED_HOSTS": "localhost",
         "FRONTEND_URL": "https://www.example.com",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        # The simulator has a refusal of its own.
+        "POLYMARKET_GAMMA_URL": "http://127.0.0.1:1",
     }
     with make_run(var_dir, free_port(), **production) as terminal:
         assert terminal.ends() == 1
