@@ -126,8 +126,8 @@ def lock_user(user_id: UUID) -> User | None:
 def lock(refresh: str) -> RefreshToken | None:
     """The token as it is once its user is locked: what was read before may have changed while waiting."""
     same_token = RefreshToken.objects.filter(token_hash=digest(refresh))
-    user_id = same_token.values_list("user_id", flat=True).first()
-    user = lock_user(user_id) if user_id else None
+    of_token = User.objects.only("is_active").filter(pk=same_token.values("user_id")[:1])
+    user = of_token.select_for_update(no_key=True).first()
     token = same_token.first() if user else None
     if token and user:
         token.user = user
@@ -139,6 +139,8 @@ def was_stolen(token: RefreshToken) -> bool:
 
     Either a successor of this token has been used, or this token was itself replaced, by one that has been used.
     """
+    if token.first_used_at is None and token.revoked_at is None:
+        return False
     if token.revoked_at is None:
         rivals = RefreshToken.objects.filter(parent_id=token.pk)
     elif token.revoked_reason == Reason.REPLACED:
