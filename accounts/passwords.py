@@ -36,10 +36,8 @@ def check_strength(password: str, *, user: User, field: str = "password") -> Non
     try:
         validate_password(password, user)
     except DjangoValidationError as exc:
-        reasons = [
-            ErrorDetail(message, error.code or "invalid") for error in exc.error_list for message in error.messages
-        ]
-        raise ValidationError({field: reasons}) from exc
+        reasons = ErrorDetail(" ".join(exc.messages), exc.error_list[0].code or "invalid")
+        raise ValidationError({field: [reasons]}) from exc
 
 
 class EndsSessions:
