@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -14,7 +14,13 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("is_active", "is_staff")
     search_fields = ("username", "email", "name", "x_username")
     ordering = ("-created_at",)
-    exclude: ClassVar[tuple[str, ...]] = ("password", "groups", "user_permissions")
+    fields = readonly_fields = (
+        *("id", "username", "email", "name", "bio", "avatar_url", "x_username", "is_active", "is_staff"),
+        *("created_at", "last_login_at", "last_active_at", "last_daily_reward_at", "consecutive_days_online"),
+        *("credit_balance", "held_credits", "available_credits", "locked_credits", "expended_credits"),
+        *("total_volume", "overall_pnl", "rank_by_pnl", "rank_by_volume"),
+        *("referral_code", "referred_by", "referral_count", "referral_credits_earned"),
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
