@@ -1,0 +1,23 @@
+"""What the tests of the accounts app share."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.test import Client
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings) -> None:
+    """A slow hash is right for people and wrong for a thousand tests; the real one has tests of its own."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def stranger() -> Client:
+    """A client that isn't a browser with a form of ours: it has no CSRF token, as no client of the API has."""
+    return Client(enforce_csrf_checks=True, raise_request_exception=False)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
