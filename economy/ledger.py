@@ -157,6 +157,18 @@ def change_hold(*, user_id: UUID, change: Decimal) -> None:
             raise UnknownUser(user_id)
 
 
+def rebuild_columns() -> int:
+    """Sets the users' columns to what the audit derived from the journal; returns how many users were wrong.
+
+    Runs inside the audit (`economy.audit`), which made the table that it reads.
+    """
+    require_transaction("The ledger")
+    with connection.cursor() as cursor:
+        cursor.execute(sql.REBUILD)
+        rebuilt: int = cursor.rowcount
+        return rebuilt
+
+
 def run(statement: str, parameters: Mapping[str, Any], now: datetime) -> list[tuple[Any, ...]]:
     require_transaction("The ledger")
     with refusals_named(), connection.cursor() as cursor:

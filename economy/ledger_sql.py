@@ -93,3 +93,17 @@ SELECT count(*) FILTER (WHERE amount <> 0), count(DISTINCT user_id), coalesce(su
 FROM running
 """  # noqa: S608 - constants of this module
 HOLD = "UPDATE users SET held_credits = held_credits + %(ledger_change)s WHERE id = %(ledger_user_id)s"
+
+# From `audit_expected`, for users whose journal is whole.
+REBUILD = """
+UPDATE users SET credit_balance = expected.credit_balance, journal_length = expected.journal_length,
+    locked_credits = expected.locked_credits, expended_credits = expected.expended_credits,
+    total_volume = expected.total_volume, overall_pnl = expected.overall_pnl,
+    referral_credits_earned = expected.referral_credits_earned
+FROM audit_expected AS expected
+WHERE users.id = expected.user_id AND expected.whole AND
+    (users.credit_balance, users.journal_length, users.locked_credits, users.expended_credits, users.total_volume,
+        users.overall_pnl, users.referral_credits_earned)
+    IS DISTINCT FROM (expected.credit_balance, expected.journal_length, expected.locked_credits,
+        expected.expended_credits, expected.total_volume, expected.overall_pnl, expected.referral_credits_earned)
+"""

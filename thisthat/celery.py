@@ -41,6 +41,7 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "refresh-odds": {"task": "markets.refresh_odds", "schedule": refresh, "options": {"expires": refresh}},
         "publish-edition": {"task": "markets.publish_edition", "schedule": 60, "options": {"expires": 60}},
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
+        "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
             "schedule": crontab(hour="3", minute="37"),

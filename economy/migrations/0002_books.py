@@ -3,6 +3,8 @@
 Two statement triggers hold the chain. Of a journal row: its balance is the previous one plus its amount, and its user
 has been moved on to it. Of a user whose balance changed: it is that of the journal's row of that number. Both run at the
 end of the statement, and see all of it: a statement has to change the two together, as `economy.ledger` does.
+
+The trigger on users may only let through what ends at the journal's last row: that is how a repair passes.
 """
 
 from django.db import migrations
@@ -53,11 +55,15 @@ BEGIN
     SELECT changed.id INTO wrong FROM new_rows AS changed LEFT JOIN old_rows AS before ON before.id = changed.id
     WHERE (before.id IS NULL OR changed.credit_balance <> before.credit_balance
         OR changed.journal_length <> before.journal_length)
-    AND (before.id IS NULL OR changed.journal_length <= before.journal_length
-        OR changed.credit_balance IS DISTINCT FROM (
+    AND (before.id IS NULL
+        OR changed.credit_balance IS DISTINCT FROM CASE changed.journal_length WHEN 0 THEN 0 ELSE (
             SELECT last.balance_after FROM credit_transactions AS last
             WHERE last.user_id = changed.id AND last.sequence = changed.journal_length
-        ))
+        ) END
+        OR (changed.journal_length <= before.journal_length AND EXISTS (
+            SELECT FROM credit_transactions AS later
+            WHERE later.user_id = changed.id AND later.sequence = changed.journal_length + 1
+        )))
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'The balance of user % is not that of the journal.', wrong

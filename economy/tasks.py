@@ -1,0 +1,20 @@
+from typing import Any
+
+from celery import shared_task
+
+from economy.audit import BooksDontBalance, audit
+from thisthat.common.jobs import run_job
+
+
+@shared_task(name="economy.audit_ledger")
+def audit_ledger() -> None:
+    """Fails, for staff to see, when a promise is broken; the run keeps the names and the ids."""
+    run_job("audit_ledger", audit_or_fail)
+
+
+def audit_or_fail() -> dict[str, Any]:
+    report = audit()
+    if not report.passed:
+        broken = {name: finding.examples for name, finding in report.findings.items() if finding.broken}
+        raise BooksDontBalance(f"Broken promises: {broken}")
+    return report.as_dict()
