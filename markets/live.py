@@ -79,6 +79,20 @@ def live_odds(market: Priced, *, client: PolymarketClient, now: datetime) -> Liv
     raise PriceUnavailable(retry_after=RETRY_SECONDS)
 
 
+def fresh_odds(market: Priced, *, client: PolymarketClient, now: datetime, max_age: float) -> LiveOdds:
+    """For what moves credits: odds from the order book that are at most `max_age` seconds old, never the catalogue's.
+
+    Raises PriceUnavailable.
+    """
+    if odds := remembered(market.id, now=now, max_age=max_age):
+        return odds
+    with waiting(DOOR_SECONDS) as admitted:
+        odds = ask_once(market, client=client, now=now) if admitted else None
+    if odds is None:
+        raise PriceUnavailable(retry_after=RETRY_SECONDS)
+    return odds
+
+
 @contextmanager
 def waiting(seconds: float) -> Iterator[bool]:
     """Holds a place in the waiting room; False when none gets free within so many seconds."""
