@@ -66,6 +66,7 @@ class Sample:
     category: str | None
     excluded: frozenset[str]  # UUIDs and condition ids
     now: datetime
+    user_id: UUID | None = None
 
 
 SAMPLE_SIZE = """
@@ -87,11 +88,19 @@ AND {{position}}
 AND market.status = 'open' AND market.accepting_orders
 AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
 AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
+{{unfit}}
 """  # noqa: S608
 ANYWHERE = "ranking.position = ANY(%(positions)s)"
 IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = ANY(%(positions)s)"
+# Conditions on `market` and %(user_id)s, from apps above this one: for which markets a user has no use any more.
+_unfit: list[str] = []
 # Each round draws three times as many as the last: the few on offer among very many that aren't are found, too.
 ROUNDS, GROWTH = 6, 3
+
+
+def leave_out_of_samples(condition: str) -> None:
+    """Markets for which the SQL condition on `market` and %(user_id)s holds aren't drawn for that user."""
+    _unfit.append(f"AND NOT {condition}")
 
 
 def random_markets(sample: Sample) -> list[orjson.Fragment]:
@@ -118,8 +127,10 @@ def random_markets(sample: Sample) -> list[orjson.Fragment]:
 
 
 def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple[Any, ...]]:
-    sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE)
+    unfit = "\n".join(_unfit) if sample.user_id else ""
+    sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE, unfit=unfit)
     parameters = {"edition": edition, "positions": positions, "category": sample.category, "now": sample.now}
+    parameters["user_id"] = sample.user_id
     rows = fetch(sql, parameters)
     random.shuffle(rows)
     return [row for row in rows if not names_of(row) & sample.excluded] if sample.excluded else rows

@@ -93,6 +93,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             category=query.get("category"),
             excluded=query.get("exclude", frozenset()),
             now=timezone.now(),
+            user_id=request.user.pk,
         )
         markets = selectors.random_markets(sample)
         return rendered({"success": True, "count": len(markets), "data": markets})
