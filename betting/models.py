@@ -1,0 +1,152 @@
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Func, Q
+
+from markets.models import Market
+from thisthat.common.keys import new_id
+
+# What numeric(18,2) holds ends below it. NaN, which PostgreSQL takes for greater than any number, isn't below it.
+TOO_MUCH = 10**16
+
+
+def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
+    return models.DecimalField(max_digits=18, decimal_places=2, **options)
+
+
+def odds_column() -> "models.DecimalField[Any, Any]":
+    """A probability between 0 and 1, both excluded."""
+    return models.DecimalField(max_digits=5, decimal_places=4)
+
+
+def rounded_down(exact: Any) -> Func:
+    """Credits as `betting.pricing` rounds them: to 2 decimals, downwards."""
+    return Func(exact, function="trunc", template="trunc(%(expressions)s, 2)", output_field=credits_column())
+
+
+class Bet(models.Model):
+    """A stake on one side of a market. Its terms never change (a trigger refuses it); what became of it may.
+
+    At stake are `amount - sold_amount`, while the bet is pending. `sold_amount` and `sold_payout` are the sums of its
+    sales. `actual_payout` is what settlement paid for the rest. `sale_count` and `settlement_count` number what may
+    happen again: the next sale's, or settlement's, `occurrence` in the journal.
+    """
+
+    class Side(models.TextChoices):
+        THIS = "this"
+        THAT = "that"
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        WON = "won"
+        LOST = "lost"
+        SOLD = "sold"  # all of it
+        CANCELLED = "cancelled"  # the market came to nothing: what was at stake went back
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The indexes below begin with these.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="bets")
+    market = models.ForeignKey(Market, models.PROTECT, db_index=False, related_name="bets")
+    side = models.CharField(max_length=4, choices=Side)
+    amount = credits_column()
+    odds_at_bet = odds_column()
+    potential_payout = credits_column()
+    actual_payout = credits_column(null=True)
+    status = models.CharField(max_length=9, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    placed_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    sold_amount = credits_column(default=0, db_default=0)
+    sold_payout = credits_column(default=0, db_default=0)
+    sale_count = models.IntegerField(default=0, db_default=0)
+    settlement_count = models.IntegerField(default=0, db_default=0)
+
+    class Meta:
+        db_table = "bets"
+        # Ids grow with time: newest first is by id.
+        indexes = [
+            models.Index("user", F("id").desc(), name="bets_of_user"),
+            models.Index("user", "status", F("id").desc(), name="bets_of_user_by_status"),
+            models.Index("user", "market", F("id").desc(), name="bets_of_user_by_market"),
+            models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bets_amount_positive"),
+            models.CheckConstraint(condition=Q(odds_at_bet__gt=0, odds_at_bet__lt=1), name="bets_odds_in_range"),
+            models.CheckConstraint(
+                condition=Q(potential_payout=rounded_down(F("amount") / F("odds_at_bet"))),
+                name="bets_payout_is_stake_over_odds",
+            ),
+            models.CheckConstraint(condition=Q(side__in=["this", "that"]), name="bets_side_known"),
+            # "Not null" is to be said: a check that is NULL lets the row in.
+            models.CheckConstraint(
+                condition=Q(status="pending", actual_payout__isnull=True, resolved_at__isnull=True)
+                | Q(status="sold", actual_payout__isnull=True, resolved_at__isnull=False)
+                | Q(
+                    status="won",
+                    actual_payout__isnull=False,
+                    actual_payout=rounded_down((F("amount") - F("sold_amount")) / F("odds_at_bet")),
+                    resolved_at__isnull=False,
+                )
+                | Q(status="lost", actual_payout__isnull=False, actual_payout=0, resolved_at__isnull=False)
+                | Q(
+                    status="cancelled",
+                    actual_payout__isnull=False,
+                    actual_payout=F("amount") - F("sold_amount"),
+                    resolved_at__isnull=False,
+                ),
+                name="bets_status_and_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="sold", sold_amount=F("amount"))
+                | (~Q(status="sold") & Q(sold_amount__lt=F("amount"))),
+                name="bets_sold_means_nothing_at_stake",
+            ),
+            models.CheckConstraint(
+                condition=Q(sale_count=0, sold_amount=0, sold_payout=0)
+                | Q(
+                    sale_count__gt=0,
+                    sold_amount__gt=0,
+                    sold_amount__lte=F("amount"),
+                    sold_payout__gte=0,
+                    sold_payout__lte=rounded_down(F("sold_amount") / F("odds_at_bet")),
+                ),
+                name="bets_sales_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(settlement_count__gt=0)
+                | (Q(settlement_count=0) & ~Q(status__in=["won", "lost", "cancelled"])),
+                name="bets_settlements_counted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} on {self.side} at {self.odds_at_bet}"
+
+
+class BetSale(models.Model):
+    """A part of a bet that was sold, or all that was left of it. Rows are never changed nor deleted."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The unique constraint's index begins with it.
+    bet = models.ForeignKey(Bet, models.PROTECT, db_index=False, related_name="sales")
+    occurrence = models.IntegerField()  # 0, 1, 2… of a bet; the same in the journal
+    amount = credits_column()  # of the stake
+    odds = odds_column()
+    payout = credits_column()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "bet_sales"
+        constraints = [
+            models.UniqueConstraint(fields=["bet", "occurrence"], name="bet_sales_once"),
+            models.CheckConstraint(condition=Q(occurrence__gte=0), name="bet_sales_occurrence_not_negative"),
+            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bet_sales_amount_positive"),
+            models.CheckConstraint(condition=Q(odds__gt=0, odds__lt=1), name="bet_sales_odds_in_range"),
+            models.CheckConstraint(
+                condition=Q(payout__gte=0, payout__lt=TOO_MUCH), name="bet_sales_payout_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} at {self.odds} for {self.payout}"
