@@ -10,17 +10,18 @@ from django.test import Client
 from markets import rendering
 from thisthat.common import public_reads
 
-JOURNAL_MAY_BE_EMPTIED = "ALTER TABLE credit_transactions {} TRIGGER credit_transactions_never_emptied"
+NEVER_EMPTIED = ("credit_transactions", "bets", "bet_sales")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def tables_can_be_emptied() -> Iterator[None]:
-    """After a test that commits, Django empties all tables; the journal refuses that of everybody, so it is told."""
+    """After a test that commits, Django empties all tables; some refuse that of everybody, so they are told."""
+
+    def each(change: str) -> list[str]:
+        return [f"ALTER TABLE {table} {change} TRIGGER {table}_never_emptied" for table in NEVER_EMPTIED]
 
     def execute_sql_flush(self: DatabaseOperations, sql_list: list[str]) -> None:
-        flush(
-            self, [JOURNAL_MAY_BE_EMPTIED.format("DISABLE"), *sql_list, JOURNAL_MAY_BE_EMPTIED.format("ENABLE ALWAYS")]
-        )
+        flush(self, [*each("DISABLE"), *sql_list, *each("ENABLE ALWAYS")])
 
     flush = DatabaseOperations.execute_sql_flush
     DatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]

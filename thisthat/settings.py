@@ -37,7 +37,7 @@ INSTALLED_APPS = [
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "thisthat.common", "thisthat.embedded", "accounts", "accounts.x", "markets", "economy",
+    "thisthat.common", "thisthat.embedded", "accounts", "accounts.x", "markets", "economy", "betting",
 ]  # fmt: skip
 MIDDLEWARE = [
     "thisthat.common.request_ids.RequestIdMiddleware",
@@ -227,12 +227,15 @@ MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
 MARKET_WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
 MARKET_LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
 MARKET_LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
+MARKET_QUOTE_MAX_AGE = env.float("MARKET_QUOTE_MAX_AGE", default=15.0)
 
 # Credits, and numbers of new users
 
 STARTING_CREDITS = env.int("STARTING_CREDITS", default=1_000)
 REFERRAL_BONUS_CREDITS = env.int("REFERRAL_BONUS_CREDITS", default=200)
 REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
+MIN_BET_AMOUNT = env.int("MIN_BET_AMOUNT", default=10)
+MAX_BET_AMOUNT = env.int("MAX_BET_AMOUNT", default=10_000)
 
 # Logs: one JSON object a line in production, words in development
 

@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/v1/", include("accounts.urls")),
     path("api/v1/markets", include("markets.urls")),
     path("api/v1/transactions", include("economy.urls")),
+    path("api/v1/bets", include("betting.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     # The last pattern, so that an unknown path gets the one error shape with DEBUG on as with it off.

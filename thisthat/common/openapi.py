@@ -14,6 +14,11 @@ SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Two things have a status.
+    "ENUM_NAME_OVERRIDES": {
+        "MarketStatus": "markets.models.Market.Status",
+        "BetStatus": "betting.models.Bet.Status",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "thisthat.common.openapi.add_common_parts",

@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class BettingConfig(AppConfig):
+    name = "betting"
+
+    def ready(self) -> None:
+        from betting import audit  # noqa: F401, PLC0415 - registers its checks
+        from betting.selectors import HAS_BET  # noqa: PLC0415
+        from markets.selectors import leave_out_of_samples  # noqa: PLC0415
+
+        leave_out_of_samples(HAS_BET)

@@ -1,0 +1,72 @@
+"""What the tests of betting share: people who signed up, markets of the house, and a simulated Polymarket."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.core.cache import cache
+
+from markets.models import Market
+from markets.polymarket.simulator import Simulator
+from markets.upstream import patient_client, quick_client
+from tests.betting.worlds import Player, sign_up
+from tests.markets.worlds import add_market, ingest
+
+
+@pytest.fixture(autouse=True)
+def clients_of_this_test() -> Iterator[None]:
+    """A process keeps its clients and their breakers; each test starts with new ones, of its own settings."""
+    patient_client.cache_clear()
+    quick_client.cache_clear()
+    yield
+    patient_client.cache_clear()
+    quick_client.cache_clear()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def new_player(db) -> Callable[..., Player]:
+    return sign_up
+
+
+@pytest.fixture
+def ann(db) -> Player:
+    """Signed up a moment ago, with 1,000 credits."""
+    return sign_up("ann")
+
+
+@pytest.fixture
+def kettle(db) -> Market:
+    """A market of the house: THIS at 0.6000, THAT at 0.4000, without an end."""
+    return add_market()
+
+
+@pytest.fixture
+def upstream(db, settings) -> Iterator[Simulator]:
+    """Polymarket with 61 good markets, which we have, too; nothing has been asked about their odds."""
+    with Simulator(seed=7, events=24) as simulator:
+        settings.POLYMARKET_GAMMA_URL = simulator.gamma_url
+        settings.POLYMARKET_CLOB_URL = simulator.clob_url
+        ingest(simulator)
+        simulator.requests.clear()
+        cache.clear()
+        yield simulator
+
+
+@pytest.fixture
+def there(upstream):
+    """One of Polymarket's markets, as it is there; priced 0.4000."""
+    market = upstream.world.good_markets()[0]
+    market.set_price(Decimal("0.4000"))
+    return market
+
+
+@pytest.fixture
+def mirrored(there) -> Market:
+    """The same market, as it is here."""
+    return Market.objects.get(polymarket_id=there.condition_id)
