@@ -85,9 +85,14 @@ def test_beyond_the_daily_cap_a_referrer_is_unpaid_until_midnight_utc(db, settin
 @pytest.mark.django_db(transaction=True)
 def test_a_registration_that_fails_leaves_no_credits():
     ann = make_user("ann")
-    with pytest.raises(RuntimeError), transaction.atomic():
-        register("bob", ann)
-        raise RuntimeError
+
+    def fail_afterwards():
+        with transaction.atomic():
+            register("bob", ann)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_afterwards()
     assert not User.objects.filter(username="bob").exists()
     assert booked(ann)["journal_length"] == 0
 
