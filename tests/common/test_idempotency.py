@@ -1,111 +1,22 @@
-"""One key, one effect, one answer: over HTTP, with a view that moves credits."""
+"""One key, one effect, one answer: with a view that moves credits."""
 
-import http.client
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from datetime import timedelta
-from decimal import Decimal
-from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
-from django.http import HttpResponse
 from django.test import Client
-from django.urls import include, path
 from django.utils import timezone
-from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.views import APIView
-from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from economy.ledger import Transfer, post
-from economy.models import CreditTransaction, TransactionType
-from tests.common.asking import REPOSITORY
 from tests.common.conftest import assert_is_error
-from tests.environment import with_database
-from tests.markets.at_once import all_at_once, in_thread, wait_until
+from tests.common.earning import EarnView, earn, earned, go_on, inside
 from thisthat.common import tasks
-from thisthat.common.idempotency import Act, idempotent
-from thisthat.common.json import dumps
 from thisthat.common.models import IdempotencyKey, JobRun
 
-FIFTY = 50
-inside = threading.Event()
-go_on = threading.Event()
 
-
-class Given(serializers.Serializer):
-    amount = serializers.DecimalField(max_digits=18, decimal_places=2, min_value=Decimal("0.01"))
-    then = serializers.CharField(default="", allow_blank=True)
-
-
-class UpstreamAway(Exception):
-    pass
-
-
-def what_follows(then: str) -> int:
-    """What may happen between an effect and its answer; returns the answer's status."""
-    match then:
-        case "raise":
-            raise RuntimeError("after the effect")
-        case "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "wait":
-            inside.set()
-            assert go_on.wait(20)
-        case "refuse":
-            return 400
-        case "deadlock":
-            if not inside.is_set():
-                inside.set()
-                with connection.cursor() as cursor:
-                    cursor.execute("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$")
-    return 201
-
-
-class EarnView(APIView):
-    """Gives the user credits."""
-
-    @idempotent
-    def post(self, request: Request) -> Act:
-        given = Given(data=request.data)
-        given.is_valid(raise_exception=True)
-        if self.upstream_away:
-            raise UpstreamAway
-        then = given.validated_data["then"]
-        transfer = Transfer(
-            user_id=request.user.pk,
-            amount=given.validated_data["amount"],
-            transaction_type=TransactionType.ADMIN_ADJUSTMENT,
-            reference_id=uuid4(),
-        )
-
-        def act() -> HttpResponse:
-            with transaction.atomic(savepoint=False):
-                posted = post(transfer, now=timezone.now())
-            body = {"success": True, "newBalance": posted.balance_after, "id": posted.id}
-            return HttpResponse(dumps(body), status=what_follows(then), content_type="application/json")
-
-        return act
-
-    upstream_away = False
-
-
-urlpatterns = [
-    path("tests/earn", EarnView.as_view()),
-    path("tests/earn-otherwise", EarnView.as_view()),
-    path("", include("thisthat.urls")),
-]
-
-
-@pytest.fixture(autouse=True)
-def views_of_this_file(settings):
-    settings.ROOT_URLCONF = __name__
+@pytest.fixture
+def earning(settings):
+    """The paths of `earning.py`, with the service's own behind them."""
+    settings.ROOT_URLCONF = "tests.common.earning"
     inside.clear()
     go_on.clear()
     yield
@@ -113,26 +24,8 @@ def views_of_this_file(settings):
 
 
 @pytest.fixture
-def ada(db) -> User:
+def ada(db, earning) -> User:
     return User.objects.create_user(email="ada@example.com", username="ada")
-
-
-def headers_of(user: User, key: str | None = "first") -> dict[str, str]:
-    token = {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
-    return token if key is None else {**token, "Idempotency-Key": key}
-
-
-def earn(user: User, key: str | None = "first", *, amount: str = "10.50", then: str = "", where: str = "earn"):
-    return Client(raise_request_exception=False).post(
-        f"/tests/{where}",
-        json.dumps({"amount": amount, "then": then}),
-        content_type="application/json",
-        headers=headers_of(user, key),
-    )
-
-
-def earned(user: User) -> int:
-    return CreditTransaction.objects.filter(user=user).count()
 
 
 def test_the_same_request_gets_the_first_answer_again_byte_for_byte(ada):
@@ -219,7 +112,7 @@ def test_any_printable_key_is_taken(ada, key):
     assert earned(ada) == 1
 
 
-def test_nobody_needs_no_key(db):
+def test_nobody_needs_no_key(db, earning):
     response = Client().post("/tests/earn", {}, headers={"Idempotency-Key": "first"})
     assert_is_error(response, 401, "not_authenticated")
 
@@ -252,115 +145,3 @@ def test_a_key_costs_two_statements(ada, django_assert_num_queries):
         earn(ada, None)
     with django_assert_num_queries(1 + 1 + 2 + 1 + 1):  # the limit comes with the claim; and the answer is kept
         earn(ada)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_fifty_equal_requests_at_once_have_one_effect_and_fifty_equal_answers(ada):
-    answers = all_at_once(lambda: earn(ada), FIFTY)
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert sum(answer.get("Idempotency-Replayed") == "true" for answer in answers) == FIFTY - 1
-    assert earned(ada) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_fifty_different_requests_with_one_key_have_one_effect(ada):
-    amounts = iter(range(1, FIFTY + 1))
-    answers = all_at_once(lambda: earn(ada, amount=str(next(amounts))), FIFTY)
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * (FIFTY - 1)
-    assert earned(ada) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_second_request_waits_for_the_first_and_gets_its_answer(ada):
-    answers = []
-    first = threading.Thread(target=lambda: answers.append(in_thread(lambda: earn(ada, then="wait"))))
-    first.start()
-    assert inside.wait(10)
-    second = threading.Thread(target=lambda: answers.append(in_thread(lambda: earn(ada, then="wait"))))
-    second.start()
-    wait_until(somebody_waits_for_a_lock)
-    go_on.set()
-    first.join(10)
-    second.join(10)
-    assert {answer.status_code for answer in answers} == {201}
-    assert answers[0].content == answers[1].content
-    assert earned(ada) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_first_request_that_takes_too_long_is_said_to_be_in_progress(ada):
-    first = threading.Thread(target=lambda: in_thread(lambda: earn(ada, then="wait")))
-    first.start()
-    assert inside.wait(10)
-    second = earn(ada, then="wait")
-    assert_is_error(second, 409, "idempotency_in_progress")
-    assert second["Retry-After"] == "1"
-    go_on.set()
-    first.join(10)
-    assert earn(ada, then="wait").status_code == 201
-    assert earned(ada) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_deadlock_is_tried_again_and_the_key_kept_once(ada):
-    assert earn(ada, then="deadlock").status_code == 201
-    assert earn(ada, then="deadlock")["Idempotency-Replayed"] == "true"
-    assert earned(ada) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_process_killed_between_effect_and_commit_leaves_neither(ada):
-    url = with_database(os.environ["DATABASE_URL"], connection.settings_dict["NAME"])
-    ended = subprocess.run(
-        [sys.executable, "-c", DIES.format(key="fatal", user=str(ada.pk))],
-        cwd=REPOSITORY,
-        env={**os.environ, "DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    wait_until(lambda: not IdempotencyKey.objects.exists())
-    assert earned(ada) == 0
-    assert earn(ada, "fatal").status_code == 201
-
-
-DIES = """
-import django
-django.setup()
-from django.conf import settings
-settings.ROOT_URLCONF = "tests.common.test_idempotency"
-from accounts.models import User
-from tests.common.test_idempotency import earn
-earn(User.objects.get(pk="{user}"), "{key}", then="die")
-print("survived")
-"""
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_header_works_over_http_as_a_client_sends_it(live_server, ada):
-    first, again = (ask(live_server, ada, name) for name in ("Idempotency-Key", "idempotency-key"))
-    assert first[0] == again[0] == 201
-    assert first[1] == again[1]
-    assert first[2] is None
-    assert again[2] == "true"
-    assert earned(ada) == 1
-
-
-def ask(server, user: User, header: str) -> tuple[int, bytes, str | None]:
-    client = http.client.HTTPConnection(server.thread.host, server.thread.port, timeout=20)
-    body = json.dumps({"amount": "10.50"})
-    sent = {**headers_of(user, None), header: "over-http", "Content-Type": "application/json"}
-    client.request("POST", "/tests/earn", body, sent)
-    answer = client.getresponse()
-    content = answer.read()
-    client.close()
-    return answer.status, content, answer.getheader("Idempotency-Replayed")
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
-        return cursor.fetchone()[0] > 0
