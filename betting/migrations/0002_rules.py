@@ -55,7 +55,7 @@ BEGIN
             AND (sold.sales, sold.amount, sold.payout) = (bets.sale_count, bets.sold_amount, bets.sold_payout))
     ) THEN
         RAISE EXCEPTION 'Bet % and its sales disagree.', checked
-        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = 'bet_sales_agree_with_bet';
+        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
     END IF;
     RETURN NULL;
 END

@@ -12,6 +12,7 @@ from betting.models import Bet
 from markets.live import LiveOdds, key
 from markets.models import Market, MarketWatch
 from tests.betting.worlds import books_balance, everything, order, read, sign_up
+from tests.economy.worlds import give
 from tests.markets.worlds import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +68,7 @@ def test_the_journal_and_the_users_columns_say_so_too(ann, kettle):
 
 
 def test_numbers_leave_as_they_are_stored_without_float_residue(ann, kettle):
-    raw = ann.post("", '{"marketId": "%s", "side": "this", "amount": 66.67}' % kettle.pk).content.decode()
+    raw = ann.post("", f'{{"marketId": "{kettle.pk}", "side": "this", "amount": 66.67}}').content.decode()
     assert '"amount":66.67,' in raw
     assert '"newBalance":933.33,' in raw
     assert '"oddsAtBet":0.6000,' in raw
@@ -164,7 +165,9 @@ def test_a_closed_market_is_refused_before_polymarket_is_asked(ann, mirrored, up
     assert len(upstream.requests) == 0
 
 
-@pytest.mark.parametrize("reference", ["01980000-0000-7000-8000-000000000000", "0xnever", "../x", "\x00", "😀", "x" * 200])
+@pytest.mark.parametrize(
+    "reference", ["01980000-0000-7000-8000-000000000000", "0xnever", "../x", "\x00", "😀", "x" * 200]
+)
 def test_an_unknown_market_is_not_found(ann, reference):
     refused(ann, order(reference), 404, "market_not_found")
 
@@ -209,15 +212,9 @@ def test_bad_values_are_refused_by_name(ann, kettle, change, field):
 @pytest.mark.parametrize("amount", [10, 10.0, "10.00", 10000, "10000.00", "10.01", "10.500"])
 def test_amounts_from_the_least_to_the_most_are_taken(kettle, db, amount):
     rich = sign_up("rich")
-    give_more(rich)
+    give(rich.id, 100_000)
     text = f'{{"marketId": "{kettle.pk}", "side": "this", "amount": {amount}}}'
     assert read(rich.post("", text), 201)["bet"]["amount"] == Decimal(str(amount))
-
-
-def give_more(player) -> None:
-    from tests.economy.worlds import give
-
-    give(player.id, 100_000)
 
 
 def test_all_that_is_wrong_is_told_at_once(ann):
@@ -233,7 +230,9 @@ def test_a_fraction_finer_than_a_cent_is_never_rounded_away(ann, kettle, amount)
     refused(ann, text, 400, code)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1", "null", "[]", '"x"', "5", '{"amount": NaN}', '{"amount": Infinity}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1", "null", "[]", '"x"', "5", '{"amount": NaN}', '{"amount": Infinity}', "\xff"]
+)
 def test_a_body_that_is_no_json_object_is_refused(ann, text):
     before = everything(ann)
     assert ann.post("", text.encode("latin-1")).status_code == 400
@@ -266,8 +265,8 @@ def test_a_bet_on_a_mirrored_market_has_its_odds_kept_fresh(ann, mirrored, now):
     assert watched > now + timedelta(minutes=10)
 
 
-def test_a_bet_is_six_queries_and_on_a_hot_market_no_more(ann, mirrored, django_assert_num_queries):
-    """The user; the market; what waiting for locks may take; the market's lock; stake, journal and bet in one."""
+def test_a_bet_is_seven_statements_and_on_a_hot_market_no_more(ann, mirrored, django_assert_num_queries):
+    """Who asks; the market; begin; how long to wait; the lock; stake, journal and bet in one; commit."""
     ann.bet(mirrored, 10)
     with django_assert_num_queries(7):
         ann.bet(mirrored, 10)

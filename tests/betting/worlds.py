@@ -7,14 +7,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from accounts.signals import user_registered
 from betting.models import Bet
-from django.db import transaction
 from economy.audit import audit
 from economy.models import CreditTransaction
 from markets.models import Market
@@ -36,7 +35,10 @@ class Player:
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         text = body if isinstance(body, (str, bytes)) else json.dumps(body, default=number)
-        sent = {"Authorization": f"Bearer {self.token}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        sent = {
+            "Authorization": f"Bearer {self.token}",
+            **{name.replace("_", "-"): text for name, text in headers.items()},
+        }
         client = Client(raise_request_exception=False)
         return client.post(BETS + path, "" if body is None else text, content_type="application/json", headers=sent)
 

@@ -1,0 +1,138 @@
+"""Ways to break bets by raw SQL, with the application's own role: the database refuses, or the audit finds it."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from betting.models import Bet, BetSale
+from economy.audit import audit
+from tests.betting.worlds import books_balance, everything, execute
+from tests.markets.worlds import add_market
+
+pytestmark = pytest.mark.django_db
+# ruff: noqa: S608 - statements against a database of the tests
+
+# The constraint or trigger that refuses, and the statement. `{won}` and so on stand for what settles a bet.
+SETTLED = "resolved_at = now(), settlement_count = settlement_count + 1"
+TERMS = "id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at"
+COPIED = TERMS.replace("id, user_id", "new_id(), user_id")
+ATTACKS: list[tuple[str, str]] = [
+    ("bets_terms_never_change", "UPDATE bets SET amount = 200, potential_payout = 333.33"),
+    ("bets_terms_never_change", "UPDATE bets SET amount = amount + 0.01"),
+    ("bets_terms_never_change", "UPDATE bets SET odds_at_bet = 0.0001, potential_payout = 1000000"),
+    ("bets_terms_never_change", "UPDATE bets SET potential_payout = 10000"),
+    ("bets_terms_never_change", "UPDATE bets SET side = 'that'"),
+    ("bets_terms_never_change", "UPDATE bets SET user_id = (SELECT id FROM users WHERE username = 'bob')"),
+    ("bets_terms_never_change", "UPDATE bets SET market_id = (SELECT id FROM markets ORDER BY id DESC LIMIT 1)"),
+    ("bets_terms_never_change", "UPDATE bets SET placed_at = placed_at - interval '1 day'"),
+    ("bets_terms_never_change", "UPDATE bets SET id = new_id()"),
+    ("bets_terms_never_change", "UPDATE bets SET amount = 'NaN'"),
+    ("bets_terms_never_change", "UPDATE bets SET user_id = NULL"),
+    ("bets_never_deleted", "DELETE FROM bets"),
+    ("bets_never_deleted", "DELETE FROM bets WHERE false"),
+    ("bets_never_emptied", "TRUNCATE bets CASCADE"),
+    ("bet_sales_append_only", "DELETE FROM bet_sales"),
+    ("bet_sales_append_only", "UPDATE bet_sales SET payout = payout + 1"),
+    ("bet_sales_append_only", "UPDATE bet_sales SET bet_id = (SELECT id FROM bets WHERE sale_count = 0)"),
+    ("bet_sales_never_emptied", "TRUNCATE bet_sales"),
+    ("bet_sales_never_emptied", "TRUNCATE bet_sales CASCADE"),
+    ("bets_never_go_back", "UPDATE bets SET sold_amount = 0, sold_payout = 0, sale_count = 0"),
+    ("bets_never_go_back", "UPDATE bets SET sold_amount = sold_amount - 1 WHERE sale_count > 0"),
+    ("bets_never_go_back", "UPDATE bets SET status = 'pending', resolved_at = NULL WHERE status = 'sold'"),
+    (
+        "bets_never_go_back",
+        f"UPDATE bets SET status = 'won', actual_payout = 0, {SETTLED} WHERE status = 'sold'",
+    ),
+    ("bets_agree_with_sales", "UPDATE bets SET sold_amount = 5, sale_count = 1 WHERE sale_count = 0"),
+    ("bets_agree_with_sales", "UPDATE bets SET sold_payout = sold_payout + 1 WHERE sale_count > 0 AND status = 'pending'"),
+    ("bet_sales_agree_with_bet", "INSERT INTO bet_sales SELECT new_id(), 1, 10, 0.5, 8.33, now(), id FROM bets WHERE status = 'pending'"),
+    ("bet_sales_once", "INSERT INTO bet_sales SELECT new_id(), occurrence, amount, odds, payout, now(), bet_id FROM bet_sales"),
+    ("bets_begin_pending", f"INSERT INTO bets ({TERMS}, status, resolved_at) SELECT {COPIED}, 'sold', now() FROM bets"),
+    ("bets_status_and_outcome", f"UPDATE bets SET status = 'won', actual_payout = 10000, {SETTLED} WHERE sale_count = 0"),
+    ("bets_status_and_outcome", f"UPDATE bets SET status = 'lost', actual_payout = 5, {SETTLED} WHERE sale_count = 0"),
+    ("bets_status_and_outcome", "UPDATE bets SET status = 'paused' WHERE sale_count = 0"),
+    ("bets_settlements_counted", "UPDATE bets SET status = 'lost', actual_payout = 0, resolved_at = now() WHERE sale_count = 0"),
+    ("bets_sold_means_nothing_at_stake", "UPDATE bets SET status = 'sold', resolved_at = now() WHERE sale_count = 0"),
+    ("credit_transactions_append_only", "DELETE FROM credit_transactions WHERE transaction_type = 'bet_placed'"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def books(ann, new_player, kettle):
+    """Ann has a bet, one partly sold and one sold; bob has one. Returns all that must stay as it is."""
+    bob = new_player("bob")
+    ann.bet(kettle, 100)
+    part, whole = ann.bet(kettle, 50), ann.bet(kettle, 30)
+    ann.sell(part, "20")
+    ann.sell(whole)
+    bob.bet(kettle, 10, "that")
+    add_market(title="Another")
+    connection.check_constraints()
+    return lambda: [*everything(ann, bob), list(BetSale.objects.order_by("pk").values())]
+
+
+def refuser(act: Callable[[], object]) -> str:
+    """The name of what refused."""
+    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+        at_once(act)
+    return caught.value.__cause__.diag.constraint_name
+
+
+def at_once(act: Callable[[], object]) -> None:
+    """With what a commit would check."""
+    act()
+    connection.check_constraints()
+
+
+@pytest.mark.parametrize(("by", "statement"), ATTACKS, ids=[statement for _, statement in ATTACKS])
+def test_refused(books, by, statement):
+    before = books()
+    assert refuser(lambda: execute(statement)) == by
+    assert books() == before
+    books_balance()
+
+
+def test_there_are_ways_enough():
+    assert len(ATTACKS) >= 30
+
+
+def test_refused_through_the_orm_too(books, ann):
+    before = books()
+    bet = Bet.objects.filter(user=ann.user, sale_count=0).get()
+    bet.amount, bet.potential_payout = Decimal(1000), Decimal("1666.66")
+    assert refuser(bet.save) == "bets_terms_never_change"
+    assert refuser(lambda: Bet.objects.bulk_update([bet], ["amount", "potential_payout"])) == "bets_terms_never_change"
+    assert refuser(lambda: BetSale.objects.all()._raw_delete("default")) == "bet_sales_append_only"
+    assert refuser(lambda: Bet.objects.filter(sale_count=0)._raw_delete("default")) == "bets_never_deleted"
+    assert books() == before
+
+
+NEW_BET = f"INSERT INTO bets ({TERMS}) SELECT {COPIED} FROM bets LIMIT 1"
+FORGED_SALE = """
+WITH sale AS (INSERT INTO bet_sales SELECT new_id(), 0, 10, 0.4, 10, now(), id FROM bets WHERE side = 'that')
+UPDATE bets SET sold_amount = 10, sold_payout = 10, sale_count = 1, status = 'sold', resolved_at = now()
+WHERE side = 'that'
+"""
+FORGED: list[tuple[set[str], str]] = [
+    ({"bets", "locked", "profit"}, NEW_BET),
+    (
+        {"bets", "locked", "profit"},
+        f"UPDATE bets SET status = 'won', actual_payout = potential_payout, {SETTLED} WHERE sale_count = 0 AND side = 'this'",
+    ),
+    ({"locked", "profit"}, f"UPDATE bets SET status = 'lost', actual_payout = 0, {SETTLED} WHERE side = 'that'"),
+    ({"bets", "locked", "profit"}, f"UPDATE bets SET status = 'cancelled', actual_payout = amount, {SETTLED} WHERE side = 'that'"),
+    ({"locked"}, "UPDATE users SET locked_credits = locked_credits + 10 WHERE username = 'ann'"),
+    (
+        {"bets", "sales", "locked", "profit"},
+        FORGED_SALE,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("checks", "statement"), FORGED, ids=[statement for _, statement in FORGED])
+def test_what_the_database_cannot_refuse_the_audit_finds(books, checks, statement):
+    assert execute(statement) >= 1
+    report = audit()
+    assert {name for name, finding in report.findings.items() if finding.broken} == checks

@@ -1,0 +1,118 @@
+"""POST /bets/quote: what a bet would be, for anybody; nothing is written."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.core.cache import cache
+from rest_framework.throttling import SimpleRateThrottle
+
+from betting.models import Bet
+from markets.live import LiveOdds, key
+from tests.betting.worlds import BETS, number, order, read
+from tests.markets.worlds import add_market, fields_of, refusal
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def quote(api):
+    def ask(*given, **more):
+        body = json.dumps(order(*given, **more), default=number)
+        return api.post(f"{BETS}/quote", body, content_type="application/json")
+
+    return ask
+
+
+def test_a_quote_says_what_the_bet_would_pay(quote, kettle):
+    body = read(quote(kettle, 100))
+    assert list(body) == ["success", "quote"]
+    given = body["quote"]
+    assert list(given) == ["odds", "potentialPayout", "profit", "asOf", "validFor"]
+    assert (given["odds"], given["potentialPayout"], given["profit"]) == (
+        Decimal("0.6000"), Decimal("166.66"), Decimal("66.66"),
+    )  # fmt: skip
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", given["asOf"])
+    assert given["validFor"] == 15
+
+
+def test_a_quote_is_what_the_bet_then_gets(quote, ann, mirrored):
+    given = read(quote(mirrored, "33.33", "that"))["quote"]
+    bet = ann.bet(mirrored, "33.33", "that")
+    assert (bet["oddsAtBet"], bet["potentialPayout"]) == (given["odds"], given["potentialPayout"])
+
+
+def test_a_quote_is_valid_for_as_long_as_its_price_is_young(quote, mirrored, upstream):
+    heard = datetime.now(UTC) - timedelta(seconds=9.5)
+    cache.set(key(mirrored.pk), LiveOdds(this=Decimal("0.3"), that=Decimal("0.7"), as_of=heard))
+    given = read(quote(mirrored))["quote"]
+    assert given["validFor"] == 5
+    assert abs(datetime.fromisoformat(given["asOf"]) - heard) < timedelta(milliseconds=1)
+    assert len(upstream.requests) == 0
+
+
+def test_nothing_is_written(quote, mirrored, kettle, django_assert_num_queries):
+    quote(mirrored)
+    for market in (mirrored, kettle):
+        with django_assert_num_queries(1) as asked:
+            quote(market)
+        assert asked[0]["sql"].startswith("SELECT")
+    assert not Bet.objects.exists()
+
+
+def test_a_token_good_or_bad_makes_no_difference(api, ann, kettle):
+    for token in (ann.token, "nonsense"):
+        sent = {"Authorization": f"Bearer {token}"}
+        answer = api.post(f"{BETS}/quote", order(kettle), content_type="application/json", headers=sent)
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"amount": "100"}, "amount"),
+        ({"amount": 9}, "amount"),
+        ({"side": "both"}, "side"),
+        ({"marketId": 5}, "marketId"),
+    ],
+)
+def test_bad_values_are_refused_by_name(api, kettle, change, field):
+    body = json.dumps(order(kettle) | change)
+    answer = api.post(f"{BETS}/quote", body, content_type="application/json")
+    assert fields_of(refusal(answer, 400, "validation_error")) == [field]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"status": "closed"}, "market_not_open"),
+        ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "market_expired"),
+        ({"accepting_orders": False}, "market_not_accepting"),
+        ({"this_odds": Decimal(1), "that_odds": Decimal(0)}, "market_not_accepting"),
+    ],
+)
+def test_what_cannot_be_bet_on_is_not_quoted(quote, fields, code):
+    refusal(quote(add_market(**fields)), 400, code)
+
+
+def test_an_unknown_market_is_not_found(quote, db):
+    refusal(quote("0xnever"), 404, "market_not_found")
+
+
+def test_bounds_are_kept_to_as_a_bet_keeps_to_them(quote, kettle):
+    refusal(quote(kettle, maxOdds=0.5), 400, "odds_moved")
+
+
+def test_without_a_price_there_is_no_quote(quote, mirrored, upstream):
+    upstream.faults.set("status", path="/midpoints")
+    refusal(quote(mirrored), 503, "price_unavailable")
+
+
+def test_questions_upstream_are_throttled_and_remembered_prices_are_free(quote, upstream, monkeypatch):
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "upstream", "2/min")
+    names = [market.condition_id for market in upstream.world.good_markets()[:3]]
+    assert [quote(name).status_code for name in names[:2]] == [200, 200]
+    refusal(quote(names[2]), 429, "throttled")
+    assert [quote(names[0]).status_code for _ in range(5)] == [200] * 5
