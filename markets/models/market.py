@@ -132,6 +132,12 @@ class Market(MirroredFields):
                 condition=Q(status="open", market_type="polymarket"),
                 name="markets_to_recheck",
             ),
+            models.Index(
+                fields=["upstream_checked_at", "id"],
+                condition=Q(status="closed", market_type="polymarket"),
+                name="markets_to_resolve",
+            ),
+            models.Index(fields=["expires_at"], condition=Q(status="open"), name="markets_open_by_end"),
             *past_indexes(),
         ]
         constraints = [
@@ -212,58 +218,3 @@ class MarketTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} {self.category}: {self.markets}"
-
-
-class MarketEdition(models.Model):
-    """One ordering of all open markets, made in one instant. A list and its cursors stay on one edition."""
-
-    published_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "market_editions"
-
-    def __str__(self) -> str:
-        return f"edition {self.pk}"
-
-
-class MarketRanking(models.Model):
-    """A market's place in an edition: positions count from 1 without gaps, over all and within the category."""
-
-    class Sort(models.TextChoices):
-        TRENDING = "trending"
-        NEWEST = "newest"
-        ENDING = "ending"
-        LIQUIDITY = "liquidity"
-        VOLUME = "volume"
-
-    pk = models.CompositePrimaryKey("edition", "sort", "position")
-    edition = models.BigIntegerField()
-    sort = models.CharField(max_length=9, choices=Sort)
-    position = models.IntegerField()
-    category = models.CharField(max_length=50)
-    category_position = models.IntegerField()
-    market_id = models.UUIDField()
-
-    class Meta:
-        db_table = "market_rankings"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["edition", "sort", "category", "category_position"], name="market_rankings_category_unique"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.sort} {self.position}"
-
-
-class MarketWatch(models.Model):
-    """A market whose odds are worth keeping seconds old: somebody looks at it, or has a bet on it, until then."""
-
-    market = models.OneToOneField(Market, on_delete=models.CASCADE, primary_key=True)
-    watched_until = models.DateTimeField(db_index=True)
-
-    class Meta:
-        db_table = "market_watches"
-
-    def __str__(self) -> str:
-        return f"{self.market_id} until {self.watched_until}"
