@@ -27,8 +27,8 @@ FROM generate_series(1, %s) AS n
 """
 # Every user's turn comes once in `users` rows: the first `rows` transfers from the turn `first` on.
 TRANSFERS = """
-SELECT row_number() OVER () AS place, id AS user_id, 10.01::numeric AS amount, 'daily_reward' AS transaction_type,
-    'issuance' AS counterparty, new_id() AS reference_id, 0 AS occurrence, 0::numeric AS staked, '' AS description
+SELECT row_number() OVER () AS place, id AS user_id, 10.01::numeric AS amount, 'admin_adjustment' AS transaction_type,
+    'staff' AS counterparty, new_id() AS reference_id, 0 AS occurrence, 0::numeric AS staked, '' AS description
 FROM (SELECT id FROM users ORDER BY id OFFSET %(first)s LIMIT %(users)s) AS chosen, generate_series(1, %(times)s)
 """
 BARE_TABLES = """
@@ -118,7 +118,7 @@ def single(count: int) -> None:
     from economy.models import TransactionType
 
     ids = list(User.objects.order_by("pk").values_list("pk", flat=True)[:1000])
-    kind = TransactionType.DAILY_REWARD
+    kind = TransactionType.ADMIN_ADJUSTMENT
 
     def posted() -> None:
         for i in range(count):

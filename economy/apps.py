@@ -8,3 +8,4 @@ class EconomyConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("economy.receivers")
+        import_module("economy.rewards_audit")

@@ -1,7 +1,9 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import TruncDate
 
+from economy.stocks import models as stocks  # noqa: F401 - Django looks for an app's models here
 from thisthat.common.keys import new_id
 
 
@@ -123,3 +125,35 @@ class CreditTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction_type} {self.amount}"
+
+
+class DailyReward(models.Model):
+    """What a user got for a UTC day: one row a day, written by `economy.rewards` alone, together with the streak.
+
+    `streak`: how many consecutive days, this one included, were rewarded.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The unique constraint's index begins with it.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="daily_rewards")
+    day = models.DateField()
+    streak = models.IntegerField()
+    credits = models.DecimalField(max_digits=18, decimal_places=2)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "daily_rewards"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "day"], name="daily_rewards_once_a_day"),
+            models.CheckConstraint(condition=Q(streak__gte=1), name="daily_rewards_streak_positive"),
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(credits__gt=0, credits__lt=10**16), name="daily_rewards_credits_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(day=TruncDate("created_at")), name="daily_rewards_day_is_that_of_the_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: day {self.streak}"

@@ -48,3 +48,29 @@ TransactionList = inline_serializer(
         "nextCursor": serializers.CharField(allow_null=True),
     },
 )
+
+
+class DailyCreditsSchema(serializers.Serializer[dict[str, Any]]):
+    success = serializers.BooleanField()
+    creditsAwarded = serializers.DecimalField(**CREDITS, help_text="0 where this UTC day was rewarded already.")
+    consecutiveDays = serializers.IntegerField()
+    nextAvailableAt = serializers.DateTimeField(help_text="The next midnight, UTC.")
+    newBalance = serializers.DecimalField(**CREDITS)
+
+
+class ReferredUserSchema(serializers.Serializer[dict[str, Any]]):
+    id = serializers.UUIDField()
+    username = serializers.CharField()
+    joinedAt = serializers.DateTimeField()
+
+
+ReferralsAnswer = inline_serializer(
+    "Referrals",
+    {
+        "success": serializers.BooleanField(),
+        "referralCode": serializers.CharField(),
+        "referralCount": serializers.IntegerField(),
+        "referralCreditsEarned": serializers.DecimalField(**CREDITS),
+        "referredUsers": ReferredUserSchema(many=True),
+    },
+)

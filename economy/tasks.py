@@ -1,7 +1,9 @@
 from typing import Any
 
 from celery import shared_task
+from django.utils import timezone
 
+from economy import rewards
 from economy.audit import BooksDontBalance, audit
 from thisthat.common.jobs import run_job
 
@@ -18,3 +20,14 @@ def audit_or_fail() -> dict[str, Any]:
         broken = {name: finding.examples for name, finding in report.findings.items() if finding.broken}
         raise BooksDontBalance(f"Broken promises: {broken}")
     return report.as_dict()
+
+
+@shared_task(name="economy.reward_active_users")
+def reward_active_users() -> None:
+    """Fails, for staff to see, when somebody couldn't be rewarded; all others are."""
+    run_job("economy.reward_active_users", rewarded)
+
+
+def rewarded() -> dict[str, Any]:
+    night = rewards.reward_active_users(now=timezone.now())
+    return {"users": night.users, "credits": str(night.credits)}

@@ -1,7 +1,9 @@
 from django.urls import path
 
-from economy.views import TransactionViewSet
+from economy.views import DailyCreditsViewSet, ReferralViewSet, TransactionViewSet
 
 urlpatterns = [
-    path("/me", TransactionViewSet.as_view({"get": "mine"})),
+    path("transactions/me", TransactionViewSet.as_view({"get": "mine"})),
+    path("economy/daily-credits", DailyCreditsViewSet.as_view({"post": "claim"})),
+    path("referrals/me", ReferralViewSet.as_view({"get": "mine"})),
 ]

@@ -27,8 +27,8 @@ app.conf.update(
 )
 app.autodiscover_tasks()
 
-# Sent once when the clock starts, so that a first start has markets at once.
-AT_START = ("markets.ingest",)
+# Sent once when the clock starts, so that a first start has markets at once, and no midnight is missed.
+AT_START = ("markets.ingest", "economy.reward_active_users")
 
 
 @app.on_after_configure.connect
@@ -43,6 +43,11 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "watch-open-bets": {"task": "betting.watch_open_bets", "schedule": 300, "options": {"expires": 300}},
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
+        # Again after five minutes, for clocks that differ: who is rewarded already isn't again.
+        "reward-active-users": {
+            "task": "economy.reward_active_users",
+            "schedule": crontab(hour="0", minute="0,5"),
+        },
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
             "schedule": crontab(hour="3", minute="37"),

@@ -20,7 +20,7 @@ urlpatterns = [
     path("api/v1/auth/x", include("accounts.x.urls")),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/markets", include("markets.urls")),
-    path("api/v1/transactions", include("economy.urls")),
+    path("api/v1/", include("economy.urls")),
     path("api/v1/bets", include("betting.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

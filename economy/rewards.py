@@ -1,0 +1,174 @@
+"""Daily rewards: claimed by a user, or given at night to those who were active; once a UTC day, whoever comes first.
+
+The use case is one (`reward`): it locks the users, and what is due follows from their locked rows. Streak, reward and
+credits are written in one transaction. A day is one of UTC, and none is rewarded after a later one was: a clock that
+goes backwards gives nothing.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError, OperationalError, connection, transaction
+
+from accounts.tokens import AccountSuspended
+from economy import ledger
+from economy.rules import DAILY_REWARDS, daily_credits_active_days
+from thisthat.common.errors import DomainError
+from thisthat.common.transactions import COLLISIONS, require_transaction, run_transaction, state_of
+
+logger = logging.getLogger(__name__)
+BATCH = 5_000
+A_DAY = timedelta(days=1)
+EXAMPLES = 20
+WAIT, DONT_WAIT = "", "SKIP LOCKED"
+
+
+class UsersUnpaid(DomainError):
+    """Some couldn't be rewarded; all others were."""
+
+    code = "users_unpaid"
+    status = 500
+    message = "Some users couldn't be rewarded."
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """`credits`: 0 where the day was rewarded already. `streak`: consecutive days rewarded. `balance`: after it."""
+
+    credits: Decimal
+    streak: int
+    next_at: datetime
+    balance: Decimal
+
+
+@dataclass(slots=True)
+class Night:
+    """What a nightly run did: users rewarded, their credits, and whom it couldn't reward."""
+
+    users: int
+    credits: Decimal
+    unpaid: list[UUID]
+
+
+# Whoever waited for a lock is judged by the row as it is then.
+REWARD = """
+WITH due AS MATERIALIZED (
+    SELECT id, CASE WHEN last_daily_reward_at >= %(yesterday)s THEN consecutive_days_online + 1 ELSE 1 END AS streak
+    FROM users
+    WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
+    ORDER BY id FOR NO KEY UPDATE {waiting}
+), counted AS (
+    UPDATE users SET consecutive_days_online = due.streak, last_daily_reward_at = %(now)s
+    FROM due WHERE users.id = due.id
+)
+INSERT INTO daily_rewards (id, user_id, day, streak, credits, created_at)
+SELECT new_id(), id, %(day)s, streak, (%(scale)s::numeric[])[least(streak, %(longest)s)], %(now)s FROM due
+RETURNING id, credits
+"""
+TRANSFERS = """
+SELECT 1 AS place, user_id, credits AS amount, 'daily_reward' AS transaction_type, 'issuance' AS counterparty,
+    id AS reference_id, 0 AS occurrence, 0::numeric AS staked, 'Daily reward, day ' || streak AS description
+FROM daily_rewards WHERE id = ANY(%(rewards)s)
+"""
+STATE = """
+SELECT is_active, consecutive_days_online, last_daily_reward_at, credit_balance FROM users WHERE id = %(user_id)s
+"""
+# Signing in is activity, too: what comes after it is noted only every few minutes.
+CANDIDATES = """
+SELECT id FROM users
+WHERE id > %(after)s AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
+AND (%(since)s::timestamptz IS NULL OR greatest(last_active_at, last_login_at) >= %(since)s)
+ORDER BY id LIMIT %(batch)s
+"""
+
+
+def midnight_before(moment: datetime) -> datetime:
+    """When the UTC day of that moment began."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def claim_daily_reward(*, user_id: UUID, now: datetime) -> Claimed:
+    """Rewards the user for this UTC day unless that was done. Raises AccountSuspended."""
+    with transaction.atomic(savepoint=False):
+        credits_awarded = sum(reward([user_id], now=now), Decimal(0))
+        ((is_active, streak, last_at, balance),) = fetch(STATE, {"user_id": user_id})
+    if not is_active:
+        raise AccountSuspended
+    return Claimed(credits_awarded, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
+
+
+def reward(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> list[Decimal]:
+    """Rewards those of the users who are due, locking them in the order of their ids; returns the credits of each."""
+    require_transaction("Rewarding")
+    today = midnight_before(now)
+    facts: dict[str, Any] = {"today": today, "yesterday": today - A_DAY, "day": today.date(), "now": now}
+    scale: dict[str, Any] = {"scale": DAILY_REWARDS, "longest": len(DAILY_REWARDS)}
+    given = fetch(REWARD.format(waiting=waiting), {"users": users, **facts, **scale})
+    if given:
+        ledger.post_from(TRANSFERS, parameters={"rewards": [reward_id for reward_id, _ in given]}, now=now)
+    return [amount for _, amount in given]
+
+
+def reward_active_users(*, now: datetime) -> Night:
+    """Rewards everybody who has been active lately and isn't rewarded for this UTC day yet; suspended users never.
+
+    In batches of their own transactions. Whose row is locked at the moment, or who can't be rewarded, is tried again at
+    the end, so that nobody waits for them.
+    Raises UsersUnpaid once all others are rewarded.
+    """
+    night = Night(0, Decimal(0), [])
+    for waiting in (DONT_WAIT, WAIT):
+        for users in candidates(now=now):
+            reward_or_split(users, night, now=now, waiting=waiting)
+    if night.unpaid:
+        examples = ", ".join(map(str, night.unpaid[:EXAMPLES]))
+        raise UsersUnpaid(f"{len(night.unpaid)} users couldn't be rewarded: {examples}")
+    return night
+
+
+def candidates(*, now: datetime) -> Iterator[list[UUID]]:
+    """Who may be due, in the order of ids, in batches; each is read when it is asked for."""
+    today, days = midnight_before(now), daily_credits_active_days()
+    since = today - days * A_DAY if days else None
+    after = UUID(int=0)
+    while True:
+        place: dict[str, Any] = {"after": after, "batch": BATCH}
+        users = [user_id for (user_id,) in fetch(CANDIDATES, {"today": today, "since": since, **place})]
+        if not users:
+            return
+        yield users
+        after = users[-1]
+
+
+def reward_or_split(users: list[UUID], night: Night, *, now: datetime, waiting: str) -> None:
+    """A batch that can't be written is halved until those remain whose trouble it is."""
+    try:
+        amounts = run_transaction(partial(reward, users, now=now, waiting=waiting))
+    except (DatabaseError, DomainError) as exc:
+        if isinstance(exc, OperationalError) and state_of(exc) not in COLLISIONS:
+            # The database is away: that is nobody's own trouble.
+            raise
+        if len(users) == 1:
+            if waiting == WAIT:
+                logger.exception("user %s couldn't be rewarded", users[0])
+                night.unpaid += users
+            return
+        middle = len(users) // 2
+        for half in (users[:middle], users[middle:]):
+            reward_or_split(half, night, now=now, waiting=waiting)
+    else:
+        night.users += len(amounts)
+        night.credits += sum(amounts, Decimal(0))
+
+
+def fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

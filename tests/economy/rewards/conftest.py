@@ -1,0 +1,15 @@
+"""What the tests of daily rewards share: the whole audit, and people who come by on some days."""
+
+import pytest
+
+from tests.economy.rewards.worlds import Regular, arrive
+
+
+@pytest.fixture
+def the_economy_alone() -> None:
+    """Here the audit is whole: rewards are among its promises."""
+
+
+@pytest.fixture
+def ann(db) -> Regular:
+    return arrive("ann")
