@@ -69,6 +69,11 @@ class Bet(models.Model):
             models.Index("user", "status", F("id").desc(), name="bets_of_user_by_status"),
             models.Index("user", "market", F("id").desc(), name="bets_of_user_by_market"),
             models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
+            models.Index(
+                fields=["market", "id"],
+                condition=Q(status__in=["won", "lost", "cancelled"]),
+                name="bets_settled_of_market",
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bets_amount_positive"),
@@ -150,3 +155,75 @@ class BetSale(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} at {self.odds} for {self.payout}"
+
+
+class Settlement(models.Model):
+    """What became of a market's bets: how many were settled how, and what was paid, so far.
+
+    A market that is over has one; another, of the next `generation`, where the one before was undone. It is unfinished
+    while there are bets to settle that aren't set aside (SettlementFailure).
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The unique constraint's index begins with it.
+    market = models.ForeignKey(Market, models.PROTECT, db_index=False, related_name="settlements")
+    generation = models.IntegerField()
+    resolution = models.CharField(max_length=7, choices=Market.Resolution)
+    won = models.IntegerField(default=0)
+    lost = models.IntegerField(default=0)
+    cancelled = models.IntegerField(default=0)
+    paid = credits_column(default=0)  # to those that won
+    refunded = credits_column(default=0)  # stakes given back
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    reversed_at = models.DateTimeField(null=True)
+    reversed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False)
+    reversal_reason = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        db_table = "settlements"
+        indexes = [
+            models.Index(
+                fields=["market"],
+                condition=Q(finished_at__isnull=True, reversed_at__isnull=True),
+                name="settlements_unfinished",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["market", "generation"], name="settlements_once"),
+            models.UniqueConstraint(
+                fields=["market"], condition=Q(reversed_at__isnull=True), name="settlements_one_in_force"
+            ),
+            models.CheckConstraint(
+                condition=Q(generation__gte=0, won__gte=0, lost__gte=0, cancelled__gte=0, paid__gte=0, refunded__gte=0),
+                name="settlements_figures_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(resolution="invalid", won=0, lost=0, paid=0)
+                | Q(resolution__in=["this", "that"], cancelled=0, refunded=0),
+                name="settlements_figures_fit_resolution",
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_at__isnull=True, reversed_by__isnull=True, reversal_reason="")
+                | (Q(reversed_at__isnull=False, reversed_by__isnull=False) & ~Q(reversal_reason="")),
+                name="settlements_reversed_by_somebody_for_a_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resolution}: {self.won} won, {self.lost} lost, {self.cancelled} cancelled"
+
+
+class SettlementFailure(models.Model):
+    """A bet that the database refused to settle: set aside, so that the others are paid, until staff try it again."""
+
+    bet = models.OneToOneField(Bet, models.PROTECT, primary_key=True, related_name="settlement_failure")
+    market = models.ForeignKey(Market, models.PROTECT, related_name="settlement_failures")
+    error = models.CharField(max_length=500)
+    failed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "settlement_failures"
+
+    def __str__(self) -> str:
+        return f"{self.bet_id}: {self.error}"

@@ -1,10 +1,23 @@
+from uuid import UUID
+
 from celery import shared_task
 from django.utils import timezone
 
-from betting import services
+from betting import services, settlement
 from thisthat.common.jobs import run_job
 
 
 @shared_task(name="betting.watch_open_bets")
 def watch_open_bets() -> None:
     run_job("betting.watch_open_bets", lambda: {"markets": services.watch_open_bets(now=timezone.now())})
+
+
+@shared_task(name="betting.settle_market")
+def settle_market(market_id: str) -> None:
+    """The nudge; a market that isn't over any more, or is busy, is left to the sweep."""
+    settlement.settle_if_over(market_id=UUID(market_id), now=timezone.now())
+
+
+@shared_task(name="betting.settle_markets")
+def settle_markets() -> None:
+    run_job("betting.settle_markets", lambda: settlement.settle_ended_markets(now=timezone.now()))
