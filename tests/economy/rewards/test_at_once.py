@@ -1,0 +1,59 @@
+"""Real threads and committed transactions: two claims at once, and a claim against the nightly task."""
+
+from datetime import UTC, datetime
+from itertools import cycle
+from threading import Lock
+
+import pytest
+
+from economy.models import DailyReward
+from economy.rewards import reward_active_users
+from tests.economy.rewards.worlds import arrive, books_balance, read
+from tests.markets.at_once import all_at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
+
+
+def taking_turns(*works):
+    turn, lock = cycle(works), Lock()
+
+    def work():
+        with lock:
+            mine = next(turn)
+        return mine()
+
+    return work
+
+
+def test_twenty_claims_at_once_award_once():
+    ann = arrive("ann")
+    awards = all_at_once(lambda: int(ann.claim(MIDNIGHT).credits), 20)
+    assert sorted(awards) == [0] * 19 + [1000]
+    assert (len(ann.days()), ann.streak, ann.paid()) == (1, 1, [1000])
+    books_balance()
+
+
+def test_claims_over_http_at_once_award_once_a_day():
+    ann = arrive("ann")
+    answers = [read(answer) for answer in all_at_once(ann.post, 10)]
+    # Midnight may pass meanwhile.
+    days = {answer["nextAvailableAt"] for answer in answers}
+    assert sum(answer["creditsAwarded"] > 0 for answer in answers) == len(days) == len(ann.days())
+    assert {answer["newBalance"] for answer in answers} <= {1000, 2500}
+
+
+def test_a_claim_against_the_nightly_task_awards_once():
+    people = [arrive(f"user{i}", active=MIDNIGHT) for i in range(10)]
+
+    def claim_all():
+        return sum(int(person.claim(MIDNIGHT).credits) for person in people)
+
+    def night():
+        return int(reward_active_users(now=MIDNIGHT).credits)
+
+    awarded = all_at_once(taking_turns(claim_all, night), 8)
+    assert sum(awarded) == 10_000
+    assert DailyReward.objects.count() == 10
+    assert [person.paid() for person in people] == [[1000]] * 10
+    books_balance()
