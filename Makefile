@@ -17,6 +17,7 @@ DEVELOPMENT := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=true VAR_DIR=var
 PRODUCTION := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=false DATABASE_URL=$(NO_DATABASE) \
 	SECRET_KEY=only-to-check-that-production-settings-hold-together-3f9c1b7e \
 	JWT_ACCESS_SECRET=only-to-check-that-production-settings-hold-together-8d2a6e40 \
+	STOCK_SIGNING_KEYS=check:only-to-check-that-production-settings-hold-together \
 	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com
 
 help: ## This list

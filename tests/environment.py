@@ -28,7 +28,18 @@ ENVIRONMENT = {
 # What a developer's shell or CI may have set for a service, and no test is meant to see.
 FORGOTTEN = (
     *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_", "ALLOWED_HOSTS", "FRONTEND_URL", "PORT", "WEB_", "X_"),
-    *("CORS_", "CSRF_", "SECURE_", "TRUST_PROXY", "NUM_PROXIES", "THROTTLE_", "PUBLIC_CACHE_", "MARKET_", "SIMULATOR_"),
+    *(
+        "CORS_",
+        "CSRF_",
+        "SECURE_",
+        "TRUST_PROXY",
+        "NUM_PROXIES",
+        "THROTTLE_",
+        "PUBLIC_CACHE_",
+        "MARKET_",
+        "SIMULATOR_",
+        "STOCK_",
+    ),
 )
 
 _server = None

@@ -237,6 +237,9 @@ REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
 DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
 MIN_BET_AMOUNT = env.int("MIN_BET_AMOUNT", default=10)
 MAX_BET_AMOUNT = env.int("MAX_BET_AMOUNT", default=10_000)
+STOCK_SIGNING_KEYS = env.keyring(
+    "STOCK_SIGNING_KEYS", in_development="development:development-only-signing-key-of-fifty-letters-and-more"
+)
 
 # Logs: one JSON object a line in production, words in development
 

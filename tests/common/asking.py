@@ -19,6 +19,7 @@ REDIS_AWAY = "redis://127.0.0.1:1/0"
 PRODUCTION = {
     "SECRET_KEY": "only-for-tests-3f9c1b7e-3f9c1b7e-3f9c1b7e-3f9c1b7e-3f9c1b7e",
     "JWT_ACCESS_SECRET": "only-for-tests-8d2a6e40-8d2a6e40-8d2a6e40-8d2a6e40",
+    "STOCK_SIGNING_KEYS": "test:only-for-tests-51c7d2f8-51c7d2f8-51c7d2f8-51c7d2f8",
     "ALLOWED_HOSTS": "testserver",
     "FRONTEND_URL": "https://www.example.com",
     "DATABASE_URL": DATABASE_AWAY,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.common.asking import PRODUCTION, ask, run
 
-REQUIRED = ["SECRET_KEY", "JWT_ACCESS_SECRET", "ALLOWED_HOSTS", "FRONTEND_URL", "DATABASE_URL"]
+REQUIRED = ["SECRET_KEY", "JWT_ACCESS_SECRET", "STOCK_SIGNING_KEYS", "ALLOWED_HOSTS", "FRONTEND_URL", "DATABASE_URL"]
 
 
 def without(name):
@@ -45,7 +45,9 @@ def test_a_worker_without_it_does_not_start_and_names_it():
     assert "Set DATABASE_URL" in ended.stderr + ended.stdout
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("WEB_WORKERS", "two")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "http"), ("WEB_WORKERS", "two"), ("STOCK_SIGNING_KEYS", "key:short")]
+)
 def test_a_setting_that_cannot_be_read_stops_the_start_with_its_name(name, value):
     ended = run(["manage.py", "check"], PRODUCTION | {name: value})
     assert ended.returncode != 0

@@ -1,5 +1,6 @@
 """Settings from the environment, with errors that name the variable."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from thisthat.common.durations import parse_duration
+
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+SECRET_LETTERS_MIN = 32
 
 
 class Env(environ.Env):  # type: ignore[misc]
@@ -26,6 +30,17 @@ class Env(environ.Env):  # type: ignore[misc]
         if not value:
             raise ImproperlyConfigured(f"Set {name}: it is required when DEBUG is off (DEBUG=true is for development).")
         return value
+
+    def keyring(self, name: str, *, in_development: str) -> dict[str, str]:
+        """Signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""
+        keys = dict(
+            entry.strip().partition(":")[::2] for entry in self.required(name, in_development=in_development).split(",")
+        )
+        if not all(KEY_ID.fullmatch(key_id) and len(secret) >= SECRET_LETTERS_MIN for key_id, secret in keys.items()):
+            raise ImproperlyConfigured(
+                f"{name} can't be read: write id:secret, with commas between, and {SECRET_LETTERS_MIN} letters or more a secret."
+            )
+        return keys
 
     def duration(self, name: str, *, default: str) -> timedelta:
         """A time such as `7d`, `15m` or `900` (seconds)."""
