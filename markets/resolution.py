@@ -65,7 +65,7 @@ def decide(market: ParsedMarket | Skipped | None, tokens: Tokens) -> Decision:
 
 
 def stated_status(facts: Mapping[str, values.JSON]) -> str:
-    """`umaResolutionStatus`; without it the history tells of a dispute alone: resolved markets keep "proposed" there."""
+    """`umaResolutionStatus`; without it the history tells of a dispute alone: resolved markets keep "proposed"."""
     status = values.as_text(facts.get("umaResolutionStatus"), _WORD_MAX).lower()
     history = values.as_list(facts.get("umaResolutionStatuses")) or [""]
     last = values.as_text(history[-1], _WORD_MAX).lower()

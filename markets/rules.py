@@ -23,3 +23,12 @@ def watch_for() -> timedelta:
 def ingest_interval() -> timedelta:
     """A request to ingest within this time of the last run gets that run's result."""
     return timedelta(seconds=settings.MARKET_INGEST_MIN_INTERVAL)
+
+
+# One run of resolution asks about at most this many markets, those asked about longest ago first.
+RESOLVE_LIMIT, RESOLVE_LIMIT_MAX = 1_000, 10_000
+# A watched market whose order book is silent for this long may have closed.
+SILENT_AFTER = timedelta(minutes=2)
+# What is still not decided after this time, staff look at: an oracle's vote takes days, the second source minutes.
+WAITING_PATIENCE = timedelta(days=7)
+UNCONFIRMED_PATIENCE = timedelta(hours=1)

@@ -4,8 +4,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from markets import services
+from markets import resolving, services
 from markets.polymarket.client import UpstreamError
+from markets.rules import RESOLVE_LIMIT
 from markets.upstream import patient_client
 
 logger = logging.getLogger(__name__)
@@ -35,3 +36,11 @@ def refresh_odds() -> None:
 @shared_task(name="markets.publish_edition")
 def publish_edition() -> None:
     services.publish_edition_if_outdated(now=timezone.now())
+
+
+@shared_task(name="markets.resolve")
+def resolve() -> None:
+    try:
+        resolving.resolve_markets(client=patient_client(), limit=RESOLVE_LIMIT, now=timezone.now())
+    except UpstreamError as exc:
+        logger.warning("markets not resolved, the next run will try again: %s", exc)

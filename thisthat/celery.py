@@ -40,15 +40,16 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         # A refresh that waited until the next one's start is not worth running.
         "refresh-odds": {"task": "markets.refresh_odds", "schedule": refresh, "options": {"expires": refresh}},
         "publish-edition": {"task": "markets.publish_edition", "schedule": 60, "options": {"expires": 60}},
+        "resolve-markets": {"task": "markets.resolve", "schedule": 60, "options": {"expires": 60}},
         "settle-markets": {"task": "betting.settle_markets", "schedule": 60, "options": {"expires": 60}},
         "watch-open-bets": {"task": "betting.watch_open_bets", "schedule": 300, "options": {"expires": 300}},
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
-        "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
         # Again after five minutes, for clocks that differ: who is rewarded already isn't again.
         "reward-active-users": {
             "task": "economy.reward_active_users",
             "schedule": crontab(hour="0", minute="0,5"),
         },
+        "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
             "schedule": crontab(hour="3", minute="37"),

@@ -44,7 +44,10 @@ class MarketResolution(models.Model):
 
     class Meta:
         db_table = "market_resolutions"
-        indexes = [models.Index(fields=["market", "-id"], name="market_resolutions_latest")]
+        indexes = [
+            models.Index(fields=["market", "-id"], name="market_resolutions_latest"),
+            models.Index(fields=["market"], condition=Q(decision="unknown"), name="market_resolutions_unknown"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(
