@@ -55,6 +55,17 @@ def request_bytes(url: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+def post_bytes(url: str, body: bytes, **headers: str) -> bytes:
+    parts = urlsplit(url)
+    given = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+    lines = [
+        f"POST {parts.path} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        *(f"{name}: {text}" for name, text in given.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
 def run(base: str, next_request: Callable[[], bytes], *, connections: int = 16, seconds: float = 5.0) -> Result:
     """Sends as fast as answers come, for that long, after half a second that isn't counted."""
     parts = urlsplit(base)
