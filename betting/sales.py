@@ -138,10 +138,15 @@ def sell_bet(intent: SaleIntent, *, user_id: UUID, clock: Clock) -> Sold:
     odds = price.of(position.side)
     part = position.at_stake if intent.amount is None else intent.amount
     proceeds = position.worth(part, odds)
-    ledger.post_many([transfer(intent.bet_id, user_id, part, proceeds, position.sale_count)], now=now)
+    (posted,) = ledger.post_many([transfer(intent.bet_id, user_id, part, proceeds, position.sale_count)], now=now)
     record(intent.bet_id, position, part, odds, proceeds, now)
     value_left = position.worth(position.at_stake - part, odds)
-    return Sold(shown(intent.bet_id, user_id, odds, value_left), proceeds, balance + proceeds, value_left)
+    return Sold(
+        shown(intent.bet_id, user_id, odds, value_left),
+        proceeds,
+        posted.balance_after if posted else balance,
+        value_left,
+    )
 
 
 def read_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:

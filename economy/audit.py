@@ -96,6 +96,12 @@ CHECKS: list[Check] = [
     by_column("profit", "Realized profit is what came back less what was put in and isn't at stake.", "overall_pnl"),
     by_column("referrals", "Referral credits are the referral bonuses.", "referral_credits_earned"),
     by_sql(
+        "debts",
+        "Every debt is what the house lent less what was repaid, and never less than nothing.",
+        examined=sql.DEBTS,
+        breaches=sql.DEBTS_UNLIKE_JOURNAL,
+    ),
+    by_sql(
         "bonuses",
         "Signup bonuses are the user's own, referral bonuses for somebody whom the user referred.",
         examined=sql.BONUSES,

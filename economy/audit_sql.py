@@ -67,3 +67,13 @@ UNION ALL
 SELECT bonus.id FROM credit_transactions AS bonus LEFT JOIN users AS newcomer ON newcomer.id = reference_id
 WHERE transaction_type = 'referral_bonus' AND newcomer.referred_by_id IS DISTINCT FROM user_id
 """
+DEBTS = "SELECT count(*) FROM debts"
+DEBTS_UNLIKE_JOURNAL = """
+SELECT coalesce(debt.reference_id, journal.reference_id) AS id FROM debts AS debt FULL JOIN (
+    SELECT reference_id, transaction_type, user_id, count(*) AS entries,
+        coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS lent,
+        coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS repaid
+    FROM credit_transactions WHERE counterparty = 'house' GROUP BY reference_id, transaction_type, user_id
+) AS journal USING (reference_id, transaction_type, user_id)
+WHERE (debt.lent, debt.repaid, debt.entries) IS DISTINCT FROM (journal.lent, journal.repaid, journal.entries)
+"""

@@ -3,11 +3,12 @@
 A transfer says who, how much, why, and how it changes what the user has at stake; the rest follows in SQL, in the same
 statement as the journal's row: balance, locked and expended credits, volume, realized profit, referral credits. All of
 it runs inside the caller's transaction, and a refusal is an exception: the caller's transaction has to roll back.
+Who has debts with the house (docs/ledger.md) repays them right after any credit, before its function returns.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -78,7 +79,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A row of the journal as it was written; `balance_after` is the user's new balance."""
+    """A row of the journal as it was written; the user's last `balance_after` is less what was repaid of debts."""
 
     id: UUID
     user_id: UUID
@@ -113,7 +114,10 @@ def post(transfer: Transfer, *, now: datetime, also: str = "", parameters: Mappi
         if row is None:
             cursor.execute(sql.EXISTS, {"ledger_user_id": transfer.user_id})
             raise InsufficientCredits if cursor.fetchone() else UnknownUser(transfer.user_id)
-    return Posted(*row)
+    *posted, owes = row
+    repaid = repay_debts([transfer.user_id], now=now) if owes else {}
+    (after,) = less_repayments([Posted(*posted)], repaid)
+    return after
 
 
 def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[Posted | None]:
@@ -128,7 +132,9 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[Posted | 
     rows = run(sql.POST_MANY.format(source=sql.GIVEN, answer=sql.ROWS), as_arrays(given), now)
     for row in rows:
         check_row(row)
-    return [Posted(*row[:4]) if transfer.amount else None for transfer, row in zip(given, rows, strict=True)]
+    repaid = repay_debts(sorted({row[1] for row in rows if row[5]}), now=now)
+    posted = less_repayments([Posted(*row[:4]) for row in rows], repaid)
+    return [row if transfer.amount else None for transfer, row in zip(given, posted, strict=True)]
 
 
 def post_from(source: str, *, parameters: Mapping[str, Any] | None = None, now: datetime) -> Batch:
@@ -140,11 +146,32 @@ def post_from(source: str, *, parameters: Mapping[str, Any] | None = None, now: 
     a lock that keeps its rows as they are.
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.
     """
-    ((written, users, amount, *faults),) = run(
+    ((written, users, amount, *faults, debtors),) = run(
         sql.POST_MANY.format(source=source, answer=sql.SUMMARY), parameters or {}, now
     )
     check_faults(*faults)
+    repay_debts(debtors or [], now=now)
     return Batch(written, users, amount)
+
+
+def repay_debts(debtors: list[UUID], *, now: datetime) -> dict[UUID, Decimal]:
+    """Has users who were just paid repay the house from what they have available; returns how much each did."""
+    if not debtors:
+        return {}
+    return dict(run(sql.POST_MANY.format(source=sql.REPAYMENTS, answer=sql.REPAID), {"debtors": debtors}, now))
+
+
+def less_repayments(posted: list[Posted], repaid: dict[UUID, Decimal]) -> list[Posted]:
+    """With each user's last balance as it is after the user's repayments."""
+    if not repaid:
+        return posted
+    last = {row.user_id: place for place, row in enumerate(posted)}
+    return [
+        replace(row, balance_after=row.balance_after - repaid.get(row.user_id, NOTHING))
+        if last[row.user_id] == place
+        else row
+        for place, row in enumerate(posted)
+    ]
 
 
 def change_hold(*, user_id: UUID, change: Decimal) -> None:
@@ -178,7 +205,7 @@ def run(statement: str, parameters: Mapping[str, Any], now: datetime) -> list[tu
 
 
 def check_row(row: tuple[Any, ...]) -> None:
-    _, user_id, _, balance_after, short = row
+    _, user_id, _, balance_after, short, _ = row
     if balance_after is None:
         raise UnknownUser(user_id)
     if short:

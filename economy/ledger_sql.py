@@ -16,6 +16,10 @@ EFFECTS = {
 CHANGED = ", ".join(f"{column} = users.{column} + change.{column}" for column in EFFECTS)
 OF_ONE = ", ".join(f"{effect} AS {column}" for column, effect in EFFECTS.items())
 OF_MANY = ", ".join(f"sum({effect}) AS {column}" for column, effect in EFFECTS.items())
+# Who gets credits and has debts, repays; a loan isn't repaid from itself. There are hardly ever debts.
+OWES = """amount > 0 AND counterparty <> 'house'
+AND {user} IN (SELECT debts.user_id FROM debts WHERE debts.repaid < debts.lent)"""
+OWES_OF_ONE, OWES_OF_MANY = OWES.format(user="moved.user_id"), OWES.format(user="user_id")
 JOURNAL = """
 INSERT INTO credit_transactions (
     id, user_id, sequence, amount, balance_after,
@@ -43,7 +47,8 @@ WITH transfer AS (
     FROM moved JOIN transfer USING (user_id)
     RETURNING id
 ){{also}}
-SELECT written.id, moved.user_id, moved.sequence, moved.balance_after FROM moved, written
+SELECT written.id, moved.user_id, moved.sequence, moved.balance_after, {OWES_OF_ONE}
+FROM moved, written, transfer
 """  # noqa: S608 - constants of this module
 EXISTS = "SELECT 1 FROM users WHERE id = %(ledger_user_id)s"
 
@@ -82,16 +87,32 @@ SELECT * FROM unnest(
 )
 """
 SHORT = "amount < 0 AND balance_after < held_credits"
-ROWS = f"SELECT id, user_id, sequence, balance_after, {SHORT} FROM running ORDER BY place"  # noqa: S608
+ROWS = f"SELECT id, user_id, sequence, balance_after, {SHORT}, {OWES_OF_MANY} FROM running ORDER BY place"  # noqa: S608
 SUMMARY = f"""
 SELECT count(*) FILTER (WHERE amount <> 0), count(DISTINCT user_id), coalesce(sum(amount), 0),
     count(*) FILTER (WHERE balance_after IS NULL),
     count(*) FILTER (WHERE {SHORT}),
     count(*) FILTER (WHERE pg_typeof(amount) <> 'numeric'::regtype OR pg_typeof(staked) <> 'numeric'::regtype
         OR amount <> round(amount::numeric, 2) OR staked <> round(staked::numeric, 2)
-        OR (staked <> 0 AND counterparty NOT IN ('escrow', 'stocks')))
+        OR (staked <> 0 AND counterparty NOT IN ('escrow', 'stocks'))),
+    array_agg(DISTINCT user_id) FILTER (WHERE {OWES_OF_MANY})
 FROM running
 """  # noqa: S608 - constants of this module
+# The oldest debts first, from what is available. The users are locked: they have just been paid.
+REPAYMENTS = """
+SELECT row_number() OVER (ORDER BY created_at, reference_id) AS place, user_id, -due AS amount, transaction_type,
+    'house' AS counterparty, reference_id, entries AS occurrence, 0::numeric AS staked, 'Debt repaid' AS description
+FROM (
+    SELECT debts.*, least(lent - repaid, users.available_credits - coalesce(sum(lent - repaid) OVER older, 0)) AS due
+    FROM debts JOIN users ON users.id = debts.user_id
+    WHERE debts.user_id = ANY(%(debtors)s::uuid[]) AND repaid < lent
+    WINDOW older AS (
+        PARTITION BY user_id ORDER BY debts.created_at, reference_id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+) AS debt WHERE due > 0
+"""
+REPAID = "SELECT user_id, -sum(amount) FROM running GROUP BY user_id"
 HOLD = "UPDATE users SET held_credits = held_credits + %(ledger_change)s WHERE id = %(ledger_user_id)s"
 
 # From `audit_expected`, for users whose journal is whole.

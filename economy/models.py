@@ -157,3 +157,36 @@ class DailyReward(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}: day {self.streak}"
+
+
+class Debt(models.Model):
+    """What the house lent a user for one bet or purchase that was undone, and what was repaid of it since.
+
+    A trigger keeps it, from the journal's rows with the house. `entries` is how many those are: the next one's
+    `occurrence`.
+    """
+
+    pk = models.CompositePrimaryKey("reference_id", "transaction_type")
+    reference_id = models.UUIDField()
+    transaction_type = models.CharField(max_length=20, choices=TransactionType)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="debts")
+    lent = models.DecimalField(max_digits=18, decimal_places=2)
+    repaid = models.DecimalField(max_digits=18, decimal_places=2)
+    entries = models.IntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "debts"
+        indexes = [
+            models.Index(fields=["user", "created_at"], condition=Q(repaid__lt=models.F("lent")), name="debts_open")
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(lent__gt=0, repaid__gte=0), name="debts_sums_not_negative"),
+            models.CheckConstraint(
+                condition=Q(repaid__lte=models.F("lent")), name="debts_repaid_at_most_what_was_lent"
+            ),
+            models.CheckConstraint(condition=Q(entries__gte=1), name="debts_entries_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lent - self.repaid} for {self.reference_id}"

@@ -9,7 +9,7 @@ from accounts.models import User
 from economy import audit
 from tests.economy.worlds import make_user
 
-OWN = {"chains", "owners", "balances", "locked", "expended", "volume", "profit", "referrals", "bonuses"}
+OWN = {"chains", "owners", "balances", "locked", "expended", "volume", "profit", "referrals", "bonuses", "debts"}
 
 
 @pytest.fixture(autouse=True)

@@ -104,6 +104,8 @@ def test_each_type_goes_only_its_ways(ann, kind, counterparty, amount):
     }
     if allowed is None or allowed == (OUT if amount > 0 else IN):
         assert refusal(ann, **changes) == "credit_transactions_direction"
+    elif counterparty == Counterparty.HOUSE and amount < 0:
+        assert refusal(ann, **changes) == "debts_repaid_at_most_what_was_lent"  # nothing is owed
     else:
         write(ann, **changes)
 
