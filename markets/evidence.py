@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -108,8 +107,8 @@ def add(conclusions: Sequence[Conclusion], *, source: Source, now: datetime, sta
 
 
 def tell_of_end(market_id: UUID) -> None:
-    """On commit. A receiver that fails is logged: it finds the market by its row, too."""
-    transaction.on_commit(partial(market_ended.send, sender=Market, market_id=market_id), robust=True)
+    """On commit. A receiver that fails is logged, and holds up no other: it finds the market by its row, too."""
+    transaction.on_commit(lambda: market_ended.send_robust(sender=Market, market_id=market_id))
 
 
 def needing_staff(*, now: datetime) -> list[UUID]:
