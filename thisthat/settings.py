@@ -1,7 +1,6 @@
 """All settings, driven by the environment or `.env`; every name is listed in `.env.example`.
 
-With DEBUG off, what a production service can't do without must be given: a missing variable stops the start with
-its name.
+With DEBUG off, a missing variable that production can't do without stops the start with its name.
 """
 
 from pathlib import Path
@@ -37,7 +36,7 @@ INSTALLED_APPS = [
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "thisthat.common", "thisthat.embedded", "accounts", "accounts.x", "markets", "economy", "betting",
+    "thisthat.common", "thisthat.embedded", "accounts", "accounts.x", "markets", "economy", "betting", "purchases",
 ]  # fmt: skip
 MIDDLEWARE = [
     "thisthat.common.request_ids.RequestIdMiddleware",
@@ -211,14 +210,13 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = openapi.SETTINGS
 
-# Polymarket and the markets
+# Polymarket and the markets; their numbers are of markets and of seconds
 
 POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com").rstrip("/")
 POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com").rstrip("/")
 if not DEBUG and POLYMARKET_GAMMA_URL == "simulator":
     raise ImproperlyConfigured("Set POLYMARKET_GAMMA_URL to Polymarket's: the simulator is for development only.")
 SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)
-# Numbers of markets, and seconds.
 MARKET_INGEST_LIMIT = env.int("MARKET_INGEST_LIMIT", default=500)
 MARKET_INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
 MARKET_INGEST_MIN_INTERVAL = env.int("MARKET_INGEST_MIN_INTERVAL", default=60)
@@ -229,7 +227,7 @@ MARKET_LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
 MARKET_LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
 MARKET_QUOTE_MAX_AGE = env.float("MARKET_QUOTE_MAX_AGE", default=15.0)
 
-# Credits, and numbers of new users
+# Credits: of new users, daily, staked, bought
 
 STARTING_CREDITS = env.int("STARTING_CREDITS", default=1_000)
 REFERRAL_BONUS_CREDITS = env.int("REFERRAL_BONUS_CREDITS", default=200)
@@ -240,6 +238,10 @@ MAX_BET_AMOUNT = env.int("MAX_BET_AMOUNT", default=10_000)
 STOCK_SIGNING_KEYS = env.keyring(
     "STOCK_SIGNING_KEYS", in_development="development:development-only-signing-key-of-fifty-letters-and-more"
 )
+PURCHASE_PACKAGES = env.str("PURCHASE_PACKAGES", "starter:500:4.99,boost:1000:9.99,pro:2500:19.99,whale:5000:34.99")
+PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=DEBUG)
+STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET = env.str("STRIPE_SECRET_KEY", ""), env.str("STRIPE_WEBHOOK_SECRET", "")
+STRIPE_API_URL = env.str("STRIPE_API_URL", default="https://api.stripe.com")
 
 # Logs: one JSON object a line in production, words in development
 

@@ -1,0 +1,14 @@
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class PurchasesConfig(AppConfig):
+    name = "purchases"
+
+    def ready(self) -> None:
+        from purchases.packages import packages  # noqa: PLC0415
+
+        # A package that can't be read stops the start.
+        packages()
+        import_module("purchases.audit")

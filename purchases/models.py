@@ -1,0 +1,94 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from thisthat.common.keys import new_id
+
+
+class CreditPurchase(models.Model):
+    """Credits bought, or about to be. `credits` and `usd_amount` are those of the package at that time.
+
+    `external_id` names the payment, for the provider or the client: with the provider it is unique, and never empty.
+    `checkout_id` and `checkout_url`: the page where it is to be paid, where the provider has one.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"  # to be paid
+        COMPLETED = "completed"  # paid, and the credits granted
+        FAILED = "failed"  # never paid
+        REFUNDED = "refunded"  # the credits were taken back
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The index that lists a user's purchases begins with it.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="purchases")
+    package_id = models.CharField(max_length=50)
+    credits = models.DecimalField(max_digits=18, decimal_places=2)
+    usd_amount = models.DecimalField(max_digits=10, decimal_places=2)
+    status = models.CharField(max_length=10, choices=Status)
+    provider = models.CharField(max_length=20)
+    external_id = models.CharField(max_length=255)
+    checkout_id = models.CharField(max_length=255, blank=True, default="", db_default="")
+    checkout_url = models.CharField(max_length=2_000, blank=True, default="", db_default="")
+    created_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True)
+    refunded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "credit_purchases"
+        indexes = [models.Index(fields=["user", "-created_at", "-id"], name="credit_purchases_by_user")]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "external_id"], name="credit_purchases_once"),
+            models.UniqueConstraint(
+                fields=["provider", "checkout_id"], condition=~Q(checkout_id=""), name="credit_purchases_checkout_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(provider="") & ~Q(external_id="") & ~Q(package_id=""), name="credit_purchases_named"
+            ),
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(credits__gt=0, credits__lt=10**16, usd_amount__gt=0, usd_amount__lt=10**8),
+                name="credit_purchases_amounts_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "failed"], completed_at__isnull=True, refunded_at__isnull=True)
+                | Q(status="completed", completed_at__isnull=False, refunded_at__isnull=True)
+                | Q(status="refunded", completed_at__isnull=False, refunded_at__isnull=False),
+                name="credit_purchases_state_possible",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.package_id} by {self.provider}: {self.status}"
+
+
+class PurchaseEvent(models.Model):
+    """The trail of a purchase: what happened, when, by whom (staff), and on which word of the provider. Only added to.
+
+    `provider_event_id`: the provider's own id of what it told, which is taken in once.
+    """
+
+    class Kind(models.TextChoices):
+        STARTED = "started"
+        COMPLETED = "completed"
+        FAILED = "failed"
+        DISPUTED = "disputed"  # the provider told something that doesn't fit: for staff
+        REFUNDED = "refunded"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    purchase = models.ForeignKey(CreditPurchase, models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=10, choices=Kind)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False, related_name="+")
+    provider_event_id = models.CharField(max_length=255, blank=True, default="")
+    note = models.CharField(max_length=500, blank=True, default="")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "purchase_events"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider_event_id"], condition=~Q(provider_event_id=""), name="purchase_events_taken_in_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.created_at}"

@@ -1,0 +1,33 @@
+"""What the tests of purchases share: people who buy, staff, and a stand-in for Stripe."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.purchases.stand_in import StandInStripe
+from tests.purchases.worlds import Buyer, arrive
+
+
+@pytest.fixture
+def ann(db) -> Buyer:
+    return arrive("ann")
+
+
+@pytest.fixture
+def bob(db) -> Buyer:
+    return arrive("bob")
+
+
+@pytest.fixture
+def sue(db) -> Buyer:
+    return arrive("sue", is_staff=True)
+
+
+@pytest.fixture
+def stripe(settings) -> Iterator[StandInStripe]:
+    """Offered, and listening on loopback."""
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_only", "whsec_test_only"
+    settings.FRONTEND_URL = "https://front.example"
+    with StandInStripe() as stand_in:
+        settings.STRIPE_API_URL = stand_in.url
+        yield stand_in
