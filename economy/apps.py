@@ -9,3 +9,5 @@ class EconomyConfig(AppConfig):
     def ready(self) -> None:
         import_module("economy.receivers")
         import_module("economy.rewards_audit")
+        import_module("economy.stocks.audit")
+        import_module("economy.stocks.receivers")

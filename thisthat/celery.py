@@ -27,8 +27,8 @@ app.conf.update(
 )
 app.autodiscover_tasks()
 
-# Sent once when the clock starts, so that a first start has markets at once, and no midnight is missed.
-AT_START = ("markets.ingest", "economy.reward_active_users")
+# Sent once when the clock starts, so that a first start has markets and stocks at once, and no midnight is missed.
+AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users")
 
 
 @app.on_after_configure.connect
@@ -48,6 +48,11 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "reward-active-users": {
             "task": "economy.reward_active_users",
             "schedule": crontab(hour="0", minute="0,5"),
+        },
+        "close-worthless-holdings": {
+            "task": "economy.close_worthless_holdings",
+            "schedule": 60,
+            "options": {"expires": 60},
         },
         "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
         "purge-idempotency-keys": {
