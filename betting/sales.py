@@ -141,12 +141,8 @@ def sell_bet(intent: SaleIntent, *, user_id: UUID, clock: Clock) -> Sold:
     (posted,) = ledger.post_many([transfer(intent.bet_id, user_id, part, proceeds, position.sale_count)], now=now)
     record(intent.bet_id, position, part, odds, proceeds, now)
     value_left = position.worth(position.at_stake - part, odds)
-    return Sold(
-        shown(intent.bet_id, user_id, odds, value_left),
-        proceeds,
-        posted.balance_after if posted else balance,
-        value_left,
-    )
+    balance = posted.balance_after if posted else balance
+    return Sold(shown(intent.bet_id, user_id, odds, value_left), proceeds, balance, value_left)
 
 
 def read_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:

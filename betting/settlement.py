@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, OperationalError, connection
 
 from betting import settlement_sql as sql
+from betting.offers import MarketNotFound
 from economy import ledger
 from markets.models import Market
 from thisthat.common.errors import DomainError
@@ -27,12 +28,6 @@ OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
 # What is wrong with one bet or one user, and doesn't pass: the bet is set aside. Anything else stops the settlement.
 REFUSALS = (IntegrityError, DataError, ledger.InsufficientCredits, ledger.AlreadyPosted, ledger.UnknownUser)
 MAX_ERROR_LETTERS = 500
-
-
-class NoSuchMarket(DomainError):
-    code = "market_not_found"
-    status = 404
-    message = "There is no such market."
 
 
 class MarketNotOver(DomainError):
@@ -88,7 +83,7 @@ def settle_market(
 ) -> Summary:
     """Pays all bets on a market that is over, in batches of `size`, and says what has been paid by now.
 
-    With `retry` the bets that were set aside are tried again. Raises NoSuchMarket, MarketNotOver.
+    With `retry` the bets that were set aside are tried again. Raises MarketNotFound, MarketNotOver.
     """
     run = Run(market_id, now, size, progress)
     if retry:
@@ -171,12 +166,12 @@ def settle_batch(run: Run, bets: list[UUID] | None = None) -> int:
 def lock_market(market_id: UUID) -> str:
     """The resolution of a market that is over, where until the transaction ends nobody sells, settles or reverses.
 
-    Raises NoSuchMarket, MarketNotOver.
+    Raises MarketNotFound, MarketNotOver.
     """
     require_transaction("lock_market")
     rows = fetch(sql.LOCK_MARKET, {"market_id": market_id})
     if not rows:
-        raise NoSuchMarket
+        raise MarketNotFound
     ((status, resolution),) = rows
     if status not in OVER:
         raise MarketNotOver

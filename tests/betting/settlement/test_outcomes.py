@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from betting.models import Settlement
-from betting.settlement import MarketNotOver, NoSuchMarket
+from betting.offers import MarketNotFound
+from betting.settlement import MarketNotOver
 from markets.models import Market
 from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
 from tests.betting.worlds import books_balance, everything
@@ -169,7 +170,7 @@ def test_a_market_that_is_not_over_pays_nothing(ann, kettle, status):
 
 
 def test_a_market_that_is_unknown_is_named_so():
-    with pytest.raises(NoSuchMarket):
+    with pytest.raises(MarketNotFound):
         settle(Market(pk=uuid4()))
 
 
