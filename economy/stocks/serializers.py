@@ -15,12 +15,12 @@ SharesNumber = extend_schema_field(serializers.DecimalField(**SHARES))(Shares)
 LeverageNumber = extend_schema_field(OpenApiTypes.INT)(Leverage)
 
 
-class SaleRequest(serializers.Serializer[dict[str, Any]]):
+class StockSaleRequest(serializers.Serializer[dict[str, Any]]):
     stockId = serializers.UUIDField(source="stock_id")
     shares = SharesNumber(help_text="Above 0, at most 8 decimals; a number, not a string.")
 
 
-class PurchaseRequest(SaleRequest):
+class StockPurchaseRequest(StockSaleRequest):
     leverage = LeverageNumber(
         default=1, help_text="1 to the stock's maxLeverage, whole; the same for all shares of a holding."
     )

@@ -17,7 +17,7 @@ from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
 from thisthat.common.public_reads import PublicReadsMixin, rendered
 
 
-def checked(serializer: type[shapes.SaleRequest], data: Any) -> dict[str, Any]:
+def checked(serializer: type[shapes.StockSaleRequest], data: Any) -> dict[str, Any]:
     given = serializer(data=data)
     given.is_valid(raise_exception=True)
     validated: dict[str, Any] = given.validated_data
@@ -55,13 +55,13 @@ class StockViewSet(PublicReadsMixin, ViewSet):
         operation_id="stocks_buy",
         summary="Buy shares, at the price of this moment",
         parameters=[HEADER_PARAMETER],
-        request=shapes.PurchaseRequest,
+        request=shapes.StockPurchaseRequest,
         responses=shapes.Bought,
         tags=["stocks"],
     )
     @idempotent
     def buy(self, request: Request) -> Act:
-        order = checked(shapes.PurchaseRequest, request.data)
+        order = checked(shapes.StockPurchaseRequest, request.data)
         order["leverage"] = int(order["leverage"])
         return partial(self.book_purchase, order, asking(request))
 
@@ -72,13 +72,13 @@ class StockViewSet(PublicReadsMixin, ViewSet):
         operation_id="stocks_sell",
         summary="Sell shares, at the price of this moment",
         parameters=[HEADER_PARAMETER],
-        request=shapes.SaleRequest,
+        request=shapes.StockSaleRequest,
         responses=shapes.Sold,
         tags=["stocks"],
     )
     @idempotent
     def sell(self, request: Request) -> Act:
-        return partial(self.book_sale, checked(shapes.SaleRequest, request.data), asking(request))
+        return partial(self.book_sale, checked(shapes.StockSaleRequest, request.data), asking(request))
 
     def book_sale(self, order: dict[str, Any], user_id: UUID) -> HttpResponse:
         outcome = services.sell_shares(**order, user_id=user_id, clock=timezone.now)

@@ -14,10 +14,12 @@ SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    # Two things have a status.
+    # Several things have a status.
     "ENUM_NAME_OVERRIDES": {
         "MarketStatus": "markets.models.Market.Status",
         "BetStatus": "betting.models.Bet.Status",
+        "StockStatus": "economy.stocks.models.Stock.Status",
+        "StockTransactionType": "economy.stocks.models.StockTransaction.Type",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
