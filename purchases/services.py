@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from accounts.models import User
 from economy import ledger
 from economy.ledger import Transfer
-from economy.models import TransactionType
+from economy.models import Counterparty, TransactionType
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.packages import find_package
 from purchases.providers import Intent, Payment, Provider, find_provider
@@ -42,13 +42,6 @@ class PurchaseNotFound(DomainError):
 class PurchaseNotRefundable(DomainError):
     code = "purchase_not_refundable"
     message = "Only a completed purchase can be refunded, and only once."
-
-
-class CreditsSpent(DomainError):
-    """The user has spent what was bought: less is available than is to be taken back."""
-
-    code = "credits_spent"
-    message = "The user hasn't enough available credits to take back what was bought."
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +150,7 @@ def complete(purchase: CreditPurchase, *, event_id: str = "", now: datetime) -> 
 def refund_purchase(*, purchase_id: UUID, staff_id: UUID, reason: str, now: datetime) -> CreditPurchase:
     """Staff takes back the credits of a purchase; the money is given back at the provider, by staff.
 
-    Raises PurchaseNotFound, PurchaseNotRefundable, and CreditsSpent where less is available than was bought.
+    Credits that are spent become a debt. Raises PurchaseNotFound, PurchaseNotRefundable.
     """
     with transaction.atomic(durable=True):
         purchase = lock_purchase(purchase_id)
@@ -171,17 +164,22 @@ def refund_purchase(*, purchase_id: UUID, staff_id: UUID, reason: str, now: date
 
 
 def take_back(purchase: CreditPurchase, *, now: datetime) -> None:
-    transfer = Transfer(
-        user_id=purchase.user_id,
+    """What isn't available any more the house lends: the user repays it from later credits. The user is locked."""
+    available = User.objects.values_list("available_credits", flat=True).get(pk=purchase.user_id)
+    missing = purchase.credits - min(available, purchase.credits)
+    common: dict[str, Any] = {
+        "user_id": purchase.user_id,
+        "transaction_type": TransactionType.PURCHASE_REFUND,
+        "reference_id": purchase.pk,
+    }
+    loan = Transfer(**common, amount=missing, counterparty=Counterparty.HOUSE, description="Lent for a refund")
+    refund = Transfer(
+        **common,
         amount=-purchase.credits,
-        transaction_type=TransactionType.PURCHASE_REFUND,
-        reference_id=purchase.pk,
+        counterparty=Counterparty.STORE,
         description=f"Refund of credits bought: {purchase.package_id}",
     )
-    try:
-        ledger.post(transfer, now=now)
-    except ledger.InsufficientCredits as exc:
-        raise CreditsSpent from exc
+    ledger.post_many([loan, refund] if missing else [refund], now=now)
 
 
 def lock_purchase(purchase_id: UUID) -> CreditPurchase:

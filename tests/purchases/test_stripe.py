@@ -1,0 +1,85 @@
+"""Paying through Stripe: a Checkout session for the purchase, and no credits until Stripe says that it is paid."""
+
+from uuid import UUID
+
+import pytest
+
+from purchases.models import CreditPurchase
+from tests.purchases.worlds import books_balance, everything, read, refusal
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_purchase_waits_for_its_payment_at_stripes_page(ann, stripe):
+    body = read(ann.post({"packageId": "starter", "provider": "stripe"}), 201)
+    purchase = body["purchase"]
+    assert (purchase["status"], purchase["creditsGranted"], body["newBalance"]) == ("pending", 0, 0)
+    assert (purchase["externalId"], purchase["checkoutUrl"]) == ("cs_test_1", "https://checkout.example/1")
+    assert ann.journal() == []
+    books_balance()
+
+
+def test_stripe_is_asked_for_the_packages_price_and_told_what_it_is_for(ann, stripe):
+    purchase = ann.buy("pro", provider="stripe")
+    ((path, headers, form),) = stripe.asked
+    assert path == "/v1/checkout/sessions"
+    assert headers["authorization"] == "Bearer sk_test_only"
+    assert UUID(headers["idempotency-key"]) == UUID(purchase["id"])
+    assert form["client_reference_id"] == purchase["id"]
+    assert form["mode"] == "payment"
+    assert form["line_items[0][price_data][unit_amount]"] == "1999"
+    assert form["line_items[0][price_data][currency]"] == "usd"
+    assert form["success_url"] == "https://front.example/purchases?session={CHECKOUT_SESSION_ID}"
+
+
+def test_the_same_external_id_again_is_the_same_page_and_stripe_is_not_asked(ann, stripe):
+    first = ann.buy(provider="stripe", externalId="order-1")
+    again = read(ann.post({"packageId": "starter", "provider": "stripe", "externalId": "order-1"}), 200)
+    assert again["purchase"] == first
+    assert len(stripe.asked) == 1
+
+
+def test_one_external_id_may_name_a_purchase_of_each_provider(ann, stripe):
+    assert ann.buy(provider="stripe", externalId="order-1") != ann.buy(externalId="order-1")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (402, b'{"error": {"message": "secret words"}}'),
+        (500, b""),
+        (302, b"{}"),
+        (200, b"not json"),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b'{"id": "cs_1", "url": "javascript:alert(1)"}'),
+        (200, b'{"id": 7, "url": "https://checkout.example/1"}'),
+        (200, b'{"id": "cs_1", "url": "https://checkout.example/' + b"x" * 300_000 + b'"}'),
+    ],
+)
+def test_an_answer_that_is_none_is_our_503_and_nothing_is_kept(ann, stripe, answer):
+    stripe.answer = answer
+    before = everything()
+    refused = ann.post({"packageId": "starter", "provider": "stripe"})
+    body = refusal(refused, 503, "payment_unavailable")
+    assert refused["Retry-After"]
+    assert "secret words" not in str(body)
+    assert everything() == before
+
+
+def test_a_stripe_that_is_away_is_our_503(ann, stripe, settings):
+    settings.STRIPE_API_URL = "http://127.0.0.1:1"
+    refusal(ann.post({"packageId": "starter", "provider": "stripe"}), 503, "payment_unavailable")
+    assert not CreditPurchase.objects.exists()
+
+
+@pytest.mark.parametrize("missing", ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"])
+def test_without_one_of_its_keys_it_is_not_offered(ann, stripe, settings, missing):
+    setattr(settings, missing, "")
+    refusal(ann.post({"packageId": "starter", "provider": "stripe"}), 400, "provider_not_offered")
+    assert stripe.asked == []
+
+
+def test_an_unknown_package_is_refused_before_stripe_is_asked(ann, stripe):
+    refusal(ann.post({"packageId": "free", "provider": "stripe"}), 400, "invalid_package")
+    assert stripe.asked == []
