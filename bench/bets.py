@@ -195,8 +195,7 @@ def main() -> None:
     from thisthat.embedded.postgres import start
 
     database = start(VAR)
-    keys = {"STOCK_SIGNING_KEYS": "bench:" + "of-the-benchmark-alone-" * 3}
-    env = environment(database.url, VAR_DIR=str(VAR), JWT_ACCESS_EXPIRES_IN="1d", **keys)
+    env = environment(database.url, VAR_DIR=str(VAR), JWT_ACCESS_EXPIRES_IN="1d")
     os.environ.update(env)
     try:
         manage(env, "migrate")

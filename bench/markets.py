@@ -35,6 +35,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
         "DEBUG": "false",
         "SECRET_KEY": "of-the-benchmark-alone-" * 3,
         "JWT_ACCESS_SECRET": "of-the-benchmark-alone-too-" * 3,
+        "STOCK_SIGNING_KEYS": "bench:" + "of-the-benchmark-alone-" * 3,
         "ALLOWED_HOSTS": "127.0.0.1",
         "FRONTEND_URL": "http://127.0.0.1:3000",
         "SECURE_SSL_REDIRECT": "false",
