@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from markets import resolving, verdicts
 from markets.models import Market, MarketResolution
@@ -77,6 +77,15 @@ def test_five_staff_decide_and_one_decision_counts(upstream):
     assert decisions(market) == ["that"]
 
 
+def someone_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        (number,) = cursor.fetchone()
+    return bool(number)
+
+
 def test_closing_waits_for_a_bet_that_is_being_placed_and_comes_through(upstream):
     """Who places a bet holds a share lock on the market."""
     market = mirror(some(upstream, 1)[0])
@@ -95,7 +104,7 @@ def test_closing_waits_for_a_bet_that_is_being_placed_and_comes_through(upstream
             in_thread,
             lambda: verdicts.close_market(market_id=market.pk, reason="Rain.", staff=None, now=datetime.now(UTC)),
         )
-        assert not closing.done()
+        wait_until(someone_waits_for_a_lock)
         assert state(market) == ("open", None)
         placed.set()
         bet.result(10)

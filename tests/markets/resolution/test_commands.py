@@ -1,0 +1,143 @@
+"""`manage.py resolve_markets` and `void_market`: for people, and with --json for programs."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from markets.models import Market
+from markets.resolving import RESOLVE
+from tests.markets.at_once import in_thread
+from tests.markets.resolution.worlds import decisions, last, mirror, some, state
+from tests.markets.worlds import add_market, add_past
+from thisthat.common.jobs import last_run
+from thisthat.common.locks import try_lock
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> str:
+    output = StringIO()
+    call_command(*arguments, stdout=output, stderr=output)
+    return output.getvalue()
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def here(upstream) -> list[Market]:
+    """One resolved, one closed without a result, one open, as upstream says."""
+    won, stuck, running = some(upstream, 3)
+    markets = [mirror(one) for one in (won, stuck, running)]
+    won.resolve("this")
+    stuck.close()
+    return markets
+
+
+def test_it_says_in_words_what_it_did_and_what_is_left_to_staff(here):
+    words = run("resolve_markets").splitlines()
+    assert words[0].startswith("3 asked, 1 closed, 1 resolved, 1 open, 0 waiting, 1 unknown")
+    assert words[1:] == [f"For staff to decide: {here[1].pk}"]
+
+
+def test_with_json_it_prints_one_line(here):
+    line = run("resolve_markets", "--json")
+    assert line.count("\n") == 1
+    said = json.loads(line)
+    assert said == {"success": True, "data": last_run(RESOLVE).result, "needStaff": [str(here[1].pk)]}
+    assert said["data"] == {
+        "asked": 3, "closed": 1, "resolved": 1, "open": 1, "waiting": 0, "unknown": 1, "unconfirmed": 0,
+        "disagreement": 0, "held": 0, "failed": 0, "houseClosed": 0, "needStaff": 1,
+    }  # fmt: skip
+
+
+def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(here):
+    screen = Terminal()
+    call_command("resolve_markets", stdout=StringIO(), stderr=screen)
+    assert "markets of 3" in screen.getvalue()
+    quiet = Terminal()
+    call_command("resolve_markets", "--json", stdout=StringIO(), stderr=quiet)
+    assert quiet.getvalue() == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_an_upstream_that_is_away_exits_with_one_and_says_why(upstream, here, arguments, capsys):
+    upstream.faults.set("status", status=400)
+    with pytest.raises(SystemExit) as stop:
+        call_command("resolve_markets", *arguments)
+    assert stop.value.code == 1
+    said = capsys.readouterr()
+    if arguments:
+        assert json.loads(said.out)["code"] == "upstream_rejected"
+    else:
+        assert said.err.startswith("Failed: ")
+    assert state(here[0]) == ("open", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_under_way_exits_with_two(here, capsys):
+    def meanwhile() -> int:
+        with pytest.raises(SystemExit) as stop:
+            call_command("resolve_markets", "--json")
+        return stop.value.code
+
+    with try_lock(f"job:{RESOLVE}") as held, ThreadPoolExecutor(1) as pool:
+        assert held
+        assert pool.submit(in_thread, meanwhile).result(10) == 2
+    assert json.loads(capsys.readouterr().out)["code"] == "resolution_running"
+    assert state(here[0]) == ("open", None)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "10001", "many"])
+def test_a_limit_out_of_range_is_refused(upstream, limit):
+    with pytest.raises(CommandError):
+        run("resolve_markets", "--limit", limit)
+    assert len(upstream.requests) == 0
+
+
+def test_voiding_cancels_a_market_with_a_reason():
+    market = add_market()
+    assert run("void_market", str(market.pk), "--reason", "Asked twice.") == "Cancelled: Will the kettle boil?\n"
+    assert state(market) == ("cancelled", "invalid")
+    assert (last(market).source, last(market).staff, last(market).reason) == ("staff", None, "Asked twice.")
+
+
+def test_voiding_with_json_prints_one_line():
+    market = add_market()
+    said = json.loads(run("void_market", str(market.pk), "--reason", "Asked twice.", "--json"))
+    shown = said["data"].pop("resolvedAt")
+    assert said == {
+        "success": True,
+        "data": {"marketId": str(market.pk), "status": "cancelled", "resolution": "invalid"},
+    }
+    assert shown.endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("market", "reason", "code"),
+    [
+        (lambda: add_past("resolved"), "Asked twice.", "market_status_conflict"),
+        (lambda: add_past("cancelled"), "Asked twice.", "market_status_conflict"),
+        (add_market, "  ", "reason_required"),
+        (Market, "Asked twice.", "market_not_found"),
+    ],
+)
+def test_what_cannot_be_voided_exits_with_one(market, reason, code, capsys):
+    one = market()
+    with pytest.raises(SystemExit) as stop:
+        call_command("void_market", str(one.pk), "--reason", reason, "--json")
+    assert stop.value.code == 1
+    assert json.loads(capsys.readouterr().out)["code"] == code
+    assert decisions(one) == []
+
+
+def test_voiding_without_a_reason_or_a_proper_id_is_refused():
+    with pytest.raises(CommandError, match="--reason"):
+        run("void_market", str(add_market().pk))
+    with pytest.raises(CommandError):
+        run("void_market", "first-one", "--reason", "Asked twice.")
