@@ -1,8 +1,9 @@
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import TruncDate
 
+from accounts.models import User
 from economy.stocks import models as stocks  # noqa: F401 - Django looks for an app's models here
 from thisthat.common.keys import new_id
 
@@ -190,3 +191,18 @@ class Debt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lent - self.repaid} for {self.reference_id}"
+
+
+class UnpaidReferrals(models.Manager["UnpaidReferral"]):
+    def get_queryset(self) -> "models.QuerySet[UnpaidReferral]":
+        bonus = CreditTransaction.objects.filter(reference_id=OuterRef("pk"), transaction_type="referral_bonus")
+        return super().get_queryset().filter(~Exists(bonus), referred_by__isnull=False)
+
+
+class UnpaidReferral(User):
+    """Somebody who came with a code that brought no bonus: the referrer was suspended, or beyond the daily cap."""
+
+    objects = UnpaidReferrals()  # type: ignore[assignment,misc]
+
+    class Meta:
+        proxy = True

@@ -1,0 +1,97 @@
+"""The nightly rewards of many users, beside the bare SQL for the same rows.
+
+`python -m bench.rewards`: a database of its own in var/bench-rewards-<process>, removed afterwards. The bare SQL writes
+rewards, journal and users of one night in batches, too, on tables without triggers.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from bench.ledger import BARE_TABLES, BARE_USERS, USERS, execute, report, timed
+from bench.markets import environment
+
+VAR = Path(__file__).resolve().parent.parent / "var" / f"bench-rewards-{os.getpid()}"
+BARE_REWARDS = "CREATE TABLE bare_rewards (LIKE daily_rewards INCLUDING DEFAULTS INCLUDING INDEXES)"
+BARE_NIGHT = """
+WITH chosen AS MATERIALIZED (SELECT id FROM bare_users ORDER BY id OFFSET %(first)s LIMIT %(users)s),
+moved AS (
+    UPDATE bare_users SET credit_balance = credit_balance + 1000, journal_length = journal_length + 1,
+        consecutive_days_online = 1, last_daily_reward_at = %(now)s
+    FROM chosen WHERE bare_users.id = chosen.id RETURNING bare_users.id, credit_balance, journal_length
+), rewarded AS (
+    INSERT INTO bare_rewards (id, user_id, day, streak, credits, created_at)
+    SELECT new_id(), id, %(now)s::date, 1, 1000, %(now)s FROM moved RETURNING id, user_id
+)
+INSERT INTO bare_journal (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
+    description, created_at)
+SELECT new_id(), moved.id, journal_length, 1000, credit_balance, 'daily_reward', 'issuance', rewarded.id,
+    'Daily reward, day 1', %(now)s
+FROM moved JOIN rewarded ON rewarded.user_id = moved.id
+"""
+
+
+def nights(users: int, count: int) -> None:
+    from django.db import transaction
+    from django.utils import timezone
+
+    from economy.rewards import BATCH, reward_active_users
+
+    now = timezone.now()
+
+    def bare() -> None:
+        for first in range(0, users, BATCH):
+            with transaction.atomic():
+                execute(BARE_NIGHT, {"first": first, "users": BATCH, "now": now})
+
+    bare_seconds = timed(bare)
+    for day in range(count):
+        moment = now + timedelta(days=day)
+        execute("UPDATE users SET last_active_at = %s", [moment])
+        execute("VACUUM ANALYZE users")
+        seconds = timed(lambda moment=moment: reward_active_users(now=moment))
+        report(f"night {day + 1}, {users:,} users", seconds, users, bare_seconds)
+    report("the same night again, nobody due", timed(lambda: reward_active_users(now=moment)), users)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--nights", type=int, default=3)
+    arguments = parser.parse_args()
+    VAR.mkdir(parents=True)
+    from thisthat.embedded.postgres import start
+
+    database = start(VAR)
+    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
+    try:
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        from economy.audit import audit
+
+        call_command("migrate", verbosity=0)
+        execute(USERS, [arguments.users])
+        execute(BARE_TABLES)
+        execute(BARE_REWARDS)
+        execute(BARE_USERS)
+        execute("ANALYZE")
+        nights(arguments.users, arguments.nights)
+        found = audit()
+        print(f"audit of {found.findings['rewards'].examined:,} rewards: {found.seconds:.2f} s, passed: {found.passed}")
+        sys.exit(not found.passed)
+    finally:
+        from django.db import connections
+
+        connections.close_all()
+        database.stop()
+        shutil.rmtree(VAR, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The bonus for bringing somebody: once, never for oneself, whichever way the person comes. Lesson 13."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from accounts import services
+from accounts.models import User
+from accounts.x.stand_in import Person
+from economy.audit import audit
+from tests.accounts.people import AUTH, form, refusal, send, sign_up, success
+from tests.economy.worlds import booked, journal, make_user
+from tests.markets.at_once import all_at_once
+
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def earned(user):
+    return int(booked(user)["referral_credits_earned"])
+
+
+def counted(user):
+    return User.objects.values_list("referral_count", flat=True).get(pk=user.pk)
+
+
+class TestByPassword:
+    pytestmark = pytest.mark.django_db
+
+    def come(self, api, referrer, name="bob", **fields):
+        asked = form(name, email=f"{name}@example.com", referralCode=referrer.referral_code, **fields)
+        return send(api, f"{AUTH}/signup", asked)
+
+    def test_somebody_who_comes_by_password_brings_the_bonus(self, api):
+        ann = make_user("ann")
+        bob = UUID(success(self.come(api, ann), 201)["user"]["id"])
+        assert journal(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, bob)]
+        assert (earned(ann), counted(ann)) == (200, 1)
+        assert User.objects.get(referred_by=ann).pk == bob
+        assert audit().passed
+
+    def test_it_is_for_signing_up_and_not_for_signing_in(self, api):
+        ann = make_user("ann")
+        success(self.come(api, ann), 201)
+        for _ in range(3):
+            asked = {"email": "bob@example.com", "password": form()["password"], "referralCode": ann.referral_code}
+            success(send(api, f"{AUTH}/login", asked))
+        assert (earned(ann), counted(ann)) == (200, 1)
+
+    def test_a_sign_up_that_is_refused_brings_nothing(self, api):
+        ann = make_user("ann")
+        success(self.come(api, ann), 201)
+        refusal(self.come(api, ann), 409, "email_taken")
+        assert (earned(ann), counted(ann)) == (200, 1)
+
+    def test_a_suspended_referrer_is_counted_and_earns_nothing(self, api):
+        ann = make_user("ann")
+        services.suspend_user(user_id=ann.pk, now=NOW)
+        success(self.come(api, ann), 201)
+        assert (earned(ann), counted(ann)) == (0, 1)
+
+    def test_beyond_the_daily_cap_people_are_counted_and_not_paid_for(self, api, settings):
+        settings.REFERRAL_DAILY_CAP = 2
+        ann = make_user("ann")
+        for number in range(4):
+            sign_up(f"new{number}", referral_code=ann.referral_code, now=NOW)
+        assert (earned(ann), counted(ann)) == (400, 4)
+
+    def test_nobody_refers_oneself(self):
+        ann = sign_up("ann").user
+        with pytest.raises(IntegrityError, match="users_not_referred_by_self"), transaction.atomic():
+            User.objects.filter(pk=ann.pk).update(referred_by=ann)
+        # Before there is a user there is no code of the user's: a made-up one is nobody's.
+        refused = send(Client(), f"{AUTH}/signup", form("eve", email="eve@example.com", referralCode="22222222"))
+        refusal(refused, 400, "invalid_referral_code")
+        assert earned(ann) == 0
+
+
+class TestByX:
+    """Here the code was once dropped, and nobody noticed for weeks."""
+
+    def test_somebody_who_comes_by_x_brings_the_bonus(self, browser):
+        ann = make_user("ann")
+        browser.sign_in(f"?ref={ann.referral_code}", **{"as": "ada_l"})
+        ada = User.objects.get(username="ada_l")
+        assert journal(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, ada.pk)]
+        assert journal(ada, "transaction_type", "amount") == [("signup_bonus", 1000)]
+        assert (earned(ann), counted(ann)) == (200, 1)
+        assert audit().passed
+
+    def test_coming_again_with_the_code_brings_no_second_bonus(self, new_browser):
+        ann = make_user("ann")
+        for _ in range(2):
+            new_browser().sign_in(f"?ref={ann.referral_code}", **{"as": "ada_l"})
+        assert (earned(ann), counted(ann)) == (200, 1)
+
+    def test_one_person_at_once_in_three_tabs_brings_one_bonus(self, new_browser):
+        ann = make_user("ann")
+        tabs = [new_browser() for _ in range(3)]
+        pairs = [(tab, tab.back_from_x(f"?ref={ann.referral_code}", **{"as": "ada_l"})) for tab in tabs]
+        all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 3)
+        assert (earned(ann), counted(ann)) == (200, 1)
+
+    def test_ones_own_code_brings_nothing(self, new_browser):
+        new_browser().sign_in(**{"as": "ada_l"})
+        ada = User.objects.get(username="ada_l")
+        new_browser().sign_in(f"?ref={ada.referral_code}", **{"as": "ada_l"})
+        assert (earned(ada), counted(ada), User.objects.count()) == (0, 0, 1)
+
+    def test_people_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, settings):
+        settings.REFERRAL_DAILY_CAP = 2
+        ann = make_user("ann")
+        people = [Person(str(9000 + number), f"new_{number}", "New") for number in range(4)]
+        pairs = []
+        for person in people:
+            x.people.add(person)
+            tab = new_browser()
+            pairs.append((tab, tab.back_from_x(f"?ref={ann.referral_code}", **{"as": person.username})))
+        all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
+        assert (earned(ann), counted(ann)) == (400, 4)
+        assert audit().passed
