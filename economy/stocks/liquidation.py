@@ -45,7 +45,8 @@ def close_worthless_of(*, stock_id: UUID, now: datetime) -> int:
 def close_batch(stock_id: UUID, now: datetime) -> int:
     stock = lock_stock(stock_id)
     traders = lock_traders(stock, worthless_holders(stock_id, limit=BATCH))
-    book([liquidation(stock, trader) for trader in traders], now=now)
+    if traders:
+        book([liquidation(stock, trader) for trader in traders], now=now)
     return len(traders)
 
 
