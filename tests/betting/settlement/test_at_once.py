@@ -1,0 +1,99 @@
+"""Settlements, bets and sales at the same time, of the same people: real threads, committed transactions."""
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from betting import tasks
+from betting.models import Bet, Settlement
+from economy.models import CreditTransaction
+from tests.betting.settlement.many import add_people, place_many
+from tests.betting.settlement.worlds import end, figures, settle, worth
+from tests.betting.worlds import books_balance, order, sign_up
+from tests.markets.at_once import all_at_once
+from tests.markets.worlds import add_market
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_two_workers_at_once_pay_everybody_once(kettle):
+    add_people(100)
+    place_many(kettle, 1_500)
+    end(kettle, "this")
+    all_at_once(lambda: settle(kettle, size=50), 2)
+    assert figures(settle(kettle)) == (1_000, 500, 0, Decimal(16_660), 0)
+    assert Settlement.objects.count() == 1
+    assert CreditTransaction.objects.filter(transaction_type="bet_payout").count() == 1_000
+    books_balance()
+
+
+def test_many_workers_on_one_bet_pay_it_once(ann, kettle):
+    ann.bet(kettle, 100, "this")
+    end(kettle, "this")
+    all_at_once(lambda: settle(kettle), 8)
+    assert worth(ann) == (Decimal("1066.66"), 0, Decimal("66.66"), 100)
+    books_balance()
+
+
+def test_markets_with_the_same_people_settle_at_once_without_a_deadlock():
+    add_people(50)
+    markets = [add_market(slug=f"market-{number}") for number in range(4)]
+    for market in markets:
+        place_many(market, 300)
+        end(market, "this")
+    turns = iter(markets)
+    # Without a second try by the caller: what collides is tried again inside, and here nothing should.
+    done = all_at_once(lambda: settle(next(turns), size=40), len(markets))
+    assert {(row.won, row.lost) for row in done} == {(200, 100)}
+    books_balance()
+
+
+def test_bets_and_sales_go_on_while_two_workers_pay_the_same_people():
+    players = [sign_up(f"player{number}") for number in range(8)]
+    ending = [add_market(slug=f"ending-{number}") for number in range(2)]
+    going_on = [add_market(slug=f"open-{number}") for number in range(3)]
+    for market in ending:
+        for player in players:
+            for side in ("this", "that"):
+                player.bet(market, 10, side)
+    sellable = {player.id: player.bet(going_on[0], 50) for player in players}
+    for market in ending:
+        end(market, "this")
+    roles = iter([*(("settle", market) for market in ending), *(("play", player) for player in players)])
+
+    def act():
+        role, who = next(roles)
+        if role == "settle":
+            settle(who, size=3)
+            return []
+        dice = random.Random(str(who.id))
+        answers = [who.post("", order(dice.choice(going_on), 10)).status_code for _ in range(5)]
+        return [*answers, who.post(f"/{sellable[who.id]['id']}/sell").status_code]
+
+    answers = all_at_once(act, len(ending) + len(players))
+    assert {code for codes in answers for code in codes} == {200, 201}
+    assert not Bet.objects.filter(market__in=ending, status="pending").exists()
+    books_balance()
+
+
+def test_no_bet_and_no_sale_slips_into_a_market_that_ends():
+    players = [sign_up(f"player{number}") for number in range(6)]
+    market = add_market(slug="ending")
+    sellable = {player.id: player.bet(market, 50) for player in players}
+    roles = iter(["end", *players])
+
+    def act():
+        role = next(roles)
+        if role == "end":
+            end(market, "this")
+            tasks.settle_markets()
+            return []
+        answers = [role.post("", order(market, 10)).status_code for _ in range(4)]
+        return [*answers, role.post(f"/{sellable[role.id]['id']}/sell").status_code]
+
+    answers = all_at_once(act, len(players) + 1)
+    assert {code for codes in answers for code in codes} <= {200, 201, 400, 409}
+    tasks.settle_markets()
+    assert not Bet.objects.filter(status="pending").exists()
+    books_balance()

@@ -1,0 +1,81 @@
+"""What is over and unsettled is settled soon by the signal, and in a minute without it. Decided by staff here."""
+
+import pytest
+from django.utils import timezone
+
+from betting import receivers, tasks
+from betting.models import Settlement
+from markets import verdicts
+from markets.signals import market_ended
+from tests.betting.settlement.worlds import end, outcome
+from tests.betting.worlds import books_balance
+from tests.markets.worlds import add_market
+from thisthat.celery import app
+from thisthat.common.models import JobRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def resolve(market, outcome):
+    verdicts.resolve_market(market_id=market.pk, outcome=outcome, reason="Seen.", staff=None, now=timezone.now())
+
+
+@pytest.fixture
+def tasks_run_at_once():
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+def test_a_market_that_staff_resolve_is_paid_at_once(ann, kettle, tasks_run_at_once):
+    bet = ann.bet(kettle, 100, "this")
+    resolve(kettle, "this")
+    assert outcome(bet)[0] == "won"
+    books_balance()
+
+
+def test_a_market_that_staff_void_gives_the_stakes_back(ann, kettle, tasks_run_at_once):
+    bet = ann.bet(kettle, 100, "this")
+    verdicts.void_market(market_id=kettle.pk, reason="Unclear.", staff=None, now=timezone.now())
+    assert outcome(bet) == ("cancelled", 100)
+    assert ann.booked()["credit_balance"] == 1000
+    books_balance()
+
+
+def test_a_nudge_that_was_lost_is_made_good_by_the_sweep(ann, kettle):
+    bets = [ann.bet(kettle, 100, "this"), ann.bet(add_market(slug="open"), 100, "this")]
+    end(kettle, "this")
+    tasks.settle_markets()
+    assert [outcome(bet)[0] for bet in bets] == ["won", "pending"]
+    assert JobRun.objects.get(job="betting.settle_markets").result == {"markets": 1, "bets": 1, "busy": 0}
+
+
+def test_a_settlement_that_was_stopped_before_its_end_is_finished_by_the_sweep(ann, kettle):
+    ann.bet(kettle, 100, "this")
+    end(kettle, "this")
+    tasks.settle_markets()
+    Settlement.objects.update(finished_at=None)
+    tasks.settle_markets()
+    assert Settlement.objects.get().finished_at
+
+
+def test_a_nudge_for_a_market_that_is_not_over_does_nothing(ann, kettle):
+    bet = ann.bet(kettle, 100, "this")
+    tasks.settle_market(str(kettle.pk))
+    assert outcome(bet) == ("pending", None)
+    assert not Settlement.objects.exists()
+
+
+def test_every_ended_market_is_settled_in_one_sweep(ann):
+    markets = [add_market(slug=f"market-{number}") for number in range(3)]
+    bets = [ann.bet(market, 100, "this") for market in markets]
+    for market, resolution in zip(markets, ("this", "that", "invalid"), strict=True):
+        end(market, resolution)
+    tasks.settle_markets()
+    assert [outcome(bet)[0] for bet in bets] == ["won", "lost", "cancelled"]
+    books_balance()
+
+
+def test_betting_listens_to_the_signal_and_the_clock():
+    assert receivers.on_market_ended in [entry[1]() for entry in market_ended.receivers]
+    assert app.conf.beat_schedule["settle-markets"]["schedule"] == 60

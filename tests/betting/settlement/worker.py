@@ -1,0 +1,38 @@
+"""A process that settles, to be killed: for each line `<market id> <batch size>` a child begins, and its pid is printed;
+after another line, its exit code.
+
+The parent makes ready once and never touches the database: a child has its own connection, and does all the work.
+"""
+
+import os
+import sys
+from uuid import UUID
+
+
+def settle(market_id: UUID, size: int) -> None:
+    from django.utils import timezone
+
+    from betting.settlement import settle_market
+
+    settle_market(market_id=market_id, now=timezone.now(), size=size)
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    print("ready", flush=True)  # noqa: T201 - what the test waits for
+    while line := sys.stdin.readline():
+        market_id, size = line.split()
+        child = os.fork()
+        if child == 0:
+            settle(UUID(market_id), int(size))
+            os._exit(0)
+        print(child, flush=True)  # noqa: T201 - the test's to kill
+        sys.stdin.readline()  # until then the pid is the child's alone, dead or alive
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
