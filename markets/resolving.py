@@ -32,25 +32,24 @@ COUNTED = ("asked", "closed", "resolved", *(str(verdict) for verdict in Verdict 
 Progress = Callable[[int, int], None]
 
 
-# Closed ones are here until they are resolved. Open ones are past their planned end, or watched (by somebody's eyes or
+# Closed ones are here until they are resolved. Open ones are past their planned end, or watched (by somebody's eyes, or
 # for somebody's bet) with an order book that fell silent. The other open ones that left the list are ingestion's to
-# recheck: it closes them, and then they are here.
+# recheck: it closes them, and then they are here. Many are past their end for months: they get half of the turns.
 CANDIDATES = """
 SELECT id, polymarket_id, this_token_id, that_token_id FROM (
     (
         SELECT id, polymarket_id, this_token_id, that_token_id, upstream_checked_at FROM markets
         WHERE status = 'closed' AND market_type = 'polymarket'
         ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
-    ) UNION ALL (
+    ) UNION (
         SELECT id, polymarket_id, this_token_id, that_token_id, upstream_checked_at FROM markets
         WHERE status = 'open' AND market_type = 'polymarket' AND expires_at <= %(now)s
-        ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
-    ) UNION ALL (
+        ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(half)s
+    ) UNION (
         SELECT market.id, polymarket_id, this_token_id, that_token_id, upstream_checked_at
         FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
         WHERE watch.watched_until > %(now)s AND market.odds_updated_at < %(silent_since)s
         AND market.status = 'open' AND market.market_type = 'polymarket'
-        AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
         ORDER BY market.upstream_checked_at NULLS FIRST, market.id LIMIT %(limit)s
     )
 ) AS candidate
@@ -87,8 +86,14 @@ def resolve_markets(
 
 def find_candidates(*, now: datetime, limit: int) -> list[Candidate]:
     """Those asked about longest ago first."""
+    parameters: dict[str, Any] = {
+        "now": now,
+        "silent_since": now - SILENT_AFTER,
+        "limit": limit,
+        "half": (limit + 1) // 2,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(CANDIDATES, {"now": now, "silent_since": now - SILENT_AFTER, "limit": limit})
+        cursor.execute(CANDIDATES, parameters)
         return [Candidate(market_id, reference, (this, that)) for market_id, reference, this, that in cursor.fetchall()]
 
 

@@ -104,6 +104,23 @@ def test_a_thousand_stuck_markets_starve_nobody(upstream, now):
     assert not stuck.filter(upstream_checked_at=None).exists()
 
 
+def test_those_past_their_end_for_months_take_half_of_the_turns_from_the_closed(upstream, now):
+    for number in range(1, 31):
+        add_mirrored(number, expires_at=now - timedelta(days=90))
+    (one,) = some(upstream, 1)
+    closed = mirror(one, status="closed", upstream_checked_at=now)
+    one.resolve("that")
+    resolve(upstream, now=now, limit=10)
+    assert state(closed) == ("resolved", "that")
+
+
+def test_a_market_that_is_here_for_two_reasons_is_asked_about_once(upstream, now):
+    (one,) = some(upstream, 1)
+    market = mirror(one, odds_updated_at=now - timedelta(hours=1))
+    services.watch_markets([market.pk], until=now + timedelta(hours=1))
+    assert resolve(upstream, now=now)["asked"] == 1
+
+
 def test_what_waits_longest_is_asked_about_first_and_no_more_than_the_limit(upstream, now):
     there = some(upstream, 6)
     for age, one in enumerate(there):
