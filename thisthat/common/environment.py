@@ -38,7 +38,7 @@ class Env(environ.Env):  # type: ignore[misc]
         )
         if not all(KEY_ID.fullmatch(key_id) and len(secret) >= SECRET_LETTERS_MIN for key_id, secret in keys.items()):
             raise ImproperlyConfigured(
-                f"{name} can't be read: write id:secret, with commas between; {SECRET_LETTERS_MIN} letters or more a secret."
+                f"{name} can't be read: write id:secret,id:secret; {SECRET_LETTERS_MIN} letters or more a secret."
             )
         return keys
 
