@@ -6,6 +6,7 @@ goes backwards gives nothing.
 """
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from thisthat.common.transactions import COLLISIONS, require_transaction, run_tr
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
+BATCHES_READ = 20
 A_DAY = timedelta(days=1)
 EXAMPLES = 20
 WAIT, DONT_WAIT = "", "SKIP LOCKED"
@@ -133,16 +135,22 @@ def reward_active_users(*, now: datetime) -> Night:
 
 
 def candidates(*, now: datetime) -> Iterator[list[UUID]]:
-    """Who may be due, in the order of ids, in batches; each is read when it is asked for."""
+    """Who may be due, in batches, each in the order of ids.
+
+    A batch takes few users of a page of the table, spread over many pages: there is room for their new rows on the same
+    page then, and no index is written.
+    """
     today, days = midnight_before(now), daily_credits_active_days()
     since = today - days * A_DAY if days else None
     after = UUID(int=0)
     while True:
-        place: dict[str, Any] = {"after": after, "batch": BATCH}
+        place: dict[str, Any] = {"after": after, "batch": BATCH * BATCHES_READ}
         users = [user_id for (user_id,) in fetch(CANDIDATES, {"today": today, "since": since, **place})]
         if not users:
             return
-        yield users
+        batches = math.ceil(len(users) / BATCH)
+        for first in range(batches):
+            yield users[first::batches]
         after = users[-1]
 
 

@@ -39,6 +39,9 @@ FORGOTTEN = (
         "MARKET_",
         "SIMULATOR_",
         "STOCK_",
+        "STRIPE_",
+        "PURCHASE",
+        "DAILY_CREDITS_",
     ),
 )
 
