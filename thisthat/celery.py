@@ -28,7 +28,7 @@ app.conf.update(
 app.autodiscover_tasks()
 
 # Sent once when the clock starts, so that a first start has markets and stocks at once, and no midnight is missed.
-AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users")
+AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
 
 
 @app.on_after_configure.connect
@@ -43,6 +43,11 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "resolve-markets": {"task": "markets.resolve", "schedule": 60, "options": {"expires": 60}},
         "settle-markets": {"task": "betting.settle_markets", "schedule": 60, "options": {"expires": 60}},
         "watch-open-bets": {"task": "betting.watch_open_bets", "schedule": 300, "options": {"expires": 300}},
+        "update-leaderboard": {
+            "task": "leaderboard.update",
+            "schedule": crontab(minute="*/15"),
+            "options": {"expires": 900},
+        },
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         # Again after five minutes, for clocks that differ: who is rewarded already isn't again.
         "reward-active-users": {

@@ -34,9 +34,9 @@ INSTALLED_APPS = [
     "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
     "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.postgres",
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
-    "drf_spectacular", "drf_spectacular_sidecar",
+    "drf_spectacular", "drf_spectacular_sidecar", "thisthat.common", "thisthat.embedded",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "thisthat.common", "thisthat.embedded", "accounts", "accounts.x", "markets", "economy", "betting", "purchases",
+    "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard",
 ]  # fmt: skip
 MIDDLEWARE = [
     "thisthat.common.request_ids.RequestIdMiddleware",

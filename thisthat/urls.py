@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include("economy.urls")),
     path("api/v1/bets", include("betting.urls")),
     path("api/v1/purchases", include("purchases.urls")),
+    path("api/v1/leaderboard", include("leaderboard.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     # The last pattern, so that an unknown path gets the one error shape with DEBUG on as with it off.

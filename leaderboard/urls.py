@@ -1,0 +1,15 @@
+from typing import Any
+
+from django.urls import path
+from rest_framework.permissions import AllowAny
+
+from leaderboard.views import LeaderboardViewSet
+
+# Alike for everybody: who asks isn't looked at.
+anonymous: dict[str, Any] = {"authentication_classes": (), "permission_classes": (AllowAny,)}
+
+urlpatterns = [
+    path("/pnl", LeaderboardViewSet.as_view({"get": "pnl"}, **anonymous)),
+    path("/volume", LeaderboardViewSet.as_view({"get": "volume"}, **anonymous)),
+    path("/me", LeaderboardViewSet.as_view({"get": "mine"})),
+]

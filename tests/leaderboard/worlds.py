@@ -1,0 +1,105 @@
+"""People who bet at chosen moments, through the services, and what is seen of the leaderboards."""
+
+import json
+from collections import defaultdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import User
+from betting.models import Bet, BetSale
+from betting.parsing import parse_order
+from betting.sales import price_sale, sell_bet
+from betting.services import place_bet, price_order
+from economy.stocks.models import StockTransaction
+from leaderboard.models import Rank, UserDay
+from leaderboard.periods import Period
+from markets.models import Market
+from tests.betting.worlds import Player, order
+from thisthat.common.transactions import run_transaction
+
+URL = "/api/v1/leaderboard"
+A_WEDNESDAY = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+def bet_at(player: Player, market: Market, amount: int, moment: datetime, side: str = "this") -> UUID:
+    intent = price_order(parse_order(order(market, amount, side)), now=timezone.now(), before_asking=lambda: None)
+    run_transaction(lambda: place_bet(intent, user_id=player.id, clock=lambda: moment))
+    return Bet.objects.filter(user_id=player.id).latest("id").pk
+
+
+def sell_at(player: Player, bet_id: UUID, amount: int | None, moment: datetime) -> None:
+    part = None if amount is None else Decimal(amount)
+    intent = price_sale(bet_id, user_id=player.id, amount=part, now=timezone.now(), before_asking=lambda: None)
+    run_transaction(lambda: sell_bet(intent, user_id=player.id, clock=lambda: moment))
+
+
+def see(order: str, status: int = 200, **query: Any) -> dict[str, Any]:
+    """The public list as anybody sees it; numbers with a fraction as Decimal."""
+    response = Client(raise_request_exception=False).get(f"{URL}/{order}", query)
+    assert response.status_code == status, response.content
+    return json.loads(response.content, parse_float=Decimal)
+
+
+def names(order: str, **query: Any) -> list[str]:
+    return [entry["user"]["username"] for entry in see(order, **query)["leaderboard"]]
+
+
+def figures(order: str, **query: Any) -> dict[str, tuple[Decimal, Decimal]]:
+    """Profit and volume by username."""
+    listed = see(order, **query)["leaderboard"]
+    return {entry["user"]["username"]: (entry["overallPnL"], entry["totalVolume"]) for entry in listed}
+
+
+def mine(player: Player, status: int = 200, **query: Any) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {player.token}"}
+    response = Client(raise_request_exception=False).get(f"{URL}/me", query, headers=headers)
+    assert response.status_code == status, response.content
+    body = json.loads(response.content, parse_float=Decimal)
+    return body["ranking"] if status == 200 else body
+
+
+def kept() -> dict[str, list[Any]]:
+    """All that is derived, the time apart."""
+    users = User.objects.order_by("pk").values_list("pk", "rank_by_pnl", "rank_by_volume")
+    return {
+        "days": list(UserDay.objects.order_by("day", "user_id").values()),
+        "ranks": list(Rank.objects.order_by("period", "user_id").values()),
+        "users": list(users),
+    }
+
+
+def naive(period: Period, first: date, last: date) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
+    """Rank by profit, rank by volume, profit and volume of each user: everything read, added up and sorted in Python."""
+    people = [user for user in User.objects.all() if user.is_active and not user.is_staff]
+    profit, volume = added_up(first, last)
+    if period == Period.ALL:
+        found = {user.pk: (user.overall_pnl, user.total_volume) for user in people}
+        assert found == {user.pk: (profit[user.pk], volume[user.pk]) for user in people}
+    seen = people if period == Period.ALL else [user for user in people if user.pk in profit or user.pk in volume]
+    by_pnl = sorted(seen, key=lambda user: (-profit[user.pk], user.created_at, user.pk))
+    by_volume = sorted(seen, key=lambda user: (-volume[user.pk], user.created_at, user.pk))
+    return {
+        user.pk: (by_pnl.index(user) + 1, by_volume.index(user) + 1, profit[user.pk], volume[user.pk]) for user in seen
+    }
+
+
+def added_up(first: date, last: date) -> tuple[defaultdict[UUID, Decimal], defaultdict[UUID, Decimal]]:
+    profit: defaultdict[UUID, Decimal] = defaultdict(Decimal)
+    volume: defaultdict[UUID, Decimal] = defaultdict(Decimal)
+    for bet in Bet.objects.all():
+        if first <= bet.placed_at.date() <= last:
+            volume[bet.user_id] += bet.amount
+        if bet.status in ("won", "lost") and first <= bet.resolved_at.date() <= last:
+            profit[bet.user_id] += bet.actual_payout - (bet.amount - bet.sold_amount)
+    for sale in BetSale.objects.select_related("bet"):
+        if first <= sale.created_at.date() <= last:
+            profit[sale.bet.user_id] += sale.payout - sale.amount
+    for trade in StockTransaction.objects.exclude(type="buy"):
+        if first <= trade.created_at.date() <= last:
+            profit[trade.user_id] += trade.total_amount - trade.invested
+    return profit, volume
