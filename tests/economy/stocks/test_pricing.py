@@ -74,3 +74,8 @@ def test_huge_numbers_are_exact():
 def test_percents_have_two_decimals_and_none_of_nothing():
     assert percent(D(1), D(3)) == D("33.33")
     assert percent(D(1), D(0)) == 0
+
+
+def test_a_part_takes_the_cost_of_its_shares_rounded_down_and_of_the_invested_rounded_up():
+    part = part_of(Position(D(3), D("10.00"), D("10.0000000000000000"), 2), D(1))
+    assert (part.invested, part.exact_cost) == (D("3.34"), D("3.3333333333333333"))
