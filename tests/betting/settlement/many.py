@@ -17,6 +17,7 @@ SELECT 1 AS place, id AS user_id, %(amount)s::numeric AS amount, 'admin_adjustme
     'staff' AS counterparty, new_id() AS reference_id, 0 AS occurrence, 0::numeric AS staked, '' AS description
 FROM users WHERE username LIKE 'many%%'
 """
+PEOPLE_COUNT = "SELECT count(*) FROM users WHERE username LIKE 'many%'"
 # Turn by turn over the people; each third bet on THAT.
 BETS = """
 INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at)
@@ -26,8 +27,8 @@ FROM (
         CASE n %% 3 WHEN 0 THEN 0.4 ELSE 0.6 END AS odds
     FROM generate_series(1, %(bets)s) AS n
 ) AS bet
-JOIN (SELECT id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS people FROM users
-    WHERE username LIKE 'many%%') AS person ON person.place = n %% people + 1
+JOIN (SELECT id, row_number() OVER (ORDER BY id) AS place FROM users WHERE username LIKE 'many%%') AS person
+ON person.place = n %% %(people)s + 1
 """
 STAKES = """
 SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, -amount AS amount, 'bet_placed' AS transaction_type,
@@ -46,6 +47,8 @@ def place_many(market: Market, bets: int) -> None:
     """Bets of 10 by everybody in turn: two of three on THIS at 0.6000, the others on THAT at 0.4000."""
     given = {"market_id": market.pk, "bets": bets, "now": timezone.now()}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(BETS, given)
+        cursor.execute(PEOPLE_COUNT)
+        (people,) = cursor.fetchone()
+        cursor.execute(BETS, given | {"people": people})
         post_from(STAKES, parameters=given, now=timezone.now())
         cursor.execute("ANALYZE bets, users, credit_transactions")
