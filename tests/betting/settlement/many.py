@@ -40,6 +40,7 @@ FROM bets WHERE market_id = %(market_id)s
 def add_people(count: int, *, credits_each: int = 1_000) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PEOPLE, [count])
+        cursor.execute("ANALYZE users")
         post_from(GIFTS, parameters={"amount": credits_each}, now=timezone.now())
 
 
@@ -50,5 +51,6 @@ def place_many(market: Market, bets: int) -> None:
         cursor.execute(PEOPLE_COUNT)
         (people,) = cursor.fetchone()
         cursor.execute(BETS, given | {"people": people})
+        cursor.execute("ANALYZE bets")
         post_from(STAKES, parameters=given, now=timezone.now())
         cursor.execute("ANALYZE bets, users, credit_transactions")

@@ -1,0 +1,37 @@
+"""The same worlds on a database of one's own: `build` makes one and prints the market's id, `check <id>` settles what is
+left there and prints what became of it, as JSON.
+"""
+
+import json
+import sys
+
+
+def build() -> str:
+    from django.core.management import call_command
+
+    from tests.betting.settlement.many import add_people
+    from tests.betting.settlement.test_kills import PEOPLE, add_ended_market
+
+    call_command("migrate", verbosity=0)
+    add_people(PEOPLE)
+    return str(add_ended_market(0).pk)
+
+
+def check(market_id: str) -> str:
+    from economy.audit import audit
+    from markets.models import Market
+    from tests.betting.settlement.test_kills import check_paid_once, left
+    from tests.betting.settlement.worlds import settle
+
+    market = Market.objects.get(pk=market_id)
+    before = left(market)
+    settle(market)
+    check_paid_once(market)
+    return json.dumps({"left": before, "audit": audit().passed})
+
+
+if __name__ == "__main__":
+    import django
+
+    django.setup()
+    print(build() if sys.argv[1] == "build" else check(sys.argv[2]))  # noqa: T201 - the answer
