@@ -61,6 +61,21 @@ def test_staff_are_faster_than_the_run_that_asks(upstream, told):
     assert told == [market.pk]
 
 
+def test_options_that_changed_while_polymarket_was_asked_get_no_result(upstream, told):
+    """An ingestion may copy them in another order meanwhile: THIS isn't what it was."""
+    (one,) = some(upstream, 1)
+    market = mirror(one)
+    one.resolve("this")
+    upstream.faults.set("latency", seconds=0.5, path="/markets/0x")
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(in_thread, lambda: resolve(upstream))
+        wait_until(lambda: upstream.requests.to("/markets/keyset"))
+        Market.objects.filter(pk=market.pk).update(this_token_id=one.tokens[1], that_token_id=one.tokens[0])
+        assert run.result(10)["resolved"] == 0
+    assert state(market) == ("open", None)
+    assert told == []
+
+
 def test_five_staff_decide_and_one_decision_counts(upstream):
     market = mirror(some(upstream, 1)[0])
 

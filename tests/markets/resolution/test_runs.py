@@ -186,6 +186,7 @@ def test_one_batch_of_nonsense_holds_up_no_other(upstream, now):
     upstream.faults.set("status", status=400, path="/markets/keyset", times=1)
     result = resolve(upstream, now=now)
     assert (result["failed"], result["resolved"]) == (40, 1)
+    assert Market.objects.filter(upstream_checked_at=now).count() == 41, "their turn comes again, after the others'"
     assert state(market) == ("resolved", "that")
 
 
