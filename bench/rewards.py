@@ -8,7 +8,8 @@ import argparse
 import os
 import shutil
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from bench.ledger import BARE_TABLES, BARE_USERS, USERS, execute, report, timed
@@ -42,17 +43,20 @@ def nights(users: int, count: int) -> None:
 
     now = timezone.now()
 
-    def bare() -> None:
+    def bare(moment: datetime) -> None:
         for first in range(0, users, BATCH):
             with transaction.atomic():
-                execute(BARE_NIGHT, {"first": first, "users": BATCH, "now": now})
+                execute(BARE_NIGHT, {"first": first, "users": BATCH, "now": moment})
 
-    bare_seconds = timed(bare)
     for day in range(count):
         moment = now + timedelta(days=day)
-        execute("UPDATE users SET last_active_at = %s", [moment])
-        execute("VACUUM ANALYZE users")
-        seconds = timed(lambda moment=moment: reward_active_users(now=moment))
+        for table in ("users", "bare_users"):
+            execute(f"UPDATE {table} SET last_active_at = %s", [moment])
+            execute(f"VACUUM ANALYZE {table}")
+        execute("CHECKPOINT")
+        bare_seconds = timed(partial(bare, moment))
+        execute("CHECKPOINT")
+        seconds = timed(partial(reward_active_users, now=moment))
         report(f"night {day + 1}, {users:,} users", seconds, users, bare_seconds)
     report("the same night again, nobody due", timed(lambda: reward_active_users(now=moment)), users)
 
