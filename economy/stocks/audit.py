@@ -49,7 +49,10 @@ WHERE (journal.amount, journal.balance_after) IS DISTINCT FROM
 TRADES_UNLIKE_PRICES = """
 SELECT trade.id FROM stock_transactions AS trade WHERE NOT EXISTS (
     SELECT FROM stock_prices WHERE stock_id = trade.stock_id AND price = price_per_share
-) OR (type = 'buy' AND (exact_cost <> shares * price_per_share OR invested <> ceil(exact_cost * 100) / 100))
+)
+UNION
+SELECT id FROM stock_transactions
+WHERE type = 'buy' AND (exact_cost <> shares * price_per_share OR invested <> ceil(exact_cost * 100) / 100)
 """
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from celery.signals import before_task_publish
 
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import StockHolding, StockTransaction
@@ -120,3 +121,20 @@ def test_the_task_closes_and_records_how_many():
     assert (run.status, run.result) == ("succeeded", {"closed": 1})
     assert not StockHolding.objects.exists()
     books_balance()
+
+
+def test_a_new_price_has_the_worthless_closed_at_once_and_stays_though_the_queue_is_away(acme):
+    """The tests' broker is a folder that isn't there: the task is asked for, and waits for the sweep."""
+    asked = []
+
+    def note(sender, **kwargs):
+        asked.append(sender)
+
+    before_task_publish.connect(note)
+    try:
+        set_price(acme, "5")
+    finally:
+        before_task_publish.disconnect(note)
+    assert asked == ["economy.close_worthless_holdings"]
+    acme.refresh_from_db()
+    assert acme.current_price == 5
