@@ -27,11 +27,14 @@ class Query:
     offset: int
 
 
+# The range first, whatever the planner thinks of users.
 ENTRIES = """
-SELECT ranks.rank_by_{order}, users.id, users.username, users.avatar_url, ranks.overall_pnl, ranks.total_volume
-FROM ranks JOIN users ON users.id = user_id
-WHERE period = %(period)s AND ranks.rank_by_{order} > %(after)s AND ranks.rank_by_{order} <= %(until)s
-ORDER BY ranks.rank_by_{order}
+WITH chosen AS MATERIALIZED (
+    SELECT rank_by_{order} AS place, user_id, overall_pnl, total_volume FROM ranks
+    WHERE period = %(period)s AND rank_by_{order} > %(after)s AND rank_by_{order} <= %(until)s
+)
+SELECT place, users.id, users.username, users.avatar_url, chosen.overall_pnl, chosen.total_volume
+FROM chosen JOIN users ON users.id = user_id ORDER BY place
 """
 # One's own place, where one has any, beside the board's size: always one row.
 MINE = """

@@ -1,0 +1,134 @@
+"""Whatever people did, the boards are what a naive count in Python finds, counted on the way or from nothing."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from betting.models import Bet
+from betting.reversal import reverse_settlement
+from economy.stocks.liquidation import close_worthless_holdings
+from leaderboard.models import Board, Rank
+from leaderboard.periods import Period, first_day
+from leaderboard.services import rebuild, recount
+from markets.models import Market
+from tests.betting.settlement.worlds import end, move_odds, settle
+from tests.betting.worlds import Player, sign_up
+from tests.economy.stocks.worlds import list_stock, new_trader, set_price
+from tests.leaderboard.worlds import bet_at, figures, kept, naive, sell_at
+from tests.markets.worlds import add_market
+
+pytestmark = pytest.mark.django_db
+STEPS = 120
+
+
+@dataclass
+class World:
+    """Two weeks around the end of a month, some hours at a time."""
+
+    random: Random
+    now: datetime = datetime(2026, 2, 22, 20, tzinfo=UTC)
+    players: list[Player] = field(default_factory=list)
+    markets: list[Market] = field(default_factory=list)
+    over: list[Market] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.staff = sign_up("boss", is_staff=True)
+        for _ in range(4):
+            self.join()
+            self.ask()
+
+    def step(self) -> None:
+        self.now += timedelta(minutes=self.random.choice([7, 40, 200, 500]))
+        acts = [self.bet] * 6 + [self.sell] * 3 + [self.finish, self.undo, self.join, self.ask, self.suspend]
+        self.random.choice([*acts, self.count, self.count])()
+
+    def join(self) -> None:
+        self.players.append(sign_up(f"player_{len(self.players)}"))
+
+    def ask(self) -> None:
+        self.markets.append(add_market(title=f"Question {self.now:%d %H:%M}"))
+
+    def bet(self) -> None:
+        player = self.random.choice(self.players)
+        balance = User.objects.get(pk=player.id).credit_balance
+        if balance >= 60 and self.markets:
+            market, side = self.random.choice(self.markets), self.random.choice(["this", "that"])
+            bet_at(player, market, self.random.choice([10, 10, 20, 60]), self.now, side)
+
+    def sell(self) -> None:
+        held = Bet.objects.filter(status="pending", market__in=self.markets).order_by("pk")
+        if held:
+            bet = self.random.choice(list(held))
+            move_odds(bet.market, self.random.choice(["0.3000", "0.6000", "0.8500"]))
+            player = next(player for player in self.players if player.id == bet.user_id)
+            sell_at(player, bet.pk, self.random.choice([None, 1]), self.now)
+
+    def finish(self) -> None:
+        if self.markets:
+            self.over.append(self.markets.pop(self.random.randrange(len(self.markets))))
+            resolution = self.random.choice(["this", "that", "invalid"])
+            end(self.over[-1], resolution, status="cancelled" if resolution == "invalid" else "resolved")
+            settle(self.over[-1], now=self.now)
+
+    def undo(self) -> None:
+        if self.over:
+            wrong = self.over.pop()
+            reverse_settlement(market_id=wrong.pk, staff=self.staff.user, reason="It was wrong.", now=self.now)
+
+    def suspend(self) -> None:
+        chosen = self.random.choice(self.players)
+        active = User.objects.get(pk=chosen.id).is_active
+        User.objects.filter(pk=chosen.id).update(is_active=not active)
+
+    def count(self) -> None:
+        recount(now=self.now)
+
+
+def shown(period: Period) -> dict:
+    rows = Rank.objects.filter(period=period)
+    return {row.user_id: (row.rank_by_pnl, row.rank_by_volume, row.overall_pnl, row.total_volume) for row in rows}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ranks_kept_up_to_date_dropped_and_rebuilt_are_those_of_a_naive_count(seed):
+    world = World(Random(seed))
+    world.begin()
+    for _ in range(STEPS):
+        world.step()
+    world.count()
+    today = world.now.date()
+    for period in Period:
+        expected = naive(period, first_day(period, today), date.max if period == Period.ALL else today)
+        assert shown(period) == expected, period
+        assert Board.objects.get(period=period).total == len(expected)
+    ranks = {user.pk: (user.rank_by_pnl, user.rank_by_volume) for user in User.objects.exclude(rank_by_pnl=None)}
+    assert ranks == {user_id: row[:2] for user_id, row in shown(Period.ALL).items()}
+    counted = kept()
+    rebuild(now=world.now)
+    assert kept() == counted
+    assert Bet.objects.count() > 10
+
+
+def test_profit_of_stocks_counts_on_the_day_of_their_sale():
+    acme, ann = list_stock(), new_trader("ann")
+    ann.buy(acme, 10, leverage=2)
+    set_price(acme, "12")
+    ann.sell(acme, 4)
+    recount(now=timezone.now())
+    profit = ann.booked()["overall_pnl"]
+    assert profit > 0
+    assert figures("pnl", period="week") == figures("pnl", period="month") == {"ann": (profit, 0)}
+
+
+def test_a_holding_that_became_worthless_is_a_loss_of_that_day():
+    acme, ann = list_stock(), new_trader("ann")
+    ann.buy(acme, 10, leverage=10)
+    set_price(acme, "5")
+    close_worthless_holdings(now=timezone.now())
+    recount(now=timezone.now())
+    assert ann.booked()["overall_pnl"] < 0
+    assert figures("pnl", period="week") == {"ann": (ann.booked()["overall_pnl"], 0)}
