@@ -1,0 +1,159 @@
+"""Settles one market with many bets, beside the bare minimum of SQL for the same rows in one statement.
+
+`python -m bench.settlement --bets 100000 --users 100000`: a database of its own in var/bench-settlement-<process>,
+removed afterwards. The bare SQL works on tables without triggers and constraints, in the same run. Meanwhile it asks
+for a user's balance, and prints how long the slowest answers took.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.ledger import execute, report, timed
+from bench.markets import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var" / f"bench-settlement-{os.getpid()}"
+BARE_TABLES = """
+CREATE TABLE bare_users (LIKE users INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+ALTER TABLE bare_users SET (fillfactor = 80);
+CREATE TABLE bare_bets (LIKE bets INCLUDING DEFAULTS INCLUDING INDEXES);
+ALTER TABLE bare_bets SET (fillfactor = 85);
+CREATE TABLE bare_journal (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
+"""
+COPY_USERS = "INSERT INTO bare_users ({columns}) SELECT {columns} FROM users"
+COPY = "INSERT INTO bare_bets SELECT * FROM bets; INSERT INTO bare_journal SELECT * FROM credit_transactions"
+USER_COLUMNS = """
+SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
+WHERE table_name = 'users' AND table_schema = 'public' AND is_generated = 'NEVER'
+"""
+# The outcome, the running balances, and the three writes.
+BARE = """
+WITH settled AS MATERIALIZED (
+    SELECT id, user_id, amount, CASE side WHEN 'this' THEN trunc(amount / odds_at_bet, 2) ELSE 0 END AS payout
+    FROM bare_bets WHERE market_id = %(market)s AND status = 'pending'
+), totals AS (
+    SELECT user_id, sum(payout) AS payout, sum(amount) AS stake, count(*) FILTER (WHERE payout > 0) AS rows
+    FROM settled GROUP BY user_id
+), moved AS (
+    UPDATE bare_users SET credit_balance = credit_balance + payout, locked_credits = locked_credits - stake,
+        overall_pnl = overall_pnl + payout - stake, journal_length = journal_length + rows
+    FROM totals WHERE bare_users.id = totals.user_id
+    RETURNING bare_users.id, credit_balance - payout AS before, journal_length - rows AS sequence
+), written AS (
+    INSERT INTO bare_journal (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
+        reference_id, occurrence, description, created_at)
+    SELECT new_id(), user_id, sequence + row_number() OVER history, payout, before + sum(payout) OVER history,
+        'bet_payout', 'escrow', settled.id, 0, '', now()
+    FROM settled JOIN moved ON moved.id = user_id WHERE payout > 0
+    WINDOW history AS (PARTITION BY user_id ORDER BY settled.id ROWS UNBOUNDED PRECEDING)
+)
+UPDATE bare_bets SET status = CASE WHEN payout > 0 THEN 'won' ELSE 'lost' END, actual_payout = payout,
+    resolved_at = now(), settlement_count = settlement_count + 1
+FROM settled WHERE bare_bets.id = settled.id
+"""
+
+
+class Probe(threading.Thread):
+    """Asks for a user's balance again and again, as any other request would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = threading.Event()
+        self.seconds: list[float] = []
+
+    def run(self) -> None:
+        from django.db import connection
+
+        while not self.over.wait(0.01):
+            self.seconds.append(timed(lambda: execute("SELECT credit_balance FROM users LIMIT 1")))
+        connection.close()
+
+    def result(self) -> str:
+        self.over.set()
+        self.join()
+        slowest = sorted(self.seconds)
+        return f"{len(slowest)} balances asked meanwhile: p99 {slowest[int(len(slowest) * 0.99)] * 1000:.1f} ms"
+
+
+def world(bets: int, users: int) -> Any:
+    from markets.models import Market
+    from tests.betting.settlement.many import add_people, place_many
+    from tests.markets.worlds import add_market
+
+    add_people(users, credits_each=100_000)
+    market = add_market()
+    place_many(market, bets)
+    Market.objects.filter(pk=market.pk).update(status="resolved", resolution="this", resolved_at=market.created_at)
+    return market
+
+
+def copy_to_bare() -> None:
+    from django.db import connection
+
+    execute(BARE_TABLES)
+    with connection.cursor() as cursor:
+        cursor.execute(USER_COLUMNS)
+        (columns,) = cursor.fetchone()
+    execute(COPY_USERS.format(columns=columns))
+    execute(COPY)
+
+
+def measure(bets: int, users: int, size: int) -> bool:
+    from django.utils import timezone
+
+    from betting.settlement import settle_market
+    from economy.audit import audit
+
+    market = world(bets, users)
+    copy_to_bare()
+    for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
+        execute(statement)
+    probe = Probe()
+    probe.start()
+    seconds = timed(lambda: settle_market(market_id=market.pk, now=timezone.now(), size=size))
+    asked = probe.result()
+    execute("CHECKPOINT")
+    bare = timed(lambda: execute(BARE, {"market": market.pk}))
+    report(f"{bets:,} bets of {users:,} users, in batches of {size:,}", seconds, bets, bare)
+    print(f"bare SQL: {bare:.2f} s. {asked}")
+    begun = time.perf_counter()
+    found = audit()
+    print(f"audit: {time.perf_counter() - begun:.2f} s, passed: {found.passed}")
+    return found.passed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bets", type=int, default=100_000)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--batch", type=int, default=5_000)
+    arguments = parser.parse_args()
+    VAR.mkdir(parents=True)
+    from thisthat.embedded.postgres import start
+
+    database = start(VAR)
+    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
+    try:
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        sys.exit(not measure(arguments.bets, arguments.users, arguments.batch))
+    finally:
+        from django.db import connections
+
+        connections.close_all()
+        database.stop()
+        shutil.rmtree(VAR, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
