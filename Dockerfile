@@ -14,8 +14,9 @@ COPY --from=builder /opt/venv /opt/venv
 COPY . .
 USER thisthat
 # The settings ask for secrets and a database, which collecting files doesn't use and the image doesn't keep.
-RUN SECRET_KEY=unused JWT_ACCESS_SECRET=unused ALLOWED_HOSTS=unused FRONTEND_URL=https://unused.invalid \
-    DATABASE_URL=postgresql://unused@127.0.0.1:1/unused python manage.py collectstatic --noinput --verbosity 0
+RUN SECRET_KEY=unused JWT_ACCESS_SECRET=unused STOCK_SIGNING_KEYS=unused:unused-by-collecting-files-at-all \
+    ALLOWED_HOSTS=unused FRONTEND_URL=https://unused.invalid DATABASE_URL=postgresql://unused@127.0.0.1:1/unused \
+    python manage.py collectstatic --noinput --verbosity 0
 EXPOSE 8000
 # Asks under the first of its own names: the service answers to no other.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; \

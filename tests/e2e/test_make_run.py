@@ -175,6 +175,7 @@ def test_production_mode_is_refused_in_one_line(var_dir):
         "DEBUG": "false",
         "SECRET_KEY": "x" * 60,
         "JWT_ACCESS_SECRET": "y" * 60,
+        "STOCK_SIGNING_KEYS": "key:" + "z" * 60,
         "ALLOWED_HOSTS": "localhost",
         "FRONTEND_URL": "https://www.example.com",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
