@@ -18,6 +18,7 @@ from markets.rules import (
     RANDOM_COUNT_MAX,
     SKIP_MAX,
 )
+from thisthat.common.fields import Clamped
 
 ODDS: dict[str, Any] = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
 FIGURE: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False, "min_value": 0}
@@ -26,17 +27,6 @@ FIGURE: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_stri
 class LowerCase(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(data).lower()
-
-
-class Clamped(serializers.IntegerField):
-    """A whole number; outside its range it counts as the nearest inside. The contract asks for it by name."""
-
-    def __init__(self, *, low: int, high: int, **kwargs: Any) -> None:
-        self.low, self.high = low, high
-        super().__init__(**kwargs)
-
-    def to_internal_value(self, data: Any) -> int:
-        return max(self.low, min(self.high, super().to_internal_value(data)))
 
 
 class ListQuery(serializers.Serializer[dict[str, Any]]):
