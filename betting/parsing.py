@@ -3,11 +3,9 @@
 By hand: a serializer takes longer than everything else that Python does for a bet.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -15,21 +13,10 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from betting.models import Bet
 from betting.pricing import CENT
 from betting.rules import max_bet_amount, min_bet_amount
-from thisthat.common.json import MAX_BODY_BYTES, JsonParser
 
 REFERENCE_MAX = 200
 SIDES = frozenset(Bet.Side.values)
 ONE = Decimal(1)
-
-
-class ExactJsonParser(JsonParser):
-    """Numbers with a fraction come as Decimal: what was sent, not the float nearest to it."""
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        body = stream.read(MAX_BODY_BYTES + 1)
-        given = super().parse(BytesIO(body), media_type, parser_context)
-        fractions = isinstance(given, dict) and any(isinstance(value, float) for value in given.values())
-        return json.loads(body, parse_float=Decimal) if fractions else given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

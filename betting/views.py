@@ -11,14 +11,14 @@ from rest_framework.viewsets import ViewSet
 
 from betting import sales, selectors, services
 from betting import serializers as shapes
-from betting.parsing import ExactJsonParser, parse_order, parse_sale
+from betting.parsing import parse_order, parse_sale
 from betting.sales import BetNotFound, SaleIntent
 from betting.selectors import Query
 from betting.services import Intent
 from markets.selectors import as_uuid
 from markets.throttles import check_upstream_throttle
 from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
-from thisthat.common.json import dumps
+from thisthat.common.json import ExactJsonParser, dumps
 
 BET_ID = OpenApiParameter("bet_id", UUID, OpenApiParameter.PATH)
 

@@ -1,28 +1,12 @@
 """Orders as clients send them: shares are JSON numbers, read exactly, and never a float on the way."""
 
-import json
-from decimal import Decimal, DecimalException
-from io import BytesIO
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
 from economy.stocks.models import LEVERAGE_MAX, TOO_MANY_SHARES
 from economy.stocks.pricing import SHARE
-from thisthat.common.errors import MalformedJson
-from thisthat.common.json import MAX_BODY_BYTES, JsonParser
-
-
-class ExactJsonParser(JsonParser):
-    """Numbers come as Decimal: what was sent, not the float nearest to it."""
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        body = stream.read(MAX_BODY_BYTES + 1)
-        super().parse(BytesIO(body), media_type, parser_context)
-        try:
-            return json.loads(body, parse_float=Decimal, parse_int=Decimal)
-        except DecimalException as exc:
-            raise MalformedJson from exc
 
 
 class Number(serializers.Field[Decimal, Any, Decimal, Any]):

@@ -10,10 +10,10 @@ from rest_framework.viewsets import ViewSet
 
 from economy.stocks import selectors, services
 from economy.stocks import serializers as shapes
-from economy.stocks.parsing import ExactJsonParser
 from economy.stocks.pricing import average_price
 from economy.stocks.services import Outcome
 from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
+from thisthat.common.json import ExactJsonParser
 from thisthat.common.public_reads import PublicReadsMixin, rendered
 
 

@@ -191,6 +191,12 @@ def test_odds_outside_the_bounds_given_are_refused(ann, kettle, bounds, taken):
         refused(ann, order(kettle, **bounds), 400, "odds_moved")
 
 
+@pytest.mark.parametrize("amount", ["10.5e-99999999999999999999", "10.5e99999999999999999999", "9" * 5_000, "1e999"])
+def test_an_amount_beyond_all_reason_is_no_failure_of_ours(ann, kettle, amount):
+    body = f'{{"marketId": "{kettle.pk}", "side": "this", "amount": {amount}}}'
+    assert ann.post("", body).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

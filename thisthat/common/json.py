@@ -1,8 +1,10 @@
 """JSON in and out. Decimals leave as exact numbers, times as ISO 8601 in UTC with milliseconds and `Z`."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, DecimalException
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -74,6 +76,21 @@ class JsonParser(BaseParser):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as exc:
+            raise MalformedJson from exc
+
+
+class ExactJsonParser(JsonParser):
+    """Numbers come as Decimal: what was sent, not the float nearest to it.
+
+    Raises MalformedJson also for what is beyond Decimal's range.
+    """
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read(MAX_BODY_BYTES + 1)
+        super().parse(BytesIO(body), media_type, parser_context)
+        try:
+            return json.loads(body, parse_float=Decimal, parse_int=Decimal)
+        except DecimalException as exc:
             raise MalformedJson from exc
 
 
