@@ -26,8 +26,10 @@ from tests.markets.worlds import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
-KILLS, BETS, PEOPLE, BATCH = 25, 3_000, 200, 60
-WON, LOST = 2_000, 1_000
+# More bets, a multiple of three, for a longer run than a suite has time for: SETTLEMENT_KILL_BETS=51000.
+BETS = int(os.environ.get("SETTLEMENT_KILL_BETS", "3000"))
+KILLS, PEOPLE, BATCH = 25, 200, BETS // 50
+WON, LOST = BETS * 2 // 3, BETS // 3
 PAID = WON * Decimal("16.66")
 
 
