@@ -73,6 +73,7 @@ def read_and_apply(
     tally = Tally()
     staging.clear()
     stage_all(good_markets(client, limit=limit, category=category, tally=tally), tally, listed=True, progress=progress)
+    staging.count_up()
     gone = [] if category else staging.left_the_list(limit=recheck_limit)
     stage_all(markets_by_id(client, gone, tally), tally, listed=False, progress=progress)
     with transaction.atomic(durable=True):

@@ -131,6 +131,12 @@ def staged_row(market: ParsedMarket, ordinal: int, listed: bool) -> tuple[Any, .
     return tuple(special[name] if name in special else getattr(market, name) for name in STAGED)
 
 
+def count_up() -> None:
+    """Statistics of what was staged, for the joins that follow."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE market_staging")
+
+
 def left_the_list(*, limit: int) -> list[str]:
     """Condition ids of open markets that this run hasn't read, those asked about longest ago first."""
     with connection.cursor() as cursor:
@@ -144,8 +150,6 @@ def apply(*, now: datetime, checked: Sequence[str]) -> Applied:
     Markets that are no longer open here are left alone: how they end is the resolution's business.
     """
     with connection.cursor() as cursor:
-        # Filled a moment ago, the table has no statistics, and without them the join below may be planned for one row.
-        cursor.execute("ANALYZE market_staging")
         cursor.execute(UPDATE, {"now": now, "lag_start": now - CATALOGUE_LAG})
         updated = cursor.rowcount
         cursor.execute(INSERT, {"now": now})

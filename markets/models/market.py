@@ -200,6 +200,8 @@ class StagedMarket(MirroredFields):
 
     class Meta:
         db_table = "market_staging"
+        # Without statistics, as right after a first ingestion, joins are planned for few rows: then each is a look-up.
+        indexes = [models.Index(fields=["polymarket_id"], name="market_staging_by_id")]
 
     def __str__(self) -> str:
         return self.title
