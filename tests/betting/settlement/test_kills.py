@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
 # More bets, a multiple of three, for a longer run than a suite has time for: SETTLEMENT_KILL_BETS=51000.
 BETS = int(os.environ.get("SETTLEMENT_KILL_BETS", "3000"))
-KILLS, PEOPLE, BATCH = 25, 200, BETS // 50
+KILLS, PEOPLE, BATCH = 25, BETS // 15, BETS // 50
 WON, LOST = BETS * 2 // 3, BETS // 3
 PAID = WON * Decimal("16.66")
 
