@@ -29,7 +29,8 @@ def run_elsewhere(url, *arguments):
 
 
 def test_a_server_that_crashes_midway_and_comes_back_has_paid_everybody_once(directory):  # noqa: F811
-    server = postgres.start(directory, durable=False)
+    # Durable: what was committed has to be there after the crash.
+    server = postgres.start(directory)
     try:
         market = run_elsewhere(server.url, "build")
         with worker(server.url) as working:
@@ -40,7 +41,7 @@ def test_a_server_that_crashes_midway_and_comes_back_has_paid_everybody_once(dir
             crash(directory)
             assert working.exit_code() != 0
         server.stop()
-        server = postgres.start(directory, durable=False)
+        server = postgres.start(directory)
         result = json.loads(run_elsewhere(server.url, "check", market))
         assert 0 < result["left"] < BETS
         assert result["audit"]
