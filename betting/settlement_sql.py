@@ -1,17 +1,19 @@
-"""Settlement's statements. What a bet is paid is said once, in OUTCOME, for the journal as for the bet.
+"""Settlement's statements. What a bet is paid is said once, in OUTCOMES, for the journal as for the bet.
 
-All but QUEUE run while the market's row is locked: nobody else places, sells or settles its bets meanwhile.
+All but QUEUE, SUMMARY and the previews run while the market's row is locked: nobody else places, sells or settles its
+bets meanwhile.
 """
 
 # The rest of the stake pays `rest / odds`, rounded down: betting.pricing.potential_payout, and bets_status_and_outcome.
-OUTCOME = """
+OUTCOMES = """
 SELECT id, user_id, settlement_count, amount - sold_amount AS at_stake,
     CASE WHEN %(resolution)s = 'invalid' THEN 'cancelled' WHEN side = %(resolution)s THEN 'won' ELSE 'lost' END
         AS outcome,
     CASE WHEN %(resolution)s = 'invalid' THEN amount - sold_amount
         WHEN side = %(resolution)s THEN trunc((amount - sold_amount) / odds_at_bet, 2) ELSE 0::numeric END AS payout
-FROM bets WHERE id = ANY(%(bets)s::uuid[]) AND market_id = %(market_id)s AND status = 'pending'
+FROM bets WHERE market_id = %(market_id)s AND status = 'pending'
 """
+OUTCOME = f"{OUTCOMES} AND id = ANY(%(bets)s::uuid[])"
 TRANSFERS = f"""
 SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, payout AS amount,
     CASE outcome WHEN 'cancelled' THEN 'bet_refund' ELSE 'bet_payout' END AS transaction_type,
@@ -93,3 +95,15 @@ SELECT generation, resolution, won, lost, cancelled, paid, refunded,
     (SELECT count(*) FROM settlement_failures WHERE market_id = settlements.market_id), started_at, finished_at
 FROM settlements WHERE market_id = %(market_id)s AND reversed_at IS NULL
 """
+
+PREVIEW_TOTALS = f"""
+SELECT count(*), count(DISTINCT user_id), coalesce(sum(at_stake), 0), coalesce(sum(payout), 0)
+FROM ({OUTCOMES}) AS outcome
+"""  # noqa: S608 - constants of this module
+# By user, those who would get most first.
+PREVIEW = f"""
+SELECT user_id, username, bets, payout FROM (
+    SELECT user_id, count(*) AS bets, sum(payout) AS payout FROM ({OUTCOMES}) AS outcome WHERE payout > 0
+    GROUP BY user_id ORDER BY payout DESC, user_id LIMIT %(limit)s
+) AS receivers JOIN users ON users.id = user_id ORDER BY payout DESC, user_id
+"""  # noqa: S608 - constants of this module
