@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Lower, Now
@@ -153,3 +154,55 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} of {self.user_id}"
+
+
+class Permission(models.TextChoices):
+    """What staff may do. A superuser may do all of it; the two roles of migration 0003 have parts."""
+
+    VIEW_MARKETS = "view_markets", "See markets, their bets and their stocks"
+    VIEW_PEOPLE = "view_people", "See users, their journals, rewards and purchases"
+    VIEW_SYSTEM = "view_system", "See jobs and what staff did"
+    MANAGE_HOUSE_MARKETS = "manage_house_markets", "Make and edit house markets"
+    DECIDE_MARKETS = "decide_markets", "Close, resolve and void markets"
+    REVERSE_MARKETS = "reverse_markets", "Undo a market's settlement"
+    SUSPEND_USERS = "suspend_users", "Suspend and restore users, and log them out everywhere"
+    HOLD_CREDITS = "hold_credits", "Put a user's credits on hold, and let them go"
+    ADJUST_CREDITS = "adjust_credits", "Give and take credits, and approve what another asked for"
+    REFUND_PURCHASES = "refund_purchases", "Refund purchases"
+    SET_STOCK_PRICES = "set_stock_prices", "Set a stock's price and status"
+    SWITCH_JOBS = "switch_jobs", "Switch jobs on and off"
+
+
+class StaffAction(models.Model):
+    """What somebody of the staff did, to what, from where and why, and how it was before and after. Only added to.
+
+    Written by `accounts.staff.record_action` alone, in the transaction that has the effect.
+    """
+
+    created_at = models.DateTimeField()
+    # Null for who used a command; the address too.
+    staff = models.ForeignKey(User, models.PROTECT, null=True, related_name="staff_actions")
+    ip = models.GenericIPAddressField(null=True)
+    action = models.CharField(max_length=50)
+    # The model's label, as in "markets.market", and the key of its row.
+    target_type = models.CharField(max_length=50)
+    target_id = models.CharField(max_length=50)
+    reason = models.CharField(max_length=500)
+    before = models.JSONField(encoder=DjangoJSONEncoder)
+    after = models.JSONField(encoder=DjangoJSONEncoder)
+
+    class Meta:
+        db_table = "staff_actions"
+        default_permissions = ()
+        permissions: ClassVar[list[tuple[str, Any]]] = [*Permission.choices]
+        indexes = [
+            models.Index(fields=["target_type", "target_id", "-id"], name="staff_actions_target"),
+            models.Index(fields=["staff", "-id"], name="staff_actions_staff"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="staff_actions_for_a_reason"),
+            models.CheckConstraint(condition=Q(action__regex=r"^[a-z_]+$"), name="staff_actions_action_named"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.action} {self.target_type} {self.target_id}"

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from thisthat.common import backends, openapi
 from thisthat.common.environment import Env
 from thisthat.common.logs import logging_config
+from thisthat.staff import site as staff
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -31,12 +32,12 @@ WEB_THREADS = env.int("WEB_THREADS", default=4)
 FRONTEND_URL = env.required("FRONTEND_URL", in_development="http://localhost:3000").rstrip("/")
 
 INSTALLED_APPS = [
-    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+    "unfold", "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
     "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.postgres",
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar", "thisthat.common", "thisthat.embedded",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard",
+    "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard", "thisthat.staff",
 ]  # fmt: skip
 MIDDLEWARE = [
     "thisthat.common.request_ids.RequestIdMiddleware",
@@ -56,17 +57,13 @@ MIDDLEWARE = [
 ROOT_URLCONF = "thisthat.urls"
 WSGI_APPLICATION = "thisthat.wsgi.application"
 APPEND_SLASH = False
-TEMPLATES = [
+_processors = ("template.context_processors.request", "contrib.auth.context_processors.auth",
+               "contrib.messages.context_processors.messages")  # fmt: skip
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ],
-        },
+        "OPTIONS": {"context_processors": [f"django.{name}" for name in _processors]},
     },
 ]
 
@@ -88,9 +85,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
 ]
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
-    "SIGNING_KEY": env.required(
-        "JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty-letters"
-    ),
+    "SIGNING_KEY": env.required("JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty"),
     "ACCESS_TOKEN_LIFETIME": env.duration("JWT_ACCESS_EXPIRES_IN", default="15m"),
     "USER_ID_CLAIM": "userId",
 }
@@ -156,6 +151,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+
+# The admin. A grant of more credits than this needs a second of the staff
+
+UNFOLD = staff.SETTINGS
+ADMIN_ADJUSTMENT_LIMIT = env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_000)
 
 # Time and language: one of each
 

@@ -1,0 +1,57 @@
+"""Staff of each role, and browsers that they are signed in with."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from accounts.models import User
+
+roles = import_module("accounts.migrations.0004_staff_rules")
+
+
+@pytest.fixture
+def member(db) -> Callable[..., User]:
+    """A member of staff: of a role ("support", "market managers"), a superuser, or neither."""
+    # A test that commits ends with empty tables, the roles among them.
+    roles.make_roles(apps, None)
+
+    def make(name: str, *, role: str = "", superuser: bool = False) -> User:
+        user = User.objects.create_user(
+            email=f"{name}@staff.example", username=name, password="a-long-enough-pass", is_staff=True
+        )
+        if role:
+            user.groups.add(Group.objects.get(name=role))
+        if superuser:
+            user.is_superuser = True
+            user.save(update_fields=["is_superuser"])
+        return user
+
+    return make
+
+
+@pytest.fixture
+def browser() -> Callable[[User], Client]:
+    """A browser that the user is signed in to the admin with."""
+
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def boss(member) -> User:
+    """May do everything."""
+    return member("boss", superuser=True)
+
+
+@pytest.fixture
+def desk(boss, browser) -> Client:
+    """The superuser's browser."""
+    return browser(boss)
