@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from celery import current_app
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from thisthat.common.caching import RedisOrMemory
 from thisthat.common.errors import render
 from thisthat.common.jobs import latest_by_job
 from thisthat.common.json import dumps
@@ -98,6 +99,10 @@ def check_migrations() -> None:
 
 
 def check_cache() -> None:
+    shared = caches["default"]
+    if isinstance(shared, RedisOrMemory):
+        # What is written while Redis is away is kept all the same, in memory.
+        shared.ping()
     token = uuid4().hex
     cache.set(f"ready:{token}", token, timeout=10)
     if cache.get(f"ready:{token}") != token:

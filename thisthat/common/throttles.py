@@ -1,4 +1,7 @@
-"""How often one client may ask: counted in the cache, which Redis shares among machines."""
+"""How often one client may ask: counted in the cache, which Redis shares among machines.
+
+While Redis is away each process counts for itself: nobody is refused for want of it, and nobody asks without bound.
+"""
 
 from django.conf import settings
 from rest_framework.request import Request
