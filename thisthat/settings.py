@@ -128,23 +128,8 @@ if not DATABASE_URL:
     from thisthat.embedded.postgres import database_url
 
     DATABASE_URL = database_url(VAR_DIR)
-_database = env.db_url_config(DATABASE_URL)
-DATABASES = {
-    "default": {
-        **_database,
-        "ENGINE": "thisthat.common.postgresql",
-        # One connection a thread, kept. A statement that comes again is planned once (not behind a proxy that shares
-        # connections between transactions, unless it knows prepared statements: then DATABASE_PREPARE=false).
-        "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            **_database.get("OPTIONS", {}),
-            "connect_timeout": 5,
-            "server_side_binding": True,
-            "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", default=True) else None,
-        },
-    },
-}
+_prepare = env.bool("DATABASE_PREPARE", default=True)
+DATABASES = {"default": backends.database(env.db_url_config(DATABASE_URL), prepare=_prepare)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Static files: collected under VAR_DIR, served by the web server itself

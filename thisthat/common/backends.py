@@ -1,10 +1,38 @@
-"""Caches and the jobs' queue: on Redis when there is one, else what a process, or the file system, can do alone."""
+"""The database; caches and the jobs' queue, on Redis when there is one, else what a process or a folder can do alone.
+
+How long each is waited for when it is away.
+"""
 
 from pathlib import Path
 from typing import Any
 
+# Seconds to connect to the database; then milliseconds until what was sent must have arrived, and seconds between
+# looks whether the server's machine is still there. Without these a machine that vanishes is waited for for hours.
+DATABASE_PATIENCE = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
 # Connecting and waiting for an answer, each: a Redis that takes longer counts as away.
 PATIENCE_SECONDS = 0.5
+
+
+def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
+    """Django's `DATABASES["default"]`, from what the URL says; its own options win.
+
+    One connection a thread, kept. With `prepare` a statement that comes again is planned once (not behind a proxy that
+    shares connections between transactions, unless it knows prepared statements).
+    """
+    statements = {"server_side_binding": True, "prepare_threshold": 2 if prepare else None}
+    return {
+        **config,
+        "ENGINE": "thisthat.common.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**DATABASE_PATIENCE, **config.get("OPTIONS", {}), **statements},
+    }
 
 
 def cache(redis_url: str) -> dict[str, Any]:

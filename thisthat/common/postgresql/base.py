@@ -1,6 +1,20 @@
 import select
+import time
+from functools import cache
+from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+
+from thisthat.common.circuit import Circuit
+
+# A refusal is quick. Who has to wait this long before failing spares the others the wait.
+SLOW_SECONDS = 1.0
+
+
+@cache
+def circuit_of(*address: Any) -> Circuit:
+    return Circuit("the database", instead="nobody tries to connect for a moment, requests are answered with 503")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -15,3 +29,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         return super().is_usable() if poll.poll(0) else True
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Where connecting takes its whole time and fails, one at a time tries, and the others fail at once."""
+        circuit = circuit_of(*(conn_params.get(part) for part in ("host", "port", "dbname")))
+        if not circuit.allows():
+            raise psycopg.OperationalError("the database didn't answer a moment ago")
+        started = time.monotonic()
+        try:
+            connection = super().get_new_connection(conn_params)
+        except psycopg.OperationalError as exc:
+            if time.monotonic() - started >= SLOW_SECONDS:
+                circuit.failed(exc)
+            raise
+        circuit.succeeded()
+        return connection
