@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from accounts.models import User
+from accounts.staff import StaffMember
 from betting import reversal_sql as sql
 from betting.settlement import execute, fetch, lock_market
 from economy import ledger
@@ -84,7 +85,7 @@ def reverse_settlement(*, market_id: UUID, staff: User, reason: str, now: dateti
 
     def act() -> Reversed:
         lock_market(market_id)
-        reopen_for_reversal(market_id=market_id, staff=staff, reason=reason, now=now)
+        reopen_for_reversal(market_id=market_id, by=StaffMember(staff), reason=reason, now=now)
         return take_back(facts)
 
     return run_transaction(act)

@@ -1,4 +1,4 @@
-"""What staff decide about a market, each with a reason that is kept as evidence.
+"""What staff decide about a market, each with a reason that is kept as evidence, and among what staff did.
 
 The market's row is locked exclusively: no bet slips in, and neither the task nor a second person decides beside it.
 """
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from accounts.models import User
+from accounts.models import Permission
+from accounts.staff import StaffMember, checked_reason, record_action
 from markets import evidence
 from markets.evidence import Conclusion
 from markets.models import Market, MarketResolution
@@ -31,11 +32,6 @@ class NotPossibleNow(DomainError):
     message = "A market in this status can't be changed so."
 
 
-class ReasonMissing(DomainError):
-    code = "reason_required"
-    message = "Say why: it is kept with the market."
-
-
 class UnknownOutcome(DomainError):
     code = "unknown_outcome"
     message = "A market ends in this, that or invalid."
@@ -57,44 +53,62 @@ REOPENING = Ruling(Status.CLOSED, None, Decision.REOPENED, allowed=OVER)
 RESULTS = {result.value: Ruling(Status.RESOLVED, result, Decision(result.value)) for result in Resolution}
 
 
-def close_market(*, market_id: UUID, reason: str, staff: User | None, now: datetime) -> Market:
-    """Takes no more bets; how it ended is told later. Raises NoSuchMarket, NotPossibleNow, ReasonMissing."""
-    return run_transaction(lambda: rule(CLOSING, market_id, reason=reason, staff=staff, now=now))
+def close_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
+    """Takes no more bets; how it ended is told later.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchMarket, NotPossibleNow.
+    """
+    return decide("close_market", CLOSING, market_id, by=by, reason=reason, now=now)
 
 
-def resolve_market(*, market_id: UUID, outcome: str, reason: str, staff: User | None, now: datetime) -> Market:
-    """`outcome`: this, that or invalid. Raises UnknownOutcome, NoSuchMarket, NotPossibleNow, ReasonMissing."""
+def resolve_market(*, market_id: UUID, outcome: str, by: StaffMember, reason: str, now: datetime) -> Market:
+    """`outcome`: this, that or invalid. Raises UnknownOutcome, and what closing raises."""
     if outcome not in RESULTS:
         raise UnknownOutcome
-    return run_transaction(lambda: rule(RESULTS[outcome], market_id, reason=reason, staff=staff, now=now))
+    return decide("resolve_market", RESULTS[outcome], market_id, by=by, reason=reason, now=now)
 
 
-def void_market(*, market_id: UUID, reason: str, staff: User | None, now: datetime) -> Market:
-    """Cancels it: what is at stake goes back. Raises NoSuchMarket, NotPossibleNow, ReasonMissing."""
-    return run_transaction(lambda: rule(VOIDING, market_id, reason=reason, staff=staff, now=now))
+def void_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
+    """Cancels it: what is at stake goes back. Raises what closing raises."""
+    return decide("void_market", VOIDING, market_id, by=by, reason=reason, now=now)
 
 
-def reopen_for_reversal(*, market_id: UUID, reason: str, staff: User | None, now: datetime) -> Market:
+def reopen_for_reversal(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
     """A resolved or cancelled market becomes closed, inside the transaction of whoever undoes its settlement.
 
-    The result that was undone isn't taken from Polymarket again: staff decide, or another result does. Raises
-    NoSuchMarket, NotPossibleNow, ReasonMissing.
+    The caller has asked whether they may, and keeps the record. The result that was undone isn't taken from Polymarket
+    again: staff decide, or another result does. Raises NoSuchMarket, NotPossibleNow, ReasonMissing.
     """
-    return rule(REOPENING, market_id, reason=reason, staff=staff, now=now)
+    require_transaction("reopen_for_reversal")
+    return rule(REOPENING, lock_market(market_id, REOPENING.allowed), by=by, reason=checked_reason(reason), now=now)
 
 
-def rule(ruling: Ruling, market_id: UUID, *, reason: str, staff: User | None, now: datetime) -> Market:
-    require_transaction("rule")
-    if not reason.strip():
-        raise ReasonMissing
-    market = lock_market(market_id, ruling.allowed)
+def decide(action: str, ruling: Ruling, market_id: UUID, *, by: StaffMember, reason: str, now: datetime) -> Market:
+    by.require(Permission.DECIDE_MARKETS)
+    reason = checked_reason(reason)
+
+    def act() -> Market:
+        market = lock_market(market_id, ruling.allowed)
+        before = state_of(market)
+        rule(ruling, market, by=by, reason=reason, now=now)
+        record_action(action, by=by, target=market, reason=reason, before=before, after=state_of(market), now=now)
+        return market
+
+    return run_transaction(act)
+
+
+def state_of(market: Market) -> dict[str, str | None]:
+    return {"status": str(market.status), "resolution": market.resolution and str(market.resolution)}
+
+
+def rule(ruling: Ruling, market: Market, *, by: StaffMember, reason: str, now: datetime) -> Market:
     facts = {"undone": market.resolution} if market.resolution else {}
     market.status, market.resolution = ruling.status, ruling.resolution
     market.resolved_at = now if ruling.resolution else None
     market.updated_at = now
     market.save(update_fields=["status", "resolution", "resolved_at", "updated_at"])
-    conclusion = Conclusion(market.id, ruling.decision, reason.strip(), facts)
-    evidence.add([conclusion], source=MarketResolution.Source.STAFF, staff=staff, now=now)
+    conclusion = Conclusion(market.id, ruling.decision, reason, facts)
+    evidence.add([conclusion], source=MarketResolution.Source.STAFF, staff=by.user, now=now)
     if market.status in OVER:
         evidence.tell_of_end(market.id)
     return market

@@ -7,6 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
+from accounts.staff import COMMAND_LINE
 from betting import tasks as betting_tasks
 from markets import tasks as market_tasks
 from markets import verdicts
@@ -78,7 +79,7 @@ def test_bets_on_three_markets_that_end_in_three_ways(polymarket):
     # Resolved the other way after all; the second ends 50-50; staff void the third.
     disputed.resolve("that")
     even.resolve("50-50")
-    verdicts.void_market(market_id=mirrored[2].pk, reason="Nobody can tell.", staff=None, now=timezone.now())
+    verdicts.void_market(market_id=mirrored[2].pk, reason="Nobody can tell.", by=COMMAND_LINE, now=timezone.now())
     minutes_pass()
     assert shown(ann, ann_bets) == [("lost", 0), ("cancelled", 100), ("cancelled", 100)]
     assert shown(bob, bob_bets) == [("won", 100), ("cancelled", 60), ("cancelled", 60)]

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from accounts.staff import COMMAND_LINE
 from markets import verdicts
 from thisthat.common.errors import DomainError
 from thisthat.common.json import iso_utc
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             market = verdicts.void_market(
-                market_id=options["market_id"], reason=options["reason"], staff=None, now=timezone.now()
+                market_id=options["market_id"], by=COMMAND_LINE, reason=options["reason"], now=timezone.now()
             )
         except DomainError as exc:
             self.report(options, {"success": False, "error": str(exc), "code": exc.code}, f"Failed: {exc}")

@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from accounts.staff import COMMAND_LINE
 from betting import receivers, tasks
 from betting.models import Settlement
 from markets import verdicts
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def resolve(market, outcome):
-    verdicts.resolve_market(market_id=market.pk, outcome=outcome, reason="Seen.", staff=None, now=timezone.now())
+    verdicts.resolve_market(market_id=market.pk, outcome=outcome, reason="Seen.", by=COMMAND_LINE, now=timezone.now())
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_a_market_that_staff_resolve_is_paid_at_once(ann, kettle, tasks_run_at_o
 
 def test_a_market_that_staff_void_gives_the_stakes_back(ann, kettle, tasks_run_at_once):
     bet = ann.bet(kettle, 100, "this")
-    verdicts.void_market(market_id=kettle.pk, reason="Unclear.", staff=None, now=timezone.now())
+    verdicts.void_market(market_id=kettle.pk, reason="Unclear.", by=COMMAND_LINE, now=timezone.now())
     assert outcome(bet) == ("cancelled", 100)
     assert ann.booked()["credit_balance"] == 1000
     books_balance()

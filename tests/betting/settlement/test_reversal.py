@@ -6,12 +6,12 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from accounts.staff import ReasonMissing
 from betting.models import Settlement
 from betting.offers import MarketNotFound
 from betting.reversal import NotStaff, ReasonTooLong, preview_reversal, reverse_settlement
 from betting.settlement import MarketNotOver
 from economy.models import Debt
-from markets.verdicts import ReasonMissing
 from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
 from tests.betting.worlds import books_balance, everything
 from tests.economy.worlds import give

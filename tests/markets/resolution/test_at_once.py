@@ -7,6 +7,7 @@ from threading import Event
 import pytest
 from django.db import connection, transaction
 
+from accounts.staff import COMMAND_LINE
 from markets import resolving, verdicts
 from markets.models import Market, MarketResolution
 from markets.signals import market_ended
@@ -53,7 +54,7 @@ def test_staff_are_faster_than_the_run_that_asks(upstream, told):
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(in_thread, lambda: resolve(upstream))
         wait_until(lambda: upstream.requests.to("/markets/keyset"))
-        verdicts.void_market(market_id=market.pk, reason="Ambiguous rules.", staff=None, now=datetime.now(UTC))
+        verdicts.void_market(market_id=market.pk, reason="Ambiguous rules.", by=COMMAND_LINE, now=datetime.now(UTC))
         result = run.result(10)
     assert result["resolved"] == 0
     assert state(market) == ("cancelled", "invalid")
@@ -82,7 +83,7 @@ def test_five_staff_decide_and_one_decision_counts(upstream):
     def decide() -> bool:
         try:
             verdicts.resolve_market(
-                market_id=market.pk, outcome="that", reason="Seen.", staff=None, now=datetime.now(UTC)
+                market_id=market.pk, outcome="that", reason="Seen.", by=COMMAND_LINE, now=datetime.now(UTC)
             )
         except verdicts.NotPossibleNow:
             return False
@@ -117,7 +118,7 @@ def test_closing_waits_for_a_bet_that_is_being_placed_and_comes_through(upstream
         holding.wait(10)
         closing = pool.submit(
             in_thread,
-            lambda: verdicts.close_market(market_id=market.pk, reason="Rain.", staff=None, now=datetime.now(UTC)),
+            lambda: verdicts.close_market(market_id=market.pk, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC)),
         )
         wait_until(someone_waits_for_a_lock)
         assert state(market) == ("open", None)
@@ -130,7 +131,8 @@ def test_closing_waits_for_a_bet_that_is_being_placed_and_comes_through(upstream
 def test_nobody_is_told_of_an_end_that_was_rolled_back(upstream, told):
     market = mirror(some(upstream, 1)[0])
     with transaction.atomic():
-        verdicts.rule(verdicts.VOIDING, market.pk, reason="Rain.", staff=None, now=datetime.now(UTC))
+        held = verdicts.lock_market(market.pk, verdicts.VOIDING.allowed)
+        verdicts.rule(verdicts.VOIDING, held, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
         transaction.set_rollback(True)
     assert told == []
     assert state(market) == ("open", None)
@@ -144,7 +146,7 @@ def test_a_receiver_that_fails_takes_nothing_back(upstream):
 
     market_ended.connect(fail)
     try:
-        verdicts.void_market(market_id=market.pk, reason="Rain.", staff=None, now=datetime.now(UTC))
+        verdicts.void_market(market_id=market.pk, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
     finally:
         market_ended.disconnect(fail)
     assert state(market) == ("cancelled", "invalid")

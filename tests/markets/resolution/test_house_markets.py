@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.staff import COMMAND_LINE
 from markets import house, verdicts
 from markets.models import Market
 from markets.polymarket.client import UpstreamError
@@ -83,7 +84,7 @@ def test_it_closes_at_its_end_and_not_a_moment_before(upstream, api, now):
 def test_staff_resolve_it(upstream, now):
     market = house.create_house_market(question(now), now=now)
     resolve(upstream, now=now + timedelta(hours=2))
-    verdicts.resolve_market(market_id=market.pk, outcome="that", reason="It was cold.", staff=None, now=now)
+    verdicts.resolve_market(market_id=market.pk, outcome="that", reason="It was cold.", by=COMMAND_LINE, now=now)
     assert state(market) == ("resolved", "that")
     assert decisions(market) == ["closed", "that"]
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from accounts.models import User
+from accounts.models import StaffAction, User
+from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, StaffMember
 from markets import verdicts
 from markets.evidence import needing_staff
 from markets.models import Market, MarketResolution
@@ -18,8 +19,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def staff() -> User:
-    return User.objects.create_user(email="grace@example.com", username="grace", is_staff=True)
+def staff() -> StaffMember:
+    grace = User.objects.create_superuser(email="grace@example.com", username="grace")
+    return StaffMember(grace, "192.0.2.7")
 
 
 @pytest.fixture
@@ -66,6 +68,7 @@ DECISIONS = {
     "void": (void, ("open", "closed"), ("cancelled", "invalid"), "cancelled"),
     "reopen": (reopen, ("resolved", "cancelled"), ("closed", None), "reopened"),
 }
+RESULTS = ("this", "that", "invalid")
 STATUSES = ("open", "closed", "resolved", "cancelled")
 POSSIBLE = [(name, status) for name, (_, allowed, _, _) in DECISIONS.items() for status in allowed]
 IMPOSSIBLE = [(name, status) for name in DECISIONS for status in STATUSES if (name, status) not in POSSIBLE]
@@ -77,12 +80,12 @@ def test_staff_decide_with_a_reason_that_is_kept(add, name, status, staff, now, 
     act, _, becomes, decision = DECISIONS[name]
     market = add(status)
     with told() as heard:
-        act(market, reason=" The rules say so. ", staff=staff, now=now)
+        act(market, reason=" The rules say so. ", by=staff, now=now)
     assert state(market) == becomes
     assert market.resolved_at == (now if becomes[1] else None)
     assert decisions(market) == [decision]
     row = last(market)
-    assert (row.source, row.staff, row.reason, row.seen_at) == ("staff", staff, "The rules say so.", now)
+    assert (row.source, row.staff, row.reason, row.seen_at) == ("staff", staff.user, "The rules say so.", now)
     assert heard == ([market.pk] if becomes[1] else [])
 
 
@@ -91,15 +94,40 @@ def fields_of(status):
     return {"status": status} | (over if status in ("resolved", "cancelled") else {})
 
 
+ACTIONS = {"close": "close_market", "void": "void_market"} | dict.fromkeys(RESULTS, "resolve_market")
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_decision_is_kept_among_what_staff_did(name, staff, now):
+    market = add_past("closed") if name != "close" else add_market()
+    before = state(market)
+    DECISIONS[name][0](market, reason=" The rules say so. ", by=staff, now=now)
+    row = StaffAction.objects.get()
+    assert (row.action, row.target_type, row.target_id) == (ACTIONS[name], "markets.market", str(market.pk))
+    assert (row.staff, row.ip, row.reason, row.created_at) == (staff.user, staff.ip, "The rules say so.", now)
+    assert (row.before["status"], row.before["resolution"]) == before
+    assert (row.after["status"], row.after["resolution"]) == state(market)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_staff_who_may_not_decide_are_refused_before_anything_else(name, now):
+    nobody = StaffMember(User.objects.create_user(email="new@example.com", username="new", is_staff=True))
+    market = add_market()
+    with pytest.raises(NotAllowed):
+        DECISIONS[name][0](market, reason="Because.", by=nobody, now=now)
+    assert (state(market), decisions(market), StaffAction.objects.count()) == (("open", None), [], 0)
+
+
 @pytest.mark.parametrize(("name", "status"), IMPOSSIBLE)
 def test_what_a_status_does_not_allow_is_refused_and_changes_nothing(name, status, staff, now):
     act = DECISIONS[name][0]
     market = add_past(status)
     before = state(market)
     with pytest.raises(verdicts.NotPossibleNow, match=status):
-        act(market, reason="Because.", staff=staff, now=now)
+        act(market, reason="Because.", by=staff, now=now)
     assert state(market) == before
     assert decisions(market) == []
+    assert StaffAction.objects.count() == 0
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n\t"])
@@ -107,28 +135,28 @@ def test_what_a_status_does_not_allow_is_refused_and_changes_nothing(name, statu
 def test_without_a_reason_nothing_is_decided(name, reason, staff, now):
     act, (status, *_), _, _ = DECISIONS[name]
     market = add_past(status)
-    with pytest.raises(verdicts.ReasonMissing):
-        act(market, reason=reason, staff=staff, now=now)
+    with pytest.raises(ReasonMissing):
+        act(market, reason=reason, by=staff, now=now)
     assert decisions(market) == []
 
 
 @pytest.mark.parametrize("name", DECISIONS)
 def test_a_market_that_is_not_there_cannot_be_decided(name, staff, now):
     with pytest.raises(verdicts.NoSuchMarket):
-        DECISIONS[name][0](Market(), reason="Because.", staff=staff, now=now)
+        DECISIONS[name][0](Market(), reason="Because.", by=staff, now=now)
 
 
 @pytest.mark.parametrize("outcome", ["", "yes", "THIS", "cancelled", "open"])
 def test_only_three_outcomes_are_known(outcome, staff, now):
     market = add_market()
     with pytest.raises(verdicts.UnknownOutcome):
-        end(outcome)(market, reason="Because.", staff=staff, now=now)
+        end(outcome)(market, reason="Because.", by=staff, now=now)
     assert state(market) == ("open", None)
 
 
 def test_a_voided_market_is_served_as_cancelled_and_out_of_the_open_list(api, staff, now):
     market = add_market()
-    void(market, reason="Duplicate.", staff=staff, now=now)
+    void(market, reason="Duplicate.", by=staff, now=now)
     shown = read(api, f"/{market.pk}")["data"]
     assert (shown["status"], shown["resolution"]) == ("cancelled", "invalid")
     assert shown["resolvedAt"] is not None
@@ -139,7 +167,7 @@ def test_a_voided_market_is_served_as_cancelled_and_out_of_the_open_list(api, st
 def test_reopening_is_undone_with_the_reversal_it_belongs_to(now):
     market = add_past("resolved")
     with transaction.atomic():
-        verdicts.reopen_for_reversal(market_id=market.pk, reason="Wrong.", staff=None, now=now)
+        verdicts.reopen_for_reversal(market_id=market.pk, reason="Wrong.", by=COMMAND_LINE, now=now)
         assert state(market) == ("closed", None)
         transaction.set_rollback(True)
     assert state(market) == ("resolved", "this")
@@ -150,7 +178,7 @@ def test_reopening_is_undone_with_the_reversal_it_belongs_to(now):
 def test_reopening_without_a_transaction_is_refused(now):
     market = add_past("resolved")
     with pytest.raises(transaction.TransactionManagementError):
-        verdicts.reopen_for_reversal(market_id=market.pk, reason="Wrong.", staff=None, now=now)
+        verdicts.reopen_for_reversal(market_id=market.pk, reason="Wrong.", by=COMMAND_LINE, now=now)
 
 
 def test_a_result_that_staff_undid_is_not_taken_from_polymarket_again(upstream, now):
@@ -159,14 +187,14 @@ def test_a_result_that_staff_undid_is_not_taken_from_polymarket_again(upstream, 
     market = mirror(one)
     one.resolve("this")
     resolve(upstream)
-    reopen(market, reason="The oracle was wrong.", staff=None, now=now)
+    reopen(market, reason="The oracle was wrong.", by=COMMAND_LINE, now=now)
     for _ in range(2):
         assert resolve(upstream)["held"] == 1
     assert state(market) == ("closed", None)
     assert decisions(market) == ["this", "reopened", "held"]
     assert MarketResolution.objects.get(decision="reopened").facts == {"undone": "this"}
     assert needing_staff(now=now) == [market.pk]
-    end("that")(market, reason="As the rules say.", staff=None, now=now)
+    end("that")(market, reason="As the rules say.", by=COMMAND_LINE, now=now)
     assert state(market) == ("resolved", "that")
     assert needing_staff(now=now) == []
 
@@ -174,8 +202,8 @@ def test_a_result_that_staff_undid_is_not_taken_from_polymarket_again(upstream, 
 def test_another_result_than_the_one_undone_is_taken(upstream, now):
     (one,) = some(upstream, 1)
     market = mirror(one)
-    end("that")(market, reason="A slip.", staff=None, now=now)
-    reopen(market, reason="It was a slip.", staff=None, now=now)
+    end("that")(market, reason="A slip.", by=COMMAND_LINE, now=now)
+    reopen(market, reason="It was a slip.", by=COMMAND_LINE, now=now)
     one.resolve("this")
     resolve(upstream)
     assert state(market) == ("resolved", "this")
@@ -184,7 +212,7 @@ def test_another_result_than_the_one_undone_is_taken(upstream, now):
 def test_what_staff_closed_early_is_resolved_when_upstream_is(upstream, now):
     (one,) = some(upstream, 1)
     market = mirror(one)
-    close(market, reason="Leaked.", staff=None, now=now)
+    close(market, reason="Leaked.", by=COMMAND_LINE, now=now)
     resolve(upstream)
     assert (state(market), decisions(market)) == (("closed", None), ["closed", "open"])
     one.resolve("this")
