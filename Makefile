@@ -47,8 +47,10 @@ check: $(VENV)/.installed-dev ## Format, lint, imports, types, settings, migrati
 	@diff docs/openapi.yaml var/check/openapi.yaml
 	@echo "== all checks passed"
 
-openapi: $(VENV)/.installed-dev ## Write docs/openapi.yaml from the code
+openapi: $(VENV)/.installed-dev ## Write docs/openapi.yaml and docs/api.md from the code
 	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py write_api_page --schema docs/openapi.yaml \
+		--examples docs/examples.yaml --file docs/api.md
 
 lock: $(VENV)/.installed-dev ## Pin the newest fitting versions into requirements*.txt
 	$(UV_COMPILE) --upgrade --output-file requirements.txt requirements.in
