@@ -1,0 +1,82 @@
+"""What the dashboard shows of the journal and of open bets: derived from them by a job, so that no page reads them."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
+
+from markets.models import Market
+
+
+def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
+    return models.DecimalField(max_digits=20, decimal_places=2, **options)
+
+
+class CountedDay(models.Model):
+    """A UTC day of the journal, when it was last counted, and how many users bet, traded or bought on it."""
+
+    day = models.DateField(primary_key=True)
+    active_users = models.IntegerField()
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "counted_days"
+        constraints = [
+            models.CheckConstraint(condition=Q(active_users__gte=0), name="counted_days_users_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}"
+
+
+class LedgerDay(models.Model):
+    """The journal's rows of a UTC day, by type and other end: credits given to users, and taken from them."""
+
+    pk = models.CompositePrimaryKey("day", "transaction_type", "counterparty")
+    day = models.DateField()
+    transaction_type = models.CharField(max_length=20)
+    counterparty = models.CharField(max_length=10)
+    transfers = models.BigIntegerField()
+    given = credits_column()
+    taken = credits_column()
+
+    class Meta:
+        db_table = "ledger_days"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(transfers__gte=1, given__gte=0, taken__gte=0), name="ledger_days_sums_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.transaction_type}"
+
+
+class MarketExposure(models.Model):
+    """The open bets on a market that isn't over: credits at stake, and owed if THIS or if THAT wins."""
+
+    # Derived: no lock on a market that a bet needs.
+    market = models.OneToOneField(
+        Market, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="exposure"
+    )
+    bets = models.BigIntegerField()
+    stake = credits_column()
+    this_payout = credits_column()
+    that_payout = credits_column()
+    worst = models.GeneratedField(
+        expression=Greatest("this_payout", "that_payout"), output_field=credits_column(), db_persist=True
+    )
+
+    class Meta:
+        db_table = "market_exposures"
+        indexes = [models.Index(F("worst").desc(), name="market_exposures_worst")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(bets__gte=1, stake__gt=0, this_payout__gte=0, that_payout__gte=0),
+                name="market_exposures_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.worst} on {self.market_id}"
