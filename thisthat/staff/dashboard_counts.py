@@ -21,7 +21,7 @@ A_DAY = timedelta(days=1)
 def count(*, now: datetime) -> dict[str, int]:
     """Reads what happened since the last count, and the open bets of the markets concerned; all of history at first."""
     last = CountedDay.objects.order_by("-day").first()
-    since = last and last.counted_at - LATEST_COMMIT
+    since = last.counted_at - LATEST_COMMIT if last else None
     # Before the days, which say since when: dying in between leaves nothing out.
     markets = run_transaction(partial(count_exposures, since))
     days = list(days_to_count(last, now=now))
