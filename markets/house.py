@@ -1,16 +1,26 @@
-"""House markets: made by staff, for credits alone, closed by the clock and resolved by staff."""
+"""House markets: made and edited by staff, for credits alone, closed by the clock and resolved by staff."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.utils.text import slugify
 
+from accounts.models import Permission
+from accounts.staff import StaffMember, checked_reason, record_action
 from markets import editions
 from markets.models import Market
+from markets.verdicts import NotPossibleNow, lock_market
 from thisthat.common.errors import DomainError
 from thisthat.common.transactions import run_transaction
+
+# What people bet on, in words. The rest may change after that: it moves no credits that are at stake.
+TERMS = ("title", "this_option", "that_option", "description")
+LONGEST = {name: Market._meta.get_field(name).max_length for name in (*TERMS, "image_url", "category")}  # noqa: SLF001
 
 
 class HouseMarketRefused(DomainError):
@@ -18,56 +28,165 @@ class HouseMarketRefused(DomainError):
     message = "This can't be a market."
 
 
+class NotOurs(DomainError):
+    code = "not_a_house_market"
+    status = 409
+    message = "This market is Polymarket's: it is copied as it stands."
+
+
+class TermsAreFixed(DomainError):
+    code = "market_terms_fixed"
+    status = 409
+    message = "Somebody has bet on it: its title, options and description stay. Void it, and make another."
+
+
+class NothingChanged(DomainError):
+    code = "nothing_changed"
+    message = "Nothing would change."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """`this_odds`: the probability of THIS, 4 decimals, between 0 and 1; what can be bet at."""
+    """What is asked. Without `expires_at` it is open until staff close it."""
 
     title: str
     this_option: str
     that_option: str
-    this_odds: Decimal
     image_url: str
-    expires_at: datetime
+    expires_at: datetime | None
     category: str = "general"
     description: str = ""
-    author: str | None = None
 
     def check(self, *, now: datetime) -> None:
         """Raises HouseMarketRefused."""
-        if not 0 < self.this_odds < 1 or self.this_odds != round(self.this_odds, 4):
-            raise HouseMarketRefused("The odds must lie between 0 and 1, with 4 decimals.")
-        if self.expires_at <= now:
+        if self.expires_at is not None and self.expires_at <= now:
             raise HouseMarketRefused("The end must lie ahead.")
         if not (self.title.strip() and self.this_option.strip() and self.that_option.strip()):
             raise HouseMarketRefused("A title and two options are needed.")
+        if self.this_option.strip().lower() == self.that_option.strip().lower():
+            raise HouseMarketRefused("The two options must differ.")
+        if not self.image_url.startswith(("http://", "https://")):
+            raise HouseMarketRefused("A picture's address is needed, beginning with https://.")
+        if not self.category or self.category != slugify(self.category).replace("_", "-"):
+            raise HouseMarketRefused("A category is made of a-z, 0-9 and hyphens.")
+        if too_long := [name for name, most in LONGEST.items() if most and len(getattr(self, name)) > most]:
+            raise HouseMarketRefused(f"Too long: {', '.join(too_long).replace('_', ' ')}.")
 
 
-def create_house_market(question: Question, *, now: datetime) -> Market:
-    """Open at once, and in the lists. Raises HouseMarketRefused."""
+ASKED = tuple(field.name for field in fields(Question))
+
+
+def check_odds(this_odds: Decimal) -> None:
+    """The probability of THIS: 4 decimals, between 0 and 1; what can be bet at. Raises HouseMarketRefused."""
+    if not this_odds.is_finite() or not 0 < this_odds < 1 or this_odds != round(this_odds, 4):
+        raise HouseMarketRefused("The odds must lie between 0 and 1, with 4 decimals.")
+
+
+def create_house_market(
+    question: Question, *, this_odds: Decimal, by: StaffMember, reason: str, now: datetime
+) -> Market:
+    """Open at once, and in the lists. Raises NotAllowed, ReasonMissing, ReasonTooLong, HouseMarketRefused."""
+    by.require(Permission.MANAGE_HOUSE_MARKETS)
+    reason = checked_reason(reason)
     question.check(now=now)
+    check_odds(this_odds)
+    asked = {name: getattr(question, name) for name in ASKED}
 
     def create() -> Market:
         market = Market.objects.create(
             market_type=Market.Type.CREDITS,
             slug=slugify(question.title),
-            title=question.title,
-            description=question.description,
-            this_option=question.this_option,
-            that_option=question.that_option,
-            this_odds=question.this_odds,
-            that_odds=1 - question.this_odds,
+            this_odds=this_odds,
+            that_odds=1 - this_odds,
             odds_updated_at=now,
-            category=question.category.lower(),
-            image_url=question.image_url,
-            expires_at=question.expires_at,
-            author=question.author,
             created_at=now,
             updated_at=now,
+            **asked,
         )
+        after = asked | {"this_odds": this_odds}
+        record_action("create_market", by=by, target=market, reason=reason, before={}, after=after, now=now)
         editions.publish(now=now)
         return market
 
     return run_transaction(create)
+
+
+def edit_house_market(
+    *,
+    market_id: UUID,
+    changes: Mapping[str, Any],
+    anyone_bet: Callable[[UUID], bool],
+    by: StaffMember,
+    reason: str,
+    now: datetime,
+) -> Market:
+    """`changes`: some of Question's fields. `anyone_bet` is asked with the market locked, so that no bet slips in.
+
+    Its address keeps the first title. Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchMarket, NotOurs,
+    NotPossibleNow, NothingChanged, TermsAreFixed, HouseMarketRefused.
+    """
+    by.require(Permission.MANAGE_HOUSE_MARKETS)
+    reason = checked_reason(reason)
+
+    def edit() -> Market:
+        market = lock_house_market(market_id)
+        before, after = differences(market, changes, now=now)
+        if set(after) & set(TERMS) and anyone_bet(market_id):
+            raise TermsAreFixed
+        change(market, after, now=now)
+        record_action("edit_market", by=by, target=market, reason=reason, before=before, after=after, now=now)
+        editions.publish(now=now)
+        return market
+
+    return run_transaction(edit)
+
+
+def differences(market: Market, changes: Mapping[str, Any], *, now: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What changes, as it was and as it will be. Raises NothingChanged, HouseMarketRefused."""
+    asked = {name: getattr(market, name) for name in ASKED}
+    after = {name: value for name, value in changes.items() if value != asked[name]}
+    if not after:
+        raise NothingChanged
+    replace(Question(**asked), **after).check(now=now)
+    return {name: asked[name] for name in after}, after
+
+
+def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason: str, now: datetime) -> Market:
+    """For bets and sales from now on; the bets there are keep theirs.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, HouseMarketRefused, NoSuchMarket, NotOurs, NotPossibleNow,
+    NothingChanged.
+    """
+    by.require(Permission.MANAGE_HOUSE_MARKETS)
+    reason = checked_reason(reason)
+    check_odds(this_odds)
+
+    def move() -> Market:
+        market = lock_house_market(market_id)
+        if this_odds == market.this_odds:
+            raise NothingChanged
+        before, after = {"this_odds": market.this_odds}, {"this_odds": this_odds}
+        change(market, {**after, "that_odds": 1 - this_odds, "odds_updated_at": now}, now=now)
+        record_action("change_odds", by=by, target=market, reason=reason, before=before, after=after, now=now)
+        return market
+
+    return run_transaction(move)
+
+
+def lock_house_market(market_id: UUID) -> Market:
+    """An open one, which nobody bets on until the transaction ends. Raises NoSuchMarket, NotOurs, NotPossibleNow."""
+    market = lock_market(market_id, tuple(Market.Status))
+    if market.market_type != Market.Type.CREDITS:
+        raise NotOurs
+    if market.status != Market.Status.OPEN:
+        raise NotPossibleNow(f"This market is {market.status}.")
+    return market
+
+
+def change(market: Market, values: Mapping[str, Any], *, now: datetime) -> None:
+    for name, value in {**values, "updated_at": now}.items():
+        setattr(market, name, value)
+    market.save(update_fields=[*values, "updated_at"])
 
 
 # Closed and recorded in one statement, the market's row locked before it is judged, in the order of all who lock many.

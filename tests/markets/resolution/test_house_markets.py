@@ -22,15 +22,20 @@ def question(now, **fields) -> house.Question:
         "title": "Will the kettle boil?",
         "this_option": "Yes",
         "that_option": "No",
-        "this_odds": Decimal("0.6500"),
         "image_url": "https://img.example/kettle.png",
         "expires_at": now + timedelta(hours=1),
     }
     return house.Question(**(given | fields))
 
 
+def create(now, this_odds="0.6500", **fields) -> Market:
+    asked = question(now, **fields)
+    said = {"by": COMMAND_LINE, "reason": "For the tea party.", "now": now}
+    return house.create_house_market(asked, this_odds=Decimal(this_odds), **said)
+
+
 def test_a_new_one_is_in_the_open_list_at_once(api, now):
-    market = house.create_house_market(question(now, category="Kitchen"), now=now)
+    market = create(now, category="kitchen")
     (shown,) = read(api)["data"]
     assert (shown["id"], shown["marketType"], shown["polymarketId"]) == (str(market.pk), "credits", None)
     assert (shown["thisOdds"], shown["thatOdds"]) == (Decimal("0.6500"), Decimal("0.3500"))
@@ -40,33 +45,39 @@ def test_a_new_one_is_in_the_open_list_at_once(api, now):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"this_odds": Decimal(0)},
-        {"this_odds": Decimal(1)},
-        {"this_odds": Decimal("1.2")},
-        {"this_odds": Decimal("0.12345")},
+        {"this_odds": "0"},
+        {"this_odds": "1"},
+        {"this_odds": "1.2"},
+        {"this_odds": "0.12345"},
         {"title": " "},
+        {"title": "x" * 501},
         {"this_option": ""},
         {"that_option": ""},
+        {"that_option": "yes "},
+        {"image_url": ""},
+        {"image_url": "javascript:alert(1)"},
+        {"category": ""},
+        {"category": "Kitchen sink"},
     ],
 )
 def test_what_cannot_be_bet_on_is_refused(now, fields):
     with pytest.raises(house.HouseMarketRefused):
-        house.create_house_market(question(now, **fields), now=now)
+        create(now, **fields)
     assert Market.objects.count() == 0
 
 
 def test_an_end_in_the_past_is_refused(now):
     with pytest.raises(house.HouseMarketRefused):
-        house.create_house_market(question(now, expires_at=now), now=now)
+        create(now, expires_at=now)
 
 
-def test_without_a_picture_the_database_refuses(now):
+def test_without_a_picture_the_database_refuses():
     with pytest.raises(IntegrityError, match="markets_open_with_image"):
-        house.create_house_market(question(now, image_url=""), now=now)
+        add_market(image_url="")
 
 
 def test_it_closes_at_its_end_and_not_a_moment_before(upstream, api, now):
-    market = house.create_house_market(question(now), now=now)
+    market = create(now)
     end = now + timedelta(hours=1)
     assert resolve(upstream, now=end - timedelta(microseconds=1))["houseClosed"] == 0
     assert state(market) == ("open", None)
@@ -82,7 +93,7 @@ def test_it_closes_at_its_end_and_not_a_moment_before(upstream, api, now):
 
 
 def test_staff_resolve_it(upstream, now):
-    market = house.create_house_market(question(now), now=now)
+    market = create(now)
     resolve(upstream, now=now + timedelta(hours=2))
     verdicts.resolve_market(market_id=market.pk, outcome="that", reason="It was cold.", by=COMMAND_LINE, now=now)
     assert state(market) == ("resolved", "that")

@@ -1,0 +1,164 @@
+"""What staff make and change of house markets, and what is kept of it; what people bet on stays once they did."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from accounts.models import StaffAction, User
+from accounts.staff import NotAllowed, ReasonMissing, StaffMember
+from markets import house
+from markets.models import Market
+from markets.verdicts import NoSuchMarket, NotPossibleNow
+from tests.markets.worlds import add_market, add_mirrored, add_past, ids, read
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> StaffMember:
+    return StaffMember(User.objects.create_superuser(email="grace@example.com", username="grace"), "192.0.2.7")
+
+
+def nobody_bet(market_id) -> bool:
+    return False
+
+
+def somebody_bet(market_id) -> bool:
+    return True
+
+
+def edit(market, staff, now, *, anyone_bet=nobody_bet, reason="A slip.", **changes) -> Market:
+    said = {"by": staff, "reason": reason, "now": now}
+    return house.edit_house_market(market_id=market.pk, changes=changes, anyone_bet=anyone_bet, **said)
+
+
+def move(market, staff, now, this_odds="0.7500", reason="The water is warm.") -> Market:
+    return house.change_odds(market_id=market.pk, this_odds=Decimal(this_odds), by=staff, reason=reason, now=now)
+
+
+def fields(market) -> dict:
+    return Market.objects.filter(pk=market.pk).values().get()
+
+
+def test_what_was_made_is_kept_with_who_made_it(staff, now):
+    asked = house.Question(
+        title="Will it rain?", this_option="Yes", that_option="No", image_url="https://img.example/a", expires_at=None
+    )
+    said = {"by": staff, "reason": " People ask. ", "now": now}
+    market = house.create_house_market(asked, this_odds=Decimal("0.25"), **said)
+    row = StaffAction.objects.get()
+    assert (row.action, row.staff, row.ip, row.reason) == ("create_market", staff.user, "192.0.2.7", "People ask.")
+    assert (row.target_type, row.target_id, row.before) == ("markets.market", str(market.pk), {})
+    assert (row.after["title"], row.after["this_odds"]) == ("Will it rain?", "0.25")
+
+
+def test_an_edit_keeps_what_changed_before_and_after(api, staff, now):
+    market = add_market()
+    edit(market, staff, now, title="Will the pot boil?", that_option="No", category="kitchen")
+    (shown,) = read(api, category="kitchen")["data"]
+    assert (shown["title"], shown["slug"]) == ("Will the pot boil?", market.slug)
+    row = StaffAction.objects.get()
+    assert (row.action, row.reason) == ("edit_market", "A slip.")
+    assert row.before == {"title": "Will the kettle boil?", "category": "general"}
+    assert row.after == {"title": "Will the pot boil?", "category": "kitchen"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"title": "Another?"}, {"this_option": "Perhaps"}, {"that_option": "Never"}, {"description": "Rules."}]
+)
+def test_what_somebody_bet_on_is_not_reworded(staff, now, changes):
+    market = add_market()
+    before = fields(market)
+    with pytest.raises(house.TermsAreFixed):
+        edit(market, staff, now, anyone_bet=somebody_bet, category="kitchen", **changes)
+    assert fields(market) == before
+    assert StaffAction.objects.count() == 0
+
+
+def test_the_picture_the_category_and_the_end_may_change_with_bets_on_it(api, staff, now):
+    market = add_market()
+    later = now + timedelta(days=3)
+    changes = {"image_url": "https://img.example/pot.png", "category": "kitchen", "expires_at": later}
+    edit(market, staff, now, anyone_bet=somebody_bet, **changes)
+    assert fields(market).items() >= changes.items()
+    assert ids(read(api, category="kitchen")) == [str(market.pk)]
+
+
+@pytest.mark.parametrize("changes", [{"title": " "}, {"image_url": "no"}, {"category": "Up & down"}])
+def test_a_wrong_edit_changes_nothing(staff, now, changes):
+    market = add_market()
+    before = fields(market)
+    with pytest.raises(house.HouseMarketRefused):
+        edit(market, staff, now, **changes)
+    assert fields(market) == before
+
+
+def test_an_edit_of_nothing_is_no_edit(staff, now):
+    market = add_market()
+    with pytest.raises(house.NothingChanged):
+        edit(market, staff, now, title=market.title)
+    with pytest.raises(house.NothingChanged):
+        move(market, staff, now, "0.6000")
+    assert StaffAction.objects.count() == 0
+
+
+def test_changed_odds_are_kept_and_both_sides_add_up(api, staff, now):
+    market = add_market()
+    move(market, staff, now, "0.7500")
+    shown = read(api, f"/{market.pk}")["data"]
+    assert (shown["thisOdds"], shown["thatOdds"]) == (Decimal("0.7500"), Decimal("0.2500"))
+    assert fields(market)["odds_updated_at"] == now
+    row = StaffAction.objects.get()
+    assert (row.action, row.reason) == ("change_odds", "The water is warm.")
+    assert (row.before, row.after) == ({"this_odds": "0.6000"}, {"this_odds": "0.7500"})
+
+
+@pytest.mark.parametrize("odds", ["0", "1", "-0.5", "0.12345", "NaN"])
+def test_odds_that_cannot_be_bet_at_are_refused(staff, now, odds):
+    market = add_market()
+    with pytest.raises(house.HouseMarketRefused):
+        move(market, staff, now, odds)
+    assert fields(market)["this_odds"] == Decimal("0.6000")
+
+
+CHANGES = {"edit": lambda *given: edit(*given, category="kitchen"), "odds": move}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_polymarkets_markets_are_not_changed_here(staff, now, name):
+    with pytest.raises(house.NotOurs):
+        CHANGES[name](add_mirrored(), staff, now)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("status", ["closed", "resolved", "cancelled"])
+def test_a_market_that_takes_no_bets_is_not_changed(staff, now, name, status):
+    with pytest.raises(NotPossibleNow, match=status):
+        CHANGES[name](add_past(status), staff, now)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_market_that_is_not_there_is_not_changed(staff, now, name):
+    with pytest.raises(NoSuchMarket):
+        CHANGES[name](Market(), staff, now)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_staff_without_the_permission_change_nothing(now, name):
+    market = add_market()
+    before = fields(market)
+    nobody = StaffMember(User.objects.create_user(email="new@example.com", username="new", is_staff=True))
+    with pytest.raises(NotAllowed):
+        CHANGES[name](market, nobody, now)
+    assert fields(market) == before
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_without_a_reason_nothing_changes(staff, now, name):
+    market = add_market()
+    calls = {"edit": lambda: edit(market, staff, now, reason=" ", category="kitchen")}
+    calls["odds"] = lambda: move(market, staff, now, reason=" ")
+    with pytest.raises(ReasonMissing):
+        calls[name]()
+    assert StaffAction.objects.count() == 0
