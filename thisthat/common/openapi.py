@@ -13,7 +13,6 @@ SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
     # Several things have a status.
     "ENUM_NAME_OVERRIDES": {
         "MarketStatus": "markets.models.Market.Status",
