@@ -37,6 +37,9 @@ class JWTAuthentication(authentication.JWTAuthentication):
             raise AuthenticationFailed("Invalid or expired access token")
         if not user.is_active:
             raise AccountSuspended
+        # A token from before there was a count was told none.
+        if validated_token.get("sessionsEnded", 0) != user.sessions_ended:
+            raise AuthenticationFailed("Invalid or expired access token")
         note_activity(user, now=timezone.now())
         return user
 

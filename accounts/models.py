@@ -5,7 +5,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q, QuerySet, Value
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Collate, Lower, Now
 
 from accounts.referral_codes import new_referral_code
 from thisthat.common.keys import new_id
@@ -54,6 +54,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     last_login = None
     last_login_at = models.DateTimeField(null=True, editable=False)
     last_active_at = models.DateTimeField(null=True, editable=False)
+    # How often all sessions were ended: access tokens and browsers that were told an earlier count are good no more.
+    sessions_ended = models.IntegerField(default=0, db_default=0, editable=False)
 
     credit_balance = credits_column()
     held_credits = credits_column()
@@ -85,6 +87,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         db_table = "users"
+        # Staff look people up by these. Ids grow with time: newest first is by id.
+        indexes = [
+            models.Index(Collate(Lower("username"), "C"), name="users_username_begins"),
+            models.Index(Collate(Lower("name"), "C"), name="users_name_begins"),
+            models.Index(Lower("x_username"), condition=~Q(x_username=""), name="users_x_username"),
+            models.Index(F("id").desc(), condition=Q(is_active=False), name="users_suspended"),
+            models.Index(F("id").desc(), condition=Q(is_staff=True), name="users_staff"),
+            models.Index(F("id").desc(), condition=Q(held_credits__gt=0), name="users_with_hold"),
+        ]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="users_email_unique"),
             models.UniqueConstraint(Lower("username"), name="users_username_unique"),
@@ -112,6 +123,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.username
 
+    def get_session_auth_hash(self) -> str:
+        """A browser is signed in as long as this stays the same."""
+        return f"{super().get_session_auth_hash()}.{self.sessions_ended}"
+
 
 class RefreshToken(models.Model):
     """One refresh token, of which only the SHA-256 is kept. All that came from one sign-in are a family."""
@@ -122,6 +137,7 @@ class RefreshToken(models.Model):
         REPLACED = "replaced"
         REUSED = "reused"
         LOGGED_OUT = "logged_out"
+        ENDED_BY_STAFF = "ended_by_staff"
         PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
         SUSPENDED = "suspended"
 

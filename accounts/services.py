@@ -1,4 +1,4 @@
-"""What people do with their accounts, and what staff do."""
+"""What people do with their accounts. What staff do with them: `accounts.supervision`."""
 
 import secrets
 from datetime import datetime
@@ -113,19 +113,6 @@ def update_profile(*, user_id: UUID, changes: ProfileChanges) -> User:
         return user
 
 
-def change_password(*, user_id: UUID, new_password: str, now: datetime) -> None:
-    """Staff sets a user's password, which signs the user out everywhere.
-
-    Raises ValidationError for a weak password, and User.DoesNotExist.
-    """
-    user = User.objects.get(pk=user_id)
-    passwords.check_strength(new_password, user=user)
-    encoded = make_password(new_password)
-    with transaction.atomic(durable=True):
-        tokens.lock_user(user_id)
-        store_password(user, encoded, now=now)
-
-
 def change_own_password(
     *, user_id: UUID, current_password: str, new_password: str, client: Client, now: datetime
 ) -> SignedIn:
@@ -151,25 +138,6 @@ def store_password(user: User, encoded: str, *, now: datetime) -> None:
     """Runs inside the caller's transaction, which holds the user's lock."""
     User.objects.filter(pk=user.pk).update(password=encoded)
     tokens.revoke_all(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
-
-
-def suspend_user(*, user_id: UUID, now: datetime) -> User:
-    """Nothing that needs a sign-in works for this user any more, from this moment. Raises User.DoesNotExist."""
-    with transaction.atomic(durable=True):
-        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
-        user.is_active = False
-        user.save(update_fields=["is_active"])
-        tokens.revoke_all(user=user, reason=Reason.SUSPENDED, now=now)
-        return user
-
-
-def restore_user(*, user_id: UUID) -> User:
-    """Lets a suspended user sign in again. Raises User.DoesNotExist."""
-    with transaction.atomic(durable=True):
-        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
-        user.is_active = True
-        user.save(update_fields=["is_active"])
-        return user
 
 
 def create_demo_user(*, now: datetime) -> SignedIn:

@@ -1,4 +1,4 @@
-"""Refresh tokens: random, stored as a SHA-256, and rotated; access tokens: JWTs with the claim `userId`.
+"""Refresh tokens: random, stored as a SHA-256, and rotated; access tokens: JWTs that say `userId` and `sessionsEnded`.
 
 Each refresh issues a successor. The predecessor stays good until its successor is first used, so that a client that
 lost the answer goes on with the old one, and the unused successor is replaced. Once a successor has been used, its
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import RefreshToken, User
@@ -59,7 +60,7 @@ def issue_token_pair(*, user: User, user_agent: str, ip: str | None, now: dateti
         raise AccountSuspended
     User.objects.filter(pk=user.pk).update(last_login_at=now)
     user.last_login_at = now
-    return issue(user_id=user.pk, family=new_id(), parent_id=None, user_agent=user_agent, ip=ip, now=now)
+    return issue(user=held, family=new_id(), parent_id=None, user_agent=user_agent, ip=ip, now=now)
 
 
 def rotate(*, refresh: str, user_agent: str, ip: str | None, now: datetime) -> TokenPair | DomainError:
@@ -79,7 +80,7 @@ def rotate(*, refresh: str, user_agent: str, ip: str | None, now: datetime) -> T
     if not token.user.is_active:
         return AccountSuspended()
     mark_used(token, now=now)
-    return issue(user_id=token.user_id, family=token.family, parent_id=token.pk, user_agent=user_agent, ip=ip, now=now)
+    return issue(user=token.user, family=token.family, parent_id=token.pk, user_agent=user_agent, ip=ip, now=now)
 
 
 def end_session(*, refresh: str, now: datetime) -> None:
@@ -96,8 +97,14 @@ def revoke_family(*, family: UUID, reason: RefreshToken.Reason, now: datetime) -
 
 
 def revoke_all(*, user: User, reason: RefreshToken.Reason, now: datetime) -> int:
-    """Signs the user out everywhere; access tokens end by themselves. The caller holds the user's lock."""
+    """No token can be refreshed any more; access tokens end by themselves. The caller holds the user's lock."""
     return RefreshToken.objects.filter(user=user, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+
+
+def end_everything(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:
+    """Signs the user out everywhere at once, access tokens and browsers too. The caller holds the user's lock."""
+    revoke_all(user=user, reason=reason, now=now)
+    User.objects.filter(pk=user.pk).update(sessions_ended=F("sessions_ended") + 1)
 
 
 def purge_expired(*, now: datetime) -> int:
@@ -110,11 +117,12 @@ def purge_expired(*, now: datetime) -> int:
     return deleted
 
 
-def access_token(*, user_id: UUID, now: datetime) -> str:
+def access_token(*, user_id: UUID, now: datetime, sessions_ended: int = 0) -> str:
     token = AccessToken()
     token.set_iat(at_time=now)
     token.set_exp(from_time=now)
     token["userId"] = str(user_id)
+    token["sessionsEnded"] = sessions_ended
     return str(token)
 
 
@@ -126,7 +134,7 @@ def lock_user(user_id: UUID) -> User | None:
 def lock(refresh: str) -> RefreshToken | None:
     """The token as it is once its user is locked: what was read before may have changed while waiting."""
     same_token = RefreshToken.objects.filter(token_hash=digest(refresh))
-    of_token = User.objects.only("is_active").filter(pk=same_token.values("user_id")[:1])
+    of_token = User.objects.only("is_active", "sessions_ended").filter(pk=same_token.values("user_id")[:1])
     user = of_token.select_for_update(no_key=True).first()
     token = same_token.first() if user else None
     if token and user:
@@ -160,11 +168,11 @@ def mark_used(token: RefreshToken, *, now: datetime) -> None:
 
 
 def issue(
-    *, user_id: UUID, family: UUID, parent_id: UUID | None, user_agent: str, ip: str | None, now: datetime
+    *, user: User, family: UUID, parent_id: UUID | None, user_agent: str, ip: str | None, now: datetime
 ) -> TokenPair:
     refresh = secrets.token_urlsafe(RANDOM_BYTES)
     RefreshToken.objects.create(
-        user_id=user_id,
+        user_id=user.pk,
         token_hash=digest(refresh),
         family=family,
         parent_id=parent_id,
@@ -173,7 +181,8 @@ def issue(
         user_agent=user_agent[:MAX_USER_AGENT_LETTERS].replace("\x00", ""),
         ip=ip,
     )
-    return TokenPair(access=access_token(user_id=user_id, now=now), refresh=refresh)
+    access = access_token(user_id=user.pk, now=now, sessions_ended=user.sessions_ended)
+    return TokenPair(access=access, refresh=refresh)
 
 
 def digest(refresh: str) -> bytes:

@@ -9,10 +9,11 @@ from typing import Any
 
 from django.test import Client as HttpClient
 
-from accounts import services
+from accounts import services, supervision
 from accounts.clients import Client
 from accounts.models import RefreshToken, User
 from accounts.services import SignedIn
+from accounts.staff import COMMAND_LINE
 from accounts.tokens import TokenPair, digest
 
 AUTH = "/api/v1/auth"
@@ -123,6 +124,14 @@ def refusal(response: Any, status: int, code: str) -> dict[str, Any]:
 def faults(response: Any) -> dict[str, str]:
     """The code of the fault of each field that a validation error names."""
     return {detail["field"]: detail["code"] for detail in refusal(response, 400, "validation_error")["details"]}
+
+
+def suspend(user: User, *, now: datetime) -> User:
+    return supervision.suspend_user(user_id=user.pk, by=COMMAND_LINE, reason="Cheats.", now=now)
+
+
+def restore(user: User, *, now: datetime) -> User:
+    return supervision.restore_user(user_id=user.pk, by=COMMAND_LINE, reason="Was a mistake.", now=now)
 
 
 def stored(refresh_token: str) -> RefreshToken:

@@ -26,6 +26,7 @@ from tests.accounts.people import (
     send,
     sign_up,
     success,
+    suspend,
 )
 
 ME = f"{AUTH}/me"
@@ -168,7 +169,7 @@ def test_a_refused_login_hashes_once_and_says_the_same_whether_or_not_the_email_
 ):
     settings.PASSWORD_HASHERS = ["tests.accounts.hashers.CountingHasher"]
     sign_up("ann")
-    services.suspend_user(user_id=sign_up("bob").user.pk, now=now)
+    suspend(sign_up("bob").user, now=now)
     User.objects.filter(pk=services.create_demo_user(now=now).user.pk).update(email="demo@example.com")
     hashers.runs.clear()
     email, password = LOGINS[kind]
@@ -235,7 +236,7 @@ def test_one_does_not_sign_in_by_username_or_by_a_pattern(stranger, ann):
 
 
 def test_a_stranger_who_knows_a_token_of_a_suspended_user_gets_nothing(stranger, ann, now):
-    services.suspend_user(user_id=ann.user.pk, now=now)
+    suspend(ann.user, now=now)
     before = everything()
     refusal(stranger.get(ME, headers=bearer(ann)), 403, "account_suspended")
     refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")

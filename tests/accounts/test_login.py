@@ -7,7 +7,18 @@ from django.contrib.auth.hashers import make_password
 
 from accounts import services
 from accounts.models import RefreshToken, User
-from tests.accounts.people import AUTH, ME_FIELDS, PASSWORD, everything, faults, refusal, send, sign_up, success
+from tests.accounts.people import (
+    AUTH,
+    ME_FIELDS,
+    PASSWORD,
+    everything,
+    faults,
+    refusal,
+    send,
+    sign_up,
+    success,
+    suspend,
+)
 
 pytestmark = pytest.mark.django_db
 LOGIN = f"{AUTH}/login"
@@ -76,7 +87,7 @@ def test_nobody_signs_in_to_an_account_without_a_password(stranger, now):
 
 
 def test_a_suspended_user_is_told_so_after_the_right_password_only(stranger, ann, now):
-    services.suspend_user(user_id=ann.pk, now=now)
+    suspend(ann, now=now)
     before = everything()
     refusal(send(stranger, LOGIN, credentials(password="not the password")), 401, "invalid_credentials")
     refusal(send(stranger, LOGIN, credentials()), 403, "account_suspended")

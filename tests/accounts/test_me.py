@@ -6,7 +6,20 @@ import pytest
 
 from accounts import services, tokens
 from accounts.models import User
-from tests.accounts.people import AUTH, ME_FIELDS, TIME, bearer, leaver, refusal, sign_up, success
+from tests.accounts.people import (
+    AUTH,
+    ME_FIELDS,
+    PASSWORD,
+    SOMEWHERE,
+    TIME,
+    bearer,
+    leaver,
+    refusal,
+    restore,
+    sign_up,
+    success,
+    suspend,
+)
 
 pytestmark = pytest.mark.django_db
 ME = f"{AUTH}/me"
@@ -48,10 +61,12 @@ def test_an_expired_token_is_refused_as_such_and_never_fails(stranger, ann, now)
 
 
 def test_a_suspended_user_is_refused_though_the_token_is_good(stranger, ann, now):
-    services.suspend_user(user_id=ann.user.pk, now=now)
+    suspend(ann.user, now=now)
     refusal(stranger.get(ME, headers=bearer(ann)), 403, "account_suspended")
-    services.restore_user(user_id=ann.user.pk)
-    success(stranger.get(ME, headers=bearer(ann)))
+    restore(ann.user, now=now)
+    refusal(stranger.get(ME, headers=bearer(ann)), 401, "invalid_token")
+    again = services.log_in(email=ann.user.email, password=PASSWORD, client=SOMEWHERE, now=now)
+    success(stranger.get(ME, headers=bearer(again)))
 
 
 def test_a_deleted_user_is_refused_though_the_token_is_good(stranger):
@@ -82,7 +97,7 @@ def test_activity_is_written_at_most_every_five_minutes(stranger, ann, now, djan
 
 
 def test_a_refused_request_is_no_activity(stranger, ann, now):
-    services.suspend_user(user_id=ann.user.pk, now=now)
+    suspend(ann.user, now=now)
     stranger.get(ME, headers=bearer(ann))
     ann.user.refresh_from_db()
     assert ann.user.last_active_at is None

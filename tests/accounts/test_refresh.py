@@ -16,10 +16,12 @@ from tests.accounts.people import (
     live_tokens,
     refresh,
     refusal,
+    restore,
     send,
     sign_up,
     stored,
     success,
+    suspend,
 )
 
 pytestmark = pytest.mark.django_db
@@ -177,9 +179,9 @@ def test_an_expired_access_token_does_not_keep_a_client_from_refreshing(stranger
 
 
 def test_a_suspended_user_gets_no_new_tokens(stranger, ann, now):
-    services.suspend_user(user_id=ann.user.pk, now=now)
+    suspend(ann.user, now=now)
     refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
-    services.restore_user(user_id=ann.user.pk)
+    restore(ann.user, now=now)
     refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
 
 

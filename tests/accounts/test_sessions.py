@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
-from rest_framework.exceptions import ValidationError
 
 from accounts import services, tasks, tokens
 from accounts.models import RefreshToken, User
-from tests.accounts.people import PASSWORD, SOMEWHERE, live_tokens, refresh, sign_up, stored
+from tests.accounts.people import PASSWORD, live_tokens, refresh, sign_up, stored, suspend
 from tests.markets.at_once import all_at_once
 from thisthat.common.jobs import last_run
 
@@ -26,19 +25,6 @@ def reasons(user):
     return set(RefreshToken.objects.filter(user=user).values_list("revoked_reason", flat=True))
 
 
-def test_changing_the_password_signs_out_everywhere(ann, now):
-    services.change_password(user_id=ann.user.pk, new_password=NEW_PASSWORD, now=now)
-    assert live_tokens(ann.user) == 0
-    assert reasons(ann.user) == {Reason.PASSWORD_CHANGED}
-    services.log_in(email=ann.user.email, password=NEW_PASSWORD, client=SOMEWHERE, now=now)
-
-
-def test_a_weak_new_password_is_refused_and_nobody_signed_out(ann, now):
-    with pytest.raises(ValidationError):
-        services.change_password(user_id=ann.user.pk, new_password="ann", now=now)
-    assert live_tokens(ann.user) == 1
-
-
 def test_a_password_that_django_changes_signs_out_everywhere(ann):
     """As `manage.py changepassword` and the forms of Django's admin do."""
     ann.user.set_password(NEW_PASSWORD)
@@ -53,7 +39,7 @@ def test_a_changed_profile_signs_nobody_out(ann):
 
 def test_suspending_signs_out_everywhere_and_nobody_else(ann, now):
     bob = sign_up("bob")
-    services.suspend_user(user_id=ann.user.pk, now=now)
+    suspend(ann.user, now=now)
     assert reasons(ann.user) == {Reason.SUSPENDED}
     assert live_tokens(bob.user) == 1
     with pytest.raises(tokens.AccountSuspended), transaction.atomic():
@@ -68,7 +54,7 @@ def test_a_user_who_refreshes_while_being_suspended_is_left_with_no_token():
 
         def move(ann=ann, moves=moves):
             if next(moves) == "suspend":
-                return services.suspend_user(user_id=ann.user.pk, now=datetime.now(UTC))
+                return suspend(ann.user, now=datetime.now(UTC))
             try:
                 return refresh(ann.tokens.refresh)
             except tokens.InvalidRefreshToken as exc:
@@ -100,7 +86,7 @@ def test_expired_tokens_are_purged_and_the_run_is_recorded(ann, now):
     sign_up("old", now=now - timedelta(days=8))
     tasks.purge_refresh_tokens()
     assert [token.user for token in RefreshToken.objects.all()] == [ann.user]
-    run = last_run("purge_refresh_tokens")
+    run = last_run("accounts.purge_refresh_tokens")
     assert (run.status, run.result) == ("succeeded", {"deleted": 1})
 
 

@@ -2,9 +2,19 @@
 
 import pytest
 
-from accounts import services
 from accounts.models import User
-from tests.accounts.people import PUBLIC_FIELDS, USERS, bearer, everything, faults, refusal, send, sign_up, success
+from tests.accounts.people import (
+    PUBLIC_FIELDS,
+    USERS,
+    bearer,
+    everything,
+    faults,
+    refusal,
+    send,
+    sign_up,
+    success,
+    suspend,
+)
 
 pytestmark = pytest.mark.django_db
 ME = f"{USERS}/me"
@@ -111,7 +121,7 @@ def test_others_are_not_changed(stranger, ann):
 
 
 def test_a_suspended_user_changes_nothing(stranger, ann, now):
-    services.suspend_user(user_id=ann.user.pk, now=now)
+    suspend(ann.user, now=now)
     before = everything()
     refusal(patch(stranger, ann, NEW), 403, "account_suspended")
     assert everything() == before

@@ -7,11 +7,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from accounts import services
 from accounts.models import User
 from accounts.x.stand_in import Person
 from economy.audit import audit
-from tests.accounts.people import AUTH, form, refusal, send, sign_up, success
+from tests.accounts.people import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.economy.worlds import booked, journal, make_user
 from tests.markets.at_once import all_at_once
 
@@ -57,7 +56,7 @@ class TestByPassword:
 
     def test_a_suspended_referrer_is_counted_and_earns_nothing(self, api):
         ann = make_user("ann")
-        services.suspend_user(user_id=ann.pk, now=NOW)
+        suspend(ann, now=NOW)
         success(self.come(api, ann), 201)
         assert (earned(ann), counted(ann)) == (0, 1)
 

@@ -9,9 +9,8 @@ import pytest
 from django.db import connection
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import services
 from accounts.models import User
-from tests.accounts.people import sign_up
+from tests.accounts.people import sign_up, suspend
 
 pytestmark = pytest.mark.django_db
 MINE = "/api/v1/referrals/me"
@@ -93,6 +92,6 @@ def test_nobody_sees_any_unknown(api, db):
 
 def test_a_suspended_user_sees_none(api, ann):
     token = AccessToken.for_user(ann)
-    services.suspend_user(user_id=ann.pk, now=NOW)
+    suspend(ann, now=NOW)
     answer = api.get(MINE, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["code"]) == (403, "account_suspended")

@@ -1,0 +1,70 @@
+"""Who of the users is staff, and in which roles. Only a superuser says so, and there is always one left."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.models import Group
+
+from accounts import tokens
+from accounts.models import RefreshToken, User
+from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
+from accounts.supervision import lock_for_staff
+from thisthat.common.errors import DomainError
+from thisthat.common.transactions import run_transaction
+
+
+class UnknownRole(DomainError):
+    code = "unknown_role"
+    message = "There is no such role."
+
+
+class RolesAreForStaff(DomainError):
+    code = "roles_are_for_staff"
+    message = "Roles are for staff: let the user into the admin too, or give no role."
+
+
+def set_roles(
+    *, user_id: UUID, is_staff: bool, roles: Collection[str], by: StaffMember, reason: str, now: datetime
+) -> User:
+    """Lets a user into the admin or out of it, with these roles and no others.
+
+    Nobody changes their own, so the last superuser stays one. Who is let out is signed out everywhere, and is no
+    superuser any more. Raises NotAllowed for who isn't a superuser, NotYourself, UnknownRole, RolesAreForStaff,
+    ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+    if by.user and not by.user.is_superuser:
+        raise NotAllowed
+    reason = checked_reason(reason)
+    if roles and not is_staff:
+        raise RolesAreForStaff
+
+    def do() -> User:
+        user = lock_for_staff(user_id, by=by)
+        before = state_of(user)
+        change(user, is_staff=is_staff, groups=groups_named(roles), now=now)
+        record_action("set_roles", by=by, target=user, reason=reason, before=before, after=state_of(user), now=now)
+        return user
+
+    return run_transaction(do)
+
+
+def groups_named(roles: Collection[str]) -> list[Group]:
+    """Raises UnknownRole."""
+    groups = list(Group.objects.filter(name__in=roles))
+    if len(groups) != len(set(roles)):
+        raise UnknownRole
+    return groups
+
+
+def change(user: User, *, is_staff: bool, groups: list[Group], now: datetime) -> None:
+    if user.is_staff and not is_staff:
+        tokens.end_everything(user=user, reason=RefreshToken.Reason.ENDED_BY_STAFF, now=now)
+    user.is_staff, user.is_superuser = is_staff, user.is_superuser and is_staff
+    user.save(update_fields=["is_staff", "is_superuser"])
+    user.groups.set(groups)
+
+
+def state_of(user: User) -> dict[str, object]:
+    roles = sorted(user.groups.values_list("name", flat=True))
+    return {"staff": user.is_staff, "superuser": user.is_superuser, "roles": roles}
