@@ -129,7 +129,7 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[Posted | 
     given = list(transfers)
     if not given:
         return []
-    rows = run(sql.POST_MANY.format(source=sql.GIVEN, answer=sql.ROWS), as_arrays(given), now)
+    rows = run(sql.post_many(sql.GIVEN, sql.ROWS), as_arrays(given), now)
     for row in rows:
         check_row(row)
     repaid = repay_debts(sorted({row[1] for row in rows if row[5]}), now=now)
@@ -137,28 +137,41 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[Posted | 
     return [row if transfer.amount else None for transfer, row in zip(given, posted, strict=True)]
 
 
-def post_from(source: str, *, parameters: Mapping[str, Any] | None = None, now: datetime) -> Batch:
+def post_from(
+    source: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    users: str = "",
+    columns: str = "",
+    also: str = "",
+    now: datetime,
+) -> Batch:
     """Moves credits by a SELECT, in one statement for any number of rows; users are locked in the order of their ids.
 
     `source` gives the columns `place` (integer, the order of one user's transfers), `user_id`, `amount` (numeric),
     `transaction_type`, `counterparty`, `reference_id`, `occurrence`, `staked` (numeric), `description`; and takes
     `parameters`, whose names must not begin with `ledger_`. It is read before the users are locked, so the caller holds
     a lock that keeps its rows as they are.
+
+    More of the same statement, in SQL: `users` is a SELECT that locks the users itself, in the order of their ids, and
+    gives at least `id`, `credit_balance`, `held_credits`, `journal_length`; `source` then reads it as `locked`.
+    `columns` are assignments to the caller's own columns of those users. `also` are CTEs, separated by commas, that
+    write the caller's rows from `locked` and `running` (the transfers, whose values are computed once).
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.
     """
-    ((written, users, amount, *faults, debtors),) = run(
-        sql.POST_MANY.format(source=source, answer=sql.SUMMARY), parameters or {}, now
+    ((written, touched, amount, *faults, debtors),) = run(
+        sql.post_many(source, sql.SUMMARY, users=users, columns=columns, also=also), parameters or {}, now
     )
     check_faults(*faults)
     repay_debts(debtors or [], now=now)
-    return Batch(written, users, amount)
+    return Batch(written, touched, amount)
 
 
 def repay_debts(debtors: list[UUID], *, now: datetime) -> dict[UUID, Decimal]:
     """Has users who were just paid repay the house from what they have available; returns how much each did."""
     if not debtors:
         return {}
-    return dict(run(sql.POST_MANY.format(source=sql.REPAYMENTS, answer=sql.REPAID), {"debtors": debtors}, now))
+    return dict(run(sql.post_many(sql.REPAYMENTS, sql.REPAID), {"debtors": debtors}, now))
 
 
 def less_repayments(posted: list[Posted], repaid: dict[UUID, Decimal]) -> list[Posted]:
@@ -174,14 +187,21 @@ def less_repayments(posted: list[Posted], repaid: dict[UUID, Decimal]) -> list[P
     ]
 
 
-def change_hold(*, user_id: UUID, change: Decimal) -> None:
-    """Puts credits on hold (positive) or lets them go (negative). Raises InsufficientCredits, UnknownUser."""
+def change_hold(*, user_id: UUID, change: Decimal, now: datetime) -> None:
+    """Puts credits on hold (positive) or lets them go (negative): those repay the user's debts first.
+
+    Raises InsufficientCredits, UnknownUser.
+    """
     require_transaction("The ledger")
     check_amount(change)
     with refusals_named(), connection.cursor() as cursor:
         cursor.execute(sql.HOLD, {"ledger_user_id": user_id, "ledger_change": change})
-        if not cursor.rowcount:
-            raise UnknownUser(user_id)
+        row = cursor.fetchone()
+    if row is None:
+        raise UnknownUser(user_id)
+    (owes,) = row
+    if owes and change < 0:
+        repay_debts([user_id], now=now)
 
 
 def rebuild_columns() -> int:

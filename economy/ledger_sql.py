@@ -52,31 +52,51 @@ FROM moved, written, transfer
 """  # noqa: S608 - constants of this module
 EXISTS = "SELECT 1 FROM users WHERE id = %(ledger_user_id)s"
 
-# Locks in the order of ids, then running balances and sequence numbers from what was locked.
-POST_MANY = f"""
-WITH transfers AS MATERIALIZED (
+# Whose rows are locked, in the order of ids: those whom the transfers name, unless the caller says whom.
+NAMED = """
+SELECT id, credit_balance, held_credits, journal_length FROM users
+WHERE id IN (SELECT user_id FROM transfers) ORDER BY id FOR NO KEY UPDATE
+"""
+TRANSFERS = """
+transfers AS MATERIALIZED (
     SELECT place, user_id, amount, transaction_type, counterparty, reference_id, occurrence, staked, description
-    FROM ({{source}}) AS source
-), locked AS MATERIALIZED (
-    SELECT id, credit_balance, held_credits, journal_length FROM users
-    WHERE id IN (SELECT user_id FROM transfers) ORDER BY id FOR NO KEY UPDATE
-), running AS MATERIALIZED (
+    FROM ({source}) AS source
+)
+"""
+LOCKED = "locked AS MATERIALIZED ({users})"
+# Running balances and sequence numbers from what was locked. `begin` makes `transfers` and `locked`.
+POST_MANY = f"""
+WITH {{begin}}, running AS MATERIALIZED (
     SELECT new_id() AS id, transfers.*, held_credits,
         credit_balance + sum(amount) OVER history AS balance_after,
         journal_length + count(*) FILTER (WHERE amount <> 0) OVER history AS sequence
     FROM transfers LEFT JOIN locked ON locked.id = user_id
     WINDOW history AS (PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING)
 ), moved AS (
-    UPDATE users SET {CHANGED} FROM (SELECT user_id, {OF_MANY} FROM running GROUP BY user_id) AS change
+    UPDATE users SET {CHANGED}{{columns}} FROM (SELECT user_id, {OF_MANY} FROM running GROUP BY user_id) AS change
     WHERE users.id = change.user_id
 ), written AS (
     {JOURNAL}
     SELECT id, user_id, sequence, amount, balance_after,
         transaction_type, counterparty, reference_id, occurrence, description, %(ledger_now)s
     FROM running WHERE amount <> 0 AND balance_after IS NOT NULL
-)
+){{also}}
 {{answer}}
 """  # noqa: S608 - constants of this module
+
+
+def post_many(source: str, answer: str, *, users: str = "", columns: str = "", also: str = "") -> str:
+    """The statement for many transfers; `economy.ledger.post_from` says what each part is."""
+    transfers = TRANSFERS.format(source=source)
+    begin = [LOCKED.format(users=users), transfers] if users else [transfers, LOCKED.format(users=NAMED)]
+    return POST_MANY.format(
+        begin=", ".join(begin),
+        columns=f", {columns}" if columns else "",
+        also=f", {also}" if also else "",
+        answer=answer,
+    )
+
+
 GIVEN = """
 SELECT * FROM unnest(
     %(ledger_user_id)s::uuid[], %(ledger_amount)s::numeric[], %(ledger_transaction_type)s::text[],
@@ -113,7 +133,10 @@ FROM (
 ) AS debt WHERE due > 0
 """
 REPAID = "SELECT user_id, -sum(amount) FROM running GROUP BY user_id"
-HOLD = "UPDATE users SET held_credits = held_credits + %(ledger_change)s WHERE id = %(ledger_user_id)s"
+HOLD = """
+UPDATE users SET held_credits = held_credits + %(ledger_change)s WHERE id = %(ledger_user_id)s
+RETURNING id IN (SELECT debts.user_id FROM debts WHERE debts.repaid < debts.lent)
+"""
 
 # From `audit_expected`, for users whose journal is whole.
 REBUILD = """
