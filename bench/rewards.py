@@ -1,7 +1,7 @@
 """The nightly rewards of many users, beside the bare SQL for the same rows.
 
 `python -m bench.rewards`: a database of its own in var/bench-rewards-<process>, removed afterwards. The bare SQL writes
-rewards, journal and users of one night in batches, too, on tables without triggers.
+rewards, journal and users of one night in batches, too, one after the other, on tables without triggers.
 """
 
 import argparse

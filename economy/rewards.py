@@ -8,7 +8,8 @@ goes backwards gives nothing.
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -19,6 +20,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.tokens import AccountSuspended
 from economy import ledger
+from economy.ledger import Batch
 from economy.rules import DAILY_REWARDS, daily_credits_active_days
 from thisthat.common.errors import DomainError
 from thisthat.common.transactions import COLLISIONS, require_transaction, run_transaction, state_of
@@ -26,6 +28,7 @@ from thisthat.common.transactions import COLLISIONS, require_transaction, run_tr
 logger = logging.getLogger(__name__)
 BATCH = 5_000
 BATCHES_READ = 20
+CONNECTIONS = 2  # that work at a time: PostgreSQL does what one of them asks on one processor
 A_DAY = timedelta(days=1)
 EXAMPLES = 20
 WAIT, DONT_WAIT = "", "SKIP LOCKED"
@@ -53,30 +56,35 @@ class Claimed:
 class Night:
     """What a nightly run did: users rewarded, their credits, and whom it couldn't reward."""
 
-    users: int
-    credits: Decimal
-    unpaid: list[UUID]
+    users: int = 0
+    credits: Decimal = Decimal(0)
+    unpaid: list[UUID] = field(default_factory=list)
+
+    def add(self, part: "Night") -> None:
+        self.users += part.users
+        self.credits += part.credits
+        self.unpaid += part.unpaid
 
 
 # Whoever waited for a lock is judged by the row as it is then.
-REWARD = """
-WITH due AS MATERIALIZED (
-    SELECT id, CASE WHEN last_daily_reward_at >= %(yesterday)s THEN consecutive_days_online + 1 ELSE 1 END AS streak
-    FROM users
-    WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
-    ORDER BY id FOR NO KEY UPDATE {waiting}
-), counted AS (
-    UPDATE users SET consecutive_days_online = due.streak, last_daily_reward_at = %(now)s
-    FROM due WHERE users.id = due.id
-)
-INSERT INTO daily_rewards (id, user_id, day, streak, credits, created_at)
-SELECT new_id(), id, %(day)s, streak, (%(scale)s::numeric[])[least(streak, %(longest)s)], %(now)s FROM due
-RETURNING id, credits
-"""
+STREAK = "CASE WHEN users.last_daily_reward_at >= %(yesterday)s THEN users.consecutive_days_online + 1 ELSE 1 END"
+DUE = f"""
+SELECT id, credit_balance, held_credits, journal_length, {STREAK} AS streak FROM users
+WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
+ORDER BY id FOR NO KEY UPDATE {{waiting}}
+"""  # noqa: S608 - constants of this module
 TRANSFERS = """
-SELECT 1 AS place, user_id, credits AS amount, 'daily_reward' AS transaction_type, 'issuance' AS counterparty,
-    id AS reference_id, 0 AS occurrence, 0::numeric AS staked, 'Daily reward, day ' || streak AS description
-FROM daily_rewards WHERE id = ANY(%(rewards)s)
+SELECT 1 AS place, id AS user_id, round((%(scale)s::numeric[])[least(streak, %(longest)s)], 2) AS amount,
+    'daily_reward' AS transaction_type, 'issuance' AS counterparty, new_id() AS reference_id, 0 AS occurrence,
+    0::numeric AS staked, 'Daily reward, day ' || streak AS description
+FROM locked
+"""
+COUNTED = f"consecutive_days_online = {STREAK}, last_daily_reward_at = %(now)s"
+REWARDS = """
+rewarded AS (
+    INSERT INTO daily_rewards (id, user_id, day, streak, credits, created_at)
+    SELECT reference_id, user_id, %(day)s, streak, amount, %(now)s FROM running JOIN locked ON locked.id = user_id
+)
 """
 STATE = """
 SELECT is_active, consecutive_days_online, last_daily_reward_at, credit_balance FROM users WHERE id = %(user_id)s
@@ -98,44 +106,51 @@ def midnight_before(moment: datetime) -> datetime:
 def claim_daily_reward(*, user_id: UUID, now: datetime) -> Claimed:
     """Rewards the user for this UTC day unless that was done. Raises AccountSuspended."""
     with transaction.atomic(savepoint=False):
-        credits_awarded = sum(reward([user_id], now=now), Decimal(0))
+        awarded = reward([user_id], now=now)
         ((is_active, streak, last_at, balance),) = fetch(STATE, {"user_id": user_id})
     if not is_active:
         raise AccountSuspended
-    return Claimed(credits_awarded, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
+    return Claimed(awarded.amount, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
 
 
-def reward(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> list[Decimal]:
-    """Rewards those of the users who are due, locking them in the order of their ids; returns the credits of each."""
+def reward(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> Batch:
+    """Rewards those of the users who are due, locking them in the order of their ids; one statement for all of it."""
     require_transaction("Rewarding")
     today = midnight_before(now)
     facts: dict[str, Any] = {"today": today, "yesterday": today - A_DAY, "day": today.date(), "now": now}
     scale: dict[str, Any] = {"scale": DAILY_REWARDS, "longest": len(DAILY_REWARDS)}
-    given = fetch(REWARD.format(waiting=waiting), {"users": users, **facts, **scale})
-    if given:
-        ledger.post_from(TRANSFERS, parameters={"rewards": [reward_id for reward_id, _ in given]}, now=now)
-    return [amount for _, amount in given]
+    return ledger.post_from(
+        TRANSFERS,
+        parameters={"users": users, **facts, **scale},
+        users=DUE.format(waiting=waiting),
+        columns=COUNTED,
+        also=REWARDS,
+        now=now,
+    )
 
 
 def reward_active_users(*, now: datetime) -> Night:
     """Rewards everybody who has been active lately and isn't rewarded for this UTC day yet; suspended users never.
 
-    In batches of their own transactions. Whose row is locked at the moment, or who can't be rewarded, is tried again at
-    the end, so that nobody waits for them.
+    In batches of their own transactions, on connections of their own. Whose row is locked at the moment, or who can't
+    be rewarded, is tried again at the end, so that nobody waits for them.
     Raises UsersUnpaid once all others are rewarded.
     """
-    night = Night(0, Decimal(0), [])
-    for waiting in (DONT_WAIT, WAIT):
-        for users in candidates(now=now):
-            reward_or_split(users, night, now=now, waiting=waiting)
+    night = Night()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for waiting in (DONT_WAIT, WAIT):
+            work = partial(reward_batches, now=now, waiting=waiting)
+            for batches in candidates(now=now):
+                for part in pool.map(work, (batches[first::CONNECTIONS] for first in range(CONNECTIONS))):
+                    night.add(part)
     if night.unpaid:
         examples = ", ".join(map(str, night.unpaid[:EXAMPLES]))
         raise UsersUnpaid(f"{len(night.unpaid)} users couldn't be rewarded: {examples}")
     return night
 
 
-def candidates(*, now: datetime) -> Iterator[list[UUID]]:
-    """Who may be due, in batches, each in the order of ids.
+def candidates(*, now: datetime) -> Iterator[list[list[UUID]]]:
+    """Who may be due, in lists of batches, each batch in the order of ids.
 
     A batch takes few users of a page of the table, spread over many pages: there is room for their new rows on the same
     page then, and no index is written.
@@ -149,15 +164,25 @@ def candidates(*, now: datetime) -> Iterator[list[UUID]]:
         if not users:
             return
         batches = math.ceil(len(users) / BATCH)
-        for first in range(batches):
-            yield users[first::batches]
+        yield [users[first::batches] for first in range(batches)]
         after = users[-1]
+
+
+def reward_batches(batches: list[list[UUID]], *, now: datetime, waiting: str) -> Night:
+    """Runs in a thread of its own, whose connection it leaves closed."""
+    night = Night()
+    try:
+        for users in batches:
+            reward_or_split(users, night, now=now, waiting=waiting)
+    finally:
+        connection.close()
+    return night
 
 
 def reward_or_split(users: list[UUID], night: Night, *, now: datetime, waiting: str) -> None:
     """A batch that can't be written is halved until those remain whose trouble it is."""
     try:
-        amounts = run_transaction(partial(reward, users, now=now, waiting=waiting))
+        given = run_transaction(partial(reward, users, now=now, waiting=waiting))
     except (DatabaseError, DomainError) as exc:
         if isinstance(exc, OperationalError) and state_of(exc) not in COLLISIONS:
             # The database is away: that is nobody's own trouble.
@@ -171,8 +196,8 @@ def reward_or_split(users: list[UUID], night: Night, *, now: datetime, waiting: 
         for half in (users[:middle], users[middle:]):
             reward_or_split(half, night, now=now, waiting=waiting)
     else:
-        night.users += len(amounts)
-        night.credits += sum(amounts, Decimal(0))
+        night.users += given.users
+        night.credits += given.amount
 
 
 def fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -88,6 +88,7 @@ def test_a_clock_that_went_ahead_and_came_back_rewards_no_day_twice(ann):
     assert ann.claim(ahead + A_DAY).streak == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_night_and_the_user_count_in_one_definition_of_a_day(ann):
     ann.active(at("2026-03-05T23:59:00"))
     reward_active_users(now=at("2026-03-06T00:00:00"))
