@@ -68,6 +68,7 @@ class Bet(models.Model):
             models.Index("user", F("id").desc(), name="bets_of_user"),
             models.Index("user", "status", F("id").desc(), name="bets_of_user_by_status"),
             models.Index("user", "market", F("id").desc(), name="bets_of_user_by_market"),
+            models.Index("market", F("id").desc(), name="bets_of_market"),
             models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
             models.Index(
                 fields=["market", "id"],
