@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+
+from thisthat.staff.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +68,21 @@ class Detail:
             "detail": self,
         }
         return render(request, "staff/detail.html", context)
+
+
+class DetailTable(Table):
+    """A table whose rows each have a page."""
+
+    def detail(self, request: HttpRequest, original: Any) -> Detail:
+        raise NotImplementedError
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page, which nothing can be sent to."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        original = self.get_object(request, unquote(object_id))
+        if original is None:
+            raise Http404
+        return self.detail(request, original).answer(request)

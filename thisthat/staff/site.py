@@ -4,7 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
+
+INDIGO = {
+    "50": "oklch(96.2% .018 272.314)",
+    "100": "oklch(93% .034 272.788)",
+    "200": "oklch(87% .065 274.039)",
+    "300": "oklch(78.5% .115 274.713)",
+    "400": "oklch(67.3% .182 276.935)",
+    "500": "oklch(58.5% .233 277.117)",
+    "600": "oklch(51.1% .262 276.966)",
+    "700": "oklch(45.7% .24 277.023)",
+    "800": "oklch(39.8% .195 277.366)",
+    "900": "oklch(35.9% .144 278.697)",
+    "950": "oklch(25.7% .09 281.288)",
+}
 
 
 def may(permission: str) -> Callable[[HttpRequest], bool]:
@@ -16,11 +31,22 @@ def item(title: str, icon: str, page: str, permission: str = "") -> dict[str, An
     return {**link, "permission": may(permission)} if permission else link
 
 
+def group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "items": list(items)}
+
+
 SETTINGS: dict[str, Any] = {
     "SITE_TITLE": "THISTHAT",
     "SITE_HEADER": "THISTHAT",
     "SITE_URL": None,
+    "SITE_SUBHEADER": "Staff",
     "SITE_SYMBOL": "swipe",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("staff/symbol.svg")},
+    ],
+    "STYLES": [lambda _request: static("staff/site.css")],
+    "DASHBOARD_CALLBACK": "thisthat.staff.dashboard.add_figures",
+    "COLORS": {"primary": INDIGO},
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
@@ -28,6 +54,11 @@ SETTINGS: dict[str, Any] = {
         "show_search": False,
         "navigation": [
             {"items": [item("Dashboard", "dashboard", "index")]},
+            group(
+                "System",
+                item("Jobs", "schedule", "django_celery_beat_periodictask_changelist", "view_system"),
+                item("Runs of jobs", "history", "common_jobrun_changelist", "view_system"),
+            ),
         ],
     },
 }

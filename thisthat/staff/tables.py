@@ -17,7 +17,7 @@ from accounts.staff import StaffMember
 MAX_ROWS = 10_000
 
 
-class BoundedPaginator(Paginator[Any]):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts no further than MAX_ROWS, so that the first page of a hundred million rows costs what it shows."""
 
     object_list: QuerySet[Any]

@@ -1,0 +1,169 @@
+"""Markets: the table, each one's page, and what was concluded about them."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from unfold.decorators import action, display
+
+from accounts.models import Permission
+from betting.models import Settlement, SettlementFailure
+from markets.models import Market, MarketResolution
+from thisthat.staff.cells import DASH, credits_of, label_of, link_to, moment_of, percent_of
+from thisthat.staff.details import Detail, DetailTable
+from thisthat.staff.markets_decisions import decision_named
+from thisthat.staff.markets_house import creation
+from thisthat.staff.markets_page import market_page, page_of
+from thisthat.staff.markets_search import CategoryFilter, NeedsFilter, StatusFilter, TypeFilter, matching
+from thisthat.staff.recent import Recent
+from thisthat.staff.tables import Table, staff_member
+
+WIDE = ("search", "upstream_facts", "description", "tags")
+
+
+@admin.register(Market)
+class MarketTable(DetailTable):
+    """Newest first. What the house owes is as last counted for the dashboard; a market's page counts anew."""
+
+    view_permission = Permission.VIEW_MARKETS
+    list_display = ("market", "state", "odds", "traded", "bets", "owed_if_this", "owed_if_that", "ends")
+    list_filter = (StatusFilter, TypeFilter, CategoryFilter, NeedsFilter)
+    list_select_related = ("exposure",)
+    search_fields = ("title",)
+    search_help_text = "Words, an id, a slug or an address"
+    ordering = ("-id",)
+    actions_list = ("create",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Market]:
+        return super().get_queryset(request).defer(*WIDE)  # type: ignore[no-any-return]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Market], search_term: str
+    ) -> tuple[QuerySet[Market], bool]:
+        return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
+
+    @display(description="Market", header=True)
+    def market(self, market: Market) -> list[str]:
+        kind = "House" if market.market_type == Market.Type.CREDITS else "Polymarket"
+        return [market.title, f"{kind} · {market.category}"]
+
+    @display(description="Status")
+    def state(self, market: Market) -> str:
+        return label_of(market.status)
+
+    @display(description="Odds")
+    def odds(self, market: Market) -> str:
+        return f"{market.this_option} {percent_of(market.this_odds)}"
+
+    @display(description="Volume, $")
+    def traded(self, market: Market) -> str:
+        return credits_of(market.volume)
+
+    @display(description="Open bets")
+    def bets(self, market: Market) -> str:
+        return f"{market.exposure.bets:,}" if hasattr(market, "exposure") else DASH
+
+    @display(description="Owed if THIS")
+    def owed_if_this(self, market: Market) -> str:
+        return credits_of(market.exposure.this_payout) if hasattr(market, "exposure") else DASH
+
+    @display(description="Owed if THAT")
+    def owed_if_that(self, market: Market) -> str:
+        return credits_of(market.exposure.that_payout) if hasattr(market, "exposure") else DASH
+
+    @display(description="Ends, UTC")
+    def ends(self, market: Market) -> str:
+        return f"{market.expires_at:%Y-%m-%d %H:%M}" if market.expires_at else DASH
+
+    def detail(self, request: HttpRequest, original: Market) -> Detail:
+        return market_page(original, by=staff_member(request))
+
+    def get_urls(self) -> list[URLPattern]:
+        decide = self.admin_site.admin_view(self.decide)
+        return [path("<uuid:market_id>/<slug:name>/", decide, name="markets_market_decide"), *super().get_urls()]
+
+    def decide(self, request: HttpRequest, market_id: UUID, name: str) -> HttpResponse:
+        """What staff may do about a market: asked before, done by a POST."""
+        decision, by = decision_named(name), staff_member(request)
+        if not by.may(decision.permission):
+            raise PermissionDenied
+        market = get_object_or_404(Market.objects.defer("search"), pk=market_id)
+        if request.method != "POST" and not decision.fits(market):
+            messages.error(request, f"Not possible: this market is {market.status}.")
+            return redirect(page_of(market))
+        return decision.page(market, by).answer(request)
+
+    def has_create_permission(self, request: HttpRequest) -> bool:
+        return staff_member(request).may(Permission.MANAGE_HOUSE_MARKETS)
+
+    @action(description="New house market", url_path="new", icon="add", permissions=["create"])
+    def create(self, request: HttpRequest) -> HttpResponse:
+        return creation(staff_member(request)).answer(request)
+
+
+class DecisionFilter(Recent):
+    title, parameter_name = "decision", "decision"
+    values = MarketResolution.Decision.values
+
+
+class SourceFilter(Recent):
+    title, parameter_name = "source", "source"
+    values = MarketResolution.Source.values
+
+
+class OfMarkets(Table):
+    """A table of what belongs to markets, found by a market's id."""
+
+    view_permission = Permission.VIEW_MARKETS
+    list_display_links = None
+    list_select_related: ClassVar[Any] = ("market",)
+    search_fields = ("market",)
+    search_help_text = "A market's id"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        wide = [f"market__{name}" for name in WIDE]
+        return super().get_queryset(request).select_related("market").defer(*wide)  # type: ignore[no-any-return]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return of_market(queryset, search_term), False
+
+    @display(description="Market")
+    def of_market(self, row: Any) -> str:
+        return link_to("markets_market_change", row.market.title, row.market_id)
+
+
+def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    """What belongs to the market that the words find; none without a match of one market's id or address."""
+    if not term.strip():
+        return queryset
+    return queryset.filter(market_id__in=Market.objects.filter(matching(term)).order_by().values("pk")[:50])
+
+
+@admin.register(MarketResolution)
+class EvidenceTable(OfMarkets):
+    """What was concluded about markets, newest first. It is kept as it was."""
+
+    list_display = ("at", "of_market", "concluded", "source", "who", "reason")
+    list_filter = (DecisionFilter, SourceFilter)
+    list_display_links = ("at",)
+    list_select_related = ("market", "staff")
+
+    @display(description="When, UTC")
+    def at(self, row: MarketResolution) -> str:
+        return moment_of(row.seen_at)
+
+    @display(description="Decision")
+    def concluded(self, row: MarketResolution) -> str:
+        return label_of(row.decision)
+
+    @display(description="By")
+    def who(self, row: MarketResolution) -> str:
+        return row.staff.username if row.staff else DASH
