@@ -51,6 +51,7 @@ def fill(users: int, markets: int) -> list[str]:
     from economy.ledger import Transfer, post_many
     from economy.models import TransactionType
     from markets.models import Market
+    from tests.economy.worlds import record_adjustments
 
     people = [
         User(id=name_id("user", n), email=f"{n}@example.com", username=f"user{n}", name="") for n in range(1, users + 1)
@@ -60,6 +61,7 @@ def fill(users: int, markets: int) -> list[str]:
     gift = {"amount": CREDITS, "transaction_type": TransactionType.ADMIN_ADJUSTMENT}
     with transaction.atomic():
         post_many([Transfer(user_id=user.pk, reference_id=uuid4(), **gift) for user in people], now=datetime.now(UTC))
+        record_adjustments()
     fields = {"market_type": "credits", "slug": "s", "this_option": "Yes", "that_option": "No", "category": "general"}
     fields |= {"this_odds": Decimal("0.6"), "that_odds": Decimal("0.4"), "odds_updated_at": datetime.now(UTC)}
     fields |= {"image_url": "https://img.example/kettle.png"}

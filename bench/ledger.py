@@ -155,6 +155,7 @@ def main() -> None:
         from django.core.management import call_command
 
         from economy.audit import audit
+        from tests.economy.worlds import record_adjustments
 
         call_command("migrate", verbosity=0)
         execute(USERS, [arguments.users])
@@ -163,6 +164,7 @@ def main() -> None:
         execute("ANALYZE")
         fill(arguments.rows, arguments.users, arguments.batch)
         single(arguments.posts)
+        record_adjustments()
         found = audit()
         print(f"audit of {found.findings['chains'].examined:,} rows: {found.seconds:.2f} s, passed: {found.passed}")
         sys.exit(not found.passed)

@@ -38,6 +38,7 @@ def run(trades: int, holders: int) -> None:
     from economy.stocks.models import Stock
     from economy.stocks.prices import set_price
     from economy.stocks.verification import verify_stock_transactions
+    from tests.economy.worlds import record_adjustments
     from thisthat.common.transactions import run_transaction
 
     boss = User.objects.create_user(email="boss@example.com", username="boss", is_staff=True)
@@ -67,6 +68,7 @@ def run(trades: int, holders: int) -> None:
     closed = timed(lambda: print(f"closed: {close_worthless_holdings(now=now)}"))
     print(f"a price change: {changed * 1000:.0f} ms")
     print(f"closing {holders:,} holdings: {closed:.2f} s, {holders / closed:,.0f}/s")
+    record_adjustments()
     print(f"the audit passes: {audit().passed}")
 
 

@@ -7,6 +7,7 @@ class EconomyConfig(AppConfig):
     name = "economy"
 
     def ready(self) -> None:
+        import_module("economy.adjustments_audit")
         import_module("economy.receivers")
         import_module("economy.rewards_audit")
         import_module("economy.stocks.audit")

@@ -193,6 +193,78 @@ class Debt(models.Model):
         return f"{self.lent - self.repaid} for {self.reference_id}"
 
 
+class CreditAdjustment(models.Model):
+    """Credits that staff gave (positive) or took, or ask a second of them for: written by `economy.adjustments` alone.
+
+    Its terms are never changed (a trigger refuses it), and a decision is final. The journal's row refers to its id.
+    `request_id` comes with the form, so that what is sent twice is done once.
+    """
+
+    class Status(models.TextChoices):
+        APPLIED = "applied"  # at once, being within the limit
+        PENDING = "pending"  # waits for a second member of the staff
+        APPROVED = "approved"
+        DECLINED = "declined"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    request_id = models.UUIDField()
+    # The indexes begin with these.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="adjustments")
+    amount = models.DecimalField(max_digits=18, decimal_places=2)
+    reason = models.CharField(max_length=500)
+    status = models.CharField(max_length=8, choices=Status)
+    # Null for who used a command.
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False, related_name="+"
+    )
+    created_at = models.DateTimeField()
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True)
+    decision_reason = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        db_table = "credit_adjustments"
+        indexes = [
+            models.Index(fields=["user", "-id"], name="credit_adjustments_of_user"),
+            models.Index(
+                fields=["user", "requested_by", "created_at"],
+                condition=Q(status="applied"),
+                name="credit_adjustments_applied",
+            ),
+            models.Index(fields=["-id"], condition=Q(status="pending"), name="credit_adjustments_pending"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["request_id"], name="credit_adjustments_requested_once"),
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=~Q(amount=0) & Q(amount__lt=10**16), name="credit_adjustments_amount_not_zero"
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="credit_adjustments_for_a_reason"),
+            models.CheckConstraint(
+                condition=Q(status__in=["applied", "pending"], decided_at__isnull=True, decided_by__isnull=True)
+                & Q(decision_reason="")
+                | Q(status__in=["approved", "declined"], decided_at__isnull=False, decided_by__isnull=False)
+                & ~Q(decision_reason=""),
+                name="credit_adjustments_state_possible",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True)
+                | (Q(requested_by__isnull=True) | ~Q(decided_by=models.F("requested_by")))
+                & ~Q(decided_by=models.F("user")),
+                name="credit_adjustments_decided_by_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(requested_by__isnull=True) | ~Q(requested_by=models.F("user")),
+                name="credit_adjustments_of_nobodys_own",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount:+} {self.status}"
+
+
 class UnpaidReferrals(models.Manager["UnpaidReferral"]):
     def get_queryset(self) -> "models.QuerySet[UnpaidReferral]":
         bonus = CreditTransaction.objects.filter(reference_id=OuterRef("pk"), transaction_type="referral_bonus")

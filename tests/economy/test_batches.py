@@ -34,7 +34,7 @@ def test_a_batch_does_what_its_transfers_do_one_by_one(db, steps, held):
         for how in ("one by one", "together"):
             point = transaction.savepoint()
             users = [make_user(f"user{i}", balance=1000) for i in range(3)]
-            change_hold(user_id=users[0].pk, change=Decimal(held))
+            change_hold(user_id=users[0].pk, change=Decimal(held), now=NOW)
             transfers = [adjustment(users[who], amount) for who, amount in steps]
             outcomes.append(outcome_of(how, transfers, users))
             transaction.savepoint_rollback(point)
@@ -128,7 +128,7 @@ def test_a_select_of_somebody_unknown_is_refused(ann):
 
 
 def test_a_select_that_takes_too_much_is_refused(ann):
-    change_hold(user_id=ann.pk, change=Decimal(10))
+    change_hold(user_id=ann.pk, change=Decimal(10), now=NOW)
     source = SOURCE.format(amount="-991.00", staked="0.00", users="users")
     source = source.replace("'daily_reward'", "'admin_adjustment'").replace("'issuance'", "'staff'")
     with pytest.raises(InsufficientCredits), transaction.atomic():

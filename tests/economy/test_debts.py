@@ -113,7 +113,7 @@ def test_credits_from_a_select_repay_too():
 def test_what_is_on_hold_repays_nothing():
     user = make_user("ann", balance=50)
     with transaction.atomic():
-        change_hold(user_id=user.pk, change=Decimal(50))
+        change_hold(user_id=user.pk, change=Decimal(50), now=NOW)
     lend(user, 100)
     give(user, 30)
     assert booked(user)["credit_balance"] == 50

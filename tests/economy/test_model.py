@@ -102,7 +102,7 @@ class Books(RuleBasedStateMachine):
         person = self.model[who]
         try:
             with transaction.atomic():
-                change_hold(user_id=self.users[who].pk, change=amount)
+                change_hold(user_id=self.users[who].pk, change=amount, now=NOW)
         except InsufficientCredits:
             assert person.held + amount > person.balance
         else:
@@ -111,7 +111,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(who=people)
     def staff_let_go(self, who):
-        change_hold(user_id=self.users[who].pk, change=-self.model[who].held)
+        change_hold(user_id=self.users[who].pk, change=-self.model[who].held, now=NOW)
         self.model[who].held = Decimal(0)
 
     @rule(data=some.data())

@@ -75,7 +75,7 @@ def test_spending_more_than_there_is_is_refused_and_changes_nothing(ann):
 
 
 def test_credits_on_hold_cant_be_spent(ann):
-    change_hold(user_id=ann.pk, change=Decimal(300))
+    change_hold(user_id=ann.pk, change=Decimal(300), now=NOW)
     with pytest.raises(InsufficientCredits):
         post(adjustment(ann, "-700.01"), now=NOW)
     assert post(adjustment(ann, -700), now=NOW).balance_after == 300
@@ -85,11 +85,11 @@ def test_credits_on_hold_cant_be_spent(ann):
 
 def test_more_than_the_balance_cant_be_put_on_hold(ann):
     with pytest.raises(InsufficientCredits), transaction.atomic():
-        change_hold(user_id=ann.pk, change=Decimal("1000.01"))
+        change_hold(user_id=ann.pk, change=Decimal("1000.01"), now=NOW)
     with pytest.raises(InsufficientCredits), transaction.atomic():
-        change_hold(user_id=ann.pk, change=Decimal(-1))
+        change_hold(user_id=ann.pk, change=Decimal(-1), now=NOW)
     with pytest.raises(UnknownUser):
-        change_hold(user_id=uuid4(), change=Decimal(1))
+        change_hold(user_id=uuid4(), change=Decimal(1), now=NOW)
 
 
 def test_the_same_event_is_booked_once(ann):
@@ -149,7 +149,7 @@ def test_credits_move_only_inside_a_transaction(new_user):
         lambda: post(adjustment(user, 1), now=NOW),
         lambda: ledger.post_many([adjustment(user, 1)], now=NOW),
         lambda: ledger.post_from("SELECT 1", now=NOW),
-        lambda: change_hold(user_id=user.pk, change=Decimal(1)),
+        lambda: change_hold(user_id=user.pk, change=Decimal(1), now=NOW),
     ):
         with pytest.raises(TransactionManagementError):
             act()

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from economy.ledger import Posted, Transfer, post
-from economy.models import CreditTransaction, TransactionType
+from economy.models import CreditAdjustment, CreditTransaction, TransactionType
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 BOOKED = (
@@ -36,8 +36,37 @@ def adjustment(user: User | UUID, amount: int | str | Decimal, **fields: Any) ->
 
 
 def give(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> Posted:
+    transfer = adjustment(user, amount, **fields)
     with transaction.atomic():
-        return post(adjustment(user, amount, **fields), now=NOW)
+        if transfer.transaction_type == TransactionType.ADMIN_ADJUSTMENT:
+            record_adjustment(transfer)
+        return post(transfer, now=NOW)
+
+
+def record_adjustment(transfer: Transfer) -> None:
+    """What staff leave besides the journal's row."""
+    CreditAdjustment.objects.create(
+        id=transfer.reference_id,
+        request_id=uuid4(),
+        user_id=transfer.user_id,
+        amount=transfer.amount,
+        reason="A test needs it.",
+        status=CreditAdjustment.Status.APPLIED,
+        created_at=NOW,
+    )
+
+
+RECORD_ADJUSTMENTS = """
+INSERT INTO credit_adjustments (id, request_id, user_id, amount, reason, status, created_at, decision_reason)
+SELECT reference_id, reference_id, user_id, amount, 'A test needs it.', 'applied', created_at, ''
+FROM credit_transactions
+WHERE transaction_type = 'admin_adjustment' AND reference_id NOT IN (SELECT id FROM credit_adjustments)
+"""
+
+
+def record_adjustments() -> None:
+    """The same for all that were posted straight to the ledger."""
+    execute(RECORD_ADJUSTMENTS)
 
 
 def booked(user: User) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_what_is_spent_is_lent_by_the_house_and_repaid_from_later_credits(ann, s
 def test_what_is_on_hold_is_not_taken(ann, sue):
     purchase = ann.buy("starter")
     with transaction.atomic():
-        change_hold(user_id=ann.id, change=purchase["creditsGranted"] - 100)
+        change_hold(user_id=ann.id, change=purchase["creditsGranted"] - 100, now=NOW)
     refund(purchase, sue)
     assert User.objects.values_list("credit_balance", "available_credits").get(pk=ann.id) == (400, 0)
     books_balance()

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from economy.ledger import post_from
 from markets.models import Market
+from tests.economy.worlds import record_adjustments
 
 PEOPLE = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
@@ -42,6 +43,7 @@ def add_people(count: int, *, credits_each: int = 1_000) -> None:
         cursor.execute(PEOPLE, [count])
         cursor.execute("ANALYZE users")
         post_from(GIFTS, parameters={"amount": credits_each}, now=timezone.now())
+        record_adjustments()
 
 
 def place_many(market: Market, bets: int) -> None:
