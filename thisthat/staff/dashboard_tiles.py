@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from thisthat.common.models import JobRun
 from thisthat.staff.dashboard_figures import Figures
-from thisthat.staff.wording import ago, how_many, lasting, taking, thousands
+from thisthat.staff.wording import ago, how_many, lasting, named, taking, thousands
 
 INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"
 # Thrice the time between two ingestions or counts; and a night and two hours.
@@ -26,11 +27,20 @@ def credit_tiles(figures: Figures, *, now: datetime) -> list[Tile]:
     today, counted_at = figures.days[-1], figures.counted_at
     state = BAD if counted_at is None or now - counted_at > LATE else ""
     return [
-        Tile("In circulation", thousands(figures.circulation), "credits", f"counted {ago(counted_at, now=now)}", state),
-        Tile("At stake", thousands(figures.open.stake), "credits", f"in {how_many(figures.open.bets, 'open bet')}"),
-        Tile("Owed at worst", thousands(figures.open.worst), "credits", "if the dearer sides win"),
-        Tile("Active today", thousands(today.active_users), "users", f"{thousands(today.new_users)} joined today"),
+        of_credits("In circulation", figures.circulation, f"counted {ago(counted_at, now=now)}", state),
+        of_credits("At stake", figures.open.stake, f"in {how_many(figures.open.bets, 'open bet')}"),
+        of_credits("Owed at worst", figures.open.worst, "if the dearer sides win"),
+        Tile(
+            "Active today",
+            thousands(today.active_users),
+            named("user", today.active_users),
+            f"{thousands(today.new_users)} joined today",
+        ),
     ]
+
+
+def of_credits(label: str, amount: Decimal, note: str, state: str = "") -> Tile:
+    return Tile(label, thousands(amount), named("credit", amount), note, state)
 
 
 def market_tile(figures: Figures, *, now: datetime) -> Tile:

@@ -14,8 +14,13 @@ def thousands(number: Decimal | int) -> str:
     return f"{number:,.0f}".replace("-", "\N{MINUS SIGN}")
 
 
+def named(thing: str, number: Decimal | int) -> str:
+    """One thing, or many things."""
+    return thing if number == 1 else f"{thing}s"
+
+
 def how_many(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+    return f"{number:,} {named(thing, number)}"
 
 
 def lasting(length: timedelta) -> str:
