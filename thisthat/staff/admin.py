@@ -1,5 +1,7 @@
 """Django looks here for the admin's pages: a module for each subject."""
 
+import thisthat.staff.bets
 import thisthat.staff.dashboard
 import thisthat.staff.job_runs
-import thisthat.staff.jobs  # noqa: F401
+import thisthat.staff.jobs
+import thisthat.staff.markets  # noqa: F401

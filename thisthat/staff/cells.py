@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
@@ -24,6 +25,16 @@ COLOURS = {
     "reversed": "danger",
     "delisted": "danger",
     "needs staff": "danger",
+    "staff": "primary",
+    "applied": "success",
+    "approved": "success",
+    "completed": "success",
+    "started": "info",
+    "declined": "warning",
+    "refunded": "warning",
+    "failed": "warning",
+    "disputed": "danger",
+    "suspended": "danger",
 }
 
 
@@ -52,3 +63,9 @@ def label_of(status: str) -> SafeString:
     """A status as a coloured label."""
     text = status.replace("_", " ")
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": COLOURS.get(text, "default")})
+
+
+def page_of(thing: Model) -> str:
+    """The address of its page."""
+    opts = thing._meta  # noqa: SLF001 - Django's, for everybody
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])

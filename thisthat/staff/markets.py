@@ -9,16 +9,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
-from unfold.decorators import action, display
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import action
 
 from accounts.models import Permission
-from betting.models import Settlement, SettlementFailure
 from markets.models import Market, MarketResolution
-from thisthat.staff.cells import DASH, credits_of, label_of, link_to, moment_of, percent_of
+from markets.selectors import as_uuid
+from thisthat.staff.cells import DASH, credits_of, label_of, link_to, moment_of, page_of, percent_of
 from thisthat.staff.details import Detail, DetailTable
 from thisthat.staff.markets_decisions import decision_named
 from thisthat.staff.markets_house import creation
-from thisthat.staff.markets_page import market_page, page_of
+from thisthat.staff.markets_page import market_page
 from thisthat.staff.markets_search import CategoryFilter, NeedsFilter, StatusFilter, TypeFilter, matching
 from thisthat.staff.recent import Recent
 from thisthat.staff.tables import Table, staff_member
@@ -47,36 +49,35 @@ class MarketTable(DetailTable):
     ) -> tuple[QuerySet[Market], bool]:
         return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
 
-    @display(description="Market", header=True)
-    def market(self, market: Market) -> list[str]:
-        kind = "House" if market.market_type == Market.Type.CREDITS else "Polymarket"
-        return [market.title, f"{kind} · {market.category}"]
+    @admin.display(description="Market")
+    def market(self, market: Market) -> str:
+        return title_of(market)
 
-    @display(description="Status")
+    @admin.display(description="Status")
     def state(self, market: Market) -> str:
         return label_of(market.status)
 
-    @display(description="Odds")
+    @admin.display(description="Odds")
     def odds(self, market: Market) -> str:
         return f"{market.this_option} {percent_of(market.this_odds)}"
 
-    @display(description="Volume, $")
+    @admin.display(description="Volume, $")
     def traded(self, market: Market) -> str:
         return credits_of(market.volume)
 
-    @display(description="Open bets")
+    @admin.display(description="Open bets")
     def bets(self, market: Market) -> str:
         return f"{market.exposure.bets:,}" if hasattr(market, "exposure") else DASH
 
-    @display(description="Owed if THIS")
+    @admin.display(description="Owed if THIS")
     def owed_if_this(self, market: Market) -> str:
         return credits_of(market.exposure.this_payout) if hasattr(market, "exposure") else DASH
 
-    @display(description="Owed if THAT")
+    @admin.display(description="Owed if THAT")
     def owed_if_that(self, market: Market) -> str:
         return credits_of(market.exposure.that_payout) if hasattr(market, "exposure") else DASH
 
-    @display(description="Ends, UTC")
+    @admin.display(description="Ends, UTC")
     def ends(self, market: Market) -> str:
         return f"{market.expires_at:%Y-%m-%d %H:%M}" if market.expires_at else DASH
 
@@ -85,7 +86,7 @@ class MarketTable(DetailTable):
 
     def get_urls(self) -> list[URLPattern]:
         decide = self.admin_site.admin_view(self.decide)
-        return [path("<uuid:market_id>/<slug:name>/", decide, name="markets_market_decide"), *super().get_urls()]
+        return [path("<uuid:market_id>/decide/<slug:name>/", decide, name="markets_market_decide"), *super().get_urls()]
 
     def decide(self, request: HttpRequest, market_id: UUID, name: str) -> HttpResponse:
         """What staff may do about a market: asked before, done by a POST."""
@@ -101,9 +102,16 @@ class MarketTable(DetailTable):
     def has_create_permission(self, request: HttpRequest) -> bool:
         return staff_member(request).may(Permission.MANAGE_HOUSE_MARKETS)
 
-    @action(description="New house market", url_path="new", icon="add", permissions=["create"])
+    @action(  # type: ignore[untyped-decorator]
+        description="New house market", url_path="new", icon="add", permissions=["create"]
+    )
     def create(self, request: HttpRequest) -> HttpResponse:
         return creation(staff_member(request)).answer(request)
+
+
+def title_of(market: Market) -> SafeString:
+    kind = "House" if market.market_type == Market.Type.CREDITS else "Polymarket"
+    return format_html('{}<p class="font-normal text-base-500">{}, {}</p>', market.title, kind, market.category)
 
 
 class DecisionFilter(Recent):
@@ -120,7 +128,7 @@ class OfMarkets(Table):
     """A table of what belongs to markets, found by a market's id."""
 
     view_permission = Permission.VIEW_MARKETS
-    list_display_links = None
+    list_display_links: ClassVar[Any] = None
     list_select_related: ClassVar[Any] = ("market",)
     search_fields = ("market",)
     search_help_text = "A market's id"
@@ -128,22 +136,24 @@ class OfMarkets(Table):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         wide = [f"market__{name}" for name in WIDE]
-        return super().get_queryset(request).select_related("market").defer(*wide)  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related(*self.list_select_related).defer(*wide)  # type: ignore[no-any-return]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         return of_market(queryset, search_term), False
 
-    @display(description="Market")
+    @admin.display(description="Market")
     def of_market(self, row: Any) -> str:
         return link_to("markets_market_change", row.market.title, row.market_id)
 
 
 def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """What belongs to the market that the words find; none without a match of one market's id or address."""
+    """What belongs to the market of that id, or to the markets that match."""
     if not term.strip():
         return queryset
+    if market_id := as_uuid(term.strip()):
+        return queryset.filter(market_id=market_id)
     return queryset.filter(market_id__in=Market.objects.filter(matching(term)).order_by().values("pk")[:50])
 
 
@@ -156,14 +166,14 @@ class EvidenceTable(OfMarkets):
     list_display_links = ("at",)
     list_select_related = ("market", "staff")
 
-    @display(description="When, UTC")
+    @admin.display(description="When, UTC")
     def at(self, row: MarketResolution) -> str:
         return moment_of(row.seen_at)
 
-    @display(description="Decision")
+    @admin.display(description="Decision")
     def concluded(self, row: MarketResolution) -> str:
         return label_of(row.decision)
 
-    @display(description="By")
+    @admin.display(description="By")
     def who(self, row: MarketResolution) -> str:
         return row.staff.username if row.staff else DASH

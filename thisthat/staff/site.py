@@ -55,6 +55,14 @@ SETTINGS: dict[str, Any] = {
         "navigation": [
             {"items": [item("Dashboard", "dashboard", "index")]},
             group(
+                "Markets",
+                item("Markets", "ballot", "markets_market_changelist", "view_markets"),
+                item("Conclusions", "gavel", "markets_marketresolution_changelist", "view_markets"),
+                item("Bets", "casino", "betting_bet_changelist", "view_markets"),
+                item("Settlements", "payments", "betting_settlement_changelist", "view_markets"),
+                item("Bets set aside", "report", "betting_settlementfailure_changelist", "view_markets"),
+            ),
+            group(
                 "System",
                 item("Jobs", "schedule", "django_celery_beat_periodictask_changelist", "view_system"),
                 item("Runs of jobs", "history", "common_jobrun_changelist", "view_system"),
