@@ -3,12 +3,15 @@
 from datetime import datetime
 
 from celery import current_app
+from django.conf import settings
 from django_celery_beat.models import PeriodicTask
+from kombu import Producer
+from kombu.exceptions import KombuError
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
+from thisthat.common.backends import quick_broker_options
 from thisthat.common.errors import DomainError
-from thisthat.common.nudges import nudge
 from thisthat.common.transactions import run_transaction
 
 
@@ -63,10 +66,17 @@ def send_job(*, job_id: int, by: StaffMember, reason: str, now: datetime) -> Per
         return job
 
     job = run_transaction(act)
-    current_app.loader.import_default_modules()
-    if not nudge(current_app.tasks[job.task]):
-        raise JobNotSent
+    send(job.task)
     return job
+
+
+def send(task: str) -> None:
+    """Tries once, for somebody waits. Raises JobNotSent."""
+    try:
+        with current_app.connection_for_write(transport_options=quick_broker_options(settings.REDIS_URL)) as connection:
+            current_app.send_task(task, producer=Producer(connection, auto_declare=False), retry=False)
+    except (KombuError, OSError) as exc:
+        raise JobNotSent from exc
 
 
 def lock_job(job_id: int) -> PeriodicTask:
