@@ -7,4 +7,4 @@ from thisthat.common.jobs import run_job
 
 @shared_task(name="accounts.purge_refresh_tokens")
 def purge_refresh_tokens() -> None:
-    run_job("purge_refresh_tokens", lambda: {"deleted": tokens.purge_expired(now=timezone.now())})
+    run_job("accounts.purge_refresh_tokens", lambda: {"deleted": tokens.purge_expired(now=timezone.now())})

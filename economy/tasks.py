@@ -11,7 +11,7 @@ from thisthat.common.jobs import run_job
 @shared_task(name="economy.audit_ledger")
 def audit_ledger() -> None:
     """Fails, for staff to see, when a promise is broken; the run keeps the names and the ids."""
-    run_job("audit_ledger", audit_or_fail)
+    run_job("economy.audit_ledger", audit_or_fail)
 
 
 def audit_or_fail() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from markets import resolving, services
 from markets.polymarket.client import UpstreamError
 from markets.rules import RESOLVE_LIMIT
 from markets.upstream import patient_client
+from thisthat.common.jobs import run_job
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def refresh_odds() -> None:
 
 @shared_task(name="markets.publish_edition")
 def publish_edition() -> None:
-    services.publish_edition_if_outdated(now=timezone.now())
+    run_job("markets.publish_edition", lambda: {"published": services.publish_edition_if_outdated(now=timezone.now())})
 
 
 @shared_task(name="markets.resolve")

@@ -1,4 +1,4 @@
-"""Celery and its clock: what runs when."""
+"""Celery and its clock: what runs when, and on which queue."""
 
 import os
 from typing import Any
@@ -7,14 +7,33 @@ from celery import Celery
 from celery.schedules import crontab
 from celery.signals import beat_init, setup_logging
 from django.conf import settings
+from django.utils import timezone
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 
 app = Celery("thisthat")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+
+# What pays, and what decides who is paid, has a queue and workers of its own: a flood of the rest delays none of it.
+PAYMENTS, DEFAULT = "payments", "default"
+QUEUES = (PAYMENTS, DEFAULT)
+PAYING = (
+    "betting.settle_market",
+    "betting.settle_markets",
+    "economy.close_worthless_holdings",
+    "economy.reward_active_users",
+    "markets.resolve",
+)
 app.conf.update(
     timezone="UTC",
     task_ignore_result=True,
+    # There are no results to clean up: this would have beat add a job for it.
+    result_expires=None,
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    task_default_queue=DEFAULT,
+    task_create_missing_queues=False,
+    task_routes={task: {"queue": PAYMENTS} for task in PAYING},
     # A job is taken up again when its worker dies, and none may run for ever (seconds).
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -31,40 +50,37 @@ app.autodiscover_tasks()
 AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
 
 
+def every(seconds: float, task: str) -> dict[str, Any]:
+    """A run that waited until the next one's start is not worth running; `expires` is no option to beat's tables."""
+    return {"task": task, "schedule": seconds, "options": {"expire_seconds": seconds}}
+
+
 @app.on_after_configure.connect
 def set_schedule(sender: Celery, **kwargs: Any) -> None:
-    """Every job and its time."""
-    refresh = settings.MARKET_ODDS_REFRESH_SECONDS
+    """Every job and its time. A job's name in `job_runs` is its task's."""
     sender.conf.beat_schedule = {
         "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(settings.MARKET_INGEST_CRON)},
-        # A refresh that waited until the next one's start is not worth running.
-        "refresh-odds": {"task": "markets.refresh_odds", "schedule": refresh, "options": {"expires": refresh}},
-        "publish-edition": {"task": "markets.publish_edition", "schedule": 60, "options": {"expires": 60}},
-        "resolve-markets": {"task": "markets.resolve", "schedule": 60, "options": {"expires": 60}},
-        "settle-markets": {"task": "betting.settle_markets", "schedule": 60, "options": {"expires": 60}},
-        "watch-open-bets": {"task": "betting.watch_open_bets", "schedule": 300, "options": {"expires": 300}},
+        "refresh-odds": every(settings.MARKET_ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
+        "publish-edition": every(60, "markets.publish_edition"),
+        "resolve-markets": every(60, "markets.resolve"),
+        "settle-markets": every(60, "betting.settle_markets"),
+        "close-worthless-holdings": every(60, "economy.close_worthless_holdings"),
+        "watch-open-bets": every(300, "betting.watch_open_bets"),
+        "count-days": every(300, "staff.count_days"),
         "update-leaderboard": {
             "task": "leaderboard.update",
             "schedule": crontab(minute="*/15"),
-            "options": {"expires": 900},
+            "options": {"expire_seconds": 900},
         },
-        "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         # Again after five minutes, for clocks that differ: who is rewarded already isn't again.
-        "reward-active-users": {
-            "task": "economy.reward_active_users",
-            "schedule": crontab(hour="0", minute="0,5"),
-        },
-        "close-worthless-holdings": {
-            "task": "economy.close_worthless_holdings",
-            "schedule": 60,
-            "options": {"expires": 60},
-        },
-        "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
+        "reward-active-users": {"task": "economy.reward_active_users", "schedule": crontab(hour="0", minute="0,5")},
+        "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
+        "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
             "schedule": crontab(hour="3", minute="37"),
         },
-        "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
+        "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
     }
 
 
@@ -75,5 +91,8 @@ def use_django_logging(**kwargs: Any) -> None:
 
 @beat_init.connect
 def queue_first_runs(**kwargs: Any) -> None:
-    for task in AT_START:
+    """Also what was missed while nothing ran: beat by itself doesn't look at a daily job until its hour comes near."""
+    from thisthat.common import schedule  # noqa: PLC0415 - models, which this module comes before
+
+    for task in schedule.due_at_start(AT_START, now=timezone.now()):
         app.send_task(task)

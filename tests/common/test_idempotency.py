@@ -136,7 +136,7 @@ def test_the_nightly_task_deletes_expired_keys_alone(ada):
     old.update(created_at=timezone.now() - timedelta(hours=25))
     tasks.purge_idempotency_keys()
     assert [kept.key for kept in IdempotencyKey.objects.all()] == ["young"]
-    assert JobRun.objects.get(job="purge_idempotency_keys").result == {"deleted": 2}
+    assert JobRun.objects.get(job="common.purge_idempotency_keys").result == {"deleted": 2}
 
 
 def test_a_key_costs_two_statements(ada, django_assert_num_queries):

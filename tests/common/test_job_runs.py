@@ -167,7 +167,7 @@ class TestHistory:
     def test_the_nightly_task_deletes_them_and_records_how_many(self):
         ended(JOB, 31)
         purge_task()
-        assert run_of("purge_job_runs").result == {"deleted": 1}
+        assert run_of("common.purge_job_runs").result == {"deleted": 1}
 
     def test_the_last_finished_run_is_the_newest_that_ended(self):
         ended(JOB, 3)

@@ -206,12 +206,12 @@ def test_the_command_fails_with_the_ids_of_a_broken_promise_and_repairs_on_deman
 def test_the_nightly_task_records_what_it_found(new_user):
     user = new_user("ann", balance=10)
     tasks.audit_ledger()
-    run = JobRun.objects.get(job="audit_ledger")
+    run = JobRun.objects.get(job="economy.audit_ledger")
     assert (run.status, run.result["passed"]) == ("succeeded", True)
     execute("UPDATE users SET overall_pnl = 1")
     with pytest.raises(audit.BooksDontBalance):
         tasks.audit_ledger()
-    failed = JobRun.objects.filter(job="audit_ledger").latest("pk")
+    failed = JobRun.objects.filter(job="economy.audit_ledger").latest("pk")
     assert failed.status == "failed"
     assert str(user.pk) in failed.error
 

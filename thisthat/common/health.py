@@ -23,12 +23,13 @@ from rest_framework.views import APIView
 
 from thisthat.common.caching import RedisOrMemory
 from thisthat.common.errors import render
-from thisthat.common.jobs import latest_by_job
+from thisthat.common.jobs import histories, shown
 from thisthat.common.json import dumps
+from thisthat.common.schedule import late_jobs
 
 logger = logging.getLogger(__name__)
 BROKER_TIMEOUT_SECONDS = 2
-OK, UNAVAILABLE = "ok", "unavailable"
+OK, UNAVAILABLE, DEGRADED = "ok", "unavailable", "degraded"
 _migrated = False
 
 
@@ -57,11 +58,16 @@ class ReadyView(APIView):
         checks = {name: state_of(name, check) for name, check in CHECKS.items()}
         # A database that is away is asked once: each try may take as long as connecting may.
         checks["migrations"] = state_of("migrations", check_migrations) if checks["database"] == OK else UNAVAILABLE
-        ready = all(state == OK for state in checks.values())
-        body: dict[str, Any] = {"status": "ready" if ready else UNAVAILABLE, "checks": checks}
-        body["jobs"] = latest_by_job() if checks["migrations"] == OK else {}
-        headers = {"Cache-Control": "no-store"}
-        return Response(body, status=200 if ready else 503, headers=headers)
+        status = "ready" if all(state == OK for state in checks.values()) else UNAVAILABLE
+        history = histories() if checks["migrations"] == OK else {}
+        late = late_jobs(history, now=timezone.now()) if checks["migrations"] == OK else []
+        body: dict[str, Any] = {"status": status, "checks": checks, "jobs": shown(history)}
+        if late:
+            body["details"] = [
+                {"job": job.job, "lastSuccessAt": job.last_success_at, "dueAt": job.due_at} for job in late
+            ]
+            body["status"] = DEGRADED if status == "ready" else status
+        return Response(body, status=200 if body["status"] == "ready" else 503, headers={"Cache-Control": "no-store"})
 
 
 class HelloView(APIView):

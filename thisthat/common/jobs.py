@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,30 +66,67 @@ def last_finished_run(job: str) -> JobRun | None:
     return ended.order_by("-started_at").first()
 
 
-def latest_by_job() -> dict[str, dict[str, Any]]:
-    """For each job its newest run's status and start, and when it last succeeded; one query."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """What `job_runs` says of a job. `success`: start and end of its last run that succeeded.
+
+    `first_started_at` is of the oldest run that is kept.
+    """
+
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    success: tuple[datetime, datetime] | None
+    first_started_at: datetime
+
+    @property
+    def last_success_at(self) -> datetime | None:
+        return self.success[1] if self.success else None
+
+
+def histories() -> dict[str, History]:
+    """For each job what became of its runs; one query."""
     with connection.cursor() as cursor:
-        cursor.execute(LATEST_BY_JOB)
-        columns = [column.name for column in cursor.description]
-        rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    return {row.pop("job"): row for row in rows}
+        cursor.execute(HISTORIES)
+        return {
+            job: History(status, started_at, finished_at, (success[0], success[1]) if success[0] else None, first)
+            for job, status, started_at, finished_at, *success, first in cursor.fetchall()
+        }
 
 
-# A loose index scan: one index lookup for each job name, however many runs there are.
-LATEST_BY_JOB = """
+def latest_by_job() -> dict[str, dict[str, Any]]:
+    """As `shown`; one query."""
+    return shown(histories())
+
+
+def shown(history: dict[str, History]) -> dict[str, dict[str, Any]]:
+    """For each job its newest run's status and start, and when it last succeeded."""
+    return {
+        job: {"status": past.status, "startedAt": past.started_at, "lastSuccessAt": past.last_success_at}
+        for job, past in history.items()
+    }
+
+
+# A loose index scan: index lookups for each job name, however many runs there are.
+HISTORIES = """
 WITH RECURSIVE jobs AS (
     (SELECT job FROM job_runs ORDER BY job LIMIT 1)
     UNION ALL
     SELECT (SELECT later.job FROM job_runs later WHERE later.job > jobs.job ORDER BY later.job LIMIT 1)
     FROM jobs WHERE jobs.job IS NOT NULL
 )
-SELECT jobs.job, latest.status, latest.started_at AS "startedAt", succeeded.finished_at AS "lastSuccessAt"
+SELECT jobs.job, latest.status, latest.started_at, latest.finished_at, succeeded.started_at, succeeded.finished_at,
+    oldest.started_at
 FROM jobs
 CROSS JOIN LATERAL (
-    SELECT status, started_at FROM job_runs WHERE job_runs.job = jobs.job ORDER BY started_at DESC LIMIT 1
+    SELECT status, started_at, finished_at FROM job_runs WHERE job_runs.job = jobs.job
+    ORDER BY started_at DESC LIMIT 1
 ) latest
+CROSS JOIN LATERAL (
+    SELECT started_at FROM job_runs WHERE job_runs.job = jobs.job ORDER BY started_at LIMIT 1
+) oldest
 LEFT JOIN LATERAL (
-    SELECT finished_at FROM job_runs WHERE job_runs.job = jobs.job AND status = 'succeeded'
+    SELECT started_at, finished_at FROM job_runs WHERE job_runs.job = jobs.job AND status = 'succeeded'
     ORDER BY finished_at DESC LIMIT 1
 ) succeeded ON true
 WHERE jobs.job IS NOT NULL

@@ -6,9 +6,9 @@ from thisthat.common import idempotency, jobs
 
 @shared_task(name="common.purge_job_runs")
 def purge_job_runs() -> None:
-    jobs.run_job("purge_job_runs", lambda: {"deleted": jobs.purge_job_runs(now=timezone.now())})
+    jobs.run_job("common.purge_job_runs", lambda: {"deleted": jobs.purge_job_runs(now=timezone.now())})
 
 
 @shared_task(name="common.purge_idempotency_keys")
 def purge_idempotency_keys() -> None:
-    jobs.run_job("purge_idempotency_keys", lambda: {"deleted": idempotency.purge_keys()})
+    jobs.run_job("common.purge_idempotency_keys", lambda: {"deleted": idempotency.purge_keys()})

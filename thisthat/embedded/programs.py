@@ -37,8 +37,13 @@ def web_command(settings: WebSettings) -> list[str]:
     return [*command, "thisthat.wsgi:application"]
 
 
-def worker_command() -> list[str]:
-    options = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+def worker_command(*queues: str, concurrency: int = 2) -> list[str]:
+    """A worker for these queues; for all of them when none is named."""
+    options = ["--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO"]
+    options += ["--without-gossip", "--without-mingle"]
+    if queues:
+        # Workers of one machine need names that differ.
+        options += ["--queues", ",".join(queues), "--hostname", f"{'-'.join(queues)}@%h"]
     return [sys.executable, "-m", "celery", "--quiet", "-A", "thisthat", "worker", *options]
 
 

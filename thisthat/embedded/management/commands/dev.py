@@ -12,7 +12,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
+from thisthat.celery import DEFAULT, PAYMENTS
 from thisthat.embedded import postgres, programs, upstream, x
+from thisthat.embedded.broker import prepare_broker
 from thisthat.embedded.locks import open_lock, try_lock
 from thisthat.embedded.supervisor import Output, Program, Supervisor
 
@@ -22,7 +24,7 @@ STAND_IN_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Run everything under this terminal: database, web server, worker, clock and, if need be, stand-ins."
+    help = "Run everything under this terminal: database, web server, workers, clock and, if need be, stand-ins."
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -66,7 +68,8 @@ class Session:
         if self._supervisor.was_asked_to_stop():
             return 0
         self._start("web", programs.web_command(settings))
-        self._start("worker", programs.worker_command())
+        self._start("payments", programs.worker_command(PAYMENTS))
+        self._start("worker", programs.worker_command(DEFAULT))
         self._start("beat", programs.beat_command())
         threading.Thread(target=self._announce, daemon=True).start()
         return self._supervisor.wait()
@@ -79,7 +82,7 @@ class Session:
         finally:
             connections.close_all()
         call_command("collectstatic", interactive=False, verbosity=0)
-        make_broker_folders()
+        prepare_broker()
         self._output.say("Database and static files are up to date.")
 
     def _wants_simulator(self) -> bool:
@@ -140,13 +143,6 @@ class Session:
                 return True
             time.sleep(0.1)
         return False
-
-
-def make_broker_folders() -> None:
-    """Worker and clock start at once, and neither can without them; with Redis there are none."""
-    for folder in settings.CELERY_BROKER_TRANSPORT_OPTIONS.values():
-        if isinstance(folder, Path):
-            folder.mkdir(parents=True, exist_ok=True)
 
 
 def refuse_in_production() -> None:

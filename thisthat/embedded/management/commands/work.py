@@ -1,0 +1,23 @@
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from thisthat.celery import QUEUES
+from thisthat.embedded.broker import prepare_broker
+from thisthat.embedded.programs import worker_command
+
+
+class Command(BaseCommand):
+    help = "Run a worker, alone, for one queue or more: `payments` for what pays, `default` for the rest."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("queues", nargs="*", choices=[*QUEUES, []], metavar="queue", help="all of them by default")
+        parser.add_argument("--concurrency", type=int, default=2, help="processes that do jobs (2)")
+
+    def handle(self, *_args: Any, queues: list[str], concurrency: int, **_options: Any) -> None:
+        prepare_broker()
+        command = worker_command(*queues, concurrency=concurrency)
+        os.execv(command[0], command)  # noqa: S606 - becomes the worker, so that signals reach it
