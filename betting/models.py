@@ -70,11 +70,6 @@ class Bet(models.Model):
             models.Index("user", "market", F("id").desc(), name="bets_of_user_by_market"),
             models.Index("market", F("id").desc(), name="bets_of_market"),
             models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
-            models.Index(
-                fields=["market", "id"],
-                condition=Q(status__in=["won", "lost", "cancelled"]),
-                name="bets_settled_of_market",
-            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bets_amount_positive"),

@@ -28,6 +28,7 @@ OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
 # What is wrong with one bet or one user, and doesn't pass: the bet is set aside. Anything else stops the settlement.
 REFUSALS = (IntegrityError, DataError, ledger.InsufficientCredits, ledger.AlreadyPosted, ledger.UnknownUser)
 MAX_ERROR_LETTERS = 500
+FIRST = UUID(int=0)
 
 
 class MarketNotOver(DomainError):
@@ -59,14 +60,18 @@ class Summary:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
-    """A market's settlement by this process; `progress` is told how many bets each transaction settled."""
+    """A market's settlement by this process; `progress` is told how many bets each transaction settled.
+
+    `after`: the last bet that it settled. The next are looked for behind it, and not among those that are done.
+    """
 
     market_id: UUID
     now: datetime
     size: int
     progress: Callable[[int], None]
+    after: UUID = FIRST
 
 
 def silently(settled: int) -> None:
@@ -129,8 +134,11 @@ def settle_next(run: Run) -> bool:
     except BatchRefused as refused:
         find_refused(run, refused)
         return True
-    run.progress(settled)
-    return settled == run.size
+    run.progress(len(settled))
+    if is_last(run, settled):
+        return False
+    run.after = settled[-1]
+    return True
 
 
 def find_refused(run: Run, refused: BatchRefused) -> None:
@@ -142,13 +150,13 @@ def find_refused(run: Run, refused: BatchRefused) -> None:
     middle = len(bets) // 2
     for half in (bets[:middle], bets[middle:]):
         try:
-            run.progress(run_transaction(lambda half=half: settle_batch(run, half)))  # type: ignore[misc]
+            run.progress(len(run_transaction(lambda half=half: settle_batch(run, half))))  # type: ignore[misc]
         except BatchRefused as part:
             find_refused(run, part)
 
 
-def settle_batch(run: Run, bets: list[UUID] | None = None) -> int:
-    """The next pending bets, or those given where they are still pending; returns how many.
+def settle_batch(run: Run, bets: list[UUID] | None = None) -> list[UUID]:
+    """The next pending bets, or those given where they are still pending; returns them.
 
     Finishes the settlement with its last bets. Inside the caller's transaction; raises BatchRefused to undo it.
     """
@@ -158,9 +166,9 @@ def settle_batch(run: Run, bets: list[UUID] | None = None) -> int:
     facts = {"market_id": run.market_id, "settlement_id": settlement_id, "now": run.now}
     if chosen:
         pay(chosen, facts | {"resolution": resolution, "bets": chosen})
-    if bets is None and len(chosen) < run.size:
+    if bets is None and is_last(run, chosen):
         execute(sql.FINISH, facts)
-    return len(chosen)
+    return chosen
 
 
 def lock_market(market_id: UUID) -> str:
@@ -187,13 +195,24 @@ def settlement_in_force(run: Run, resolution: str) -> UUID:
 
 
 def next_bets(run: Run) -> list[UUID]:
-    return [bet_id for (bet_id,) in fetch(sql.NEXT, {"market_id": run.market_id, "size": run.size})]
+    """Behind those that are done; where none are left, from the first on: a bet may be pending again."""
+    bets = search_bets(run, run.after)
+    return bets if bets or run.after == FIRST else search_bets(run, FIRST)
+
+
+def search_bets(run: Run, after: UUID) -> list[UUID]:
+    facts = {"market_id": run.market_id, "after": after, "size": run.size}
+    return [bet_id for (bet_id,) in fetch(sql.NEXT, facts)]
+
+
+def is_last(run: Run, bets: list[UUID]) -> bool:
+    """Whether no bet is left, seeing the batch that was found."""
+    return not bets or (run.after == FIRST and len(bets) < run.size)
 
 
 def pay(bets: list[UUID], facts: dict[str, Any]) -> None:
     try:
-        ledger.post_from(sql.TRANSFERS, parameters=facts, now=facts["now"])
-        execute(sql.RECORD, facts)
+        ledger.post_from(sql.TRANSFERS, parameters=facts, also=sql.RECORD, now=facts["now"])
     except REFUSALS as exc:
         raise BatchRefused(bets) from exc
 

@@ -7,26 +7,25 @@ bets meanwhile.
 # The rest of the stake pays `rest / odds`, rounded down: betting.pricing.potential_payout, and bets_status_and_outcome.
 OUTCOMES = """
 SELECT id, user_id, settlement_count, amount - sold_amount AS at_stake,
-    CASE WHEN %(resolution)s = 'invalid' THEN 'cancelled' WHEN side = %(resolution)s THEN 'won' ELSE 'lost' END
-        AS outcome,
     CASE WHEN %(resolution)s = 'invalid' THEN amount - sold_amount
         WHEN side = %(resolution)s THEN trunc((amount - sold_amount) / odds_at_bet, 2) ELSE 0::numeric END AS payout
 FROM bets WHERE market_id = %(market_id)s AND status = 'pending'
 """
-OUTCOME = f"{OUTCOMES} AND id = ANY(%(bets)s::uuid[])"
 TRANSFERS = f"""
 SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, payout AS amount,
-    CASE outcome WHEN 'cancelled' THEN 'bet_refund' ELSE 'bet_payout' END AS transaction_type,
+    CASE %(resolution)s WHEN 'invalid' THEN 'bet_refund' ELSE 'bet_payout' END AS transaction_type,
     'escrow' AS counterparty, id AS reference_id, settlement_count AS occurrence, -at_stake AS staked,
-    CASE outcome WHEN 'cancelled' THEN 'Stake returned' ELSE 'Bet won' END AS description
-FROM ({OUTCOME}) AS settled
+    CASE %(resolution)s WHEN 'invalid' THEN 'Stake returned' ELSE 'Bet won' END AS description
+FROM ({OUTCOMES} AND id = ANY(%(bets)s::uuid[])) AS settled
 """  # noqa: S608 - constants of this module
-# Settles the bets and counts them in one statement.
-RECORD = f"""
-WITH outcome AS MATERIALIZED ({OUTCOME}), settled AS (
-    UPDATE bets SET status = outcome.outcome, actual_payout = payout, resolved_at = %(now)s,
-        settlement_count = bets.settlement_count + 1
-    FROM outcome WHERE bets.id = outcome.id
+# In the ledger's own statement: settles the bets with what was computed for the journal, and counts them. The ids are
+# given again so that the bets are found by them, and not by reading the table.
+RECORD = """
+settled AS (
+    UPDATE bets SET actual_payout = running.amount, resolved_at = %(now)s, settlement_count = settlement_count + 1,
+        status = CASE WHEN %(resolution)s = 'invalid' THEN 'cancelled' WHEN side = %(resolution)s THEN 'won'
+            ELSE 'lost' END
+    FROM running WHERE bets.id = running.reference_id AND bets.id = ANY(%(bets)s::uuid[])
     RETURNING bets.status, bets.actual_payout
 ), counted AS (
     SELECT count(*) FILTER (WHERE status = 'won') AS won, count(*) FILTER (WHERE status = 'lost') AS lost,
@@ -34,12 +33,13 @@ WITH outcome AS MATERIALIZED ({OUTCOME}), settled AS (
         coalesce(sum(actual_payout) FILTER (WHERE status = 'won'), 0) AS paid,
         coalesce(sum(actual_payout) FILTER (WHERE status = 'cancelled'), 0) AS refunded
     FROM settled
+), summed AS (
+    UPDATE settlements SET won = settlements.won + counted.won, lost = settlements.lost + counted.lost,
+        cancelled = settlements.cancelled + counted.cancelled, paid = settlements.paid + counted.paid,
+        refunded = settlements.refunded + counted.refunded
+    FROM counted WHERE settlements.id = %(settlement_id)s
 )
-UPDATE settlements SET won = settlements.won + counted.won, lost = settlements.lost + counted.lost,
-    cancelled = settlements.cancelled + counted.cancelled, paid = settlements.paid + counted.paid,
-    refunded = settlements.refunded + counted.refunded
-FROM counted WHERE settlements.id = %(settlement_id)s
-"""  # noqa: S608 - constants of this module
+"""
 
 LOCK_MARKET = "SELECT status, resolution FROM markets WHERE id = %(market_id)s FOR NO KEY UPDATE"
 IN_FORCE = """
@@ -53,7 +53,7 @@ FROM settlements WHERE market_id = %(market_id)s
 RETURNING id
 """
 NEXT = """
-SELECT id FROM bets WHERE market_id = %(market_id)s AND status = 'pending'
+SELECT id FROM bets WHERE market_id = %(market_id)s AND status = 'pending' AND id > %(after)s
 AND NOT EXISTS (SELECT FROM settlement_failures WHERE bet_id = bets.id)
 ORDER BY id LIMIT %(size)s
 """

@@ -9,6 +9,7 @@ from django.db import connection
 
 from betting.models import Bet
 from markets.models import Market
+from tests.betting.settlement.many import add_people, place_many
 from tests.betting.worlds import books_balance, execute, read
 from tests.markets.worlds import add_market, fields_of, refusal
 
@@ -147,10 +148,14 @@ def test_a_settled_bet_shows_what_it_paid(ann, kettle):
 
 def test_pages_of_many_bets_use_an_index(ann, several):
     """However many bets others have."""
+    crowded = add_market(title="Will everybody?")
+    add_people(20)
+    place_many(crowded, 2_000)
+    ann.bet(crowded)
     plans = []
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        for condition in ("", "AND status = 'pending'", f"AND market_id = '{uuid4()}'"):
+        cursor.execute("SET LOCAL enable_sort = off")
+        for condition in ("", "AND status = 'pending'", f"AND market_id = '{crowded.pk}'"):
             asked = f"EXPLAIN SELECT id FROM bets WHERE user_id = %s {condition} ORDER BY id DESC LIMIT 50"  # noqa: S608
             cursor.execute(asked, [ann.id])
             plans.append("\n".join(line for (line,) in cursor.fetchall()))
