@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -29,7 +30,27 @@ class AccountThrottle(PerClientThrottle):
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         email = request.data.get("email") if isinstance(request.data, dict) else None
-        if not isinstance(email, str):
-            return None
+        return self.key_of(email) if isinstance(email, str) else None
+
+    def key_of(self, email: str) -> str:
         name = sha256(email.strip().casefold().encode(errors="replace")).hexdigest()
         return f"throttle:{self.scope}:{name}"
+
+
+class FormAccountThrottle(AccountThrottle):
+    """The same of a form that isn't the API's: what was tried there counts here too."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__()
+        self.email = email
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        return self.key_of(self.email)
+
+
+def held_up(request: HttpRequest, *, email: str) -> float | None:
+    """Seconds until that address, or that account, may be tried again from a form; None where it may be now."""
+    throttles = (LoginThrottle(), FormAccountThrottle(email))
+    # They look at META and the user alone, so Django's request is as good as DRF's.
+    refused = [throttle for throttle in throttles if not throttle.allow_request(request, None)]  # type: ignore[arg-type]
+    return max((throttle.wait() or 1.0 for throttle in refused), default=None)

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import F, Sum
 
+from economy.models import Debt
 from thisthat.common.pagination import decode_cursor, encode_cursor, invalid_cursor
 
 SEQUENCE_MAX = 2**63 - 1
@@ -89,3 +93,37 @@ def fetch(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]
         cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+def debt_of(user_id: UUID) -> Decimal:
+    """Credits that the user owes the house."""
+    still_open = Debt.objects.filter(user_id=user_id, repaid__lt=F("lent"))
+    owed: Decimal | None = still_open.aggregate(owed=Sum(F("lent") - F("repaid")))["owed"]
+    return owed or Decimal(0)
+
+
+SUMMARY_MAX = 20_000
+SUMMARY = """
+SELECT transaction_type, counterparty, count(*), sum(amount) FROM credit_transactions WHERE user_id = %(user_id)s
+GROUP BY transaction_type, counterparty ORDER BY abs(sum(amount)) DESC
+"""
+# A user's rows have their times in order, or nearly: two that were booked at once may stand the other way round.
+CLOSING = """
+SELECT DISTINCT ON (day) (created_at AT TIME ZONE 'UTC')::date AS day, balance_after FROM (
+    SELECT sequence, created_at, balance_after FROM credit_transactions
+    WHERE user_id = %(user_id)s ORDER BY sequence DESC LIMIT %(rows)s
+) AS newest ORDER BY day, sequence DESC
+"""
+
+
+def origins(user_id: UUID) -> list[tuple[str, str, int, Decimal]]:
+    """What a balance is made of: type, counterparty, how many transfers and their sum; the greatest sums first.
+
+    Reads all of the user's journal: for those of at most SUMMARY_MAX rows.
+    """
+    return [(kind, other_end, count, total) for kind, other_end, count, total in fetch(SUMMARY, {"user_id": user_id})]
+
+
+def closing_balances(user_id: UUID, *, rows: int) -> dict[date, Decimal]:
+    """The balance at the end of each UTC day in which something moved, as far as the newest so many rows go back."""
+    return dict(fetch(CLOSING, {"user_id": user_id, "rows": rows}))

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from thisthat.staff.dashboard_charts import Chart
 from thisthat.staff.tables import Table
 
 
@@ -34,17 +35,30 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """A table of a bounded number of rows; `more` leads to all of them."""
+    """A table of a bounded number of rows; `more` leads to all of them, or on, and `back` to where it began.
 
+    `name` is what an address ends with that leads to it.
+    """
+
+    name: str = ""
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     none: str = "None."
     more: Link | None = None
+    back: Link | None = None
 
     @property
     def table(self) -> dict[str, Any]:
         return {"headers": self.columns, "rows": self.rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    picture: Chart
+
+
+Block = Facts | Rows | Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +70,7 @@ class Detail:
     subtitle: Any = ""
     notice: str = ""
     actions: Sequence[Link] = ()
-    blocks: Sequence[Facts | Rows] = field(default_factory=list)
+    blocks: Sequence[Block] = field(default_factory=list)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         context = {

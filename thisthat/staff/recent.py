@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from thisthat.staff.tables import MAX_ROWS
@@ -30,11 +30,13 @@ class Recent(SimpleListFilter):
         return chosen if request.GET.get("q") else among_newest(chosen)
 
 
-def among_newest(queryset: QuerySet[Any]) -> QuerySet[Any]:
+def among_newest(queryset: QuerySet[Any], *, of: type[Model] | None = None) -> QuerySet[Any]:
     """Rows that are among the newest MAX_ROWS of their table: one walk of the index finds the oldest of these.
+
+    `of`: a proxy's own model, where the proxy's manager leaves rows out.
 
     A statement of its own: knowing the key, PostgreSQL reads no more than what follows it.
     """
-    keys = queryset.model._default_manager.order_by("-pk").values_list("pk", flat=True)  # noqa: SLF001 - Django's
+    keys = (of or queryset.model)._default_manager.order_by("-pk").values_list("pk", flat=True)  # noqa: SLF001 - Django's
     oldest = keys[MAX_ROWS - 1 : MAX_ROWS].first()
     return queryset if oldest is None else queryset.filter(pk__gte=oldest)

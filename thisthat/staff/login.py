@@ -1,0 +1,20 @@
+"""The admin's sign-in: tried as seldom as the API's, and counted together with it."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from unfold.forms import AuthenticationForm
+
+from accounts.throttles import held_up
+
+
+class LoginForm(AuthenticationForm):  # type: ignore[misc]
+    """Says the same of a wrong password, an unknown e-mail, a suspended user and one who isn't staff."""
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError; who tries too often is told before the password is looked at."""
+        self.cleaned_data["username"] = str(self.cleaned_data.get("username", "")).strip()
+        if seconds := held_up(self.request, email=self.cleaned_data["username"]):
+            raise ValidationError(f"Too many attempts. Try again in {seconds:.0f} seconds.", code="throttled")
+        cleaned: dict[str, Any] = super().clean()
+        return cleaned
