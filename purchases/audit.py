@@ -7,8 +7,8 @@ PURCHASES = "SELECT count(*) FROM credit_purchases"
 PURCHASES_UNLIKE_JOURNAL = """
 SELECT coalesce(purchase.id, reference_id) AS id FROM (
     SELECT id, user_id,
-        CASE WHEN status IN ('completed', 'refunded') THEN credits ELSE 0 END AS granted,
-        CASE WHEN status = 'refunded' THEN -credits ELSE 0 END AS taken_back
+        CASE WHEN completed_at IS NOT NULL THEN credits ELSE 0 END AS granted,
+        CASE WHEN status = 'refunded' AND completed_at IS NOT NULL THEN -credits ELSE 0 END AS taken_back
     FROM credit_purchases
 ) AS purchase FULL JOIN (
     SELECT reference_id, user_id,
@@ -20,15 +20,18 @@ WHERE purchase.id IS NULL
 OR (purchase.granted, purchase.taken_back) IS DISTINCT FROM
     (coalesce(journal.granted, 0), coalesce(journal.taken_back, 0))
 """
+# A refund is the provider's own, or among what staff did.
 TRAILS = """
 SELECT purchase.id FROM credit_purchases AS purchase LEFT JOIN (
     SELECT purchase_id, count(*) FILTER (WHERE kind = 'completed') AS completed,
-        count(*) FILTER (WHERE kind = 'refunded' AND actor_id IS NOT NULL) AS refunded
+        count(*) FILTER (WHERE kind = 'refunded' AND (provider_event_id <> '' OR EXISTS (
+            SELECT FROM staff_actions WHERE target_type = 'purchases.creditpurchase'
+            AND target_id = purchase_id::text AND action = 'refund_purchase'
+        ))) AS refunded
     FROM purchase_events GROUP BY purchase_id
 ) AS trail ON purchase_id = purchase.id
-WHERE (coalesce(completed, 0), coalesce(refunded, 0)) IS DISTINCT FROM CASE status
-    WHEN 'completed' THEN (1::bigint, 0::bigint) WHEN 'refunded' THEN (1::bigint, 1::bigint)
-    ELSE (0::bigint, 0::bigint) END
+WHERE (coalesce(completed, 0), coalesce(refunded, 0)) IS DISTINCT FROM
+    (CASE WHEN completed_at IS NULL THEN 0 ELSE 1 END::bigint, CASE WHEN status = 'refunded' THEN 1 ELSE 0 END::bigint)
 """
 
 register(

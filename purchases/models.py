@@ -9,14 +9,16 @@ class CreditPurchase(models.Model):
     """Credits bought, or about to be. `credits` and `usd_amount` are those of the package at that time.
 
     `external_id` names the payment, for the provider or the client: with the provider it is unique, and never empty.
-    `checkout_id` and `checkout_url`: the page where it is to be paid, where the provider has one.
+    `checkout_id` and `checkout_url`: the page where it is to be paid, where the provider has one. `reference` is what
+    the provider was told to know it by, `payment_id` what the provider calls the payment, once there is one.
+    The credits were granted where there is a `completed_at`: a payment may be refunded before it was heard of.
     """
 
     class Status(models.TextChoices):
         PENDING = "pending"  # to be paid
         COMPLETED = "completed"  # paid, and the credits granted
         FAILED = "failed"  # never paid
-        REFUNDED = "refunded"  # the credits were taken back
+        REFUNDED = "refunded"  # paid back, and the credits with it
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # The index that lists a user's purchases begins with it.
@@ -29,17 +31,25 @@ class CreditPurchase(models.Model):
     external_id = models.CharField(max_length=255)
     checkout_id = models.CharField(max_length=255, blank=True, default="", db_default="")
     checkout_url = models.CharField(max_length=2_000, blank=True, default="", db_default="")
+    reference = models.CharField(max_length=64, blank=True, default="", db_default="")
+    payment_id = models.CharField(max_length=255, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True)
     refunded_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "credit_purchases"
-        indexes = [models.Index(fields=["user", "-created_at", "-id"], name="credit_purchases_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "-id"], name="credit_purchases_by_user"),
+            models.Index(fields=["reference"], condition=~Q(reference=""), name="credit_purchases_reference"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["provider", "external_id"], name="credit_purchases_once"),
             models.UniqueConstraint(
                 fields=["provider", "checkout_id"], condition=~Q(checkout_id=""), name="credit_purchases_checkout_once"
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "payment_id"], condition=~Q(payment_id=""), name="credit_purchases_payment_once"
             ),
             models.CheckConstraint(
                 condition=~Q(provider="") & ~Q(external_id="") & ~Q(package_id=""), name="credit_purchases_named"
@@ -52,7 +62,7 @@ class CreditPurchase(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=["pending", "failed"], completed_at__isnull=True, refunded_at__isnull=True)
                 | Q(status="completed", completed_at__isnull=False, refunded_at__isnull=True)
-                | Q(status="refunded", completed_at__isnull=False, refunded_at__isnull=False),
+                | Q(status="refunded", refunded_at__isnull=False),
                 name="credit_purchases_state_possible",
             ),
         ]
@@ -63,6 +73,8 @@ class CreditPurchase(models.Model):
 
 class PurchaseEvent(models.Model):
     """The trail of a purchase: what happened, when, by whom (staff), and on which word of the provider. Only added to.
+
+    Why staff did something is among what staff did, too; whoever used a command has no `actor`.
 
     `provider_event_id`: the provider's own id of what it told, which is taken in once.
     """

@@ -4,8 +4,6 @@ from typing import Any
 
 from purchases.models import CreditPurchase
 
-GRANTED = (CreditPurchase.Status.COMPLETED, CreditPurchase.Status.REFUNDED)
-
 
 def as_contract(purchase: CreditPurchase) -> dict[str, Any]:
     """`creditsGranted`: what it brought, 0 while unpaid. `checkoutUrl`: where to pay, while that is to be done."""
@@ -13,7 +11,7 @@ def as_contract(purchase: CreditPurchase) -> dict[str, Any]:
     return {
         "id": purchase.pk,
         "packageId": purchase.package_id,
-        "creditsGranted": purchase.credits if purchase.status in GRANTED else 0,
+        "creditsGranted": purchase.credits if purchase.completed_at else 0,
         "usdAmount": purchase.usd_amount,
         "status": purchase.status,
         "provider": purchase.provider,

@@ -7,21 +7,23 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
-from accounts.models import User
+from accounts.models import Permission, User
+from accounts.staff import StaffMember, checked_reason, record_action
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import Counterparty, TransactionType
 from purchases.models import CreditPurchase, PurchaseEvent
-from purchases.packages import find_package
+from purchases.packages import Package, find_package
 from purchases.providers import Intent, Payment, Provider, find_provider
 from thisthat.common.errors import DomainError
 from thisthat.common.keys import new_id
-from thisthat.common.transactions import require_transaction
+from thisthat.common.transactions import require_transaction, run_transaction
 
 logger = logging.getLogger(__name__)
 Status, Kind = CreditPurchase.Status, PurchaseEvent.Kind
@@ -63,28 +65,41 @@ class Bought:
     balance: Decimal
 
 
-def begin_purchase(*, user_id: UUID, package_id: str, provider_name: str, external_id: str) -> Order:
+def begin_purchase(
+    *, user_id: UUID, package_id: str, provider_name: str, external_id: str, request_key: str = ""
+) -> Order:
     """Finds what is wanted and asks the provider, unless this purchase was made before.
 
+    `request_key`: what the client calls its request, so that the same again is known without an `external_id`, too.
     Raises InvalidPackage, ProviderNotOffered, PaymentUnavailable, ExternalIdTaken.
     """
     package, provider = find_package(package_id), find_provider(provider_name)
-    intent = Intent(new_id(), user_id, package)
+    intent = Intent(new_id(), user_id, package, reference_of(user_id, package, external_id, request_key))
     if external_id and find_earlier(user_id, provider.name, external_id):
         return Order(intent, provider, external_id, None)
     return Order(intent, provider, external_id, provider.start(intent))
 
 
+def reference_of(user_id: UUID, package: Package, external_id: str, request_key: str) -> str:
+    """Says nothing of what it is made of; another one each time where the client has no name for what it wants."""
+    if not (external_id or request_key):
+        return new_id().hex
+    name = ("external_id", external_id) if external_id else ("request_key", request_key)
+    wish = [user_id, package.id, package.credits, package.usd, *name]
+    return sha256("\n".join(map(str, wish)).encode()).hexdigest()
+
+
 def buy(order: Order, *, now: datetime) -> Bought:
     """Writes the purchase, and grants its credits where it is paid; or finds the one that was made before.
 
-    Runs inside the caller's transaction. Two of one external id at once meet at the unique constraint: the second waits
-    for the first, and finds it. Raises ExternalIdTaken.
+    Runs inside the caller's transaction. Two of one external id or payment at once meet at a unique constraint: the
+    second waits for the first, and finds it. Raises ExternalIdTaken.
     """
     require_transaction("Buying")
     user_id = order.intent.user_id
     if order.payment is None or not insert(order, order.payment, now=now):
-        earlier = find_earlier(user_id, order.provider.name, order.external_id)
+        checkout_id = order.payment.checkout_id if order.payment else ""
+        earlier = find_earlier(user_id, order.provider.name, order.external_id, checkout_id)
         if earlier is None:
             raise RuntimeError("A purchase that was there is gone.")
         return Bought(earlier, is_new=False, balance=balance_of(user_id))
@@ -95,9 +110,12 @@ def buy(order: Order, *, now: datetime) -> Bought:
     return Bought(purchase, is_new=True, balance=complete(purchase, now=now))
 
 
-def find_earlier(user_id: UUID, provider: str, external_id: str) -> CreditPurchase | None:
+def find_earlier(user_id: UUID, provider: str, external_id: str, checkout_id: str = "") -> CreditPurchase | None:
     """Raises ExternalIdTaken where it is another user's."""
-    earlier = CreditPurchase.objects.filter(provider=provider, external_id=external_id).first()
+    made = CreditPurchase.objects.filter(provider=provider)
+    earlier = made.filter(external_id=external_id).first()
+    if earlier is None and checkout_id:
+        earlier = made.filter(checkout_id=checkout_id).first()
     if earlier and earlier.user_id != user_id:
         raise ExternalIdTaken
     return earlier
@@ -105,11 +123,12 @@ def find_earlier(user_id: UUID, provider: str, external_id: str) -> CreditPurcha
 
 INSERT = """
 INSERT INTO credit_purchases (
-    id, user_id, package_id, credits, usd_amount, status, provider, external_id, checkout_id, checkout_url, created_at
+    id, user_id, package_id, credits, usd_amount, status, provider, external_id, reference, checkout_id, checkout_url,
+    created_at
 ) VALUES (
-    %(id)s, %(user_id)s, %(package_id)s, %(credits)s, %(usd)s, 'pending', %(provider)s, %(external_id)s,
+    %(id)s, %(user_id)s, %(package_id)s, %(credits)s, %(usd)s, 'pending', %(provider)s, %(external_id)s, %(reference)s,
     %(checkout_id)s, %(checkout_url)s, %(now)s
-) ON CONFLICT (provider, external_id) DO NOTHING
+) ON CONFLICT DO NOTHING
 """
 
 
@@ -122,7 +141,11 @@ def insert(order: Order, payment: Payment, *, now: datetime) -> bool:
         "credits": intent.package.credits,
         "usd": intent.package.usd,
     }
-    where = {"checkout_id": payment.checkout_id, "checkout_url": payment.checkout_url}
+    where = {
+        "reference": intent.reference if payment.checkout_id else "",
+        "checkout_id": payment.checkout_id,
+        "checkout_url": payment.checkout_url,
+    }
     external_id = order.external_id or payment.checkout_id or str(intent.purchase_id)
     with connection.cursor() as cursor:
         cursor.execute(INSERT, {**who, **what, **where, "external_id": external_id, "now": now})
@@ -147,20 +170,43 @@ def complete(purchase: CreditPurchase, *, event_id: str = "", now: datetime) -> 
     return posted.balance_after
 
 
-def refund_purchase(*, purchase_id: UUID, staff_id: UUID, reason: str, now: datetime) -> CreditPurchase:
-    """Staff takes back the credits of a purchase; the money is given back at the provider, by staff.
+def refund_purchase(*, purchase_id: UUID, by: StaffMember, reason: str, now: datetime) -> CreditPurchase:
+    """Staff take back the credits of a purchase; the money is given back at the provider, by staff.
 
-    Credits that are spent become a debt. Raises PurchaseNotFound, PurchaseNotRefundable.
+    Credits that are spent become a debt.
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, PurchaseNotFound, PurchaseNotRefundable.
     """
-    with transaction.atomic(durable=True):
+    by.require(Permission.REFUND_PURCHASES)
+    reason = checked_reason(reason)
+
+    def act() -> CreditPurchase:
         purchase = lock_purchase(purchase_id)
         if purchase.status != Status.COMPLETED:
             raise PurchaseNotRefundable
-        take_back(purchase, now=now)
-        purchase.status, purchase.refunded_at = Status.REFUNDED, now
-        purchase.save(update_fields=["status", "refunded_at"])
-        note_event(purchase, Kind.REFUNDED, actor_id=staff_id, note=reason, now=now)
+        before = state_of(purchase)
+        refund(purchase, actor_id=by.user.pk if by.user else None, note=reason, now=now)
+        after = state_of(purchase)
+        record_action("refund_purchase", by=by, target=purchase, reason=reason, before=before, after=after, now=now)
         return purchase
+
+    return run_transaction(act)
+
+
+def state_of(purchase: CreditPurchase) -> dict[str, str | None]:
+    balance = balance_of(purchase.user_id)
+    refunded_at = purchase.refunded_at.isoformat() if purchase.refunded_at else None
+    return {"status": str(purchase.status), "refunded_at": refunded_at, "balance": str(balance)}
+
+
+def refund(
+    purchase: CreditPurchase, *, actor_id: UUID | None = None, event_id: str = "", note: str, now: datetime
+) -> None:
+    """Takes back what was granted, if it was. The purchase is locked; it is staff that refund it, or the provider."""
+    if purchase.completed_at:
+        take_back(purchase, now=now)
+    purchase.status, purchase.refunded_at = Status.REFUNDED, now
+    purchase.save(update_fields=["status", "refunded_at"])
+    note_event(purchase, Kind.REFUNDED, actor_id=actor_id, event_id=event_id, note=note, now=now)
 
 
 def take_back(purchase: CreditPurchase, *, now: datetime) -> None:

@@ -14,12 +14,13 @@ from purchases import serializers as shapes
 from purchases import services
 from purchases.packages import packages
 from purchases.providers import offered
-from purchases.providers.stripe import Stripe, check_signature, read_event
+from purchases.providers.stripe import Stripe
+from purchases.providers.stripe_webhook import check_signature, read_event
 from purchases.rendering import as_contract
 from purchases.selectors import list_purchases
 from purchases.services import Order
 from purchases.stripe_events import take_in
-from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
+from thisthat.common.idempotency import HEADER, HEADER_PARAMETER, Act, idempotent
 from thisthat.common.json import dumps
 from thisthat.common.public_reads import PublicReadsMixin, rendered
 
@@ -66,7 +67,8 @@ class PurchaseViewSet(ViewSet):
         given = shapes.CreditPurchaseRequest(data=request.data)
         given.is_valid(raise_exception=True)
         wanted = {**given.validated_data, "external_id": given.validated_data.get("external_id") or ""}
-        return partial(self.book, services.begin_purchase(user_id=cast("UUID", request.user.pk), **wanted))
+        who: dict[str, Any] = {"user_id": request.user.pk, "request_key": request.headers.get(HEADER, "")}
+        return partial(self.book, services.begin_purchase(**who, **wanted))
 
     def book(self, order: Order) -> HttpResponse:
         bought = services.buy(order, now=timezone.now())

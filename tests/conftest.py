@@ -10,7 +10,7 @@ from django.test import Client
 from markets import rendering
 from thisthat.common import public_reads
 
-NEVER_EMPTIED = ("credit_transactions", "bets", "bet_sales", "stock_prices", "stock_transactions", "market_resolutions", "staff_actions")
+NEVER_EMPTIED = ("credit_transactions", "bets", "bet_sales", "stock_prices", "stock_transactions", "market_resolutions", "staff_actions", "purchase_events")
 
 
 @pytest.fixture(scope="session", autouse=True)

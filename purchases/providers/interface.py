@@ -21,11 +21,15 @@ class PaymentUnavailable(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A purchase that is about to be made."""
+    """A purchase that is about to be made.
+
+    `reference`: the same for the same wish, so that a provider that is asked again answers with the same payment.
+    """
 
     purchase_id: UUID
     user_id: UUID
     package: Package
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ def bob(db) -> Buyer:
 
 @pytest.fixture
 def sue(db) -> Buyer:
-    return arrive("sue", is_staff=True)
+    """Of the staff, and may do everything."""
+    return arrive("sue", is_staff=True, is_superuser=True)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """As much of Stripe as is asked: Checkout sessions over HTTP on loopback, and events with its signature.
 
-Shapes: https://docs.stripe.com/api/checkout/sessions/object and https://docs.stripe.com/webhooks.
+Shapes: https://docs.stripe.com/api/checkout/sessions/object, https://docs.stripe.com/api/charges/object,
+https://docs.stripe.com/api/disputes/object, https://docs.stripe.com/api/idempotent_requests and
+https://docs.stripe.com/webhooks.
 """
 
 import hmac
@@ -8,7 +10,7 @@ import json
 import time
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
@@ -18,11 +20,18 @@ WEBHOOK = "/api/v1/purchases/webhooks/stripe"
 
 
 class StandInStripe:
-    """`asked`: path, headers and form of each request. `answer` replaces the good one: status and body."""
+    """`asked`: path, headers and form of each request. `answer` replaces the good one: status and body.
+
+    What was answered under an `Idempotency-Key` is answered again; the key with another form is refused. The first
+    `busy` requests meet another of their key; the answers to the first `lost` good ones never arrive.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.answer: tuple[int, bytes] | None = None
+        self.kept: dict[str, tuple[dict[str, str], tuple[int, bytes]]] = {}
+        self.busy = self.lost = 0
+        self._lock = Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -35,17 +44,32 @@ class StandInStripe:
             def do_POST(self) -> None:
                 form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
                 headers = {name.lower(): text for name, text in self.headers.items()}
-                stand_in.asked.append((self.path, headers, form))
-                status, body = stand_in.answer or stand_in.session(len(stand_in.asked))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with stand_in._lock:
+                    stand_in.asked.append((self.path, headers, form))
+                    status, body = stand_in.answer or stand_in.once(headers["idempotency-key"], form)
+                if status:
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *args: Any) -> None:
                 """Tests have nothing to read there."""
 
         return Handler
+
+    def once(self, key: str, form: dict[str, str]) -> tuple[int, bytes]:
+        """A status of 0: the connection ends without an answer."""
+        if self.busy:
+            self.busy -= 1
+            return 409, b'{"error": {"code": "idempotency_key_in_use"}}'
+        first, answer = self.kept.setdefault(key, (form, self.session(len(self.kept) + 1)))
+        if first != form:
+            return 400, b'{"error": {"type": "idempotency_error"}}'
+        if self.lost:
+            self.lost -= 1
+            return 0, b""
+        return answer
 
     def session(self, number: int) -> tuple[int, bytes]:
         made = {"id": f"cs_test_{number}", "object": "checkout.session", "url": f"https://checkout.example/{number}"}
@@ -68,8 +92,38 @@ def event(
         "id": session,
         "object": "checkout.session",
         "payment_status": "paid",
+        "payment_intent": "pi_test_1",
         "amount_total": 499,
         "currency": "usd",
+    }
+    return {"id": name, "object": "event", "type": kind, "data": {"object": about | fields}}
+
+
+def refunded(name: str = "evt_refund", *, cents: int = 499, reference: str = "", **fields: Any) -> dict[str, Any]:
+    """A charge of 499 cents, of which so many have been given back by now."""
+    charge = {
+        "id": "ch_test_1",
+        "object": "charge",
+        "amount": 499,
+        "amount_refunded": cents,
+        "refunded": cents == 499,
+        "currency": "usd",
+        "payment_intent": "pi_test_1",
+        "metadata": {"reference": reference} if reference else {},
+    }
+    return {"id": name, "object": "event", "type": "charge.refunded", "data": {"object": charge | fields}}
+
+
+def claimed(kind: str, status: str, name: str = "evt_claim", **fields: Any) -> dict[str, Any]:
+    """An event about a dispute of the payment, or about a refund of it."""
+    about = {
+        "id": "du_test_1",
+        "object": "dispute" if "dispute" in kind else "refund",
+        "amount": 499,
+        "currency": "usd",
+        "charge": "ch_test_1",
+        "payment_intent": "pi_test_1",
+        "status": status,
     }
     return {"id": name, "object": "event", "type": kind, "data": {"object": about | fields}}
 

@@ -144,7 +144,8 @@ def test_buying_takes_the_same_statements_however_much_was_bought_before(ann, dj
         ("credit_purchases_amounts_positive", {"credits": 0}),
         ("credit_purchases_amounts_positive", {"usd_amount": -1}),
         ("credit_purchases_state_possible", {"status": "completed"}),
-        ("credit_purchases_state_possible", {"status": "refunded", "refunded_at": NOW}),
+        ("credit_purchases_state_possible", {"status": "refunded", "completed_at": NOW}),
+        ("credit_purchases_state_possible", {"status": "completed", "completed_at": NOW, "refunded_at": NOW}),
         ("credit_purchases_state_possible", {"status": "stolen"}),
     ],
 )

@@ -3,16 +3,20 @@
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import transaction
 
-from accounts.models import User
+from accounts.models import StaffAction, User
+from accounts.staff import NotAllowed, ReasonMissing, ReasonTooLong
 from economy.ledger import change_hold
 from economy.models import Debt
 from purchases.models import PurchaseEvent
-from purchases.services import PurchaseNotFound, PurchaseNotRefundable, refund_purchase
+from purchases.services import PurchaseNotFound, PurchaseNotRefundable
 from tests.economy.worlds import give
-from tests.purchases.worlds import NOW, books_balance, everything, refund
+from tests.purchases.worlds import NOW, Buyer, books_balance, everything, refund
+from tests.staff.conftest import member
 
+__all__ = ["member"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -30,6 +34,46 @@ def test_the_trail_says_who_and_why(ann, sue):
     refund(purchase, sue, "Bought by mistake.")
     event = PurchaseEvent.objects.get(purchase=purchase["id"], kind="refunded")
     assert (event.actor_id, event.note, event.created_at) == (sue.id, "Bought by mistake.", NOW)
+
+
+def test_what_staff_did_is_recorded_with_the_refund(ann, sue):
+    purchase = ann.buy()
+    refund(purchase, sue, " Bought by mistake. ")
+    action = StaffAction.objects.get()
+    assert (action.action, action.staff_id, action.ip, action.reason) == (
+        "refund_purchase", sue.id, "192.0.2.7", "Bought by mistake.",
+    )  # fmt: skip
+    assert (action.target_type, action.target_id) == ("purchases.creditpurchase", purchase["id"])
+    assert action.before == {"status": "completed", "refunded_at": None, "balance": "500.00"}
+    assert action.after == {"status": "refunded", "refunded_at": NOW.isoformat(), "balance": "0.00"}
+    assert action.created_at == NOW
+
+
+def test_without_the_permission_nobody_refunds(ann, member):
+    others = (member("new").pk, member("ida", role="support").pk, ann.id)
+    purchase = ann.buy()
+    before = everything()
+    for user_id in others:
+        with pytest.raises(NotAllowed):
+            refund(purchase, Buyer(user_id, ""))
+    assert everything() == before
+
+
+def test_who_may_refund_needs_no_more_than_that(ann, member):
+    cashier = member("cashier")
+    cashier.user_permissions.add(Permission.objects.get(codename="refund_purchases"))
+    assert refund(ann.buy(), Buyer(cashier.pk, "")).status == "refunded"
+
+
+@pytest.mark.parametrize(
+    ("reason", "refusal"), [("", ReasonMissing), ("  ", ReasonMissing), ("x" * 501, ReasonTooLong)]
+)
+def test_a_refund_is_for_a_reason(ann, sue, reason, refusal):
+    purchase = ann.buy()
+    before = everything()
+    with pytest.raises(refusal):
+        refund(purchase, sue, reason)
+    assert everything() == before
 
 
 def test_it_happens_once(ann, sue):
@@ -71,7 +115,7 @@ def test_the_same_external_id_after_a_refund_grants_nothing_again(ann, sue):
 
 def test_an_unknown_purchase_is_refused(sue):
     with pytest.raises(PurchaseNotFound):
-        refund_purchase(purchase_id=uuid4(), staff_id=sue.id, reason="", now=NOW)
+        refund({"id": str(uuid4())}, sue)
 
 
 def test_a_purchase_that_is_not_paid_is_refused(ann, sue, stripe):

@@ -1,11 +1,13 @@
 """Paying through Stripe: a Checkout session for the purchase, and no credits until Stripe says that it is paid."""
 
-from uuid import UUID
+import re
 
 import pytest
 
 from purchases.models import CreditPurchase
-from tests.purchases.worlds import books_balance, everything, read, refusal
+from tests.economy.worlds import execute
+from tests.markets.at_once import all_at_once
+from tests.purchases.worlds import arrive, books_balance, everything, read, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +26,9 @@ def test_stripe_is_asked_for_the_packages_price_and_told_what_it_is_for(ann, str
     ((path, headers, form),) = stripe.asked
     assert path == "/v1/checkout/sessions"
     assert headers["authorization"] == "Bearer sk_test_only"
-    assert UUID(headers["idempotency-key"]) == UUID(purchase["id"])
-    assert form["client_reference_id"] == purchase["id"]
+    assert re.fullmatch("[0-9a-f]{64}", headers["idempotency-key"])
+    reference = CreditPurchase.objects.values_list("reference", flat=True).get(pk=purchase["id"])
+    assert reference == form["client_reference_id"] == form["payment_intent_data[metadata][reference]"]
     assert form["mode"] == "payment"
     assert form["line_items[0][price_data][unit_amount]"] == "1999"
     assert form["line_items[0][price_data][currency]"] == "usd"
@@ -37,6 +40,68 @@ def test_the_same_external_id_again_is_the_same_page_and_stripe_is_not_asked(ann
     again = read(ann.post({"packageId": "starter", "provider": "stripe", "externalId": "order-1"}), 200)
     assert again["purchase"] == first
     assert len(stripe.asked) == 1
+
+
+class TestTheSameWishAgain:
+    """Asked for again, Stripe answers with the same session: none is opened that nobody is shown."""
+
+    WISHES = (
+        ({"externalId": "order-1"}, {}),
+        ({}, {"Idempotency_Key": "one"}),
+        ({"externalId": "order-1"}, {"Idempotency_Key": "one"}),
+    )
+
+    def ask(self, buyer, body=None, **headers):
+        return buyer.post({"packageId": "starter", "provider": "stripe", **(body or {})}, **headers)
+
+    @pytest.mark.parametrize(("body", "headers"), WISHES)
+    def test_after_an_answer_that_was_lost_on_the_way(self, ann, stripe, body, headers):
+        stripe.lost = 1
+        refusal(self.ask(ann, body, **headers), 503, "payment_unavailable")
+        purchase = read(self.ask(ann, body, **headers), 201)["purchase"]
+        assert purchase["checkoutUrl"] == "https://checkout.example/1"
+        assert (len(stripe.asked), len(stripe.kept)) == (2, 1)
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(("body", "headers"), WISHES)
+    def test_by_many_at_once(self, stripe, body, headers):
+        ann = arrive("ann")
+        answers = all_at_once(lambda: self.ask(ann, body, **headers), 8)
+        assert {answer.status_code for answer in answers} <= {200, 201}
+        assert len({answer.json()["purchase"]["id"] for answer in answers}) == 1
+        assert (len(stripe.kept), CreditPurchase.objects.count()) == (1, 1)
+
+    def test_while_stripe_still_answers_the_first(self, ann, stripe):
+        stripe.busy = 2
+        read(self.ask(ann, {"externalId": "order-1"}), 201)
+        assert len({headers["idempotency-key"] for _, headers, _ in stripe.asked}) == 1
+
+    def test_not_longer_than_a_moment(self, ann, stripe):
+        stripe.busy = 99
+        refusal(self.ask(ann, {"externalId": "order-1"}), 503, "payment_unavailable")
+        assert len(stripe.asked) == 4
+
+    def test_another_price_is_another_wish(self, ann, stripe, settings):
+        stripe.lost = 1
+        refusal(self.ask(ann, {"externalId": "order-1"}), 503, "payment_unavailable")
+        settings.PURCHASE_PACKAGES = "starter:500:5.99"
+        assert read(self.ask(ann, {"externalId": "order-1"}), 201)["purchase"]["externalId"] == "order-1"
+        assert len(stripe.kept) == 2
+
+    def test_another_users_is_another_wish(self, ann, bob, stripe):
+        first, second = (self.ask(buyer, Idempotency_Key="one").json()["purchase"] for buyer in (ann, bob))
+        assert first["checkoutUrl"] != second["checkoutUrl"]
+        assert len(stripe.kept) == 2
+
+    def test_a_wish_without_a_name_is_another_each_time(self, ann, stripe):
+        urls = {self.ask(ann).json()["purchase"]["checkoutUrl"] for _ in range(3)}
+        assert len(urls) == len(stripe.kept) == 3
+
+    def test_a_key_that_we_forgot_and_stripe_did_not_finds_the_purchase(self, ann, stripe):
+        first = read(self.ask(ann, Idempotency_Key="one"), 201)["purchase"]
+        execute("DELETE FROM idempotency_keys")
+        assert read(self.ask(ann, Idempotency_Key="one"), 200)["purchase"] == first
+        assert (len(stripe.kept), CreditPurchase.objects.count()) == (1, 1)
 
 
 def test_one_external_id_may_name_a_purchase_of_each_provider(ann, stripe):

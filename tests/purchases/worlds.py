@@ -10,7 +10,8 @@ from uuid import UUID
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.models import User
+from accounts.models import StaffAction, User
+from accounts.staff import StaffMember
 from economy.audit import audit
 from economy.models import CreditTransaction
 from purchases.models import CreditPurchase, PurchaseEvent
@@ -72,7 +73,8 @@ def refusal(response: Any, status: int, code: str) -> dict[str, Any]:
 
 
 def refund(purchase: dict[str, Any], staff: Buyer, reason: str = "Asked for.") -> CreditPurchase:
-    return refund_purchase(purchase_id=UUID(purchase["id"]), staff_id=staff.id, reason=reason, now=NOW)
+    by = StaffMember(User.objects.get(pk=staff.id), "192.0.2.7")
+    return refund_purchase(purchase_id=UUID(purchase["id"]), by=by, reason=reason, now=NOW)
 
 
 def everything() -> list[Any]:
@@ -81,6 +83,7 @@ def everything() -> list[Any]:
         list(CreditPurchase.objects.order_by("pk").values()),
         list(PurchaseEvent.objects.order_by("pk").values()),
         CreditTransaction.objects.count(),
+        StaffAction.objects.count(),
         list(User.objects.order_by("pk").values_list("credit_balance", flat=True)),
     ]
 
