@@ -1,7 +1,7 @@
 """What betting needs of a market, and whether it may be bet on."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -70,6 +70,16 @@ BY_CONDITION = f"SELECT {COLUMNS} FROM markets AS market WHERE market.polymarket
 # Many may hold it at once; whoever closes or settles the market waits for them, and they for it.
 LOCK = f"{BY_ID} FOR SHARE"
 
+# Read markets that many bet on once, not for each bet.
+OFFER_AGE = timedelta(seconds=1)
+MAX_REMEMBERED = 1_000
+_remembered: dict[str, tuple[Offer, datetime]] = {}
+
+
+def forget() -> None:
+    """Drops what this process remembers."""
+    _remembered.clear()
+
 
 def find_offer(reference: str) -> Offer:
     """By our UUID or Polymarket's condition id. Raises MarketNotFound."""
@@ -78,6 +88,22 @@ def find_offer(reference: str) -> Offer:
     if CONDITION_ID.fullmatch(reference):
         return fetch_offer(BY_CONDITION, {"condition": reference})
     raise MarketNotFound
+
+
+def find_offer_to_bet_on(reference: str, *, now: datetime) -> Offer:
+    """As `find_offer`, or as it was up to OFFER_AGE ago in this process: for who locks it before anything moves.
+
+    Only what took orders is remembered, so that nobody is refused for what was. Raises MarketNotFound.
+    """
+    remembered, read_at = _remembered.get(reference, (None, now))
+    if remembered and now - OFFER_AGE < read_at <= now:
+        return remembered
+    offer = find_offer(reference)
+    if offer.status == Market.Status.OPEN and offer.accepting_orders:
+        if len(_remembered) >= MAX_REMEMBERED:
+            forget()
+        _remembered[reference] = offer, now
+    return offer
 
 
 def lock_offer(market_id: UUID) -> Offer:

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.core.cache import cache
 from django.db import connection
 
-from betting.offers import Offer, check_takes_orders, find_offer, lock_offer
+from betting.offers import Offer, check_takes_orders, lock_offer
 from betting.parsing import Order
 from betting.prices import Clock, Price, check_age, current_price, locked_price
 from betting.pricing import potential_payout
@@ -51,16 +51,13 @@ class Placed:
     payout: Decimal
 
 
-def price_order(order: Order, *, now: datetime, before_asking: Callable[[], None]) -> Intent:
+def price_order(order: Order, offer: Offer, *, now: datetime, before_asking: Callable[[], None]) -> Intent:
     """Asks Polymarket where its odds aren't known young enough; `before_asking` may refuse that.
 
-    Raises MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable, OddsMoved.
+    Raises MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable.
     """
-    offer = find_offer(order.market)
     check_takes_orders(offer, now=now)
-    price = current_price(offer, now=now, before_asking=before_asking)
-    check_bounds(order, price.of(order.side))
-    return Intent(order, offer, price)
+    return Intent(order, offer, current_price(offer, now=now, before_asking=before_asking))
 
 
 def check_bounds(order: Order, odds: Decimal) -> None:
@@ -70,8 +67,9 @@ def check_bounds(order: Order, odds: Decimal) -> None:
 
 
 def quote(intent: Intent, *, now: datetime) -> dict[str, Any]:
-    """What the bet would be; `validFor`: whole seconds that the price is good for."""
+    """What the bet would be; `validFor`: whole seconds that the price is good for. Raises OddsMoved."""
     amount, odds = intent.order.amount, intent.price.of(intent.order.side)
+    check_bounds(intent.order, odds)
     payout = potential_payout(amount, odds)
     as_of = intent.price.as_of or now
     left = as_of + quote_max_age() - now

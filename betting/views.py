@@ -11,6 +11,7 @@ from rest_framework.viewsets import ViewSet
 
 from betting import sales, selectors, services
 from betting import serializers as shapes
+from betting.offers import find_offer, find_offer_to_bet_on
 from betting.parsing import parse_order, parse_sale
 from betting.sales import BetNotFound, SaleIntent
 from betting.selectors import Query
@@ -61,7 +62,8 @@ class BetViewSet(ViewSet):
     def place(self, request: Request) -> Act:
         order = parse_order(request.data)
         now = timezone.now()
-        intent = services.price_order(order, now=now, before_asking=self.throttle(request))
+        offer = find_offer_to_bet_on(order.market, now=now)
+        intent = services.price_order(order, offer, now=now, before_asking=self.throttle(request))
         services.watch(intent.offer, now=now)
         return partial(self.book_bet, intent, asking(request))
 
@@ -79,7 +81,8 @@ class BetViewSet(ViewSet):
     def quote(self, request: Request) -> HttpResponse:
         order = parse_order(request.data)
         now = timezone.now()
-        intent = services.price_order(order, now=now, before_asking=self.throttle(request))
+        offer = find_offer(order.market)
+        intent = services.price_order(order, offer, now=now, before_asking=self.throttle(request))
         return rendered(quote=services.quote(intent, now=now))
 
     @extend_schema(

@@ -7,10 +7,20 @@ from django.core.cache import cache
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 
+from betting import offers
 from markets import rendering
 from thisthat.common import public_reads
 
-NEVER_EMPTIED = ("credit_transactions", "bets", "bet_sales", "stock_prices", "stock_transactions", "market_resolutions", "staff_actions", "purchase_events")
+NEVER_EMPTIED = (
+    "credit_transactions",
+    "bets",
+    "bet_sales",
+    "stock_prices",
+    "stock_transactions",
+    "market_resolutions",
+    "staff_actions",
+    "purchase_events",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,6 +46,7 @@ def nothing_remembered(settings) -> Iterator[None]:
     cache.clear()
     public_reads.forget()
     rendering.forget()
+    offers.forget()
     yield
     cache.clear()
     public_reads.forget()

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from betting.models import Bet, BetSale
+from betting.offers import find_offer
 from betting.parsing import parse_order
 from betting.services import place_bet, price_order
 from economy.models import CreditTransaction
@@ -168,7 +169,9 @@ def test_two_users_bets_on_one_market_do_not_wait_for_each_other(ann, kettle):
     answers = []
     now = timezone.now()
     with transaction.atomic():
-        intent = price_order(parse_order(order(kettle)), now=now, before_asking=lambda: None)
+        intent = price_order(
+            parse_order(order(kettle)), find_offer(str(kettle.pk)), now=now, before_asking=lambda: None
+        )
         place_bet(intent, user_id=ann.id, clock=timezone.now)
         other = threading.Thread(target=in_thread, args=(lambda: answers.append(bob.post("", order(kettle))),))
         other.start()

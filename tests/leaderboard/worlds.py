@@ -12,12 +12,14 @@ from django.utils import timezone
 
 from accounts.models import User
 from betting.models import Bet, BetSale
+from betting.offers import find_offer
 from betting.parsing import parse_order
 from betting.sales import price_sale, sell_bet
 from betting.services import place_bet, price_order
 from economy.stocks.models import StockTransaction
-from leaderboard.models import Rank, UserDay
+from leaderboard.models import Order, Standing, UserDay
 from leaderboard.periods import Period
+from leaderboard.selectors import entries, own
 from markets.models import Market
 from tests.betting.worlds import Player, order
 from thisthat.common.transactions import run_transaction
@@ -27,7 +29,12 @@ A_WEDNESDAY = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 def bet_at(player: Player, market: Market, amount: int, moment: datetime, side: str = "this") -> UUID:
-    intent = price_order(parse_order(order(market, amount, side)), now=timezone.now(), before_asking=lambda: None)
+    intent = price_order(
+        parse_order(order(market, amount, side)),
+        find_offer(str(market.pk)),
+        now=timezone.now(),
+        before_asking=lambda: None,
+    )
     run_transaction(lambda: place_bet(intent, user_id=player.id, clock=lambda: moment))
     return Bet.objects.filter(user_id=player.id).latest("id").pk
 
@@ -65,12 +72,26 @@ def mine(player: Player, status: int = 200, **query: Any) -> dict[str, Any]:
 
 def kept() -> dict[str, list[Any]]:
     """All that is derived, the time apart."""
-    users = User.objects.order_by("pk").values_list("pk", "rank_by_pnl", "rank_by_volume")
     return {
         "days": list(UserDay.objects.order_by("day", "user_id").values()),
-        "ranks": list(Rank.objects.order_by("period", "user_id").values()),
-        "users": list(users),
+        "standings": list(Standing.objects.order_by("period", "user_id").values()),
+        "boards": {(period, order): shown(order, period) for period in Period for order in Order},
+        "own": {(user.pk, period): own(user.pk, period) for user in User.objects.all() for period in Period},
     }
+
+
+def shown(order: Order, period: Period) -> list[tuple[Any, ...]]:
+    """Place, id, profit and volume of everybody on a board."""
+    listed = entries(order, period, after=0, limit=1_000_000)
+    return [(one["rank"], one["user"]["id"], one["overallPnL"], one["totalVolume"]) for one in listed]
+
+
+def ranks(period: Period) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
+    """Rank by profit, rank by volume, profit and volume of each user of a board, as the two lists say."""
+    by_volume = {user_id: place for place, user_id, _, _ in shown(Order.VOLUME, period)}
+    by_pnl = shown(Order.PNL, period)
+    assert len(by_volume) == len(by_pnl)
+    return {user_id: (place, by_volume[user_id], pnl, volume) for place, user_id, pnl, volume in by_pnl}
 
 
 def naive(period: Period, first: date, last: date) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
