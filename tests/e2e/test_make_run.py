@@ -1,77 +1,16 @@
 """`make run`, as a person at a terminal has it: its one process, its output, Ctrl-C."""
 
 import json
-import os
 import re
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import pytest
-
-from tests.embedded.conftest import REPOSITORY, is_process_alive, soon
+from tests.e2e.terminal import make_run
+from tests.embedded.conftest import is_process_alive, soon
 from thisthat.embedded.locks import is_locked
 from thisthat.embedded.upstream import free_port
-
-
-class Terminal:
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def shows(self, pattern: str, *, seconds: float = 90) -> bool:
-        found = soon(lambda: re.search(pattern, self.text) or self.process.poll() is not None, seconds=seconds)
-        return bool(found and re.search(pattern, self.text))
-
-    def ends(self, seconds: float = 40) -> int:
-        status = self.process.wait(seconds)
-        self._reader.join(5)
-        return status
-
-    def ctrl_c(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-
-@pytest.fixture
-def var_dir() -> Iterator[Path]:
-    path = Path(os.environ["VAR_DIR"]) / f"run-{uuid4().hex[:8]}"
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def make_run(var_dir: Path, port: int, **environment: str) -> Iterator[Terminal]:
-    given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    given |= {"VAR_DIR": str(var_dir), "PORT": str(port), "POLYMARKET_GAMMA_URL": "simulator", **environment}
-    command = [sys.executable, "manage.py", "dev"]
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    with process:
-        try:
-            yield Terminal(process)
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def get(url: str) -> dict:

@@ -110,10 +110,16 @@ def join(world: World, name: str, now: datetime) -> None:
     """Every third was invited."""
     username = f"demo_{slugify(name).replace('-', '_')}"
     code = User.objects.get(pk=world.users[0]).referral_code if len(world.users) % 3 == 1 else None
-    known = {"username": username, "email": f"{username}@demo.example", "name": name, "password": None}
 
     def act() -> UUID:
-        user = register(**known, referral_code=code, now=now)
+        user = register(
+            username=username,
+            email=f"{username}@demo.example",
+            name=name,
+            password=None,
+            referral_code=code,
+            now=now,
+        )
         sign_in(user, client=Client("create_demo_world", None), now=now)
         return user.pk
 

@@ -3,7 +3,8 @@
 import re
 
 from tests.accounts.x.browser import Browser, told
-from tests.e2e.test_make_run import make_run, var_dir  # noqa: F401 - a fixture
+from tests.e2e.conftest import var_dir  # noqa: F401 - a fixture
+from tests.e2e.terminal import make_run
 from thisthat.embedded.upstream import free_port
 
 
