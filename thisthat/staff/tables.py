@@ -41,11 +41,7 @@ class Table(ModelAdmin):  # type: ignore[misc]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what a filter offers: by others a password's hash could be guessed letter by letter."""
-        offered = {
-            choice if isinstance(choice, str) else choice[0]
-            for choice in self.list_filter
-            if not isinstance(choice, type)
-        }
+        offered = {asked_by(choice) for choice in self.list_filter}
         return lookup.partition("__")[0] in offered
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
@@ -66,6 +62,14 @@ class Table(ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def asked_by(choice: Any) -> str:
+    """What an address has of a filter: a field, or the parameter of one that is ours."""
+    if isinstance(choice, type):
+        parameter: str = choice.parameter_name  # type: ignore[attr-defined]
+        return parameter
+    return choice if isinstance(choice, str) else str(choice[0])
 
 
 def staff_member(request: HttpRequest) -> StaffMember:
