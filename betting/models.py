@@ -173,6 +173,7 @@ class Settlement(models.Model):
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     reversed_at = models.DateTimeField(null=True)
+    # Null though it was undone: by whoever has the command line.
     reversed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False)
     reversal_reason = models.CharField(max_length=500, blank=True, default="")
 
@@ -201,8 +202,8 @@ class Settlement(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(reversed_at__isnull=True, reversed_by__isnull=True, reversal_reason="")
-                | (Q(reversed_at__isnull=False, reversed_by__isnull=False) & ~Q(reversal_reason="")),
-                name="settlements_reversed_by_somebody_for_a_reason",
+                | (Q(reversed_at__isnull=False) & ~Q(reversal_reason="")),
+                name="settlements_reversed_for_a_reason",
             ),
         ]
 

@@ -10,28 +10,16 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from accounts.models import User
-from accounts.staff import StaffMember
+from accounts.models import Permission
+from accounts.staff import StaffMember, checked_reason, record_action
 from betting import reversal_sql as sql
 from betting.settlement import execute, fetch, lock_market
 from economy import ledger
-from markets.verdicts import reopen_for_reversal
-from thisthat.common.errors import DomainError
+from markets.models import Market
+from markets.verdicts import reopen_for_reversal, state_of
 from thisthat.common.transactions import run_transaction
 
 PREVIEW_LIMIT = 200
-MAX_REASON_LETTERS = 500
-
-
-class NotStaff(DomainError):
-    code = "not_staff"
-    status = 403
-    message = "Only staff may undo a settlement."
-
-
-class ReasonTooLong(DomainError):
-    code = "reason_too_long"
-    message = f"Say why in {MAX_REASON_LETTERS} letters."
 
 
 class Taking(NamedTuple):
@@ -59,10 +47,12 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """Journal rows written, and users whose bets are open again."""
+    """What was undone: bets that are open again, and credits taken for them; `debt` of these is owed now."""
 
-    transfers: int
+    bets: int
     users: int
+    taken: Decimal
+    debt: Decimal
 
 
 def preview_reversal(*, market_id: UUID) -> Preview:
@@ -72,28 +62,31 @@ def preview_reversal(*, market_id: UUID) -> Preview:
     return Preview(bets, users, taken, debt, debtors, [Taking(*row) for row in fetch(sql.PREVIEW, facts)])
 
 
-def reverse_settlement(*, market_id: UUID, staff: User, reason: str, now: datetime) -> Reversed:
+def reverse_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Reversed:
     """Takes back what was paid, has the bets pending again, and the market closed until it is resolved anew.
 
-    Raises NotStaff, ReasonMissing, ReasonTooLong, MarketNotFound, MarketNotOver.
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, MarketNotOver.
     """
-    if not staff.is_staff:
-        raise NotStaff
-    if len(reason) > MAX_REASON_LETTERS:
-        raise ReasonTooLong
-    facts = {"market_id": market_id, "staff_id": staff.pk, "reason": reason, "now": now}
+    by.require(Permission.REVERSE_MARKETS)
+    reason = checked_reason(reason)
 
     def act() -> Reversed:
         lock_market(market_id)
-        reopen_for_reversal(market_id=market_id, by=StaffMember(staff), reason=reason, now=now)
-        return take_back(facts)
+        before = state_of(Market.objects.only("status", "resolution").get(pk=market_id))
+        market = reopen_for_reversal(market_id=market_id, by=by, reason=reason, now=now)
+        done = take_back({"market_id": market_id, "staff_id": by.user and by.user.pk, "reason": reason, "now": now})
+        after = {**state_of(market), "bets": done.bets, "users": done.users, "taken": done.taken, "debt": done.debt}
+        record_action("reverse_market", by=by, target=market, reason=reason, before=before, after=after, now=now)
+        return done
 
     return run_transaction(act)
 
 
 def take_back(facts: dict[str, Any]) -> Reversed:
+    """The market is locked; so are the users, before what they have is looked at."""
     fetch(sql.LOCK_USERS, facts)
-    batch = ledger.post_from(sql.TRANSFERS, parameters=facts, now=facts["now"])
+    ((bets, users, taken, debt, _),) = fetch(sql.PREVIEW_TOTALS, facts)
+    ledger.post_from(sql.TRANSFERS, parameters=facts, now=facts["now"])
     execute(sql.REOPEN_BETS, facts)
     execute(sql.RECORD, facts)
-    return Reversed(batch.transfers, batch.users)
+    return Reversed(bets, users, taken, debt)

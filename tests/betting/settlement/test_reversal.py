@@ -6,10 +6,11 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from accounts.staff import ReasonMissing
+from accounts.models import StaffAction
+from accounts.staff import NotAllowed, ReasonMissing, ReasonTooLong, StaffMember
 from betting.models import Settlement
 from betting.offers import MarketNotFound
-from betting.reversal import NotStaff, ReasonTooLong, preview_reversal, reverse_settlement
+from betting.reversal import preview_reversal, reverse_settlement
 from betting.settlement import MarketNotOver
 from economy.models import Debt
 from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
@@ -27,11 +28,11 @@ def bob(new_player):
 
 @pytest.fixture
 def staff(new_player):
-    return new_player("judge", is_staff=True).user
+    return StaffMember(new_player("judge", is_staff=True, is_superuser=True).user, "192.0.2.7")
 
 
 def undo(market, staff, reason="The other one won."):
-    return reverse_settlement(market_id=market.pk, staff=staff, reason=reason, now=timezone.now())
+    return reverse_settlement(market_id=market.pk, by=staff, reason=reason, now=timezone.now())
 
 
 def debt(player):
@@ -44,7 +45,7 @@ def test_undone_everybody_stands_as_before_the_settlement(ann, bob, kettle, staf
     end(kettle, "this")
     settle(kettle)
     done = undo(kettle, staff)
-    assert (done.transfers, done.users) == (2, 2)
+    assert (done.bets, done.users, done.taken, done.debt) == (3, 2, Decimal("183.32"), 0)
     assert [worth(ann), worth(bob)] == before
     assert [outcome(bet) for bet in bets] == [("pending", None)] * 3
     assert ann.journal()[-1] == ("settlement_reversal", Decimal("-166.66"), Decimal(900))
@@ -193,14 +194,21 @@ def test_of_a_settlement_that_was_stopped_midway_what_was_paid_is_taken_back(ann
     books_balance()
 
 
-def test_it_is_kept_who_undid_it_and_why(ann, kettle, staff):
-    ann.bet(kettle, 100)
+def test_it_is_kept_who_undid_it_and_why_with_what_it_did(ann, kettle, staff):
+    ann.bet(kettle, 300)
     end(kettle)
     settle(kettle)
-    undo(kettle, staff, "A typo.")
+    ann.bet(add_market(slug="other"), 1000)
+    undo(kettle, staff, " A typo. ")
     row = Settlement.objects.get()
-    assert (row.reversed_by, row.reversal_reason, row.won) == (staff, "A typo.", 1)
+    assert (row.reversed_by, row.reversal_reason, row.won) == (staff.user, "A typo.", 1)
     assert row.reversed_at
+    kept = StaffAction.objects.get()
+    assert (kept.staff, kept.ip, kept.action, kept.reason) == (staff.user, "192.0.2.7", "reverse_market", "A typo.")
+    assert (kept.target_type, kept.target_id) == ("markets.market", str(kettle.pk))
+    assert kept.before == {"status": "resolved", "resolution": "this"}
+    state = {"status": "closed", "resolution": None}
+    assert kept.after == state | {"bets": 1, "users": 1, "taken": "500.00", "debt": "300.00"}
 
 
 def refused(error, player, market, **fields):
@@ -210,14 +218,17 @@ def refused(error, player, market, **fields):
     assert everything(player) == before
 
 
-def test_only_staff_may_with_a_reason_and_only_what_is_over(ann, kettle, staff):
+def test_only_who_of_the_staff_may_with_a_reason_and_only_what_is_over(ann, new_player, kettle, staff):
     ann.bet(kettle, 100)
-    refused(MarketNotOver, ann, kettle, staff=staff)
-    refused(MarketNotFound, ann, kettle, staff=staff, market_id=uuid4())
+    refused(MarketNotOver, ann, kettle, by=staff)
+    refused(MarketNotFound, ann, kettle, by=staff, market_id=uuid4())
     end(kettle)
     settle(kettle)
-    refused(NotStaff, ann, kettle, staff=ann.user)
-    refused(ReasonMissing, ann, kettle, staff=staff, reason=" ")
-    refused(ReasonTooLong, ann, kettle, staff=staff, reason="x" * 501)
+    refused(NotAllowed, ann, kettle, by=StaffMember(ann.user))
+    refused(NotAllowed, ann, kettle, by=StaffMember(new_player("clerk", is_staff=True).user))
+    refused(ReasonMissing, ann, kettle, by=staff, reason=" ")
+    refused(ReasonTooLong, ann, kettle, by=staff, reason="x" * 501)
+    assert not StaffAction.objects.exists()
     undo(kettle, staff)
-    refused(MarketNotOver, ann, kettle, staff=staff)
+    refused(MarketNotOver, ann, kettle, by=staff)
+    assert StaffAction.objects.count() == 1
