@@ -72,8 +72,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     journal_length = models.BigIntegerField(default=0, db_default=0, editable=False)
     consecutive_days_online = models.IntegerField(default=0, db_default=0, editable=False)
     last_daily_reward_at = models.DateTimeField(null=True, editable=False)
-    rank_by_pnl = models.IntegerField(null=True, editable=False)
-    rank_by_volume = models.IntegerField(null=True, editable=False)
 
     referral_code = models.CharField(max_length=8, default=new_referral_code, editable=False)
     referred_by = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="referred")

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from accounts import names
 from accounts.models import User
 from accounts.passwords import MAX_PASSWORD_LETTERS
+from accounts.ranks import Ranks
 
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
 # ASCII alone: no letter of another alphabet can pass for one of these.
@@ -153,7 +154,7 @@ class MeSchema(PublicUserSchema):
     lastLoginAt = serializers.DateTimeField(allow_null=True)
 
 
-def public_user(user: User) -> dict[str, Any]:
+def public_user(user: User, ranks: Ranks) -> dict[str, Any]:
     """What anybody may see of a user: never the e-mail."""
     return {
         "id": user.id,
@@ -164,15 +165,15 @@ def public_user(user: User) -> dict[str, Any]:
         "creditBalance": user.credit_balance,
         "totalVolume": user.total_volume,
         "overallPnL": user.overall_pnl,
-        "rankByPnL": user.rank_by_pnl,
-        "rankByVolume": user.rank_by_volume,
+        "rankByPnL": ranks.by_pnl,
+        "rankByVolume": ranks.by_volume,
         "createdAt": user.created_at,
     }
 
 
-def me(user: User) -> dict[str, Any]:
+def me(user: User, ranks: Ranks) -> dict[str, Any]:
     """What a user sees of himself."""
-    return public_user(user) | {
+    return public_user(user, ranks) | {
         "email": user.email,
         "availableCredits": user.available_credits,
         "lockedCredits": user.locked_credits,

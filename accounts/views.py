@@ -16,6 +16,7 @@ from accounts import serializers as shapes
 from accounts import services
 from accounts.clients import client_of
 from accounts.models import User
+from accounts.ranks import ranks_of
 from accounts.services import SignedIn
 from accounts.tokens import TokenPair
 from thisthat.common.errors import DomainError
@@ -46,7 +47,11 @@ def pair_as_contract(pair: TokenPair) -> dict[str, str]:
 
 
 def signed_in(result: SignedIn, *, status: int) -> Response:
-    body = {"success": True, "user": shapes.me(result.user), **pair_as_contract(result.tokens)}
+    body = {
+        "success": True,
+        "user": shapes.me(result.user, ranks_of(result.user.pk)),
+        **pair_as_contract(result.tokens),
+    }
     return Response(body, status=status)
 
 
@@ -123,7 +128,8 @@ class MeViewSet(PrivateViewSet):
 
     @extend_schema(operation_id="auth_me", summary="Who I am", responses=shapes.MeAnswer, tags=["auth"])
     def retrieve(self, request: Request) -> Response:
-        return Response({"success": True, "user": shapes.me(asking(request))})
+        user = asking(request)
+        return Response({"success": True, "user": shapes.me(user, ranks_of(user.pk))})
 
     @extend_schema(
         operation_id="users_update_me",
@@ -135,7 +141,7 @@ class MeViewSet(PrivateViewSet):
     def update(self, request: Request) -> Response:
         changes: Any = checked(shapes.ProfileRequest, request.data)
         user = services.update_profile(user_id=asking(request).pk, changes=changes)
-        return Response({"success": True, "user": shapes.public_user(user)})
+        return Response({"success": True, "user": shapes.public_user(user, ranks_of(user.pk))})
 
     @extend_schema(
         operation_id="auth_change_password",
@@ -176,4 +182,4 @@ class PublicUserViewSet(PublicReadsMixin, ViewSet):
         user = User.objects.filter(pk=user_id).first()
         if user is None:
             raise NotFound("User not found")
-        return rendered({"success": True, "user": shapes.public_user(user)})
+        return rendered({"success": True, "user": shapes.public_user(user, ranks_of(user.pk))})

@@ -1,6 +1,6 @@
 """What is derived here from users, bets and the journal; `manage.py update_leaderboard --rebuild` makes it anew.
 
-No foreign key to users: a million look-ups a recompute, and locks on rows that bets need, for what is derived.
+No foreign key to users: a million look-ups a recount, and locks on rows that bets need, for what is derived.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ def credits_column() -> "models.DecimalField[Any, Any]":
 
 
 class UserDay(models.Model):
-    """What a user staked on markets, and realized, on a UTC day. Over all days: the user's volume and overall_pnl."""
+    """What a user staked on markets, and realized, on a UTC day. Days that no period reads are purged."""
 
     pk = models.CompositePrimaryKey("day", "user_id")
     day = models.DateField()
@@ -53,30 +53,62 @@ class Board(models.Model):
         return f"{self.period}: {self.total}"
 
 
-class Rank(models.Model):
-    """A user's place in a period: 1 to the board's total, without gaps, and the figures that it was given for.
+class Order(models.TextChoices):
+    """What the boards of a period are ordered by."""
 
-    That no place is given twice is no constraint: while places change, rows pass through each other's.
+    PNL = "pnl"
+    VOLUME = "volume"
+
+
+class Standing(models.Model):
+    """The figures that a user is ranked by in a period, as of its last count. Ranks follow: docs/adr/0006.
+
+    Negated, so that (figure, created_at, user_id) ascends in the order of the ranks: of equals the earlier account is
+    first. A table of its own for each period, `standings_<period>_a` or `_b`.
     """
 
-    pk = models.CompositePrimaryKey("period", "user_id")
+    pk = models.CompositePrimaryKey("user_id", "period")
     period = models.CharField(max_length=5, choices=Period)
     user_id = models.UUIDField()
-    rank_by_pnl = models.IntegerField()
-    rank_by_volume = models.IntegerField()
-    overall_pnl = credits_column()
-    total_volume = credits_column()
+    created_at = models.DateTimeField()
+    minus_pnl = credits_column()
+    minus_volume = credits_column()
 
     class Meta:
-        db_table = "ranks"
+        db_table = "standings"
         indexes = [
-            models.Index(fields=["period", "rank_by_pnl"], name="ranks_by_pnl"),
-            models.Index(fields=["period", "rank_by_volume"], name="ranks_by_volume"),
+            models.Index(fields=["minus_pnl", "created_at", "user_id"], include=["period"], name="standings_by_pnl"),
+            models.Index(
+                fields=["minus_volume", "created_at", "user_id"], include=["period"], name="standings_by_volume"
+            ),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(period__in=Period.values), name="ranks_period_known"),
-            models.CheckConstraint(condition=Q(rank_by_pnl__gte=1, rank_by_volume__gte=1), name="ranks_from_one"),
+            models.CheckConstraint(condition=Q(period__in=Period.values), name="standings_period_known"),
         ]
 
     def __str__(self) -> str:
         return f"{self.period} {self.user_id}"
+
+
+class Milestone(models.Model):
+    """A place in the order of a board, and how many standings come before it; every so many of them there is one."""
+
+    pk = models.CompositePrimaryKey("period", "order", "figure", "created_at", "user_id")
+    period = models.CharField(max_length=5, choices=Period)
+    order = models.CharField(max_length=6, choices=Order)
+    figure = credits_column()
+    created_at = models.DateTimeField()
+    user_id = models.UUIDField()
+    passed = models.IntegerField()
+
+    class Meta:
+        db_table = "milestones"
+        indexes = [models.Index(fields=["period", "order", "passed"], name="milestones_by_place")]
+        constraints = [
+            models.CheckConstraint(condition=Q(period__in=Period.values), name="milestones_period_known"),
+            models.CheckConstraint(condition=Q(order__in=Order.values), name="milestones_order_known"),
+            models.CheckConstraint(condition=Q(passed__gte=0), name="milestones_passed_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.order} {self.passed}"

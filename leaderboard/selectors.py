@@ -1,4 +1,4 @@
-"""Reading the boards: index range scans by rank, at any depth, and no counting."""
+"""Reading the boards: from a milestone on, an index range scan of what is shown, at any depth."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -6,18 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db import connection, models
 from redis.exceptions import RedisError
 
-from leaderboard.models import Board
+from accounts.ranks import Ranks
+from leaderboard.models import Board, Order
 from leaderboard.periods import Period
 from leaderboard.rules import CACHED_SECONDS, SURROUNDING
+from leaderboard.statements import fetch
 from thisthat.common.json import dumps, iso_utc
-
-
-class Order(models.TextChoices):
-    PNL = "pnl"
-    VOLUME = "volume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +23,42 @@ class Query:
     offset: int
 
 
-# The range first, whatever the planner thinks of users.
+# From the last milestone that isn't behind the first place. Who was suspended since the count isn't shown.
 ENTRIES = """
-WITH chosen AS MATERIALIZED (
-    SELECT rank_by_{order} AS place, user_id, overall_pnl, total_volume FROM ranks
-    WHERE period = %(period)s AND rank_by_{order} > %(after)s AND rank_by_{order} <= %(until)s
+WITH milestone AS MATERIALIZED (
+    SELECT passed, figure, created_at, user_id FROM milestones
+    WHERE period = %(period)s AND milestones.order = '{order}' AND passed <= %(after)s ORDER BY passed DESC LIMIT 1
+), chosen AS MATERIALIZED (
+    SELECT %(after)s + row_number() OVER (ORDER BY minus_{order}, behind.created_at, behind.user_id) AS place, behind.*
+    FROM milestone CROSS JOIN LATERAL (
+        SELECT minus_{order}, created_at, user_id, -minus_pnl AS overall_pnl, -minus_volume AS total_volume
+        FROM standings WHERE period = %(period)s AND (minus_{order}, standings.created_at, standings.user_id)
+            >= (milestone.figure, milestone.created_at, milestone.user_id)
+        ORDER BY minus_{order}, created_at, user_id LIMIT %(limit)s OFFSET %(after)s - passed
+    ) AS behind
 )
 SELECT place, users.id, users.username, users.avatar_url, chosen.overall_pnl, chosen.total_volume
-FROM chosen JOIN users ON users.id = user_id ORDER BY place
+FROM chosen JOIN users ON users.id = user_id WHERE users.is_active AND NOT users.is_staff ORDER BY place
+"""
+# Those before the last milestone that a user has behind, and from there to the user.
+PLACE = """
+SELECT passed + (
+    SELECT count(*) FROM standings AS passing
+    WHERE passing.period = %(period)s
+    AND (minus_{order}, passing.created_at, passing.user_id) >= (figure, milestones.created_at, milestones.user_id)
+    AND (minus_{order}, passing.created_at, passing.user_id) <= (own.minus_{order}, own.created_at, own.user_id)
+)
+FROM milestones WHERE period = %(period)s AND milestones.order = '{order}'
+AND (figure, created_at, user_id) <= (own.minus_{order}, own.created_at, own.user_id)
+ORDER BY figure DESC, created_at DESC, user_id DESC LIMIT 1
 """
 # One's own place, where one has any, beside the board's size: always one row.
-MINE = """
-SELECT coalesce(board.total, 0), ranks.rank_by_pnl, ranks.rank_by_volume,
-    coalesce(ranks.overall_pnl, 0.00), coalesce(ranks.total_volume, 0.00)
+MINE = f"""
+SELECT coalesce(board.total, 0), ({PLACE.format(order="pnl")}), ({PLACE.format(order="volume")}),
+    coalesce(-own.minus_pnl, 0.00), coalesce(-own.minus_volume, 0.00)
 FROM (SELECT 1) AS one LEFT JOIN boards AS board ON board.period = %(period)s
-LEFT JOIN ranks ON ranks.period = %(period)s AND ranks.user_id = %(user_id)s
-"""
+LEFT JOIN standings AS own ON own.period = %(period)s AND own.user_id = %(user_id)s
+"""  # noqa: S608 - constants of this module
 
 
 def page(order: Order, query: Query) -> bytes:
@@ -55,7 +71,7 @@ def page(order: Order, query: Query) -> bytes:
     answer = dumps(
         {
             "success": True,
-            "leaderboard": entries(order, query.period, after=query.offset, until=query.offset + query.limit),
+            "leaderboard": entries(order, query.period, after=query.offset, limit=query.limit),
             "total": board.total if board else 0,
             "limit": query.limit,
             "offset": query.offset,
@@ -66,9 +82,9 @@ def page(order: Order, query: Query) -> bytes:
     return answer
 
 
-def entries(order: Order, period: Period, *, after: int, until: int) -> list[dict[str, Any]]:
-    """Those of ranks `after + 1` to `until`."""
-    rows = fetch(ENTRIES.format(order=order), {"period": str(period), "after": after, "until": until})
+def entries(order: Order, period: Period, *, after: int, limit: int) -> list[dict[str, Any]]:
+    """Those of ranks `after + 1` to `after + limit`, without gaps but for who was suspended since the count."""
+    rows = fetch(ENTRIES.format(order=order), {"period": str(period), "after": after, "limit": limit})
     return [entry(*row) for row in rows]
 
 
@@ -81,7 +97,7 @@ def entry(
 
 def ranking(user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
     """A user's own place, null where the user isn't ranked in the period, and who is around."""
-    ((total, by_pnl, by_volume, overall_pnl, total_volume),) = fetch(MINE, {"period": str(period), "user_id": user_id})
+    total, by_pnl, by_volume, overall_pnl, total_volume = own(user_id, period)
     rank = by_pnl if order == Order.PNL else by_volume
     return {
         "type": order,
@@ -95,10 +111,22 @@ def ranking(user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
     }
 
 
+def own(user_id: UUID, period: Period) -> tuple[Any, ...]:
+    """The board's total, and the user's rank by profit, by volume, profit and volume."""
+    (found,) = fetch(MINE, {"period": str(period), "user_id": user_id})
+    return found
+
+
+def ranks_of(user_id: UUID) -> Ranks:
+    """What profiles show: the ranks of all time."""
+    _, by_pnl, by_volume, _, _ = own(user_id, Period.ALL)
+    return Ranks(by_pnl, by_volume)
+
+
 def surrounding(order: Order, period: Period, *, rank: int, total: int) -> list[dict[str, Any]]:
     """The user, and ten others: five on either side, or more on one where the other has fewer."""
     after = max(0, min(rank - 1 - SURROUNDING // 2, total - 1 - SURROUNDING))
-    return entries(order, period, after=after, until=after + 1 + SURROUNDING)
+    return entries(order, period, after=after, limit=1 + SURROUNDING)
 
 
 def remembered(key: str) -> bytes | None:
@@ -113,10 +141,3 @@ def remember(key: str, answer: bytes) -> None:
     """A new count has new keys: nothing old is ever read again."""
     with suppress(RedisError):
         cache.set(key, answer, CACHED_SECONDS)
-
-
-def fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
+from leaderboard.models import Order
 from leaderboard.periods import Period
 from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX
-from leaderboard.selectors import Order
 from thisthat.common.fields import Clamped
 
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}

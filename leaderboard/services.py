@@ -1,82 +1,87 @@
-"""The recount: days, then each period's ranks, then the users' cached ranks.
+"""The recount: days, then the standings of each period.
 
-Bets are never waited for nor made to wait: ranks are counted from a snapshot into tables that bets don't touch, and
-the ranks on users follow in small batches of short row locks.
+Bets are never waited for nor made to wait: of what bets write the recount only reads, from snapshots.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Max
 
-from betting.models import Bet
-from economy.models import CreditTransaction
-from leaderboard import recount_sql as sql
-from leaderboard.models import Board, Rank, UserDay
-from leaderboard.periods import Period, day_of, first_day
+from leaderboard import days_sql as sql
+from leaderboard.models import Board, UserDay
+from leaderboard.periods import Period, day_of
+from leaderboard.rules import KEPT_DAYS
+from leaderboard.standings import update_standings
+from leaderboard.statements import execute, fetch
 from thisthat.common.transactions import run_transaction
 
 # A row's time is taken before its transaction commits; none of ours runs nearly so long.
 LATEST_COMMIT = timedelta(hours=1)
-# Rows of users that are locked together, for some tens of milliseconds.
-BATCH = 1_000
 A_DAY = timedelta(days=1)
+# Told what was counted and how many rows that wrote.
+Progress = Callable[[str, int], None]
+
+
+def silently(what: str, rows: int) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """Rows written. `cached`: ranks on users; `passed_over`: those whose row somebody held, left to the next time."""
+    """Rows written: of days, and of each period's standings."""
 
     days: int
-    ranks: dict[str, int]
-    cached: int
-    passed_over: int
+    standings: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"days": self.days, "ranks": self.ranks, "cached": self.cached, "passedOver": self.passed_over}
+        return {"days": self.days, "standings": self.standings}
 
 
-def recount(*, now: datetime) -> Recount:
-    """Brings days, ranks and the users' cached ranks up to date, reading what happened since the last recount only."""
-    days = sum(count_days(first, last) for first, last in days_to_count(now=now))
-    ranks = {str(period): count_ranks(period, now=now) for period in Period}
-    cached, passed_over = cache_ranks()
-    return Recount(days, ranks, cached, passed_over)
+def recount(*, now: datetime, progress: Progress = silently) -> Recount:
+    """Brings days and standings up to date, of the days reading only what happened since the last recount."""
+    days = 0
+    for first, last in days_to_count(now=now):
+        days += count_days(first, last)
+        progress(f"{first} to {last}", days)
+    standings = {}
+    for period in Period:
+        standings[str(period)] = run_transaction(partial(update_standings, period, now=now))
+        progress(str(period), standings[period])
+    return Recount(days, standings)
 
 
-def rebuild(*, now: datetime) -> Recount:
-    """The same from nothing: reads all of history."""
-    run_transaction(empty)
-    return recount(now=now)
+def rebuild(*, now: datetime, progress: Progress = silently) -> Recount:
+    """The same from nothing, reading the history of all days that are kept."""
+    run_transaction(forget)
+    return recount(now=now, progress=progress)
 
 
-def empty() -> None:
-    for table in (Board, Rank, UserDay):
-        table.objects.all().delete()
+def forget() -> None:
+    """Without a board all standings are written anew, whatever they were."""
+    UserDay.objects.all().delete()
+    Board.objects.all().delete()
 
 
 def days_to_count(*, now: datetime) -> Iterator[tuple[date, date]]:
-    """First and last days of the spans that may have changed since the last recount; all of history at first."""
+    """First and last days of the spans that may have changed since the last recount; all that are kept at first."""
     today = day_of(now)
     last = Board.objects.filter(period=Period.ALL).aggregate(at=Max("updated_at"))["at"]
     if last is None:
-        yield earliest_day(today), today
+        yield first_kept(today), today
         return
     since = last - LATEST_COMMIT
-    yield min(day_of(since), today), today
-    yield from fetch(sql.REVERSED, {"since": since})
+    yield max(min(day_of(since), today), first_kept(today)), today
+    for first, until in fetch(sql.REVERSED, {"since": since}):
+        if until >= first_kept(today):
+            yield max(first, first_kept(today)), until
 
 
-def earliest_day(today: date) -> date:
-    begun = [
-        CreditTransaction.objects.aggregate(at=Min("created_at"))["at"],
-        Bet.objects.aggregate(at=Min("placed_at"))["at"],
-    ]
-    return min([today, *(day_of(moment) for moment in begun if moment)])
+def first_kept(today: date) -> date:
+    return today - KEPT_DAYS * A_DAY
 
 
 def count_days(first: date, last: date) -> int:
@@ -85,56 +90,10 @@ def count_days(first: date, last: date) -> int:
     return run_transaction(partial(execute, sql.COUNT_DAYS, span))
 
 
-def count_ranks(period: Period, *, now: datetime) -> int:
-    """Ranks everybody (of a shorter period: who staked or realized something in it); returns how many rows changed."""
-    today = day_of(now)
-    facts = {"period": str(period), "first_day": first_day(period, today), "today": today, "now": now}
-    statement = sql.COUNT_RANKS.format(figures=sql.EVER if period == Period.ALL else sql.SINCE)
-
-    def count() -> int:
-        fetch(sql.ROOM, {})
-        ((changed,),) = fetch(statement, facts)
-        return int(changed)
-
-    return run_transaction(count)
-
-
-def cache_ranks() -> tuple[int, int]:
-    """Copies the ranks of all time to users, where they differ; returns how many, and how many had to wait."""
-    differing = run_transaction(find_differences)
-    cached = 0
-    for after in range(0, differing, BATCH):
-        cached += run_transaction(partial(cache_batch, after))
-    execute(sql.FORGET_DIFFERENCES)
-    return cached, differing - cached
-
-
-def find_differences() -> int:
-    fetch(sql.ROOM, {})
-    for statement in (sql.FORGET_DIFFERENCES, sql.FIND_DIFFERENCES, sql.INDEX_DIFFERENCES, sql.ANALYZE_DIFFERENCES):
-        execute(statement)
-    ((differing,),) = fetch(sql.COUNT_DIFFERENCES, {})
-    return int(differing)
-
-
-def cache_batch(after: int) -> int:
-    fetch(sql.LAZILY, {})
-    return execute(sql.CACHE_RANKS, {"after": after, "until": after + BATCH})
+def purge_days(*, now: datetime) -> int:
+    """Deletes the days that no period reads any more; returns how many users' days that were."""
+    return run_transaction(partial(execute, sql.PURGE, {"first_kept": first_kept(day_of(now))}))
 
 
 def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
-
-
-def execute(statement: str, parameters: dict[str, Any] | None = None) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        touched: int = cursor.rowcount
-        return touched
-
-
-def fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

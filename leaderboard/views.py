@@ -9,8 +9,9 @@ from rest_framework.viewsets import ViewSet
 
 from leaderboard import selectors
 from leaderboard import serializers as shapes
+from leaderboard.models import Order
 from leaderboard.periods import Period
-from leaderboard.selectors import Order, Query
+from leaderboard.selectors import Query
 from thisthat.common.public_reads import PublicReadsMixin, rendered
 
 

@@ -52,6 +52,6 @@ def test_a_bad_token_makes_no_difference(stranger, ann):
     success(stranger.get(f"{USERS}/{ann.pk}", headers=bearer("nonsense")))
 
 
-def test_a_profile_takes_one_query(stranger, ann, django_assert_num_queries):
-    with django_assert_num_queries(1):
+def test_a_profile_takes_two_queries(stranger, ann, django_assert_num_queries):
+    with django_assert_num_queries(2):
         success(stranger.get(f"{USERS}/{ann.pk}"))

@@ -7,10 +7,13 @@ import pytest
 from django.test import override_settings
 
 from accounts.models import User
+from accounts.ranks import Ranks, ranks_of
+from leaderboard.rules import CACHED_SECONDS
 from leaderboard.services import recount
+from tests.accounts.people import suspend
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import sign_up
-from tests.leaderboard.worlds import URL, names, see
+from tests.leaderboard.worlds import URL, mine, names, see
 from thisthat.common.json import iso_utc
 
 BOTH = pytest.mark.parametrize("order", ["pnl", "volume"])
@@ -54,8 +57,23 @@ def test_suspended_users_and_staff_are_left_out(five, now, order):
     assert set(names(order)) == {"ann", "dee", "eva"}
     assert [entry["rank"] for entry in see(order)["leaderboard"]] == [1, 2, 3]
     assert see(order)["total"] == 3
-    left_out = User.objects.filter(username__in=["bob", "cem"])
-    assert set(left_out.values_list("rank_by_pnl", "rank_by_volume")) == {(None, None)}
+    for left_out in (five[1], five[2]):
+        assert ranks_of(left_out.id) == Ranks(None, None)
+
+
+@BOTH
+def test_who_is_suspended_after_a_count_is_shown_no_more_and_the_others_keep_their_ranks(five, now, order):
+    recount(now=now)
+    before = {entry["user"]["username"]: entry["rank"] for entry in see(order, limit=200)["leaderboard"]}
+    suspend(five[2].user, now=now)
+    after = {entry["user"]["username"]: entry["rank"] for entry in see(order)["leaderboard"]}
+    assert after == {name: rank for name, rank in before.items() if name != "cem"}
+    around = mine(five[0], type=order)["surrounding"]
+    assert [entry["user"]["username"] for entry in around] == list(after)
+
+
+def test_a_page_is_cached_for_no_longer_than_a_suspended_user_may_be_seen():
+    assert CACHED_SECONDS <= 10
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(five, now):

@@ -3,14 +3,21 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
 from accounts.models import User
+from accounts.staff import COMMAND_LINE
 from betting.reversal import reverse_settlement
+from leaderboard.days_sql import PURGE
 from leaderboard.models import UserDay
+from leaderboard.rules import KEPT_DAYS
 from leaderboard.services import rebuild, recount
+from leaderboard.tasks import purge_days
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import sign_up
 from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, figures, kept, mine, names, see, sell_at
+from thisthat.celery import app
+from thisthat.common.jobs import last_run
 
 SPANS = [
     ("day", datetime(2026, 3, 4, tzinfo=UTC)),
@@ -19,6 +26,10 @@ SPANS = [
 ]
 A_MOMENT = timedelta(microseconds=1)
 AN_HOUR = timedelta(hours=1)
+MANY_DAYS = """
+INSERT INTO user_days (day, user_id, volume, realized_pnl)
+SELECT (%s::timestamptz)::date - n %% 40, gen_random_uuid(), 1, 0 FROM generate_series(1, 4000) AS n
+"""
 
 
 @pytest.mark.parametrize(("period", "beginning"), SPANS)
@@ -102,14 +113,43 @@ def test_days_on_which_nothing_was_counted_are_caught_up_with(kettle):
     assert figures("volume", period="week") == {"ann": (0, 20)}
 
 
+def test_days_that_no_period_reads_are_purged_every_night_and_nothing_else(db, now):
+    ann = sign_up("ann")
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for days in (0, KEPT_DAYS, KEPT_DAYS + 1):
+        UserDay.objects.create(day=today - timedelta(days=days), user_id=ann.id, volume=10, realized_pnl=0)
+    purge_days()
+    purged = last_run("leaderboard.purge_days")
+    assert (purged.status, purged.result) == ("succeeded", {"deleted": 1})
+    assert sorted((today.date() - row.day).days for row in UserDay.objects.all()) == [0, KEPT_DAYS]
+    assert app.conf.beat_schedule["purge-user-days"]["task"] == "leaderboard.purge_days"
+
+
+def test_purging_reads_the_days_to_purge_and_no_others(db, now):
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_DAYS, [now])
+        cursor.execute("ANALYZE user_days")
+        cursor.execute("EXPLAIN " + PURGE, {"first_kept": now.date() - timedelta(days=KEPT_DAYS)})
+        assert "user_days_pkey" in "".join(line for (line,) in cursor.fetchall())
+
+
+def test_what_is_long_over_is_not_counted_again(kettle):
+    ann = sign_up("ann")
+    bet_at(ann, kettle, 20, A_WEDNESDAY - timedelta(days=KEPT_DAYS + 1))
+    bet_at(ann, kettle, 30, A_WEDNESDAY - timedelta(days=KEPT_DAYS))
+    recount(now=A_WEDNESDAY)
+    assert [row.volume for row in UserDay.objects.all()] == [30]
+    assert figures("volume") == {"ann": (0, 50)}
+
+
 def test_a_settlement_that_is_undone_takes_back_what_its_day_showed(kettle):
-    ann, staff = sign_up("ann"), sign_up("boss", is_staff=True)
+    ann = sign_up("ann")
     bet_at(ann, kettle, 60, A_WEDNESDAY - timedelta(days=3))
     end(kettle)
     settle(kettle, now=A_WEDNESDAY - timedelta(days=2))
     recount(now=A_WEDNESDAY - timedelta(days=1))
     assert figures("pnl", period="week") == {"ann": (40, 0)}
-    reverse_settlement(market_id=kettle.pk, staff=staff.user, reason="The source was wrong.", now=A_WEDNESDAY)
+    reverse_settlement(market_id=kettle.pk, by=COMMAND_LINE, reason="The source was wrong.", now=A_WEDNESDAY)
     recount(now=A_WEDNESDAY + timedelta(minutes=15))
     assert figures("pnl", period="week") == {}
     counted = kept()

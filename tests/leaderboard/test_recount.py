@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from accounts.models import User
-from leaderboard.models import Rank, UserDay
-from leaderboard.services import cache_ranks, rebuild, recount
+from accounts.ranks import ranks_of
+from leaderboard.models import Board, Milestone, Standing, UserDay
+from leaderboard.services import rebuild, recount
 from leaderboard.tasks import JOB, update
 from tests.betting.worlds import books_balance, order, sign_up
 from tests.leaderboard.worlds import bet_at, kept, names
@@ -21,7 +22,7 @@ from thisthat.celery import AT_START, app
 from thisthat.common.jobs import last_run
 from thisthat.common.locks import try_lock
 
-TABLES = {"users": "id", "ranks": "(period, user_id)", "user_days": "(day, user_id)"}
+TABLES = {"users": "id", "standings": "(period, user_id)", "user_days": "(day, user_id)"}
 
 
 def versions() -> dict[str, dict[str, str]]:
@@ -29,7 +30,7 @@ def versions() -> dict[str, dict[str, str]]:
     found = {}
     with connection.cursor() as cursor:
         for table, key in TABLES.items():
-            cursor.execute(f"SELECT {key}::text, ctid::text FROM {table}")  # noqa: S608 - ours
+            cursor.execute(f"SELECT {key}::text, tableoid::text || ctid::text FROM {table}")  # noqa: S608 - ours
             found[table] = dict(cursor.fetchall())
     return found
 
@@ -42,37 +43,50 @@ def test_a_count_without_news_writes_nothing(five, now):
     recount(now=now)
     before = versions()
     done = recount(now=now)
-    assert (done.days, done.ranks, done.cached) == (0, {"all": 0, "day": 0, "week": 0, "month": 0}, 0)
-    assert rewritten(before) == {"users": 0, "ranks": 0, "user_days": 0}
+    assert (done.days, done.standings) == (0, {"all": 0, "day": 0, "week": 0, "month": 0})
+    assert rewritten(before) == {"users": 0, "standings": 0, "user_days": 0}
 
 
-def test_ranks_are_never_written_twice_a_user_nor_where_they_stay(five, kettle, now):
+def test_one_row_is_written_for_a_user_who_passes_others_and_none_for_those_who_are_passed(five, kettle, now):
     """Lesson 36: two updates a user in one burst, whether the ranks changed or not."""
     recount(now=now)
-    bet_at(five[3], kettle, 10, now)
+    bet_at(five[0], kettle, 100, now)
     before = versions()
     done = recount(now=now)
-    # dee passes bob by volume; by profit all stay.
-    assert names("volume") == ["cem", "dee", "bob", "ann", "eva"]
-    assert (done.cached, done.ranks["all"], done.days) == (2, 2, 1)
-    assert rewritten(before) == {"users": 2, "ranks": 8, "user_days": 1}
+    # ann, who was fourth, passes three by volume; by profit all stay.
+    assert names("volume") == ["ann", "cem", "bob", "dee", "eva"]
+    assert [ranks_of(player.id).by_volume for player in five] == [1, 3, 2, 4, 5]
+    assert (done.standings["all"], done.days) == (1, 1)
+    assert rewritten(before) == {"users": 0, "standings": 4, "user_days": 1}
 
 
 def test_dropped_it_is_the_same_again(five, now):
     recount(now=now)
     counted = kept()
-    Rank.objects.all().delete()
-    UserDay.objects.all().delete()
-    User.objects.update(rank_by_pnl=77, rank_by_volume=None)
+    for table in (Standing, Milestone, UserDay, Board):
+        table.objects.all().delete()
+    assert names("pnl") == []
+    recount(now=now)
+    assert kept() == counted
+
+
+def test_whatever_was_done_to_it_rebuilt_it_is_the_same_again(five, now):
+    recount(now=now)
+    counted = kept()
+    Standing.objects.update(minus_volume=-77)
+    Milestone.objects.update(passed=3)
+    UserDay.objects.update(volume=77)
     rebuild(now=now)
     assert kept() == counted
 
 
-def test_a_rank_on_users_that_was_set_by_hand_is_set_right(five, now):
+def test_a_standing_that_was_set_by_hand_is_set_right(five, now):
     recount(now=now)
-    User.objects.filter(username="ann").update(rank_by_pnl=5)
-    assert cache_ranks() == (1, 0)
-    assert User.objects.get(username="ann").rank_by_pnl == 1
+    counted = kept()
+    Standing.objects.filter(user_id=five[0].id).update(minus_volume=-500)
+    Standing.objects.filter(user_id=five[1].id).update(minus_pnl=-500, minus_volume=0)
+    assert recount(now=now).standings == {"all": 2, "day": 2, "week": 2, "month": 2}
+    assert kept() == counted
 
 
 def test_it_is_counted_every_quarter_of_an_hour_and_once_at_the_start():
@@ -84,25 +98,57 @@ def test_it_is_counted_every_quarter_of_an_hour_and_once_at_the_start():
 
 
 class TestCommand:
-    def call(self, *options: str) -> str:
-        out = StringIO()
-        call_command("update_leaderboard", *options, stdout=out)
-        return out.getvalue()
+    def call(self, *options: str) -> tuple[str, str]:
+        out, err = StringIO(), StringIO()
+        call_command("update_leaderboard", *options, stdout=out, stderr=err)
+        return out.getvalue(), err.getvalue()
 
-    def test_it_counts_and_says_what_it_wrote(self, five):
-        assert json.loads(self.call("--json"))["data"] == {
-            "days": 4, "ranks": {"all": 5, "day": 4, "week": 4, "month": 4}, "cached": 5, "passedOver": 0,
-        }  # fmt: skip
-        assert "on users: 0" in self.call()
+    def test_it_counts_and_prints_what_it_wrote_as_json(self, five):
+        out, err = self.call("--json")
+        assert json.loads(out)["data"] == {"days": 4, "standings": {"all": 5, "day": 4, "week": 4, "month": 4}}
+        assert err == ""
         assert last_run(JOB).status == "succeeded"
+
+    def test_it_says_how_far_it_is(self, five):
+        self.call()
+        sign_up("flo")
+        out, err = self.call()
+        assert out == "Rows written: 0 days; standings: 1 all, 0 day, 0 week, 0 month.\n"
+        assert [line.split(":")[0] for line in err.splitlines()][1:] == ["all", "day", "week", "month"]
 
     def test_it_rebuilds_from_nothing(self, five):
         self.call()
+        counted = kept()
         UserDay.objects.update(volume=77)
-        Rank.objects.update(overall_pnl=77)
-        assert json.loads(self.call("--rebuild", "--json"))["data"]["ranks"]["all"] == 5
-        assert not Rank.objects.filter(overall_pnl=77).exists()
-        assert not UserDay.objects.filter(volume=77).exists()
+        Standing.objects.update(minus_volume=-77)
+        out, _ = self.call("--rebuild", "--json")
+        assert json.loads(out)["data"]["standings"]["all"] == 5
+        assert kept() == counted
+
+    def test_its_help_says_how_it_ends(self, capsys):
+        with pytest.raises(SystemExit) as ended:
+            call_command("update_leaderboard", "--help")
+        assert ended.value.code == 0
+        assert "Exit status" in capsys.readouterr().out
+
+
+WAITING = """
+SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'standings'::regclass AND mode = 'AccessExclusiveLock'
+"""
+HELD = f"""
+SELECT relation::regclass::text, mode FROM pg_locks
+WHERE pid IN ({WAITING}) AND relation IN ('users'::regclass, 'bets'::regclass, 'credit_transactions'::regclass)
+"""  # noqa: S608 - ours
+
+
+def asked(statement: str) -> set[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return set(cursor.fetchall())
+
+
+def waits_for_standings() -> bool:
+    return bool(asked(WAITING))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -119,10 +165,11 @@ class TestAtOnce:
         holder.start()
         assert held.wait(10)
         out = StringIO()
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit) as ended:
             call_command("update_leaderboard", "--json", stdout=out)
         stop.set()
         holder.join(10)
+        assert ended.value.code == 1
         assert json.loads(out.getvalue())["code"] == "busy"
         assert last_run(JOB) is None
 
@@ -132,36 +179,29 @@ class TestAtOnce:
         rebuild(now=now + timedelta(seconds=1))
         assert kept() == recounted
 
-    def test_a_user_who_bets_is_passed_over_and_written_the_next_time(self, five, now):
+    def test_a_user_who_bets_at_that_moment_is_not_waited_for(self, five, now):
         with transaction.atomic():
-            User.objects.select_for_update(no_key=True).get(username="ann")
+            User.objects.select_for_update().get(username="ann")
             done: list[Any] = []
             count = Thread(target=in_thread, args=(lambda: done.append(recount(now=now)),))
             count.start()
             count.join(10)
-            assert [(one.cached, one.passed_over) for one in done] == [(4, 1)], "the count waits for the bet"
+            assert done, "the count waits for the bet"
         assert names("volume")[3] == "ann"
-        assert recount(now=now).cached == 1
-        assert User.objects.get(username="ann").rank_by_volume == 4
 
-    def test_bets_are_taken_while_a_count_holds_its_tables(self, five, kettle, now):
-        """The count's ranks are written and not committed, and stay so until the bets are through."""
-        begun, stop = Event(), Event()
-
-        def count_and_hold() -> None:
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute("LOCK TABLE ranks, user_days, boards IN SHARE ROW EXCLUSIVE MODE")
-                begun.set()
-                stop.wait(30)
-
-        holder = Thread(target=in_thread, args=(count_and_hold,))
-        holder.start()
-        assert begun.wait(10)
-        answers = [player.post("", order(kettle, 10)).status_code for player in five]
-        stop.set()
-        holder.join(10)
+    def test_bets_are_taken_while_a_count_has_written_everything_and_is_held_up(self, five, kettle, now):
+        """Somebody reads: the new table can't take the old one's place, and the count waits with all locks it has."""
+        with transaction.atomic():
+            list(Standing.objects.all())
+            counting = Thread(target=in_thread, args=(lambda: recount(now=now),))
+            counting.start()
+            wait_until(waits_for_standings)
+            assert asked(HELD) == {("users", "AccessShareLock")}
+            answers = all_at_once(lambda: [player.post("", order(kettle, 10)).status_code for player in five], 1)[0]
+            assert waits_for_standings()
+        counting.join(10)
         assert answers == [201] * 5
+        assert names("volume")[0] == "cem"
 
     def test_bets_and_counts_at_once_all_succeed_and_the_books_balance(self, kettle, now):
         players = [sign_up(f"user_{number}") for number in range(6)]

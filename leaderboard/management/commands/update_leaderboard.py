@@ -6,25 +6,33 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from leaderboard.services import rebuild, recount
+from leaderboard.services import rebuild, recount, silently
 from leaderboard.tasks import JOB
 from thisthat.common.jobs import run_job
 
+EPILOG = """
+Exit status: 0 when they are counted, 1 when another process is counting them and nothing was done.
+"""
+
 
 class Command(BaseCommand):
-    help = "Counts the leaderboards now. Exits 1 where another process is counting them."
+    help = "Counts the leaderboards now, as the worker does every 15 minutes." + EPILOG
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rebuild", action="store_true", help="from nothing, reading all of history")
+        parser.add_argument("--rebuild", action="store_true", help="from nothing: forgets all that was counted before")
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = rebuild if options["rebuild"] else recount
-        run = run_job(JOB, lambda: count(now=timezone.now()).as_dict())
+        progress = silently if options["json"] else self.show_progress
+        run = run_job(JOB, lambda: count(now=timezone.now(), progress=progress).as_dict())
         if run is None:
             self.refuse(as_json=options["json"])
             sys.exit(1)
         self.report(run.result or {}, as_json=options["json"])
+
+    def show_progress(self, counted: str, rows: int) -> None:
+        self.stderr.write(f"{counted}: {rows:,} rows written")
 
     def refuse(self, *, as_json: bool) -> None:
         if as_json:
@@ -36,8 +44,5 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps({"success": True, "data": result}))
             return
-        ranks = ", ".join(f"{number:,} {period}" for period, number in result["ranks"].items())
-        self.stdout.write(
-            f"Rows written: {result['days']:,} days; ranks: {ranks}; on users: {result['cached']:,}, "
-            f"{result['passedOver']:,} left to the next time."
-        )
+        standings = ", ".join(f"{rows:,} {period}" for period, rows in result["standings"].items())
+        self.stdout.write(f"Rows written: {result['days']:,} days; standings: {standings}.")

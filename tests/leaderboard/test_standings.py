@@ -1,0 +1,106 @@
+"""However figures move, places are those of a naive sort in Python: with more people than one milestone counts."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from random import Random
+
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from hypothesis.extra.django import TestCase
+
+from accounts.models import User
+from leaderboard.models import Board, Milestone, Order
+from leaderboard.periods import Period
+from leaderboard.rules import FARTHEST_APART, SPACING
+from leaderboard.selectors import entries, own
+from leaderboard.services import rebuild, recount
+from tests.leaderboard.crowds import crowd, move
+from tests.leaderboard.worlds import ranks, shown
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+CHOSEN = "UPDATE users SET {change} WHERE id = ANY(%s)"
+
+
+@dataclass
+class Crowd:
+    """Many of them are equal: there are few different figures, few moments at which accounts were made."""
+
+    random: Random
+    ids: list = field(default_factory=list)
+
+    def act(self) -> None:
+        self.random.choice([self.arrive, self.move, self.move, self.crowd_together, self.suspend, self.promote])()
+
+    def arrive(self) -> None:
+        self.ids += crowd(self.random.choice([1, 100, 700]))
+
+    def some(self) -> list:
+        first = self.random.randrange(len(self.ids))
+        return self.ids[first : first + self.random.choice([1, 20, 300])]
+
+    def move(self) -> None:
+        move([(user_id, place % 7 - 3, place % 11) for place, user_id in enumerate(self.some())])
+
+    def crowd_together(self) -> None:
+        """Many come to one place: milestones there are too far apart, and elsewhere too close."""
+        at = self.random.choice([-500, 0, 500])
+        move([(user_id, at, abs(at)) for user_id in self.some() + self.some()])
+
+    def suspend(self) -> None:
+        self.change("is_active = NOT is_active")
+
+    def promote(self) -> None:
+        self.change("is_staff = NOT is_staff")
+
+    def change(self, change: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(CHOSEN.format(change=change), [self.some()])
+
+
+def check() -> None:
+    people = [user for user in User.objects.all() if user.is_active and not user.is_staff]
+    by_pnl = sorted(people, key=lambda user: (-user.overall_pnl, user.created_at, user.pk))
+    by_volume = sorted(people, key=lambda user: (-user.total_volume, user.created_at, user.pk))
+    assert [user_id for _, user_id, _, _ in shown(Order.PNL, Period.ALL)] == [user.pk for user in by_pnl]
+    assert [user_id for _, user_id, _, _ in shown(Order.VOLUME, Period.ALL)] == [user.pk for user in by_volume]
+    assert Board.objects.get(period="all").total == len(people)
+    for user_id, row in list(ranks(Period.ALL).items())[::29]:
+        assert own(user_id, Period.ALL)[1:] == row
+    for after in range(0, len(people) + SPACING, 97):
+        places = [entry["rank"] for entry in entries(Order.VOLUME, Period.ALL, after=after, limit=5)]
+        assert places == [place for place in range(after + 1, after + 6) if place <= len(people)]
+    check_milestones(len(people))
+
+
+def check_milestones(people: int) -> None:
+    for order in Order:
+        laid = Milestone.objects.filter(period="all", order=order).order_by("figure", "created_at", "user_id")
+        passed = [*laid.values_list("passed", flat=True), people]
+        assert passed == sorted(passed)
+        assert passed[0] == 0
+        assert max(later - before for before, later in pairwise(passed)) <= FARTHEST_APART
+
+
+class TestStandings(TestCase):
+    @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(random=some.randoms(use_true_random=False))
+    def test_places_are_those_of_a_naive_sort_whoever_moved(self, random):
+        world = Crowd(random, crowd(900))
+        recount(now=NOW)
+        for _ in range(6):
+            world.act()
+            recount(now=NOW)
+            check()
+        rebuild(now=NOW)
+        check()
+
+    def test_milestones_are_not_left_where_nobody_is_any_more(self):
+        ids = crowd(4 * FARTHEST_APART)
+        recount(now=NOW)
+        for figure in range(1, 12):
+            move([(user_id, figure * 1000 + place, 0) for place, user_id in enumerate(ids)])
+            recount(now=NOW)
+        check()
+        assert Milestone.objects.filter(period="all").count() <= 2 * 4 * FARTHEST_APART / SPACING * 3
