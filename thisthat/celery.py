@@ -80,6 +80,7 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
             "task": "common.purge_idempotency_keys",
             "schedule": crontab(hour="3", minute="37"),
         },
+        "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
         "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
     }
 
