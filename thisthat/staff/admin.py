@@ -9,4 +9,5 @@ import thisthat.staff.journal
 import thisthat.staff.markets
 import thisthat.staff.people
 import thisthat.staff.purchases
-import thisthat.staff.records  # noqa: F401
+import thisthat.staff.records
+import thisthat.staff.stocks  # noqa: F401

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -16,6 +15,7 @@ from thisthat.staff.cells import credits_of, label_of, link_to, moment_of, perce
 from thisthat.staff.details import Detail, DetailTable, Facts, Rows
 from thisthat.staff.markets import WIDE, OfMarkets
 from thisthat.staff.markets_page import state_of
+from thisthat.staff.people_search import one_named
 from thisthat.staff.recent import Recent
 
 SHOWN = 200
@@ -69,7 +69,7 @@ class BetTable(DetailTable):
     def on(self, bet: Bet) -> str:
         return option_of(bet)
 
-    @admin.display(description="Stake left")
+    @admin.display(description="Stake")
     def stake(self, bet: Bet) -> str:
         return credits_of(bet.amount - bet.sold_amount)
 
@@ -95,12 +95,7 @@ def matching(term: str) -> Q:
         if Bet.objects.filter(pk=named).exists():
             return Q(pk=named)
         return Q(user_id=named) if User.objects.filter(pk=named).exists() else Q(market_id=named)
-    if "@" in term:
-        named_so = User.objects.with_email(term)
-    else:
-        # By the unique index, which `iexact` wouldn't use.
-        named_so = User.objects.alias(name_in_lower_case=Lower("username")).filter(name_in_lower_case=term.lower())
-    user_id = named_so.values_list("pk", flat=True).first()
+    user_id = one_named(term)
     return Q(user_id=user_id) if user_id else Q(pk__in=[])
 
 

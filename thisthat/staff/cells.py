@@ -53,9 +53,9 @@ def moment_of(moment: datetime | None, *, otherwise: str = DASH) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else otherwise
 
 
-def link_to(page: str, text: object, *args: object) -> SafeString:
+def link_to(page: str, text: object, *args: object, query: str = "") -> SafeString:
     """To a page of the admin: its URL's name and arguments."""
-    address = reverse(f"admin:{page}", args=args)
+    address = reverse(f"admin:{page}", args=args) + (query and f"?{query}")
     return format_html('<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>', address, text)
 
 

@@ -20,10 +20,10 @@ from thisthat.staff.cells import DASH, credits_of, label_of, link_to, moment_of,
 from thisthat.staff.details import Detail, DetailTable
 from thisthat.staff.markets_decisions import decision_named
 from thisthat.staff.markets_house import creation
-from thisthat.staff.markets_page import market_page
+from thisthat.staff.markets_page import conclusion_page, market_page, who_concluded
 from thisthat.staff.markets_search import CategoryFilter, NeedsFilter, StatusFilter, TypeFilter, matching
 from thisthat.staff.recent import Recent
-from thisthat.staff.tables import Table, staff_member
+from thisthat.staff.tables import staff_member
 
 WIDE = ("search", "upstream_facts", "description", "tags")
 
@@ -124,7 +124,7 @@ class SourceFilter(Recent):
     values = MarketResolution.Source.values
 
 
-class OfMarkets(Table):
+class OfMarkets(DetailTable):
     """A table of what belongs to markets, found by a market's id."""
 
     view_permission = Permission.VIEW_MARKETS
@@ -166,6 +166,9 @@ class EvidenceTable(OfMarkets):
     list_display_links = ("at",)
     list_select_related = ("market", "staff")
 
+    def detail(self, request: HttpRequest, original: MarketResolution) -> Detail:
+        return conclusion_page(original)
+
     @admin.display(description="When, UTC")
     def at(self, row: MarketResolution) -> str:
         return moment_of(row.seen_at)
@@ -176,4 +179,4 @@ class EvidenceTable(OfMarkets):
 
     @admin.display(description="By")
     def who(self, row: MarketResolution) -> str:
-        return row.staff.username if row.staff else DASH
+        return who_concluded(row)

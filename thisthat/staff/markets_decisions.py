@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from django.http import Http404
@@ -11,8 +12,9 @@ from django.utils import timezone
 from accounts.models import Permission
 from accounts.staff import StaffMember
 from betting.exposure import open_exposure
-from betting.reversal import preview_reversal, reverse_settlement
-from betting.settlement_preview import SettlementPreview, preview_settlement
+from betting.retrying import settle_again
+from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
+from betting.settlement_preview import LIMIT, SettlementPreview, preview_settlement
 from markets import verdicts
 from markets.models import Market
 from thisthat.staff.cells import credits_of, page_of
@@ -37,6 +39,7 @@ class Decision:
     statuses: tuple[Market.Status, ...]
     page: Callable[[Market, StaffMember], Confirmation]
     house_only: bool = False
+    open_bets_only: bool = False
     variant: Literal["default", "primary", "danger"] = "default"
 
     def called(self, market: Market) -> str:
@@ -69,7 +72,7 @@ def closing(market: Market, by: StaffMember) -> Confirmation:
         return "Closed: it takes no more bets."
 
     return Confirmation(
-        title=f"Close: {market.title}",
+        title=f"{market.title} · Close it",
         button="Close the market",
         back=page_of(market),
         act=act,
@@ -93,7 +96,7 @@ def resolving(outcome: Outcome) -> Callable[[Market, StaffMember], Confirmation]
             verdicts.resolve_market(market_id=market.pk, outcome=outcome, by=by, reason=reason, now=now)
             return f"Resolved as {end}. Its bets are being settled."
 
-        title = f"Resolve as {end}: {market.title}"
+        title = f"{market.title} · Resolve as {end}"
         return paying(market, preview, title=title, button=f"Resolve as {end}", act=act)
 
     return page
@@ -105,7 +108,18 @@ def voiding(market: Market, by: StaffMember) -> Confirmation:
         return "Voided: what is at stake goes back."
 
     preview = preview_settlement(market_id=market.pk, outcome="invalid")
-    return paying(market, preview, title=f"Void: {market.title}", button="Void the market", act=act)
+    return paying(market, preview, title=f"{market.title} · Void it", button="Void the market", act=act)
+
+
+def settling(market: Market, by: StaffMember) -> Confirmation:
+    def act(said: Any) -> str:
+        retried = settle_again(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+        return f"It is being settled: {retried:,} bets that were set aside are tried again."
+
+    outcome: Outcome = market.resolution or "invalid"  # type: ignore[assignment]
+    preview = preview_settlement(market_id=market.pk, outcome=outcome)
+    title = f"{market.title} · Settle what is left, as {called(market, outcome)}"
+    return paying(market, preview, title=title, button="Settle it now", act=act)
 
 
 def paying(
@@ -122,28 +136,28 @@ def paying(
             "Open bets": f"{preview.bets:,} of {preview.users:,} people",
             "At stake": credits_of(preview.stake),
             "It pays": credits_of(preview.payout),
-            "The house keeps": credits_of(preview.house_gain),
+            **gain_of_house(preview.house_gain),
         },
-        caption=f"Whom it pays{most(len(preview.receivers), preview.users)}",
+        caption=f"Whom it pays: the {LIMIT} who get most" if len(preview.receivers) == LIMIT else "Whom it pays",
         columns=("User", "Bets paid", "Credits"),
         rows=[(row.username, f"{row.bets:,}", credits_of(row.payout)) for row in preview.receivers],
     )
 
 
-def most(shown: int, users: int) -> str:
-    """What a table's caption adds where it may not have everybody."""
-    return f": the {shown:,} who get most" if shown < users else ""
+def gain_of_house(gain: Decimal) -> dict[str, str]:
+    return {"The house keeps": credits_of(gain)} if gain >= 0 else {"The house adds": credits_of(-gain)}
 
 
 def reversing(market: Market, by: StaffMember) -> Confirmation:
     preview = preview_reversal(market_id=market.pk)
+    all_of_them = len(preview.takings) < PREVIEW_LIMIT
 
     def act(said: Any) -> str:
         done = reverse_settlement(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
         return f"Undone: the bets of {done.users:,} people are open again. The market is closed until you resolve it."
 
     return Confirmation(
-        title=f"Undo the settlement: {market.title}",
+        title=f"{market.title} · Undo the settlement",
         button="Undo the settlement",
         back=page_of(market),
         act=act,
@@ -155,7 +169,7 @@ def reversing(market: Market, by: StaffMember) -> Confirmation:
             "Lent by the house": credits_of(preview.debt),
             "Users in debt": f"{preview.debtors:,}",
         },
-        caption=f"From whom it takes{most(len(preview.takings), preview.users)}".replace("get most", "owe most"),
+        caption="From whom it takes" if all_of_them else f"From whom it takes: the {PREVIEW_LIMIT} who will owe most",
         columns=("User", "Bets", "Taken back", "Has available", "Will owe"),
         rows=[
             (row.username, f"{row.bets:,}", credits_of(row.taken), credits_of(row.available), credits_of(row.debt))
@@ -211,6 +225,14 @@ DECISIONS: dict[str, Decision] = {
         statuses=NOT_OVER,
         page=voiding,
         variant="danger",
+    ),
+    "settle": Decision(
+        button="Settle it now",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=OVER,
+        page=settling,
+        variant="primary",
+        open_bets_only=True,
     ),
     "reverse": Decision(
         button="Undo the settlement",

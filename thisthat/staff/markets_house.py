@@ -119,7 +119,7 @@ def edition(market: Market, by: StaffMember) -> Confirmation:
 
     fixed, shown = anyone_bet(market.pk), shown_of(market)
     return Confirmation(
-        title=f"Edit: {market.title}",
+        title=f"{market.title} · Edit it",
         button="Change the market",
         back=page_of(market),
         act=act,
@@ -142,7 +142,7 @@ def odds_change(market: Market, by: StaffMember) -> Confirmation:
         return f"{changed.this_option} is at {percent_of(changed.this_odds)} now."
 
     return Confirmation(
-        title=f"Change the odds: {market.title}",
+        title=f"{market.title} · Change the odds",
         button="Change the odds",
         back=page_of(market),
         act=act,

@@ -1,6 +1,6 @@
 """A market's page: what is asked, what the house owes, how it ended and why, and what may be done."""
 
-from decimal import Decimal
+from typing import Any
 
 from django.urls import reverse
 
@@ -9,16 +9,16 @@ from accounts.staff import StaffMember
 from betting.exposure import Exposure, open_exposure
 from betting.models import Settlement, SettlementFailure
 from markets.models import Market, MarketResolution
+from thisthat.common.json import dumps
 from thisthat.staff.cells import DASH, credits_of, label_of, link_to, moment_of, percent_of
 from thisthat.staff.details import Detail, Facts, Link, Rows
 from thisthat.staff.markets_decisions import DECISIONS, address_of
 
 SHOWN = 50
-ZERO = Decimal(0)
 
 
 def market_page(market: Market, *, by: StaffMember) -> Detail:
-    """Seven statements, or eight for who may see what staff did, whatever there is to show."""
+    """Five statements for who may see what staff did, and four for others, whatever there is to show."""
     exposure = open_exposure(market.pk)
     failures = set_aside(market)
     return Detail(
@@ -30,6 +30,7 @@ def market_page(market: Market, *, by: StaffMember) -> Detail:
             Link(decision.called(market), address_of(market, name), decision.variant)
             for name, decision in DECISIONS.items()
             if decision.fits(market) and by.may(decision.permission)
+            if exposure.bets or not decision.open_bets_only
         ],
         blocks=[
             question(market),
@@ -51,14 +52,13 @@ def notice(market: Market, exposure: Exposure, failures: Rows) -> str:
 
 def question(market: Market) -> Facts:
     house = market.market_type == Market.Type.CREDITS
-    outcomes = {"this": market.this_option, "that": market.that_option, "invalid": "Invalid: stakes go back"}
     return Facts(
         title="Question",
         facts={
             f"THIS: {market.this_option}": percent_of(market.this_odds),
             f"THAT: {market.that_option}": percent_of(market.that_odds),
             "Odds as of, UTC": moment_of(market.odds_updated_at),
-            "Result": outcomes[market.resolution] if market.resolution else "Not known yet",
+            "Result": result_of(market),
             "Type": "House market" if house else "Mirrored from Polymarket",
             "Category": market.category.capitalize(),
             "Ends, UTC": moment_of(market.expires_at, otherwise="When staff close it" if house else "Not said"),
@@ -73,6 +73,13 @@ def question(market: Market) -> Facts:
     )
 
 
+def result_of(market: Market) -> str:
+    sides = {"this": market.this_option, "that": market.that_option}
+    if market.resolution in sides:
+        return f"{market.resolution.upper()}: {sides[market.resolution]}"
+    return "Invalid: stakes go back" if market.resolution else "Not known yet"
+
+
 def from_polymarket(market: Market) -> dict[str, object]:
     return {
         "Volume": f"${market.volume:,.2f}",
@@ -85,23 +92,19 @@ def from_polymarket(market: Market) -> dict[str, object]:
 
 
 def open_bets(market: Market, exposure: Exposure) -> Rows:
+    ends = [
+        (f"THIS: {market.this_option}", exposure.this.bets, exposure.this.stake, exposure.this.payout),
+        (f"THAT: {market.that_option}", exposure.that.bets, exposure.that.stake, exposure.that.payout),
+        ("Invalid", exposure.bets, exposure.stake, exposure.stake),
+    ]
     return Rows(
         title="Open bets",
-        columns=("If it ends", "Bets", "At stake", "The house owes", "The house keeps"),
+        columns=("If it ends", "Bets paid", "Their stake", "The house owes", "It keeps of all stakes"),
         rows=[
-            (
-                f"{side.upper()}: {option}",
-                f"{of_side.bets:,}",
-                credits_of(of_side.stake),
-                credits_of(of_side.payout),
-                credits_of(exposure.stake - of_side.payout),
-            )
-            for side, option, of_side in (
-                ("this", market.this_option, exposure.this),
-                ("that", market.that_option, exposure.that),
-            )
-        ]
-        + [("Invalid", f"{exposure.bets:,}", credits_of(exposure.stake), credits_of(exposure.stake), credits_of(ZERO))],
+            (end, f"{bets:,}", credits_of(stake), credits_of(owed), credits_of(exposure.stake - owed))
+            for end, bets, stake, owed in (ends if exposure.bets else [])
+        ],
+        none="There are none.",
         more=Link("All bets", f"{reverse('admin:betting_bet_changelist')}?q={market.pk}"),
     )
 
@@ -116,7 +119,7 @@ def evidence(market: Market) -> Rows:
                 link_to("markets_marketresolution_change", moment_of(row.seen_at), row.pk),
                 label_of(row.decision),
                 row.get_source_display(),
-                row.staff.username if row.staff else DASH,
+                who_concluded(row),
                 row.reason,
             )
             for row in rows[:SHOWN]
@@ -124,6 +127,12 @@ def evidence(market: Market) -> Rows:
         none="Nothing yet.",
         more=Link("All of it", f"{reverse('admin:markets_marketresolution_changelist')}?q={market.pk}"),
     )
+
+
+def who_concluded(row: MarketResolution) -> str:
+    if row.source != MarketResolution.Source.STAFF:
+        return DASH
+    return row.staff.username if row.staff else "Command line"
 
 
 def settlements(market: Market) -> Rows:
@@ -189,3 +198,32 @@ def done_by_staff(market: Market) -> Rows:
         ],
         none="Nothing.",
     )
+
+
+def conclusion_page(row: MarketResolution) -> Detail:
+    """What it rests on: what each source sent, a field a line."""
+    facts = [(source, *said) for source, sent in sorted(row.facts.items()) for said in lines_of(sent)]
+    return Detail(
+        original=row,
+        title=f"{row.get_decision_display()}: {row.market.title}",
+        blocks=[
+            Facts(
+                title="Conclusion",
+                facts={
+                    "Market": link_to("markets_market_change", row.market.title, row.market_id),
+                    "When, UTC": moment_of(row.seen_at),
+                    "From": row.get_source_display(),
+                    "By": who_concluded(row),
+                },
+                text=row.reason,
+            ),
+            Rows(
+                title="What it rests on", columns=("Source", "Field", "It said"), rows=facts, none="The reason alone."
+            ),
+        ],
+    )
+
+
+def lines_of(sent: Any) -> list[tuple[str, str]]:
+    fields = sent.items() if isinstance(sent, dict) else [("", sent)]
+    return [(name, value if isinstance(value, str) else dumps(value).decode()) for name, value in fields]

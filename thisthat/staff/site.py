@@ -64,6 +64,13 @@ SETTINGS: dict[str, Any] = {
                 item("Bets set aside", "report", "betting_settlementfailure_changelist", "view_markets"),
             ),
             group(
+                "Stocks",
+                item("Stocks", "show_chart", "economy_stock_changelist", "view_markets"),
+                item("Prices", "price_change", "economy_stockprice_changelist", "view_markets"),
+                item("Holdings", "account_balance_wallet", "economy_stockholding_changelist", "view_markets"),
+                item("Trades", "swap_horiz", "economy_stocktransaction_changelist", "view_markets"),
+            ),
+            group(
                 "People",
                 item("Users", "group", "accounts_user_changelist", "view_people"),
                 item("Journal", "receipt_long", "economy_credittransaction_changelist", "view_people"),

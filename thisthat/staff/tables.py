@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -27,6 +28,14 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return self.object_list.order_by()[:MAX_ROWS].count()
 
 
+class BoundedChangeList(ChangeList):
+    """Doesn't offer to count all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class Table(ModelAdmin):  # type: ignore[misc]
     """A read-only table of a model; `view_permission` says who sees it."""
 
@@ -43,6 +52,9 @@ class Table(ModelAdmin):  # type: ignore[misc]
         """Only what a filter offers: by others a password's hash could be guessed letter by letter."""
         offered = {asked_by(choice) for choice in self.list_filter}
         return lookup.partition("__")[0] in offered
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return BoundedChangeList
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return [*(field.name for field in self.opts.fields), *self.readonly_fields]
