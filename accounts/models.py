@@ -121,6 +121,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.username
 
+    def get_full_name(self) -> str:
+        """Django's name for it: what the admin greets its staff with."""
+        return self.name
+
     def get_session_auth_hash(self) -> str:
         """A browser is signed in as long as this stays the same."""
         return f"{super().get_session_auth_hash()}.{self.sessions_ended}"
