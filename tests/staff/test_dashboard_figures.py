@@ -200,10 +200,10 @@ def test_the_ages_are_those_of_polymarkets_open_markets(desk):
     add_market(odds_updated_at=now - timedelta(days=9))
     labels, values = pictures(desk)["ages"]
     assert dict(zip(labels, values["Markets"], strict=True)) == {
-        "under 1 min": 1,
-        "1 to 5 min": 2,
-        "5 to 15 min": 1,
-        "15 to 60 min": 1,
-        "1 to 24 h": 1,
-        "over a day": 1,
+        "< 1 min": 1,
+        "< 5 min": 2,
+        "< 15 min": 1,
+        "< 1 h": 1,
+        "< 1 day": 1,
+        "older": 1,
     }

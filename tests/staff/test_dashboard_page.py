@@ -48,7 +48,7 @@ def test_numbers_carry_their_units(desk):
     sign_up("bob")
     count(now=timezone.now())
     page = page_of(desk)
-    assert re.search(r"In circulation 1,400 credits counted \d+ seconds? ago", page)
+    assert re.search(r"In circulation 1,400 credits counted \d+ s ago", page)
     assert "At stake 600 credits in 1 open bet" in page
     assert "Owed at worst 1,500 credits" in page
     assert "Active today 1 user 2 joined today" in page
@@ -62,10 +62,10 @@ def test_the_jobs_last_runs_are_shown(desk):
     add_run("betting.settle_markets", "failed", ago=125, error="DatabaseError: gone away")
     add_run("betting.settle_markets", ago=65)
     answer = desk.get("/admin/").content.decode()
-    assert '<i class="failed" title="failed 2 minutes ago, took 250 ms: DatabaseError: gone away"></i>' in answer
-    assert '<i class="succeeded" title="succeeded 1 minute ago, took 250 ms"></i>' in answer
+    assert '<i class="failed" title="failed 2 min ago, took 250 ms: DatabaseError: gone away"></i>' in answer
+    assert '<i class="succeeded" title="succeeded 1 min ago, took 250 ms"></i>' in answer
     page = page_of(desk)
-    assert "Settle markets 1 minute ago" in page
+    assert "Settle markets 1 min ago" in page
     assert "Resolve markets switched off" in page
 
 
@@ -73,14 +73,14 @@ def test_the_jobs_last_runs_are_shown(desk):
 def test_the_last_audit_is_told(desk):
     sign_up("ann")
     audit_ledger()
-    assert re.search(r"Audit passed \d+ promises kept \d+ seconds? ago, took \S+ m?s", page_of(desk))
+    assert re.search(r"Audit passed \d+ checks \d+ s ago, [\d.]+ m?s", page_of(desk))
 
 
 def test_a_failed_audit_is_marked(desk):
     add_run("economy.audit_ledger", ago=7_000)
     add_run("economy.audit_ledger", "failed", ago=3_600, took=4, error="Broken promises: {'chains': ['x']}")
     add_run("economy.audit_ledger", "running", ago=5)
-    assert "Audit failed 59 minutes ago, took 4.0 s" in page_of(desk)
+    assert "Audit failed 59 min ago, 4.0 s" in page_of(desk)
     assert re.search(r'board-tile bad">\s*<dt>Audit</dt>', desk.get("/admin/").content.decode())
 
 
@@ -156,5 +156,5 @@ def test_the_job_counts_and_says_so(desk):
     count_days()
     add_job("count-days", "staff.count_days")
     page = page_of(desk)
-    assert re.search(r"Count days \d+ seconds? ago", page)
+    assert re.search(r"Count days \d+ s ago", page)
     assert "At stake 100 credits" in page

@@ -114,7 +114,7 @@ def users(days: list[Day]) -> Chart:
         "Users by day",
         "bar",
         dates(days),
-        [dataset("Bet, traded or bought", active, BLUE), line("Joined", joined, GREEN)],
+        [dataset("Bet, traded or bought", active, BLUE), dataset("Joined", joined, GREEN)],
         options=options(names(), numbers("users")),
         words=f"{how_many(active[-1], 'user')} active today, {how_many(sum(joined), 'user')} new in thirty days.",
     )
@@ -175,6 +175,6 @@ def ages(found: Ages) -> Chart:
         "bar",
         list(found.markets),
         [{**dataset("Markets", values, PRIMARY), "backgroundColor": colors, "borderColor": colors}],
-        options=options(names(maxRotation=40), numbers("markets"), legend=False),
+        options=options(names(autoSkip=False), numbers("markets"), legend=False),
         words=f"{how_many(sum(values), 'market')}.",
     )

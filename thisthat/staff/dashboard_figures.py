@@ -19,12 +19,12 @@ MARKETS = 8
 ZERO = Decimal(0)
 # Of odds: a bet needs them seconds old, and asks for them; what nobody looks at is as old as the last ingestion.
 AGES = {
-    "under 1 min": timedelta(minutes=1),
-    "1 to 5 min": timedelta(minutes=5),
-    "5 to 15 min": timedelta(minutes=15),
-    "15 to 60 min": timedelta(hours=1),
-    "1 to 24 h": timedelta(days=1),
-    "over a day": timedelta.max,
+    "< 1 min": timedelta(minutes=1),
+    "< 5 min": timedelta(minutes=5),
+    "< 15 min": timedelta(minutes=15),
+    "< 1 h": timedelta(hours=1),
+    "< 1 day": timedelta(days=1),
+    "older": timedelta.max,
 }
 
 
@@ -165,7 +165,7 @@ def read_ages(*, now: datetime) -> Ages:
     limits = [(label, now - age) for label, age in AGES.items() if age != timedelta.max]
     bucket = Case(
         *(When(odds_updated_at__gt=limit, then=Value(label)) for label, limit in limits),
-        default=Value("over a day"),
+        default=Value("older"),
     )
     rows = shown.annotate(age=bucket).values("age").annotate(markets=Count("pk"), oldest_at=Min("odds_updated_at"))
     found = {row["age"]: row for row in rows.order_by("age")}

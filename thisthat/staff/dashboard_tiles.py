@@ -50,7 +50,8 @@ def market_tile(figures: Figures, *, now: datetime) -> Tile:
     oldest = figures.ages.oldest_at
     note = f"oldest odds {lasting(now - oldest)}" if oldest else "no open markets"
     state = BAD if last is None or now - last > LATE else GOOD
-    return Tile("Markets read", ago(last, now=now), "", note, state)
+    value, unit = (lasting(now - last), "ago") if last else ("never", "")
+    return Tile("Markets read", value, unit, note, state)
 
 
 def audit_tile(*, now: datetime) -> Tile:
@@ -59,9 +60,9 @@ def audit_tile(*, now: datetime) -> Tile:
     run = ended.order_by("-started_at").first()
     if run is None or run.finished_at is None:
         return Tile("Audit", "never run", state=BAD)
-    note = f"{ago(run.finished_at, now=now)}, took {taking(run.finished_at - run.started_at)}"
+    note = f"{ago(run.finished_at, now=now)}, {taking(run.finished_at - run.started_at)}"
     if run.status != JobRun.Status.SUCCEEDED:
         return Tile("Audit", run.status, "", note, BAD)
     promises = len((run.result or {}).get("checks", {}))
     state = BAD if now - run.finished_at > LATE_AUDIT else GOOD
-    return Tile("Audit", "passed", f"{promises} promises kept", note, state)
+    return Tile("Audit", "passed", f"{promises} checks", note, state)

@@ -127,9 +127,9 @@ def join(world: World, name: str, now: datetime) -> None:
 
 
 def spend(world: World, user: UUID, moments: Iterator[datetime]) -> None:
-    """A reward, a bet or two, and now and then a sale or some shares."""
-    claim = partial(claim_daily_reward, user_id=user, now=next(moments))
-    run_transaction(claim)
+    """A bet or two, and now and then a reward, a sale or some shares."""
+    if world.chance.random() < 0.4:  # noqa: PLR2004
+        run_transaction(partial(claim_daily_reward, user_id=user, now=next(moments)))
     for _ in range(world.chance.randint(1, 2)):
         bet(world, user, next(moments))
     if world.bets and world.chance.random() < 0.2:  # noqa: PLR2004

@@ -6,7 +6,12 @@ from itertools import product
 
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-STEPS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
+STEPS = (
+    (timedelta(days=1), "day", "d"),
+    (timedelta(hours=1), "hour", "h"),
+    (timedelta(minutes=1), "minute", "min"),
+    (timedelta(seconds=1), "second", "s"),
+)
 
 
 def thousands(number: Decimal | int) -> str:
@@ -24,11 +29,13 @@ def how_many(number: int, thing: str) -> str:
 
 
 def lasting(length: timedelta) -> str:
-    """In its largest unit: "3 minutes"."""
-    for step, name in STEPS:
-        if length >= step:
-            return how_many(length // step, name)
-    return how_many(max(int(length.total_seconds()), 0), "second")
+    """In its largest unit, rounded down: "3 min"."""
+    step, _, unit = largest(length)
+    return f"{max(length // step, 0):,} {unit}"
+
+
+def largest(length: timedelta) -> tuple[timedelta, str, str]:
+    return next((step for step in STEPS if length >= step[0]), STEPS[-1])
 
 
 def ago(moment: datetime | None, *, now: datetime) -> str:
@@ -51,8 +58,9 @@ def when(job: PeriodicTask) -> str:
 
 
 def every(interval: IntervalSchedule) -> str:
-    words = lasting(timedelta(**{interval.period: interval.every}))
-    return f"every {words.removeprefix('1 ')}"
+    length = timedelta(**{interval.period: interval.every})
+    step, name, _ = largest(length)
+    return f"every {name}" if length == step else f"every {how_many(length // step, name)}"
 
 
 def at(times: CrontabSchedule) -> str:
