@@ -30,6 +30,7 @@ def run(trades: int, holders: int) -> None:
     from django.utils import timezone
 
     from accounts.models import User
+    from accounts.staff import COMMAND_LINE
     from economy.audit import audit
     from economy.ledger import Transfer, post
     from economy.models import TransactionType
@@ -41,7 +42,6 @@ def run(trades: int, holders: int) -> None:
     from tests.economy.worlds import record_adjustments
     from thisthat.common.transactions import run_transaction
 
-    boss = User.objects.create_user(email="boss@example.com", username="boss", is_staff=True)
     users = [User.objects.create_user(email=f"{n}@example.com", username=f"user{n}").pk for n in range(holders)]
     stock = Stock.objects.get(symbol="HYPE")
 
@@ -63,7 +63,7 @@ def run(trades: int, holders: int) -> None:
     print(f"verifying {trades:,} signatures: {trades / checked:,.0f}/s")
     now = timezone.now()
     changed = timed(
-        lambda: set_price(stock_id=stock.pk, price=Decimal("0.01"), staff_id=boss.pk, reason="Fall", now=now)
+        lambda: set_price(stock_id=stock.pk, price=Decimal("0.01"), by=COMMAND_LINE, reason="Fall", now=now)
     )
     closed = timed(lambda: print(f"closed: {close_worthless_holdings(now=now)}"))
     print(f"a price change: {changed * 1000:.0f} ms")

@@ -20,6 +20,7 @@ NEVER_EMPTIED = (
     "market_resolutions",
     "staff_actions",
     "purchase_events",
+    "stock_status_changes",
 )
 
 

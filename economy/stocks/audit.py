@@ -20,6 +20,13 @@ SELECT stocks.id FROM stocks LEFT JOIN (
 LEFT JOIN stock_prices AS row ON row.stock_id = stocks.id AND row.sequence = last
 WHERE (price_sequence, price_sequence, current_price) IS DISTINCT FROM (changes, last, row.price)
 """
+STATUSES_UNLIKE_HISTORY = """
+SELECT stocks.id FROM stocks LEFT JOIN (
+    SELECT DISTINCT ON (stock_id) stock_id, status, sequence FROM stock_status_changes ORDER BY stock_id, sequence DESC
+) AS last ON stock_id = stocks.id
+WHERE stocks.status <> coalesce(last.status, 'active')
+OR coalesce(last.sequence, 0) <> (SELECT count(*) FROM stock_status_changes WHERE stock_id = stocks.id)
+"""
 HOLDINGS = "SELECT count(*) FROM stock_holdings"
 # What was bought less what was sold, of whom holds it and of whom holds nothing any more.
 HOLDINGS_UNLIKE_TRADES = """
@@ -75,6 +82,12 @@ for check in (
         "Every stock's price is the last of its history, which has no gaps.",
         examined=STOCKS,
         breaches=PRICES_UNLIKE_HISTORY,
+    ),
+    by_sql(
+        "stock_statuses",
+        "Every stock's status is the last of its history, which has no gaps; without one it is active.",
+        examined=STOCKS,
+        breaches=STATUSES_UNLIKE_HISTORY,
     ),
     by_sql(
         "stock_holdings",

@@ -86,8 +86,8 @@ class StockPrice(models.Model):
     price = shares_column()
     set_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False, related_name="+"
-    )  # None: the catalogue
-    reason = models.CharField(max_length=300)
+    )  # None: the catalogue, or a command
+    reason = models.CharField(max_length=500)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -104,6 +104,32 @@ class StockPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.price}: {self.reason}"
+
+
+class StockStatusChange(models.Model):
+    """A change of a stock's status by staff: when, who (None: a command) and why. Rows are never changed."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    stock = models.ForeignKey(Stock, models.PROTECT, db_index=False, related_name="status_changes")
+    sequence = models.IntegerField()  # 1, 2, 3… of a stock
+    status = models.CharField(max_length=8, choices=Stock.Status)
+    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False, related_name="+")
+    reason = models.CharField(max_length=500)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "stock_status_changes"
+        constraints = [
+            models.UniqueConstraint(fields=["stock", "sequence"], name="stock_status_changes_sequence_unique"),
+            models.CheckConstraint(condition=Q(sequence__gte=1), name="stock_status_changes_sequence_positive"),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "halted", "delisted"]), name="stock_status_changes_status_known"
+            ),
+            models.CheckConstraint(condition=Q(reason__regex=r"\S"), name="stock_status_changes_reason_given"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}"
 
 
 class StockHolding(models.Model):

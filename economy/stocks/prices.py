@@ -1,4 +1,7 @@
-"""Staff set prices, and open and close stocks for buyers. Every price is a row of `stock_prices`: when, who and why."""
+"""Staff set prices, and open and close stocks for buyers, each change with who and why.
+
+A price is a row of `stock_prices`, a status one of `stock_status_changes`; both are among what staff did, too.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -7,22 +10,15 @@ from uuid import UUID
 
 from django.db import connection
 
-from accounts.models import User
+from accounts.models import Permission
+from accounts.staff import StaffMember, checked_reason, record_action
 from economy.stocks.liquidation import close_worthless_of, worthless_holders
-from economy.stocks.models import GREATEST_WORTH, Stock, StockPrice
+from economy.stocks.models import GREATEST_WORTH, Stock
 from economy.stocks.signals import price_changed
 from economy.stocks.trades import Locked, lock_stock
 from thisthat.common.errors import DomainError
 from thisthat.common.keys import new_id
 from thisthat.common.transactions import run_transaction
-
-REASON_LETTERS_MAX = StockPrice._meta.get_field("reason").max_length or 0  # noqa: SLF001 - Django's public name for it
-
-
-class NotStaff(DomainError):
-    code = "permission_denied"
-    status = 403
-    message = "Only staff may do this."
 
 
 class InvalidPrice(DomainError):
@@ -30,13 +26,13 @@ class InvalidPrice(DomainError):
     message = "A price is above 0, has at most 8 decimals, and no holding may be worth more than a balance holds."
 
 
-class ReasonRequired(DomainError):
-    code = "reason_required"
-    message = f"Say why the price changes, in at most {REASON_LETTERS_MAX} letters."
+class SameStatus(DomainError):
+    code = "nothing_changed"
+    message = "The stock has this status already."
 
 
 # Both in one statement: the database refuses one without the other.
-CHANGE = """
+CHANGE_PRICE = """
 WITH added AS (
     INSERT INTO stock_prices (id, stock_id, sequence, price, set_by_id, reason, created_at)
     VALUES (%(id)s, %(stock_id)s, %(sequence)s, %(price)s, %(set_by)s, %(reason)s, %(now)s)
@@ -44,52 +40,73 @@ WITH added AS (
 UPDATE stocks SET current_price = %(price)s, price_sequence = %(sequence)s, updated_at = %(now)s
 WHERE id = %(stock_id)s
 """
+CHANGE_STATUS = """
+WITH added AS (
+    INSERT INTO stock_status_changes (id, stock_id, sequence, status, set_by_id, reason, created_at)
+    SELECT %(id)s, %(stock_id)s, coalesce(max(sequence), 0) + 1, %(status)s, %(set_by)s, %(reason)s, %(now)s
+    FROM stock_status_changes WHERE stock_id = %(stock_id)s
+)
+UPDATE stocks SET status = %(status)s, updated_at = %(now)s WHERE id = %(stock_id)s
+"""
 
 
-def set_price(*, stock_id: UUID, price: Decimal, staff_id: UUID, reason: str, now: datetime) -> None:
+def set_price(*, stock_id: UUID, price: Decimal, by: StaffMember, reason: str, now: datetime) -> None:
     """What the price in force made worthless is closed first, and what this one does by a task at once.
 
-    Raises NotStaff, ReasonRequired, StockNotFound, InvalidPrice.
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, InvalidPrice.
     """
-    check_staff(staff_id)
-    why = reason.strip()
-    if not 0 < len(why) <= REASON_LETTERS_MAX:
-        raise ReasonRequired
-    change: dict[str, Any] = {"price": price, "set_by": staff_id, "reason": why, "now": now}
-    while not run_transaction(lambda: change_price(stock_id, change)):
+    by.require(Permission.SET_STOCK_PRICES)
+    reason = checked_reason(reason)
+    while not run_transaction(lambda: change_price(stock_id, price, by=by, reason=reason, now=now)):
         close_worthless_of(stock_id=stock_id, now=now)
     price_changed.send(sender=Stock, stock_id=stock_id)
 
 
-def change_price(stock_id: UUID, change: dict[str, Any]) -> bool:
+def change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason: str, now: datetime) -> bool:
     """False where a holding is still to be closed at the price in force."""
     stock = lock_stock(stock_id)
-    check_price(stock, change["price"])
+    check_price(stock, price)
     if worthless_holders(stock_id, limit=1):
         return False
-    with connection.cursor() as cursor:
-        row: dict[str, Any] = {"id": new_id(), "stock_id": stock_id, "sequence": stock.price_sequence + 1}
-        cursor.execute(CHANGE, {**change, **row})
+    row: dict[str, Any] = {"price": price, "sequence": stock.price_sequence + 1}
+    execute(CHANGE_PRICE, stock_id, by=by, reason=reason, now=now, **row)
+    before, after = {"price": plain(stock.price)}, {"price": plain(price)}
+    record_action(
+        "set_stock_price", by=by, target=Stock(pk=stock_id), reason=reason, before=before, after=after, now=now
+    )
     return True
 
 
-def change_status(*, stock_id: UUID, status: Stock.Status, staff_id: UUID, now: datetime) -> None:
-    """Raises NotStaff, StockNotFound."""
-    check_staff(staff_id)
+def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reason: str, now: datetime) -> None:
+    """Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, SameStatus."""
+    by.require(Permission.SET_STOCK_PRICES)
+    reason = checked_reason(reason)
 
     def change() -> None:
-        lock_stock(stock_id)
-        Stock.objects.filter(pk=stock_id).update(status=status, updated_at=now)
+        stock = lock_stock(stock_id)
+        if stock.status == status:
+            raise SameStatus
+        execute(CHANGE_STATUS, stock_id, by=by, reason=reason, now=now, status=str(status))
+        before, after = {"status": stock.status}, {"status": str(status)}
+        record_action(
+            "set_stock_status", by=by, target=Stock(pk=stock_id), reason=reason, before=before, after=after, now=now
+        )
 
     run_transaction(change)
 
 
-def check_staff(staff_id: UUID) -> None:
-    if not User.objects.filter(pk=staff_id, is_staff=True, is_active=True).exists():
-        raise NotStaff
+def execute(statement: str, stock_id: UUID, *, by: StaffMember, reason: str, now: datetime, **row: Any) -> None:
+    who: dict[str, Any] = {"set_by": by.user.pk if by.user else None, "reason": reason, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"id": new_id(), "stock_id": stock_id, **who, **row})
 
 
 def check_price(stock: Locked, price: Decimal) -> None:
     fits = price.is_finite() and 0 < price < GREATEST_WORTH / (stock.total_supply * stock.max_leverage)
     if not fits or price != round(price, 8):
         raise InvalidPrice
+
+
+def plain(price: Decimal) -> str:
+    """Digits, without zeros at the end."""
+    return f"{price.normalize():f}"

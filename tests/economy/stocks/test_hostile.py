@@ -3,7 +3,8 @@
 import pytest
 from django.db import DatabaseError, transaction
 
-from tests.economy.stocks.worlds import books_balance, everything, execute, set_price
+from economy.stocks.models import Stock
+from tests.economy.stocks.worlds import books_balance, everything, execute, set_price, set_status
 
 pytestmark = pytest.mark.django_db
 TRADE = """
@@ -12,6 +13,11 @@ INSERT INTO stock_transactions (id, user_id, sequence, stock_id, type, shares, p
 SELECT new_id(), user_id, {sequence}, stock_id, '{type}', {shares}, price_per_share, {amount}, {amount}, exact_cost, 1,
     1000, {after}, now(), 'x', {previous}, repeat('a', 64) FROM stock_transactions WHERE sequence = 1
 """
+STATUS = """
+INSERT INTO stock_status_changes (id, stock_id, sequence, status, reason, created_at)
+SELECT new_id(), id, {sequence}, 'active', '{reason}', now() FROM stocks
+"""
+OPENED = "UPDATE stocks SET status = 'active'"
 
 
 def trade(**changes):
@@ -85,6 +91,14 @@ STATEMENTS = [
             "SELECT new_id(), id, 3, 1, ' ', now() FROM stocks"
         ),
     ),
+    ("stock_status_changes_append_only", "UPDATE stock_status_changes SET reason = 'x'"),
+    ("stock_status_changes_append_only", "DELETE FROM stock_status_changes"),
+    ("stock_status_changes_never_emptied", "TRUNCATE stock_status_changes"),
+    ("stocks_status_follows_history", "UPDATE stocks SET status = 'active'"),
+    ("stocks_status_follows_history", STATUS.format(sequence=2, reason="x")),
+    ("stocks_status_follows_history", f"WITH added AS ({STATUS.format(sequence=9, reason='x')}) {OPENED}"),
+    ("stock_status_changes_sequence_unique", f"WITH added AS ({STATUS.format(sequence=1, reason='x')}) {OPENED}"),
+    ("stock_status_changes_reason_given", f"WITH added AS ({STATUS.format(sequence=2, reason=' ')}) {OPENED}"),
     ("stocks_supply_capped", "UPDATE stocks SET circulating_supply = total_supply + 1"),
     ("stocks_supply_capped", "UPDATE stocks SET circulating_supply = -1"),
     ("stocks_supply_capped", "UPDATE stocks SET total_supply = 1"),
@@ -101,6 +115,7 @@ STATEMENTS = [
 def test_the_database_refuses(ann, acme, rule, statement):
     ann.buy(acme, 5, leverage=2)
     set_price(acme, "12")
+    set_status(acme, Stock.Status.HALTED)
     ann.sell(acme, 1)
     # A table with checks that wait for the end of the transaction can't be emptied anyway.
     execute("SET CONSTRAINTS ALL IMMEDIATE")

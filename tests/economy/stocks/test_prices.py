@@ -5,32 +5,45 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 
+from accounts.models import StaffAction, User
+from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, ReasonTooLong, StaffMember
 from economy.stocks import prices
 from economy.stocks.catalogue import CATALOGUE
 from economy.stocks.models import Stock, StockPrice
 from economy.stocks.tasks import seed_stocks
 from economy.stocks.trades import StockNotFound
-from tests.economy.stocks.worlds import books_balance, everything, new_trader, set_price, staff
+from tests.economy.stocks.worlds import books_balance, by_staff, everything, new_trader, set_price, staff
+from tests.staff.conftest import member
 from thisthat.common.models import JobRun
 
+__all__ = ["member"]
 pytestmark = pytest.mark.django_db
 D = Decimal
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+ELEVEN = D(11)
+HALTED, ACTIVE = Stock.Status.HALTED, Stock.Status.ACTIVE
 
 
-def command(*arguments):
-    call_command("set_stock", "ACME", "--by", staff().username, *arguments)
+def set_to(stock, price=ELEVEN, **changes):
+    given = {"by": by_staff(), "reason": "Because", "now": NOW}
+    prices.set_price(stock_id=stock.pk, price=price, **given | changes)
 
 
-def set_to(stock_id, **changes):
-    given = {"price": D(11), "staff_id": staff().pk, "reason": "Because", "now": datetime.now(UTC)}
-    prices.set_price(stock_id=stock_id, **given | changes)
+def make(stock, status=HALTED, **changes):
+    given = {"by": by_staff(), "reason": "Because", "now": NOW}
+    prices.change_status(stock_id=stock.pk, status=status, **given | changes)
 
 
-def test_every_change_is_a_row_with_who_and_why(acme):
-    command("--price", "12.5", "--reason", " Good news ")
-    command("--price", "11", "--reason", "Bad news")
+def actions():
+    rows = StaffAction.objects.order_by("pk")
+    return list(rows.values_list("action", "staff__username", "ip", "reason", "before", "after"))
+
+
+def test_every_price_is_a_row_with_who_and_why(acme):
+    set_to(acme, D("12.5"), reason=" Good news ")
+    set_to(acme, reason="Bad news")
     history = acme.prices.order_by("sequence").values_list("sequence", "price", "set_by__username", "reason")
     assert list(history) == [
         (1, 10, None, "First price"),
@@ -42,13 +55,57 @@ def test_every_change_is_a_row_with_who_and_why(acme):
     books_balance()
 
 
-def test_a_price_without_a_reason_is_refused(acme):
+def test_a_price_is_among_what_staff_did(acme):
+    set_to(acme, D("12.50"), reason="Good news")
+    set_to(acme, by=COMMAND_LINE)
+    assert actions() == [
+        ("set_stock_price", "boss", "192.0.2.7", "Good news", {"price": "10"}, {"price": "12.5"}),
+        ("set_stock_price", None, None, "Because", {"price": "12.5"}, {"price": "11"}),
+    ]
+    action = StaffAction.objects.earliest("pk")
+    assert (action.target_type, action.target_id, action.created_at) == ("economy.stock", str(acme.pk), NOW)
+
+
+def test_every_status_is_a_row_with_who_and_why_and_among_what_staff_did(acme):
+    make(acme, reason="Rumours.")
+    make(acme, ACTIVE, by=COMMAND_LINE, reason="They were rumours.")
+    changes = acme.status_changes.order_by("sequence")
+    assert list(changes.values_list("sequence", "status", "set_by__username", "reason", "created_at")) == [
+        (1, "halted", "boss", "Rumours.", NOW),
+        (2, "active", None, "They were rumours.", NOW),
+    ]
+    assert actions() == [
+        ("set_stock_status", "boss", "192.0.2.7", "Rumours.", {"status": "active"}, {"status": "halted"}),
+        ("set_stock_status", None, None, "They were rumours.", {"status": "halted"}, {"status": "active"}),
+    ]
+    acme.refresh_from_db()
+    assert (acme.status, acme.updated_at) == ("active", NOW)
+    books_balance()
+
+
+def test_the_status_that_it_has_is_no_change(acme):
     staff()
     before = everything()
-    for reason in ("", "   ", "x" * 301):
-        with pytest.raises(prices.ReasonRequired):
-            set_to(acme.pk, reason=reason)
+    with pytest.raises(prices.SameStatus):
+        make(acme, ACTIVE)
     assert everything() == before
+
+
+@pytest.mark.parametrize("change", [set_to, make])
+@pytest.mark.parametrize(
+    ("reason", "refusal"), [("", ReasonMissing), ("   ", ReasonMissing), ("x" * 501, ReasonTooLong)]
+)
+def test_a_change_without_a_reason_is_refused(acme, change, reason, refusal):
+    staff()
+    before = everything()
+    with pytest.raises(refusal):
+        change(acme, reason=reason)
+    assert everything() == before
+
+
+def test_a_reason_of_500_letters_is_kept(acme):
+    set_to(acme, reason="x" * 500)
+    assert len(acme.prices.get(sequence=2).reason) == 500
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity", "1e-9", "1.000000001", "1e12", "100000000000"])
@@ -56,47 +113,33 @@ def test_what_is_no_price_is_refused(acme, price):
     staff()
     before = everything()
     with pytest.raises(prices.InvalidPrice):
-        set_to(acme.pk, price=D(price))
+        set_to(acme, D(price))
     assert everything() == before
 
 
-def test_only_staff_set_prices_and_statuses(ann, acme):
-    for who in (ann.user.pk, uuid4()):
-        with pytest.raises(prices.NotStaff):
-            set_to(acme.pk, staff_id=who)
-        with pytest.raises(prices.NotStaff):
-            prices.change_status(stock_id=acme.pk, status=Stock.Status.HALTED, staff_id=who, now=datetime.now(UTC))
-    assert StockPrice.objects.count() == 1
-
-
-def test_suspended_staff_set_none(acme):
+@pytest.mark.parametrize("change", [set_to, make])
+def test_only_who_may_sets_prices_and_statuses(ann, acme, member, change):
+    others = [ann.user, member("new"), member("ida", role="support")]
     boss = staff()
-    boss.is_active = False
-    boss.save()
-    with pytest.raises(prices.NotStaff):
-        set_to(acme.pk)
-
-
-def test_a_stock_that_does_not_exist_has_no_price(db):
-    with pytest.raises(StockNotFound):
-        set_to(uuid4())
-
-
-def test_the_command_halts_a_stock(acme):
-    command("--status", "halted")
-    acme.refresh_from_db()
-    assert acme.status == "halted"
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--price", "5"), ("--price", "five", "--reason", "x"), ("--price", "0", "--reason", "x")]
-)
-def test_the_command_says_what_is_wrong_and_changes_nothing(acme, arguments):
-    staff()
+    User.objects.filter(pk=boss.pk).update(is_active=False)
     before = everything()
-    with pytest.raises(CommandError):
-        command(*arguments)
+    for user in [*others, User.objects.get(pk=boss.pk)]:
+        with pytest.raises(NotAllowed):
+            change(acme, by=StaffMember(user))
     assert everything() == before
+
+
+@pytest.mark.parametrize("change", [set_to, make])
+def test_the_markets_managers_may(acme, member, change):
+    change(acme, by=StaffMember(member("moe", role="market managers")))
+    assert StaffAction.objects.get().staff.username == "moe"
+
+
+@pytest.mark.parametrize("change", [set_to, make])
+def test_a_stock_that_does_not_exist_is_not_changed(db, change):
+    with pytest.raises(StockNotFound):
+        change(Stock(pk=uuid4()))
+    assert not StaffAction.objects.exists()
 
 
 def test_a_price_counts_for_the_next_trade(ann, acme):

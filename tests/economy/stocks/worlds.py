@@ -10,12 +10,13 @@ from django.db import connection
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.models import User
+from accounts.models import StaffAction, User
+from accounts.staff import StaffMember
 from economy.audit import audit
 from economy.models import CreditTransaction
 from economy.stocks import prices
 from economy.stocks.catalogue import First, add
-from economy.stocks.models import Stock, StockHolding, StockPrice, StockTransaction
+from economy.stocks.models import Stock, StockHolding, StockPrice, StockStatusChange, StockTransaction
 from tests.economy.worlds import BOOKED, make_user
 from thisthat.common.transactions import run_transaction
 
@@ -98,18 +99,22 @@ def list_stock(symbol: str = "ACME", price: str = "10", supply: int = 1000, leve
 
 def staff() -> User:
     found = User.objects.filter(username="boss").first()
-    return found or User.objects.create_user(email="boss@example.com", username="boss", is_staff=True)
+    return found or User.objects.create_superuser(email="boss@example.com", username="boss")
+
+
+def by_staff() -> StaffMember:
+    return StaffMember(staff(), "192.0.2.7")
 
 
 def set_price(stock: Stock, price: str | Decimal, *, now: datetime | None = None) -> None:
     moment = now or datetime.now(UTC)
-    prices.set_price(
-        stock_id=stock.pk, price=Decimal(price), staff_id=staff().pk, reason="The test moves it.", now=moment
-    )
+    prices.set_price(stock_id=stock.pk, price=Decimal(price), by=by_staff(), reason="The test moves it.", now=moment)
 
 
 def set_status(stock: Stock, status: Stock.Status) -> None:
-    prices.change_status(stock_id=stock.pk, status=status, staff_id=staff().pk, now=datetime.now(UTC))
+    prices.change_status(
+        stock_id=stock.pk, status=status, by=by_staff(), reason="The test asks for it.", now=datetime.now(UTC)
+    )
 
 
 def refused(response: Any, status: int, code: str) -> dict[str, Any]:
@@ -121,14 +126,16 @@ def refused(response: Any, status: int, code: str) -> dict[str, Any]:
 def books_balance() -> None:
     """The audit passes, the checks of stocks among its checks."""
     report = audit()
-    stocks = {f"stock_{name}" for name in ("supply", "prices", "holdings", "journal", "terms", "signatures")}
+    stocks = {
+        f"stock_{name}" for name in ("supply", "prices", "statuses", "holdings", "journal", "terms", "signatures")
+    }
     assert stocks | {"profit", "expended", "locked"} <= report.findings.keys()
     assert report.passed, report.as_dict()
 
 
 def everything() -> list[Any]:
     """All that a refusal must leave as it was."""
-    tables = (Stock, StockHolding, StockTransaction, StockPrice, CreditTransaction)
+    tables = (Stock, StockHolding, StockTransaction, StockPrice, StockStatusChange, CreditTransaction, StaffAction)
     return [list(table.objects.order_by("pk").values()) for table in tables] + [
         list(User.objects.order_by("pk").values(*BOOKED))
     ]
