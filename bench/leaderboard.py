@@ -1,35 +1,70 @@
-"""Counting the ranks of many users, beside the bare UPDATE of the same columns; then reading them.
+"""Counting the ranks of many users, beside the bare UPDATE of rank columns; reading them; and bets meanwhile.
 
 `python -m bench.leaderboard`: a database of its own in var/bench-leaderboard-<process>, removed afterwards. The bare
 UPDATE ranks and writes in one statement, on a table without triggers: it holds a million locks until it ends.
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench.ledger import BARE_TABLES, BARE_USERS, USERS, execute, report, timed
+from bench.ledger import execute, report, timed
 from bench.markets import environment
 
 VAR = Path(__file__).resolve().parent.parent / "var" / f"bench-leaderboard-{os.getpid()}"
-SHUFFLE = """
-UPDATE {table} SET overall_pnl = round((random() * 20000 - 10000)::numeric, 2),
-    total_volume = round((random() * 100000)::numeric, 2)
+DAYS, A_DAY = 30, 100  # days of bets; one in so many users bets on a day
+BETTORS = 500
+ONCE_FILLED = "SET session_replication_role = origin"
+WITHOUT_TRIGGERS = "SET session_replication_role = replica"
+# Three in ten never bet.
+USERS = """
+INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
+    referral_code, created_at, overall_pnl, total_volume)
+SELECT new_id(), n || '@example.com', 'user' || n, '', '', false, '', '', '', true, false, lpad(n::text, 8, '0'),
+    now() - interval '300 days' + n * interval '20 seconds',
+    CASE WHEN n %% 10 < 7 THEN round((random() * 20000 - 10000)::numeric, 2) ELSE 0 END,
+    CASE WHEN n %% 10 < 7 THEN round((random() * 100000)::numeric, 2) ELSE 0 END
+FROM generate_series(1, %(users)s) AS n
 """
-# One in a hundred passes a neighbour, in both orders.
-SWAP = """
-UPDATE users SET {figure} = other.{figure} FROM users AS other
-WHERE users.rank_by_{order} %% 200 IN (10, 11)
-AND other.rank_by_{order} = users.rank_by_{order} + CASE users.rank_by_{order} %% 200 WHEN 10 THEN 1 ELSE -1 END
+NUMBERED = """
+CREATE UNLOGGED TABLE numbered AS SELECT id, referral_code::bigint AS n FROM users;
+ALTER TABLE numbered ADD PRIMARY KEY (n)
+"""
+BARE_USERS = """
+CREATE TABLE bare_users (LIKE users INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+ALTER TABLE bare_users SET (fillfactor = 80);
+ALTER TABLE bare_users ADD rank_by_pnl int, ADD rank_by_volume int;
+INSERT INTO bare_users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active,
+    is_staff, referral_code, created_at, overall_pnl, total_volume)
+SELECT id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active,
+    is_staff, referral_code, created_at, overall_pnl, total_volume
+FROM users
+"""
+# Stakes of the users numbered from `after` on, in the order of time.
+STAKES = """
+INSERT INTO credit_transactions (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
+    reference_id, description, created_at)
+SELECT new_id(), id, 1, -10, 0, 'bet_placed', 'escrow', gen_random_uuid(), '',
+    %(from_at)s + (n - %(after)s) * (%(until_at)s - %(from_at)s) / %(count)s
+FROM numbered WHERE n > %(after)s AND n <= %(after)s + %(count)s ORDER BY n
+"""
+MOVE = """
+UPDATE users
+SET overall_pnl = overall_pnl + round((random() * 2000 - 1000)::numeric, 2), total_volume = total_volume + 10
+FROM numbered WHERE numbered.id = users.id AND n > %(after)s AND n <= %(after)s + %(count)s
+"""
+MOVE_ALL = """
+UPDATE {table} SET overall_pnl = overall_pnl + round((random() * 2000 - 1000)::numeric, 2),
+    total_volume = total_volume + round((random() * 1000)::numeric, 2)
 """
 BARE = """
 UPDATE bare_users SET rank_by_pnl = by_pnl, rank_by_volume = by_volume FROM (
@@ -38,98 +73,179 @@ UPDATE bare_users SET rank_by_pnl = by_pnl, rank_by_volume = by_volume FROM (
     FROM bare_users
 ) AS ranked WHERE ranked.id = bare_users.id
 """
+PLACES = """
+CREATE UNLOGGED TABLE places_{name} AS
+SELECT user_id, row_number() OVER (ORDER BY minus_pnl, created_at, user_id) AS by_pnl,
+    row_number() OVER (ORDER BY minus_volume, created_at, user_id) AS by_volume
+FROM standings WHERE period = 'all'
+"""
+CHANGED = """
+SELECT count(*) FILTER (WHERE before.by_pnl <> after.by_pnl),
+    count(*) FILTER (WHERE before.by_volume <> after.by_volume)
+FROM places_before AS before JOIN places_after AS after USING (user_id)
+"""
 
 
-def counts(users: int) -> None:
+def fill(users: int) -> None:
+    from datetime import timedelta
+
     from django.utils import timezone
 
-    from leaderboard.services import recount
-
-    report("first count", timed(lambda: print(recount(now=timezone.now()))), users)
-    execute("VACUUM ANALYZE users")
-    report("nothing changed", timed(lambda: print(recount(now=timezone.now()))), users)
-    execute(SWAP.format(figure="overall_pnl", order="pnl"), {})
-    execute(SWAP.format(figure="total_volume", order="volume"), {})
-    report("1 % changed", timed(lambda: print(recount(now=timezone.now()))), users)
-    execute(SHUFFLE.format(table="users"))
-    execute("VACUUM ANALYZE users")
-    execute(SHUFFLE.format(table="bare_users"))
-    execute("VACUUM ANALYZE bare_users")
-    bare = timed(lambda: execute(BARE))
-    report("the bare UPDATE, everything changed", bare, users)
-    report("everything changed", timed(print_parts), users, bare)
+    now = timezone.now()
+    execute(WITHOUT_TRIGGERS)
+    execute(USERS, {"users": users})
+    execute(NUMBERED)
+    stakes = {"after": 0, "count": users * DAYS // A_DAY, "from_at": now - timedelta(days=DAYS), "until_at": now}
+    execute(STAKES, stakes)
+    execute(BARE_USERS)
+    execute(ONCE_FILLED)
+    execute("VACUUM ANALYZE")
 
 
-def print_parts() -> None:
-    """The count in its parts."""
+def recount() -> None:
     from django.utils import timezone
 
     from leaderboard import services
-    from leaderboard.periods import Period
 
-    now = timezone.now()
-    for first, last in services.days_to_count(now=now):
-        print(f"  days: {timed(lambda first=first, last=last: services.count_days(first, last)):.2f} s")
-    for period in Period:
-        print(f"  {period}: {timed(lambda period=period: services.count_ranks(period, now=now)):.2f} s")
-    print(f"  users: {timed(lambda: print('  (cached, passed over):', services.cache_ranks())):.2f} s", flush=True)
+    begun = [time.perf_counter()]
+
+    def progress(counted: str, rows: int) -> None:
+        print(f"  {counted}: {rows:,} rows, {time.perf_counter() - begun[0]:.2f} s", flush=True)
+
+    services.recount(now=timezone.now(), progress=progress)
+
+
+def move_some(users: int, turn: int) -> None:
+    """One per cent of the users bet, others each turn."""
+    from django.utils import timezone
+
+    chosen = {"after": users * (DAYS + turn) // A_DAY, "count": users // 100}
+    execute(WITHOUT_TRIGGERS)
+    execute(STAKES, chosen | {"from_at": timezone.now(), "until_at": timezone.now()})
+    execute(MOVE, chosen)
+    execute(ONCE_FILLED)
+
+
+def counts(users: int) -> None:
+    from leaderboard.statements import fetch
+
+    report("first count", timed(recount), users)
+    execute("VACUUM ANALYZE standings")
+    report("nothing changed", timed(recount), users)
+    for turn in range(3):
+        execute(PLACES.format(name="before"))
+        move_some(users, turn)
+        report("1 % of the users bet", timed(recount), users)
+        execute(PLACES.format(name="after"))
+        ((by_pnl, by_volume),) = fetch(CHANGED)
+        print(f"  that changed {by_pnl:,} ranks by profit, {by_volume:,} by volume", flush=True)
+        execute("DROP TABLE places_before, places_after")
+    execute(WITHOUT_TRIGGERS)
+    execute(MOVE_ALL.format(table="users"))
+    execute(MOVE_ALL.format(table="bare_users"))
+    execute(ONCE_FILLED)
+    execute("VACUUM ANALYZE users, bare_users")
+    bare = timed(lambda: execute(BARE))
+    report("the bare UPDATE, everything changed", bare, users)
+    report("everything changed", timed(recount), users, bare)
 
 
 def reads(users: int) -> None:
-    from accounts.models import User
+    from accounts.ranks import ranks_of
+    from leaderboard.models import Order
     from leaderboard.periods import Period
-    from leaderboard.selectors import Order, entries, ranking
+    from leaderboard.selectors import entries, ranking
 
-    middle = User.objects.get(rank_by_pnl=users // 2).pk
+    middle = entries(Order.PNL, Period.ALL, after=users // 2, limit=1)[0]["user"]["id"]
     each: dict[str, Callable[[], Any]] = {
-        "top 100": lambda: entries(Order.PNL, Period.ALL, after=0, until=100),
-        f"100 at {users // 2:,}": lambda: entries(Order.VOLUME, Period.ALL, after=users // 2, until=users // 2 + 100),
+        "top 100": lambda: entries(Order.PNL, Period.ALL, after=0, limit=100),
+        f"100 at {users // 2:,}": lambda: entries(Order.VOLUME, Period.ALL, after=users // 2, limit=100),
         "own rank and ten around": lambda: ranking(middle, Order.PNL, Period.ALL),
+        "ranks of a profile": lambda: ranks_of(middle),
     }
     for name, work in each.items():
         spent = sorted(timed(work) * 1000 for _ in range(300))
         print(f"{name}: median {statistics.median(spent):.2f} ms, p99 {spent[296]:.2f} ms", flush=True)
 
 
-def posting(stop: threading.Event, ids: list[Any], spent: list[float]) -> None:
-    """Stakes of bets, as far as users' rows are concerned, one after the other."""
-    from django.db import connections, transaction
+def bettors() -> tuple[list[str], str]:
+    """Tokens of users with credits, and a body that bets."""
+    from django.db import transaction
     from django.utils import timezone
+    from rest_framework_simplejwt.tokens import AccessToken
 
-    from economy.ledger import Transfer, post
+    from accounts.models import User
+    from economy.ledger import Transfer, post_many
     from economy.models import TransactionType
+    from markets.models import Market
 
+    people = list(User.objects.order_by("-referral_code")[:BETTORS])
+    gift = {"amount": Decimal(1_000_000), "transaction_type": TransactionType.SIGNUP_BONUS}
+    now = timezone.now()
+    with transaction.atomic():
+        post_many([Transfer(user_id=user.pk, reference_id=user.pk, **gift) for user in people], now=now)
+    fields = {"market_type": "credits", "slug": "s", "this_option": "Yes", "that_option": "No", "category": "general"}
+    odds = {"this_odds": Decimal("0.6"), "that_odds": Decimal("0.4"), "odds_updated_at": now}
+    market = Market.objects.create(title="Question", image_url="https://img.example/kettle.png", **fields, **odds)
+    body = json.dumps({"marketId": str(market.pk), "side": "this", "amount": 10})
+    return [str(AccessToken.for_user(user)) for user in people], body
+
+
+def bet(stop: threading.Event, tokens: list[str], body: str, spent: list[float]) -> None:
+    """Requests one after the other, with a pause as long as each took: one of the processors isn't full of them."""
+    from django.db import connections
+    from django.test import Client
+
+    client = Client(SERVER_NAME="127.0.0.1")
     while not stop.is_set():
-        given = {"transaction_type": TransactionType.ADMIN_ADJUSTMENT, "reference_id": uuid4()}
-        transfer = Transfer(user_id=ids[len(spent) % len(ids)], amount=Decimal(1), **given)
+        headers = {"Authorization": f"Bearer {tokens[len(spent) % len(tokens)]}", "Idempotency-Key": uuid4().hex}
         begun = time.perf_counter()
-        with transaction.atomic():
-            post(transfer, now=timezone.now())
-        spent.append((time.perf_counter() - begun) * 1000)
+        answer = client.post("/api/v1/bets", body, content_type="application/json", headers=headers)
+        taken = time.perf_counter() - begun
+        assert answer.status_code == 201, answer.content
+        spent.append(taken * 1000)
+        time.sleep(taken)
     connections.close_all()
 
 
-def posts_meanwhile(work: Callable[[], Any], name: str) -> None:
-    from accounts.models import User
+def bets_meanwhile(users: int, rounds: int) -> None:
+    """In turns, so that what else the machine does falls on each alike."""
+    from leaderboard.models import Board
 
-    ids = list(User.objects.order_by("referral_code").values_list("pk", flat=True)[:20_000:7])
-    stop, spent = threading.Event(), list[float]()
-    poster = threading.Thread(target=posting, args=(stop, ids, spent))
-    poster.start()
-    work()
-    stop.set()
-    poster.join()
-    spent.sort()
-    print(
-        f"posts {name}: {len(spent):,}, median {statistics.median(spent):.2f} ms, "
-        f"p99 {spent[int(len(spent) * 0.99)]:.2f} ms, longest {spent[-1]:.0f} ms",
-        flush=True,
-    )
+    tokens, body = bettors()
+    spent: dict[str, list[float]] = {"alone": [], "while 1 % is counted": [], "while everything is counted": []}
+
+    def during(name: str, work: Callable[[], Any]) -> None:
+        stop, these = threading.Event(), list[float]()
+        betting = threading.Thread(target=bet, args=(stop, tokens, body, these))
+        betting.start()
+        work()
+        stop.set()
+        betting.join()
+        spent[name] += these
+
+    during("alone", lambda: time.sleep(2))
+    spent["alone"].clear()
+    for turn in range(rounds):
+        during("alone", lambda: time.sleep(6))
+        move_some(users, 10 + turn)
+        during("while 1 % is counted", recount)
+        Board.objects.all().delete()
+        during("while everything is counted", recount)
+    for name, these in spent.items():
+        these.sort()
+        p99, normal = (one[int(len(one) * 0.99)] for one in (these, spent["alone"]))
+        print(
+            f"bets {name}: {len(these):,}, median {statistics.median(these):.1f} ms, p99 {p99:.1f} ms, "
+            f"{p99 / normal:.2f} times alone; longest {these[-1]:.0f} ms",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3, help="of bets with and without a count")
     arguments = parser.parse_args()
     VAR.mkdir(parents=True)
     from thisthat.embedded.postgres import start
@@ -141,22 +257,13 @@ def main() -> None:
 
         django.setup()
         from django.core.management import call_command
-        from django.utils import timezone
-
-        from leaderboard.services import recount
 
         call_command("migrate", verbosity=0)
-        execute(USERS, [arguments.users])
-        execute(SHUFFLE.format(table="users"))
-        execute(BARE_TABLES)
-        execute(BARE_USERS)
-        execute("VACUUM ANALYZE")
+        report("filling", timed(lambda: fill(arguments.users)), arguments.users)
         counts(arguments.users)
-        execute("VACUUM ANALYZE ranks")
+        execute("VACUUM ANALYZE standings")
         reads(arguments.users)
-        posts_meanwhile(lambda: time.sleep(8), "alone")
-        execute(SHUFFLE.format(table="users"))
-        posts_meanwhile(lambda: recount(now=timezone.now() + timedelta(seconds=1)), "while everything is counted")
+        bets_meanwhile(arguments.users, arguments.rounds)
     finally:
         from django.db import connections
 

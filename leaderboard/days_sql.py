@@ -38,4 +38,5 @@ REVERSED = """
 SELECT (started_at AT TIME ZONE 'UTC')::date, (coalesce(finished_at, reversed_at) AT TIME ZONE 'UTC')::date
 FROM settlements WHERE reversed_at >= %(since)s
 """
+ANALYZE = "ANALYZE user_days"
 PURGE = "DELETE FROM user_days WHERE day < %(first_kept)s"

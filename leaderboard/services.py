@@ -22,6 +22,8 @@ from thisthat.common.transactions import run_transaction
 # A row's time is taken before its transaction commits; none of ours runs nearly so long.
 LATEST_COMMIT = timedelta(hours=1)
 A_DAY = timedelta(days=1)
+# Rows after which the planner's idea of a table is out of date; otherwise its own housekeeping is soon enough.
+MANY = 10_000
 # Told what was counted and how many rows that wrote.
 Progress = Callable[[str, int], None]
 
@@ -47,6 +49,8 @@ def recount(*, now: datetime, progress: Progress = silently) -> Recount:
     for first, last in days_to_count(now=now):
         days += count_days(first, last)
         progress(f"{first} to {last}", days)
+    if days > MANY:
+        execute(sql.ANALYZE)
     standings = {}
     for period in Period:
         standings[str(period)] = run_transaction(partial(update_standings, period, now=now))

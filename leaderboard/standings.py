@@ -68,8 +68,7 @@ def find_moves(count: Count, *, limit: int) -> tuple[int, int]:
     """How many figures differ from those of the last count, up to the limit, and how many users more there are."""
     execute(sql.FORGET_MOVES)
     execute(sql.MAKE_MOVES)
-    with hash_joins():
-        execute(sql.FIND_MOVES.format(figures=count.figures), count.facts | {"limit": limit})
+    execute(sql.FIND_MOVES.format(figures=count.figures), count.facts | {"limit": limit})
     execute(sql.ANALYZE_MOVES)
     ((moved, growth),) = fetch(sql.COUNT_MOVES)
     return moved, growth
@@ -79,7 +78,7 @@ def move(count: Count, *, total: int) -> None:
     for statement in (sql.MOVE, sql.LEAVE, sql.JOIN):
         execute(statement, count.facts)
     for order in Order:
-        with hash_joins():
+        with no_nested_loops():
             execute(sql.SHIFT.format(order=order), count.facts)
             execute(sql.THIN.format(order=order), count.facts)
         lay(count, order, table="standings", total=total)
@@ -103,10 +102,10 @@ def replace(count: Count) -> tuple[int, int]:
 
 
 @contextmanager
-def hash_joins() -> Iterator[None]:
-    fetch(sql.JOINS, {"others": "off"})
+def no_nested_loops() -> Iterator[None]:
+    fetch(sql.NESTED_LOOPS, {"on": "off"})
     yield
-    fetch(sql.JOINS, {"others": "on"})
+    fetch(sql.NESTED_LOOPS, {"on": "on"})
 
 
 def lay(count: Count, order: Order, *, table: str, total: int) -> None:

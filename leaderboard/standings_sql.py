@@ -3,20 +3,22 @@
 RANKED = "users.is_active AND NOT users.is_staff"
 EVER = f"SELECT id, created_at, overall_pnl, total_volume FROM users WHERE {RANKED}"  # noqa: S608 - constants
 SINCE = f"""
-SELECT users.id, users.created_at, sum(realized_pnl) AS overall_pnl, sum(volume) AS total_volume
-FROM user_days JOIN users ON users.id = user_id WHERE day >= %(first_day)s AND day <= %(today)s AND {RANKED}
-GROUP BY users.id, users.created_at
+SELECT users.id, users.created_at, summed.overall_pnl, summed.total_volume
+FROM (
+    SELECT user_id, sum(realized_pnl) AS overall_pnl, sum(volume) AS total_volume FROM user_days
+    WHERE day >= %(first_day)s AND day <= %(today)s GROUP BY user_id
+) AS summed JOIN users ON users.id = user_id WHERE {RANKED}
 """  # noqa: S608 - constants of this module
 
 # One count at a time; boards are read meanwhile.
 TAKE_TURNS = "LOCK TABLE boards IN SHARE ROW EXCLUSIVE MODE"
-# Hashing and sorting a million rows in memory.
+# Hashing and sorting a million rows in memory; to merge in the order of an index reads each row by itself.
 ROOM = """
 SELECT set_config('work_mem', '128MB', true), set_config('maintenance_work_mem', '256MB', true),
-    set_config('jit', 'off', true)
+    set_config('jit', 'off', true), set_config('enable_mergejoin', 'off', true)
 """
-# Estimates of what is derived are guesses, and any other join may read a million rows one by one for a wrong one.
-JOINS = "SELECT set_config('enable_mergejoin', %(others)s, true), set_config('enable_nestloop', %(others)s, true)"
+# How many milestones a sum touches is guessed, and a wrong guess pairs all with all.
+NESTED_LOOPS = "SELECT set_config('enable_nestloop', %(on)s, true)"
 
 FORGET_MOVES = "DROP TABLE IF EXISTS pg_temp.moves"
 # Whose figures differ from those of the last count: before, where there were any, and now, where there are.
