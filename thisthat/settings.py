@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard", "thisthat.staff",
 ]  # fmt: skip
 MIDDLEWARE = [
+    "thisthat.common.metrics.CountRequestsMiddleware",
     "thisthat.common.request_ids.RequestIdMiddleware",
     "thisthat.common.slashes.TrailingSlashMiddleware",
     "thisthat.common.errors.SanitizedErrorsMiddleware",
@@ -166,7 +167,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # TLS ends at the proxy in front; it says so in this header. SECURE_SSL_REDIRECT=false is for a plain-HTTP inside.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^(health|ready)/*$"]
+SECURE_REDIRECT_EXEMPT = [r"^(health|ready|metrics)/*$"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 
@@ -229,6 +230,10 @@ PURCHASE_PACKAGES = env.str("PURCHASE_PACKAGES", "starter:500:4.99,boost:1000:9.
 PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=DEBUG)
 STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET = env.str("STRIPE_SECRET_KEY", ""), env.str("STRIPE_WEBHOOK_SECRET", "")
 STRIPE_API_URL = env.str("STRIPE_API_URL", default="https://api.stripe.com")
+
+# Figures for Prometheus, at /metrics
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # Logs: one JSON object a line in production, words in development
 

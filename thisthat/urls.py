@@ -7,12 +7,14 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, 
 
 from thisthat.common.errors import bad_request, not_found, server_error
 from thisthat.common.health import HelloView, ReadyView, health
+from thisthat.metrics.views import metrics
 
 unchanging = cache_control(public=True, max_age=3600)
 
 urlpatterns = [
     path("health", health),
     path("ready", ReadyView.as_view()),
+    path("metrics", metrics),
     path("api/hello", conditional_page(HelloView.as_view())),
     path("api/schema", conditional_page(unchanging(SpectacularJSONAPIView.as_view())), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),

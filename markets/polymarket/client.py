@@ -64,8 +64,8 @@ class PolymarketClient:
         """
         gamma_breaker = breaker or CircuitBreaker()
         host = partial(Host, patience=patience, sessions=Sessions(session), user_agent=user_agent, sleep=sleep)
-        self._gamma = host(gamma_url, breaker=gamma_breaker)
-        self._clob = host(clob_url, breaker=clob_breaker or gamma_breaker.fresh())
+        self._gamma = host(gamma_url, name="gamma", breaker=gamma_breaker)
+        self._clob = host(clob_url, name="clob", breaker=clob_breaker or gamma_breaker.fresh())
 
     def iter_event_pages(
         self,

@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 import requests
 import urllib3
 
+from markets.polymarket import counts
 from markets.polymarket.breaker import CircuitBreaker
 from markets.polymarket.deadline import Deadline, DeadlineAdapter, bounding
 from markets.polymarket.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
@@ -84,6 +85,7 @@ class Host:
         self,
         url: str,
         *,
+        name: str,
         patience: Patience,
         breaker: CircuitBreaker,
         sessions: Sessions,
@@ -91,6 +93,7 @@ class Host:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url = url.rstrip("/")
+        self._name = name
         self._patience = patience
         self._breaker = breaker
         self._sessions = sessions
@@ -106,7 +109,11 @@ class Host:
             # An open breaker refuses many calls a second: those are worth no warning each.
             refused = isinstance(error, UpstreamUnavailable) and not error.retriable
             logger.log(logging.DEBUG if refused else logging.WARNING, "Polymarket %s: %s", question.path, error)
+            if refused:
+                counts.note_refusal(self._name)
             raise
+        finally:
+            counts.note_breaker(self._name, is_open=self._breaker.is_open)
 
     def _ask_until_answered(self, question: Question[T], patience: Patience) -> T:
         deadline = Deadline(patience.total)
@@ -114,7 +121,7 @@ class Host:
         while True:
             tried += 1
             try:
-                with self._breaker.attempt(), bounding(deadline):
+                with self._breaker.attempt(), counts.counted(self._name, question.path), bounding(deadline):
                     return self._ask_once(question, patience, deadline)
             except (UpstreamUnavailable, UpstreamGarbled) as error:
                 pause = _pause(error, tried, patience)

@@ -11,7 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from thisthat.common.errors import not_found
 
-BROWSER_PAGES = ("/admin", "/api/docs", "/api/redoc", "/api/schema")
+# Pages for browsers, and what Prometheus reads.
+NOT_THE_API = ("/admin", "/api/docs", "/api/redoc", "/api/schema", "/metrics")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_the_description_is_valid_openapi_3_1(description):
 
 
 def test_every_path_of_the_service_is_described(description):
-    served = {shape(path) for path in paths_of(get_resolver().url_patterns) if not path.startswith(BROWSER_PAGES)}
+    served = {shape(path) for path in paths_of(get_resolver().url_patterns) if not path.startswith(NOT_THE_API)}
     assert {"/health", "/ready", "/api/hello", "/api/v1/markets", "/api/v1/markets/{}/live"} <= served
     assert served == {shape(path) for path in description["paths"]}
 

@@ -15,6 +15,7 @@ from django.db import OperationalError, connections
 from thisthat.celery import DEFAULT, PAYMENTS
 from thisthat.embedded import postgres, programs, upstream, x
 from thisthat.embedded.broker import prepare_broker
+from thisthat.embedded.counts import fresh_folder
 from thisthat.embedded.locks import open_lock, try_lock
 from thisthat.embedded.supervisor import Output, Program, Supervisor
 
@@ -83,6 +84,7 @@ class Session:
             connections.close_all()
         call_command("collectstatic", interactive=False, verbosity=0)
         prepare_broker()
+        self._environment |= fresh_folder(settings.VAR_DIR)
         self._output.say("Database and static files are up to date.")
 
     def _wants_simulator(self) -> bool:

@@ -4,6 +4,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from thisthat.embedded.broker import prepare_broker
+from thisthat.embedded.counts import fresh_folder
 from thisthat.embedded.programs import web_command
 
 
@@ -14,5 +16,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         # Granian refuses to start without the folder of static files, which an API alone doesn't need.
         settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+        prepare_broker()
+        os.environ |= fresh_folder(settings.VAR_DIR)
         command = web_command(settings)
         os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it

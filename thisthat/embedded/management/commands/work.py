@@ -2,10 +2,12 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from thisthat.celery import QUEUES
 from thisthat.embedded.broker import prepare_broker
+from thisthat.embedded.counts import fresh_folder
 from thisthat.embedded.programs import worker_command
 
 
@@ -19,5 +21,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, queues: list[str], concurrency: int, **_options: Any) -> None:
         prepare_broker()
+        os.environ |= fresh_folder(settings.VAR_DIR)
         command = worker_command(*queues, concurrency=concurrency)
         os.execv(command[0], command)  # noqa: S606 - becomes the worker, so that signals reach it
