@@ -73,14 +73,14 @@ def test_the_jobs_last_runs_are_shown(desk):
 def test_the_last_audit_is_told(desk):
     sign_up("ann")
     audit_ledger()
-    assert re.search(r"Audit passed \d+ checks \d+ s ago, [\d.]+ m?s", page_of(desk))
+    assert re.search(r"Audit passed \d+ checks, \d+ s ago", page_of(desk))
 
 
 def test_a_failed_audit_is_marked(desk):
     add_run("economy.audit_ledger", ago=7_000)
     add_run("economy.audit_ledger", "failed", ago=3_600, took=4, error="Broken promises: {'chains': ['x']}")
     add_run("economy.audit_ledger", "running", ago=5)
-    assert "Audit failed 59 min ago, 4.0 s" in page_of(desk)
+    assert "Audit failed 59 min ago" in page_of(desk)
     assert re.search(r'board-tile bad">\s*<dt>Audit</dt>', desk.get("/admin/").content.decode())
 
 

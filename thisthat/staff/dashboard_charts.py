@@ -175,6 +175,6 @@ def ages(found: Ages) -> Chart:
         "bar",
         list(found.markets),
         [{**dataset("Markets", values, PRIMARY), "backgroundColor": colors, "borderColor": colors}],
-        options=options(names(autoSkip=False), numbers("markets"), legend=False),
+        options=options(names(autoSkip=False, font={"size": 10}), numbers("markets"), legend=False),
         words=f"{how_many(sum(values), 'market')}.",
     )

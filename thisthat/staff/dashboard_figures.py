@@ -15,7 +15,7 @@ from thisthat.staff.dashboard_counts import day_of
 from thisthat.staff.models import CountedDay, LedgerDay, MarketExposure
 
 DAYS = 30
-MARKETS = 8
+MARKETS = 7
 ZERO = Decimal(0)
 # Of odds: a bet needs them seconds old, and asks for them; what nobody looks at is as old as the last ingestion.
 AGES = {

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from thisthat.common.models import JobRun
 from thisthat.staff.dashboard_figures import Figures
-from thisthat.staff.wording import ago, how_many, lasting, named, taking, thousands
+from thisthat.staff.wording import ago, how_many, lasting, named, thousands
 
 INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"
 # Thrice the time between two ingestions or counts; and a night and two hours.
@@ -60,9 +60,9 @@ def audit_tile(*, now: datetime) -> Tile:
     run = ended.order_by("-started_at").first()
     if run is None or run.finished_at is None:
         return Tile("Audit", "never run", state=BAD)
-    note = f"{ago(run.finished_at, now=now)}, {taking(run.finished_at - run.started_at)}"
+    when = ago(run.finished_at, now=now)
     if run.status != JobRun.Status.SUCCEEDED:
-        return Tile("Audit", run.status, "", note, BAD)
-    promises = len((run.result or {}).get("checks", {}))
+        return Tile("Audit", run.status, "", when, BAD)
+    checks = how_many(len((run.result or {}).get("checks", {})), "check")
     state = BAD if now - run.finished_at > LATE_AUDIT else GOOD
-    return Tile("Audit", "passed", f"{promises} checks", note, state)
+    return Tile("Audit", "passed", "", f"{checks}, {when}", state)
