@@ -55,6 +55,14 @@ def test_a_setting_that_cannot_be_read_stops_the_start_with_its_name(name, value
     assert line.startswith(f"{name} can't be read")
 
 
+def test_two_signing_keys_of_one_name_stop_the_start_and_no_secret_is_shown():
+    secrets = {"first-secret-of-forty-letters-and-a-few-more", "second-secret-of-forty-letters-and-a-few-more"}
+    ended = run(["manage.py", "check"], PRODUCTION | {"STOCK_SIGNING_KEYS": ",".join(f"2026:{key}" for key in secrets)})
+    assert ended.returncode != 0
+    assert ended.stderr.splitlines() == ["STOCK_SIGNING_KEYS has two keys named 2026: each needs an id of its own."]
+    assert not any(secret in ended.stderr for secret in secrets)
+
+
 def test_debug_is_off_unless_asked_for():
     ended = run(
         ["-c", "from django.conf import settings; print(settings.DEBUG)"],

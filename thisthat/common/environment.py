@@ -33,13 +33,17 @@ class Env(environ.Env):  # type: ignore[misc]
 
     def keyring(self, name: str, *, in_development: str) -> dict[str, str]:
         """Signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""
-        keys = dict(
-            entry.strip().partition(":")[::2] for entry in self.required(name, in_development=in_development).split(",")
-        )
-        if not all(KEY_ID.fullmatch(key_id) and len(secret) >= SECRET_LETTERS_MIN for key_id, secret in keys.items()):
-            raise ImproperlyConfigured(
-                f"{name} can't be read: write id:secret,id:secret; {SECRET_LETTERS_MIN} letters or more a secret."
-            )
+        entries = self.required(name, in_development=in_development).split(",")
+        keys: dict[str, str] = {}
+        for key_id, _, secret in (entry.strip().partition(":") for entry in entries):
+            if not KEY_ID.fullmatch(key_id) or len(secret) < SECRET_LETTERS_MIN:
+                raise ImproperlyConfigured(
+                    f"{name} can't be read: write id:secret,id:secret; {SECRET_LETTERS_MIN} letters or more a secret."
+                )
+            # Which of the two signed a row, the row couldn't say.
+            if key_id in keys:
+                raise ImproperlyConfigured(f"{name} has two keys named {key_id}: each needs an id of its own.")
+            keys[key_id] = secret
         return keys
 
     def duration(self, name: str, *, default: str) -> timedelta:
