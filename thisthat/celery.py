@@ -1,6 +1,9 @@
 """Celery and its clock: what runs when, and on which queue."""
 
 import os
+import signal
+import time
+from threading import Thread
 from typing import Any
 
 from celery import Celery
@@ -9,6 +12,7 @@ from celery.signals import beat_init, setup_logging
 from django.conf import settings
 from django.utils import timezone
 from kombu import Exchange, Queue
+from kombu.exceptions import KombuError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 
@@ -47,6 +51,7 @@ app.conf.update(
 app.autodiscover_tasks()
 
 # Sent once when the clock starts, so that a first start has markets and stocks at once, and no midnight is missed.
+SEND_AGAIN_SECONDS = 2.0
 AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
 
 
@@ -91,9 +96,31 @@ def use_django_logging(**kwargs: Any) -> None:
 
 
 @beat_init.connect
+def stop_between_queries(**kwargs: Any) -> None:
+    """Beat's own handlers ask the database; while a query runs, that waits for its end, which never comes."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+
+
+@beat_init.connect
 def queue_first_runs(**kwargs: Any) -> None:
     """Also what was missed while nothing ran: beat by itself doesn't look at a daily job until its hour comes near."""
     from thisthat.common import schedule  # noqa: PLC0415 - models, which this module comes before
 
-    for task in schedule.due_at_start(AT_START, now=timezone.now()):
+    tasks = schedule.due_at_start(AT_START, now=timezone.now())
+    # In a thread that may wait for a queue that is away: nothing sends these again.
+    Thread(target=send_until_taken, args=[tasks], daemon=True).start()
+
+
+def send_until_taken(tasks: list[str]) -> None:
+    for task in tasks:
+        while not is_taken(task):
+            time.sleep(SEND_AGAIN_SECONDS)
+
+
+def is_taken(task: str) -> bool:
+    try:
         app.send_task(task)
+    except (KombuError, OSError):
+        return False
+    return True

@@ -120,6 +120,7 @@ PUBLIC_CACHE_SECONDS = env.float("PUBLIC_CACHE_SECONDS", default=1.0)
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
 # Workers on folders would write their addresses over each other's.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)
+CELERY_BROKER_TRANSPORT = backends.broker_transport(REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = backends.broker_options(REDIS_URL, VAR_DIR / "broker")
 
 # Database

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,8 +10,10 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
+from tests.common.asking import PRODUCTION, REPOSITORY
 from tests.environment import with_database
 from tests.operations.servers import Process, Redis, Web
+from thisthat.embedded import postgres
 
 
 @pytest.fixture
@@ -33,6 +37,19 @@ def redis_server(folder) -> Iterator[Redis]:
 def database(transactional_db) -> str:
     """The address of the tests' database, for processes of their own: what they commit is seen here."""
     return with_database(os.environ["DATABASE_URL"], connection.settings_dict["NAME"])
+
+
+@pytest.fixture
+def database_server(folder) -> Iterator[postgres.EmbeddedPostgres]:
+    """A PostgreSQL of this test alone, with the tables; durable, for what was committed has to be there after a crash."""
+    server = postgres.start(folder)
+    try:
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        environment = os.environ | PRODUCTION | {"DATABASE_URL": server.url, "DEBUG": "false"}
+        subprocess.run(migrate, cwd=REPOSITORY, env=environment, check=True, timeout=120)
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import redis
 
 from tests.common.asking import PRODUCTION, REPOSITORY, Answer
 from tests.embedded.conftest import soon
+from thisthat.embedded import postgres
 from thisthat.embedded.upstream import free_port, listens
 
 
@@ -73,16 +75,16 @@ class Process:
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         kept |= {"DJANGO_READ_DOT_ENV": "false", "VAR_DIR": str(folder)}
-        self._output = folder / f"{command[-1].strip('-')}-{free_port()}.log"
-        self._file = self._output.open("wb")
-        self.process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env=kept | PRODUCTION | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-        )
+        self._output = folder / f"{uuid4().hex[:8]}.log"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=kept | PRODUCTION | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     @property
     def log(self) -> str:
@@ -102,7 +104,6 @@ class Process:
         finally:
             self.process.kill()
             self.process.wait()
-            self._file.close()
 
 
 class Web(Process):
@@ -138,3 +139,10 @@ class Web(Process):
                 status, headers, text = refusal.code, refusal.headers, refusal.read().decode()
         found = {name.lower(): value for name, value in headers.items()}
         return Answer(status, found, text, time.monotonic() - started)
+
+
+def crash(folder: Path) -> None:
+    """Every process of the PostgreSQL in the folder at once, without a goodbye."""
+    postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGQUIT)
+    assert soon(lambda: not postgres.is_locked(folder / "postgres.running"))

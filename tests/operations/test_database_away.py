@@ -1,39 +1,12 @@
 """With the database away requests are told so in bounded time, and when it is back they are served, without a restart."""
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from tests.common.asking import PRODUCTION, REPOSITORY, ask
-from tests.embedded.conftest import soon
-from tests.operations.servers import Web
+from tests.common.asking import ask
+from tests.operations.servers import Web, crash
 from thisthat.embedded import postgres
-
-
-@pytest.fixture
-def database_server(folder):
-    """A PostgreSQL of this test alone, with the tables; durable, for what was committed has to be there after a crash."""
-    server = postgres.start(folder)
-    try:
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        environment = os.environ | PRODUCTION | {"DATABASE_URL": server.url, "DEBUG": "false"}
-        subprocess.run(migrate, cwd=REPOSITORY, env=environment, check=True, timeout=120)
-        yield server
-    finally:
-        server.stop()
-
-
-def crash(folder):
-    """Every process of the server at once, without a goodbye."""
-    postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
-    os.kill(postmaster, signal.SIGQUIT)
-    assert soon(lambda: not postgres.is_locked(folder / "postgres.running"))
 
 
 def sign_up(web, name):

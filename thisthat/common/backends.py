@@ -55,6 +55,11 @@ def broker_options(redis_url: str, folder: Path) -> dict[str, Any]:
     return {"data_folder_in": queue, "data_folder_out": queue, "control_folder": folder / "control"}
 
 
+def broker_transport(redis_url: str) -> str | None:
+    """Celery's `broker_transport`; None: the one that the URL's scheme names."""
+    return "thisthat.common.redis_queue:Transport" if redis_url.startswith(("redis://", "rediss://")) else None
+
+
 def quick_broker_options(redis_url: str) -> dict[str, Any]:
     """More of them, for who can't wait: one try, and no patience."""
     if not redis_url:
