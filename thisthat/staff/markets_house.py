@@ -18,12 +18,14 @@ from unfold.widgets import (
 
 from accounts.staff import StaffMember
 from betting.models import Bet
+from betting.pricing import potential_payout
 from markets import house
 from markets.models import Market
 from thisthat.staff.cells import credits_of, page_of, percent_of
 from thisthat.staff.confirmations import Confirmation, ReasonForm
 
 Text = UnfoldAdminTextInputWidget
+HUNDRED = Decimal(100)
 
 
 class Percent(forms.DecimalField):
@@ -151,8 +153,8 @@ def odds_change(market: Market, by: StaffMember) -> Confirmation:
         facts={
             f"THIS: {market.this_option}": percent_of(market.this_odds),
             f"THAT: {market.that_option}": percent_of(market.that_odds),
-            "100 credits on THIS pay": credits_of(100 / market.this_odds),
-            "100 credits on THAT pay": credits_of(100 / market.that_odds),
+            "100 credits on THIS pay": credits_of(potential_payout(HUNDRED, market.this_odds)),
+            "100 credits on THAT pay": credits_of(potential_payout(HUNDRED, market.that_odds)),
         },
         initial={"this_odds": market.this_odds},
     )
