@@ -71,6 +71,7 @@ TEMPLATES: list[dict[str, Any]] = [
 # Auth
 
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "/admin/"
 # E-mail is unique regardless of case, by an index on LOWER(email), which this check doesn't see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
 # Hashes of the second kind still work, and become the first kind when their owners sign in.
