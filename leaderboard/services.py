@@ -52,6 +52,7 @@ def recount(*, now: datetime, progress: Progress = silently) -> Recount:
     if days > MANY:
         execute(sql.ANALYZE)
     standings = {}
+    # That of all time comes first: the others rank those whom it ranks.
     for period in Period:
         standings[str(period)] = run_transaction(partial(update_standings, period, now=now))
         progress(str(period), standings[period])

@@ -1,14 +1,14 @@
 """Bringing a period's standings and milestones up to its figures. `{order}` is pnl or volume; docs/adr/0006."""
 
-RANKED = "users.is_active AND NOT users.is_staff"
-EVER = f"SELECT id, created_at, overall_pnl, total_volume FROM users WHERE {RANKED}"  # noqa: S608 - constants
-SINCE = f"""
-SELECT users.id, users.created_at, summed.overall_pnl, summed.total_volume
+EVER = "SELECT id, created_at, overall_pnl, total_volume FROM users WHERE is_active AND NOT is_staff"
+# Those whom the count of all time has just ranked: a narrower table than users.
+SINCE = """
+SELECT ranked.user_id AS id, ranked.created_at, summed.overall_pnl, summed.total_volume
 FROM (
     SELECT user_id, sum(realized_pnl) AS overall_pnl, sum(volume) AS total_volume FROM user_days
     WHERE day >= %(first_day)s AND day <= %(today)s GROUP BY user_id
-) AS summed JOIN users ON users.id = user_id WHERE {RANKED}
-"""  # noqa: S608 - constants of this module
+) AS summed JOIN standings AS ranked ON ranked.period = 'all' AND ranked.user_id = summed.user_id
+"""
 
 # One count at a time; boards are read meanwhile.
 TAKE_TURNS = "LOCK TABLE boards IN SHARE ROW EXCLUSIVE MODE"
