@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test check openapi lock bench shell clean
+.PHONY: help run test screenshots browser check openapi lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,13 +21,26 @@ PRODUCTION := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=false DATABASE_UR
 	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR and every other setting from the environment or .env
 	@exec $(BIN)/python manage.py dev
 
-test: $(VENV)/.installed-dev ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
+test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screenshots anew
+	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py
+
+browser:
+	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			echo "Installing Chromium, which tests of the admin need ..."; \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null; \
+		else \
+			echo "Tests of the admin need chromium and chromedriver: install them (on Debian: apt-get install chromium chromium-driver)." >&2; exit 1; \
+		fi; \
+	fi
 
 check: $(VENV)/.installed-dev ## Format, lint, imports, types, settings, migrations, API description
 	@echo "== format"

@@ -34,14 +34,20 @@ class Browser:
         self._url = f"{server}/session"
         self._url += "/" + self._ask("POST", "", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         # A window's size would include its frame.
-        size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
-        self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": size})
+        self._emulate("DeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         answer = self._session.request(method, self._url + path, json=body, timeout=60)
         value = answer.json()["value"]
         assert answer.ok, value
         return value
+
+    def _emulate(self, what: str, **how: Any) -> None:
+        self._ask("POST", "/goog/cdp/execute", {"cmd": f"Emulation.set{what}", "params": how})
+
+    def prefer(self, scheme: str) -> None:
+        """Whoever sits there has set their machine to "dark" or "light"."""
+        self._emulate("EmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def go(self, url: str) -> None:
         self._ask("POST", "/url", {"url": url})
@@ -65,8 +71,8 @@ class Browser:
         self._ask("POST", f"/element/{self._one(css)}/click", {})
 
     def follow(self, text: str) -> None:
-        """Clicks the one link that says so."""
-        found = self._ask("POST", "/elements", {"using": "link text", "value": text})
+        """Clicks the one link that says so, among other words."""
+        found = self._ask("POST", "/elements", {"using": "partial link text", "value": text})
         assert len(found) == 1, f"{len(found)} links say {text!r} on {self.url}"
         self._ask("POST", f"/element/{found[0][ELEMENT]}/click", {})
 

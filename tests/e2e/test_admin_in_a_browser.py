@@ -57,7 +57,7 @@ def test_staff_resolve_a_market_and_every_page_is_whole(var_dir, pictures):
         show_a_user(browser, admin, pictures)
         visited = walk(browser, admin)
         assert len(visited) > 10, visited
-        dark(browser, admin)
+        check_in_the_dark(browser, admin, pictures)
 
 
 def log_in(browser: Browser, admin: str) -> None:
@@ -73,6 +73,7 @@ def log_in(browser: Browser, admin: str) -> None:
 def resolve(browser: Browser, admin: str, database: psycopg.Connection, pictures: Path) -> None:
     """Sees whom it pays, says why, and confirms; the worker pays that."""
     browser.go(f"{admin}markets/market/")
+    browser.type("input[name=q]", "rain Lisbon\n")
     browser.follow(QUESTION)
     browser.follow("Resolve as THIS: Rain")
     page = browser.text
@@ -84,6 +85,7 @@ def resolve(browser: Browser, admin: str, database: psycopg.Connection, pictures
     browser.click("button[name=confirm]")
     assert not database.execute(RECORDS).fetchall(), "It was done without a reason."
     browser.type("textarea[name=reason]", REASON)
+    browser.run("window.scrollTo(0, document.body.scrollHeight)")
     keep(browser, pictures / "resolve.png")
     browser.click("button[name=confirm]")
     assert "Resolved as THIS: Rain." in browser.text
@@ -132,13 +134,14 @@ def links(browser: Browser, css: str) -> list[str]:
     return [link for link in browser.run(script) if "/admin/" in link and "logout" not in link]
 
 
-def dark(browser: Browser, admin: str) -> None:
-    """Whoever prefers it, has it, and the pictures are there too."""
+def check_in_the_dark(browser: Browser, admin: str, pictures: Path) -> None:
+    """Whoever prefers it has it."""
     browser.go(admin)
     light = browser.run(BACKGROUND)
-    browser.run("localStorage.setItem('_x_adminTheme', JSON.stringify('dark'))")
+    browser.prefer("dark")
     browser.go(admin)
     assert browser.run(BACKGROUND) != light
+    keep(browser, pictures / "dark.png")
     check_page(browser, admin)
 
 

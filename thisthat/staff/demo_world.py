@@ -94,7 +94,8 @@ def live(world: World, day: int, morning: datetime) -> None:
     for user in world.chance.sample(world.users, k=max(1, len(world.users) * 2 // 3)):
         spend(world, user, moments)
     if day % 3 == 0:
-        order = begin_purchase(user_id=world.users[0], package_id="starter", provider_name="manual", external_id="")
+        buyer = world.chance.choice(world.users)
+        order = begin_purchase(user_id=buyer, package_id="starter", provider_name="manual", external_id="")
         run_transaction(partial(buy, order, now=next(moments)))
 
 
