@@ -57,7 +57,7 @@ def test_staff_resolve_a_market_and_every_page_is_whole(var_dir, pictures):
         show_a_user(browser, admin, pictures)
         visited = walk(browser, admin)
         assert len(visited) > 10, visited
-        check_in_the_dark(browser, admin, pictures)
+        check_in_the_dark(browser, admin, var_dir)
 
 
 def log_in(browser: Browser, admin: str) -> None:
@@ -134,14 +134,14 @@ def links(browser: Browser, css: str) -> list[str]:
     return [link for link in browser.run(script) if "/admin/" in link and "logout" not in link]
 
 
-def check_in_the_dark(browser: Browser, admin: str, pictures: Path) -> None:
+def check_in_the_dark(browser: Browser, admin: str, folder: Path) -> None:
     """Whoever prefers it has it."""
     browser.go(admin)
     light = browser.run(BACKGROUND)
     browser.prefer("dark")
     browser.go(admin)
     assert browser.run(BACKGROUND) != light
-    keep(browser, pictures / "dark.png")
+    keep(browser, folder / "dark.png")
     check_page(browser, admin)
 
 
