@@ -6,7 +6,7 @@ from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
-class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
+class Channel(redis.Channel):
     def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's
         """Raises what workers take for a lost connection, where kombu's own raises AttributeError and ends them.
 
@@ -15,8 +15,8 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         """
         if self.connection.client is None:
             raise RedisConnectionError("the connection to the queue is closed")
-        return super()._connparams(asynchronous)
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # not in the stubs
 
 
-class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
+class Transport(redis.Transport):
     Channel = Channel

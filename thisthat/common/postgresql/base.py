@@ -24,7 +24,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     @property
-    def queries_logged(self) -> bool:  # type: ignore[override]
+    def queries_logged(self) -> bool:
         """Only where a test counts them: Django's list of the latest with DEBUG on costs a tenth of a request."""
         return bool(self.force_debug_cursor)
 
