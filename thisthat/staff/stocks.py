@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from accounts.models import Permission
-from economy.stocks.models import Stock, StockHolding, StockPrice, StockTransaction
+from economy.stocks.models import Stock, StockHolding, StockPrice, StockStatusChange, StockTransaction
 from thisthat.staff.cells import credits_of, label_of, link_to, moment_of
 from thisthat.staff.details import Detail, DetailTable, Facts, Link, Rows
 from thisthat.staff.people_search import one_named
@@ -22,6 +22,7 @@ from thisthat.staff.stocks_changes import PAGES, decimal_of
 from thisthat.staff.tables import Table, staff_member
 
 SHOWN = 50
+COMMAND = "Command line"
 
 
 @admin.register(Stock)
@@ -63,7 +64,7 @@ class StockTable(DetailTable):
             title=f"{original.symbol}: {original.name}",
             subtitle=label_of(original.status),
             actions=[Link(text, url) for text, url in pages] if may_change else (),
-            blocks=[facts(original), prices(original)],
+            blocks=[facts(original), prices(original), statuses(original)],
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -112,8 +113,28 @@ def times_of(leverage: int) -> str:
     return f"{leverage}\N{MULTIPLICATION SIGN}"
 
 
+def statuses(stock: Stock) -> Rows:
+    rows = StockStatusChange.objects.filter(stock=stock).select_related("set_by").order_by("-sequence")
+    return Rows(
+        title="Changes of status",
+        columns=("When, UTC", "Status", "Set by", "Why"),
+        rows=[
+            (
+                moment_of(row.created_at),
+                label_of(row.status),
+                row.set_by.username if row.set_by else COMMAND,
+                row.reason,
+            )
+            for row in rows[:SHOWN]
+        ],
+        none="Active since it was listed.",
+    )
+
+
 def who_set(price: StockPrice) -> str:
-    return price.set_by.username if price.set_by else "The catalogue"
+    if price.set_by:
+        return price.set_by.username
+    return "The catalogue" if price.sequence == 1 else COMMAND
 
 
 class StockFilter(SimpleListFilter):

@@ -9,10 +9,11 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from accounts.staff import StaffMember
-from economy.stocks.models import Stock
+from economy.stocks.models import Stock, StockHolding
 from economy.stocks.prices import change_status, set_price
 from thisthat.staff.cells import credits_of, page_of
 from thisthat.staff.confirmations import Confirmation, ReasonForm
+from thisthat.staff.tables import MAX_ROWS
 
 
 class PriceForm(ReasonForm):
@@ -45,10 +46,16 @@ def decimal_of(number: Decimal) -> str:
 def facts(stock: Stock) -> dict[str, str]:
     return {
         "Price": decimal_of(stock.current_price),
-        "In circulation": f"{decimal_of(stock.circulating_supply)} shares",
-        "Worth at that price": credits_of(stock.current_price * stock.circulating_supply),
         "Status": stock.get_status_display(),
+        "In circulation": f"{decimal_of(stock.circulating_supply)} shares of {holders(stock)} people",
+        "Worth at that price": credits_of(stock.current_price * stock.circulating_supply),
     }
+
+
+def holders(stock: Stock) -> str:
+    """Counted no further than a table's rows."""
+    count = StockHolding.objects.filter(stock=stock)[:MAX_ROWS].count()
+    return f"{count:,}" if count < MAX_ROWS else f"{count:,} or more"
 
 
 def pricing(stock: Stock, by: StaffMember) -> Confirmation:
