@@ -12,7 +12,7 @@ from economy.models import Debt
 from tests.accounts.people import AUTH, bearer, refresh, refusal, send, sign_up, success
 from tests.economy.test_debts import lend
 from tests.economy.worlds import give
-from tests.staff.worlds import WHY, act, balance, everything, page, records, text_of
+from tests.staff.worlds import WHY, act, adjustment, balance, everything, page, records, text_of
 
 pytestmark = pytest.mark.django_db
 ME = f"{AUTH}/me"
@@ -176,6 +176,13 @@ def test_a_form_from_elsewhere_is_refused(boss, ann):
 def test_what_is_no_action_is_not_found(desk, ann, name):
     assert desk.post(f"/admin/accounts/user/{ann.user.pk}/act/{name}/", WHY).status_code in (302, 404)
     assert not records("suspend_user")
+
+
+def test_a_name_or_a_part_of_one_is_nobody_to_act_on(desk, ann):
+    before = everything()
+    for name in ("ann", "an", "ANN", "%", "ann@example.com"):
+        assert desk.post(f"/admin/accounts/user/{name}/act/adjust/", adjustment(5), follow=True).status_code == 404
+    assert everything() == before
 
 
 def test_nobody_is_nobody(desk):
