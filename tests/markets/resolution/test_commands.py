@@ -1,4 +1,4 @@
-"""`manage.py resolve_markets` and `void_market`: for people, and with --json for programs."""
+"""`manage.py resolve_markets`, `close_market`, `resolve_market` and `void_market`: for people, and with --json for programs."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.models import StaffAction
 from markets.models import Market
 from markets.resolving import RESOLVE
 from tests.markets.at_once import in_thread
@@ -141,3 +142,24 @@ def test_voiding_without_a_reason_or_a_proper_id_is_refused():
         run("void_market", str(add_market().pk))
     with pytest.raises(CommandError):
         run("void_market", "first-one", "--reason", "Asked twice.")
+
+
+def test_closing_and_resolving_tell_what_became_of_the_market():
+    market = add_market()
+    assert run("close_market", str(market.pk), "--reason", "Leaked.") == "Closed: Will the kettle boil?\n"
+    assert state(market) == ("closed", None)
+    said = json.loads(run("resolve_market", str(market.pk), "that", "--reason", "It was cold.", "--json"))
+    assert (said["data"]["status"], said["data"]["resolution"]) == ("resolved", "that")
+    assert decisions(market) == ["closed", "that"]
+    assert [row.action for row in StaffAction.objects.order_by("id")] == ["close_market", "resolve_market"]
+
+
+def test_a_market_resolves_in_no_other_way_than_three(capsys):
+    market = add_market()
+    with pytest.raises(CommandError, match="outcome"):
+        run("resolve_market", str(market.pk), "perhaps", "--reason", "Who knows.")
+    with pytest.raises(SystemExit) as stop:
+        call_command("close_market", str(add_past("resolved").pk), "--reason", "Late.")
+    assert stop.value.code == 1
+    assert "Failed: This market is resolved." in capsys.readouterr().err
+    assert state(market) == ("open", None)

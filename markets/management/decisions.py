@@ -1,0 +1,49 @@
+"""What commands that decide about a market share: what they ask for, and how they report."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from markets.models import Market
+from thisthat.common.errors import DomainError
+from thisthat.common.json import iso_utc
+
+
+class DecisionCommand(BaseCommand):
+    """`done`: what a person reads before the title."""
+
+    done: str
+
+    def decide(self, options: dict[str, Any], *, now: datetime) -> Market:
+        raise NotImplementedError
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("market_id", type=UUID)
+        parser.add_argument("--reason", required=True, help="kept with the market")
+        parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            market = self.decide(options, now=timezone.now())
+        except DomainError as exc:
+            self.report(options, {"success": False, "error": str(exc), "code": exc.code}, f"Failed: {exc}")
+            sys.exit(1)
+        facts = {
+            "marketId": str(market.id),
+            "status": str(market.status),
+            "resolution": market.resolution,
+            "resolvedAt": iso_utc(market.resolved_at) if market.resolved_at else None,
+        }
+        self.report(options, {"success": True, "data": facts}, f"{self.done}: {market.title}")
+
+    def report(self, options: dict[str, Any], facts: dict[str, Any], words: str) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps(facts))
+        else:
+            (self.stdout if facts["success"] else self.stderr).write(words)
