@@ -34,27 +34,38 @@ Progress = Callable[[int, int], None]
 
 # Closed ones are here until they are resolved. Open ones are past their planned end, or watched (by somebody's eyes, or
 # for somebody's bet) with an order book that fell silent. The other open ones that left the list are ingestion's to
-# recheck: it closes them, and then they are here. Many are past their end for months: they get half of the turns.
-CANDIDATES = """
+# recheck: it closes them, and then they are here. Many are past their end for months: they get half of the turns, those
+# first that weren't asked about since they ended. Each part reads as many rows of an index as it takes.
+WANTED = "id, polymarket_id, this_token_id, that_token_id, upstream_checked_at"
+ENDED = f"SELECT {WANTED}, expires_at FROM markets WHERE status = 'open' AND market_type = 'polymarket'"  # noqa: S608
+CANDIDATES = f"""
 SELECT id, polymarket_id, this_token_id, that_token_id FROM (
     (
-        SELECT id, polymarket_id, this_token_id, that_token_id, upstream_checked_at FROM markets
-        WHERE status = 'closed' AND market_type = 'polymarket'
+        SELECT {WANTED} FROM markets WHERE status = 'closed' AND market_type = 'polymarket'
         ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
     ) UNION (
-        SELECT id, polymarket_id, this_token_id, that_token_id, upstream_checked_at FROM markets
-        WHERE status = 'open' AND market_type = 'polymarket' AND expires_at <= %(now)s
-        ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(half)s
+        SELECT {WANTED} FROM (
+            (
+                {ENDED} AND (upstream_checked_at IS NULL OR upstream_checked_at < expires_at)
+                AND expires_at <= %(now)s ORDER BY expires_at, id LIMIT %(half)s
+            ) UNION ALL (
+                {ENDED} AND upstream_checked_at >= expires_at
+                AND expires_at <= %(now)s ORDER BY upstream_checked_at, id LIMIT %(half)s
+            )
+        ) AS ended
+        ORDER BY upstream_checked_at >= expires_at NULLS FIRST, upstream_checked_at NULLS FIRST, id LIMIT %(half)s
     ) UNION (
-        SELECT market.id, polymarket_id, this_token_id, that_token_id, upstream_checked_at
-        FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
-        WHERE watch.watched_until > %(now)s AND market.odds_updated_at < %(silent_since)s
-        AND market.status = 'open' AND market.market_type = 'polymarket'
-        ORDER BY market.upstream_checked_at NULLS FIRST, market.id LIMIT %(limit)s
+        SELECT market.* FROM market_watches AS watch CROSS JOIN LATERAL (
+            SELECT {WANTED} FROM markets
+            WHERE id = watch.market_id AND odds_updated_at < %(silent_since)s
+            AND status = 'open' AND market_type = 'polymarket' LIMIT 1
+        ) AS market
+        WHERE watch.watched_until > %(now)s
+        ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
     )
 ) AS candidate
 ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
-"""
+"""  # noqa: S608 - made of the constants above
 
 
 def nowhere(done: int, total: int) -> None:

@@ -44,6 +44,27 @@ def past_indexes() -> list[models.Index]:
     ]
 
 
+def resolution_indexes() -> list[models.Index]:
+    """For the queue of `markets.resolving`: closed ones, then open ones that are past their end, asked since or not."""
+    mirrored = Q(market_type="polymarket")
+    unasked = Q(upstream_checked_at__isnull=True) | Q(upstream_checked_at__lt=F("expires_at"))
+    return [
+        models.Index(
+            F("upstream_checked_at").asc(nulls_first=True),
+            "id",
+            condition=mirrored & Q(status="closed"),
+            name="markets_closed_queue",
+        ),
+        models.Index("expires_at", "id", condition=mirrored & Q(status="open") & unasked, name="markets_ended_unasked"),
+        models.Index(
+            "upstream_checked_at",
+            "id",
+            condition=mirrored & Q(status="open", upstream_checked_at__gte=F("expires_at")),
+            name="markets_ended_asked",
+        ),
+    ]
+
+
 class MirroredFields(models.Model):
     """What is copied from Polymarket as it stands."""
 
@@ -127,16 +148,7 @@ class Market(MirroredFields):
         # need no index here. Markets that are over change no more: theirs are indexed for every sort.
         indexes = [
             GinIndex(fields=["search"], name="markets_search"),
-            models.Index(
-                fields=["upstream_checked_at", "id"],
-                condition=Q(status="open", market_type="polymarket"),
-                name="markets_to_recheck",
-            ),
-            models.Index(
-                fields=["upstream_checked_at", "id"],
-                condition=Q(status="closed", market_type="polymarket"),
-                name="markets_to_resolve",
-            ),
+            *resolution_indexes(),
             models.Index(fields=["expires_at"], condition=Q(status="open"), name="markets_open_by_end"),
             # What staff look for: newest first, by what they choose, and by the address that somebody sent them.
             models.Index(fields=["status", "-id"], name="markets_staff_status"),
