@@ -140,7 +140,11 @@ def snapshot() -> Iterator[None]:
         if outermost:
             execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         execute("SET LOCAL work_mem = '64MB'")
+        # Whole tables are compared. Where a settlement changed most rows just now, statistics still say that there are
+        # none such, and each row would be looked for among all.
+        execute("SET LOCAL enable_nestloop = off")
         yield
+        execute("SET LOCAL enable_nestloop = on")
 
 
 def derive() -> None:
