@@ -50,6 +50,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     x_username = models.CharField(max_length=50, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # From then on the row is nobody's: `accounts.erasure`.
+    erased_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_login = None
     last_login_at = models.DateTimeField(null=True, editable=False)
@@ -115,6 +117,10 @@ class User(AbstractBaseUser, PermissionsMixin):
             ),
             models.CheckConstraint(
                 condition=Q(referred_by__isnull=True) | ~Q(referred_by=F("id")), name="users_not_referred_by_self"
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True) | Q(is_active=False, is_staff=False, is_superuser=False),
+                name="users_erased_never_return",
             ),
         ]
 
@@ -223,4 +229,4 @@ class StaffAction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.action} {self.target_type} {self.target_id}"
+        return f"{self.action.replace('_', ' ').capitalize()}, {self.created_at:%Y-%m-%d %H:%M:%S}"

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts import tokens
+from accounts.erasure import UserErased
 from accounts.models import Permission, RefreshToken, User
 from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
 from thisthat.common.errors import DomainError
@@ -55,10 +56,13 @@ def suspend_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) 
 def restore_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
     """Lets a suspended user sign in again; what was signed in before stays signed out.
 
-    Raises NotAllowed, NotYourself, StaffProtected, NotSuspended, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    Raises NotAllowed, NotYourself, StaffProtected, NotSuspended, UserErased, ReasonMissing, ReasonTooLong,
+    User.DoesNotExist.
     """
 
     def restore(user: User) -> None:
+        if user.erased_at:
+            raise UserErased
         if user.is_active:
             raise NotSuspended
         set_active(user, active=True)
