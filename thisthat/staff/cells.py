@@ -36,7 +36,6 @@ COLOURS = {
     "started": "info",
     "declined": "warning",
     "refunded": "warning",
-    "failed": "warning",
     "disputed": "danger",
     "suspended": "danger",
 }
