@@ -262,7 +262,7 @@ class CreditAdjustment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount:+} {self.status}"
+        return f"{self.amount:+,.2f} credits, {self.status}"
 
 
 class UnpaidReferrals(models.Manager["UnpaidReferral"]):

@@ -6,12 +6,12 @@ from django.urls import reverse
 
 from accounts.models import User
 from betting.models import Bet
-from economy.models import CreditTransaction, DailyReward
+from economy.models import CreditAdjustment, CreditTransaction, DailyReward
 from economy.selectors import SEQUENCE_MAX
 from economy.stocks.models import StockHolding
 from economy.stocks.pricing import Position, value
 from purchases.models import CreditPurchase
-from thisthat.staff.cells import credits_of, label_of, link_to, moment_of, page_of
+from thisthat.staff.cells import DASH, credits_of, label_of, link_to, moment_of, page_of
 from thisthat.staff.details import Link, Rows
 from thisthat.staff.journal import about, amount_of, counterparty_called, type_called
 
@@ -116,6 +116,26 @@ def purchases(user: User) -> Rows:
             for row in rows[:SHOWN]
         ],
         more=all_of("purchases_creditpurchase_changelist", user),
+    )
+
+
+def adjustments(user: User) -> Rows:
+    rows = CreditAdjustment.objects.filter(user=user).select_related("requested_by", "decided_by").order_by("-id")
+    return Rows(
+        title="Given and taken by staff",
+        columns=("Asked, UTC", "Credits", "State", "Asked by", "Decided by", "Why"),
+        rows=[
+            (
+                link_to("economy_creditadjustment_change", moment_of(row.created_at), row.pk),
+                credits_of(row.amount),
+                label_of(row.status),
+                row.requested_by.username if row.requested_by else "Command line",
+                row.decided_by.username if row.decided_by else DASH,
+                row.reason,
+            )
+            for row in rows[:SHOWN]
+        ],
+        more=all_of("economy_creditadjustment_changelist", user),
     )
 
 

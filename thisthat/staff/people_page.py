@@ -16,7 +16,7 @@ from thisthat.staff.dashboard_charts import PRIMARY, chart, line, names, numbers
 from thisthat.staff.details import Block, Detail, Facts, Link, Picture, Rows
 from thisthat.staff.journal import counterparty_called, type_called
 from thisthat.staff.people_actions import ACTIONS, address_of
-from thisthat.staff.people_history import holdings, journal, open_bets, purchases, referred, rewards
+from thisthat.staff.people_history import adjustments, holdings, journal, open_bets, purchases, referred, rewards
 from thisthat.staff.people_sessions import sessions
 from thisthat.staff.records import done_to
 
@@ -39,6 +39,7 @@ def person_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         holdings(user),
         rewards(user),
         purchases(user),
+        adjustments(user),
         referred(user),
         account(user),
         sessions(user, now=now),
