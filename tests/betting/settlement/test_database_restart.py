@@ -34,7 +34,7 @@ def test_a_server_that_crashes_midway_and_comes_back_has_paid_everybody_once(dir
     try:
         market = run_elsewhere(server.url, "build")
         with worker(server.url) as working:
-            working.begin(SimpleNamespace(pk=market), size=20)
+            working.begin(SimpleNamespace(pk=market), size=500)
             with psycopg.connect(server.url, autocommit=True) as connection:
                 asked = "SELECT coalesce(sum(won), 0) FROM settlements"
                 assert soon(lambda: connection.execute(asked).fetchone()[0] >= WON // 10)

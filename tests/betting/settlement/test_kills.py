@@ -26,9 +26,7 @@ from tests.markets.worlds import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
-# More bets, a multiple of three, for a longer run than a suite has time for: SETTLEMENT_KILL_BETS=51000.
-BETS = int(os.environ.get("SETTLEMENT_KILL_BETS", "3000"))
-KILLS, PEOPLE, BATCH = 25, BETS // 15, BETS // 50
+KILLS, BETS, PEOPLE, BATCH = 25, 51_000, 3_400, 1_000
 WON, LOST = BETS * 2 // 3, BETS // 3
 PAID = WON * Decimal("16.66")
 
