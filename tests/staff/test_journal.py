@@ -120,3 +120,22 @@ def test_nothing_is_added_changed_or_deleted_there(desk, ann, table):
         assert desk.post(f"{table}{row.pk}/delete/", {"post": "yes"}).status_code in (302, 403, 404)
         desk.post(f"{table}{row.pk}/change/", {"amount": "5"})
     assert list(CreditTransaction.objects.values()) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "leads_to"),
+    [
+        ("bet_placed", -5, "/admin/betting/bet/{reference}/change/"),
+        ("bet_payout", 5, "/admin/betting/bet/{reference}/change/"),
+        ("credit_purchase", 5, "/admin/purchases/creditpurchase/{reference}/change/"),
+        ("referral_bonus", 5, "/admin/accounts/user/{reference}/change/"),
+        ("admin_adjustment", 5, "/admin/economy/creditadjustment/{reference}/change/"),
+        ("stock_purchase", -5, "/admin/economy/stocktransaction/?q={user}"),
+    ],
+)
+def test_a_transfer_leads_to_what_it_is_about(desk, ann, kind, amount, leads_to):
+    reference = uuid4()
+    give(ann, amount, transaction_type=kind, reference_id=reference)
+    address = leads_to.format(reference=reference, user=ann.pk)
+    assert f'href="{address}"' in desk.get(JOURNAL).content.decode()
+    assert f'href="{address}"' in desk.get(page(ann)).content.decode()

@@ -13,6 +13,7 @@ from tests.accounts.people import AUTH, bearer, refresh, refusal, send, sign_up,
 from tests.economy.test_debts import lend
 from tests.economy.worlds import give
 from tests.staff.worlds import WHY, act, adjustment, balance, everything, page, records, text_of
+from thisthat.staff.erasure import erase_user
 
 pytestmark = pytest.mark.django_db
 ME = f"{AUTH}/me"
@@ -197,3 +198,12 @@ def test_the_balance_shown_is_not_what_is_sent(desk, ann):
     assert not User.objects.filter(pk=ann.user.pk, is_superuser=True).exists()
     assert desk.post(page(ann.user), {"credit_balance": "5000"}).status_code == 200
     assert balance(ann.user) == 1_000
+
+
+def test_an_erased_user_is_offered_no_way_back(desk, ann):
+    erase_user(user_id=ann.user.pk, by=COMMAND_LINE, reason="Asked for it.", now=timezone.now())
+    read = text_of(desk.get(page(ann.user)))
+    assert "erased" in read
+    for name in ("restore", "roles", "log-out"):
+        assert act(name, ann.user) not in desk.get(page(ann.user)).content.decode()
+    assert desk.post(act("restore", ann.user), WHY).status_code == 409

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch
 from django.utils.html import format_html
 
 from accounts.models import Permission, User
@@ -24,7 +23,6 @@ PAGES: dict[str, tuple[str, str]] = {
         (Type.BET_PLACED, Type.BET_PAYOUT, Type.BET_REFUND, Type.POSITION_SOLD, Type.SETTLEMENT_REVERSAL),
         ("betting_bet_change", "Bet"),
     ),
-    **dict.fromkeys((Type.STOCK_PURCHASE, Type.STOCK_SALE), ("economy_stocktransaction_change", "Trade")),
     **dict.fromkeys((Type.CREDIT_PURCHASE, Type.PURCHASE_REFUND), ("purchases_creditpurchase_change", "Purchase")),
     Type.REFERRAL_BONUS: ("accounts_user_change", "New user"),
     Type.ADMIN_ADJUSTMENT: ("economy_creditadjustment_change", "Adjustment"),
@@ -48,13 +46,12 @@ def amount_of(row: CreditTransaction) -> str:
 
 
 def about(row: CreditTransaction) -> str:
-    """What it says, leading to the page of what it refers to, where that has one."""
+    """What it says, leading to the page of what it refers to; of trades to the user's."""
+    if row.transaction_type in (Type.STOCK_PURCHASE, Type.STOCK_SALE):
+        return link_to("economy_stocktransaction_changelist", row.description or "Trade", query=f"q={row.user_id}")
     page, thing = PAGES.get(row.transaction_type, ("", ""))
     text = row.description or thing or type_called(row.transaction_type)
-    try:
-        return link_to(page, text, row.reference_id) if page else text
-    except NoReverseMatch:
-        return text
+    return link_to(page, text, row.reference_id) if page else text
 
 
 def person_of(user: User) -> str:

@@ -20,7 +20,7 @@ from thisthat.staff.cells import credits_of, label_of, moment_of, page_of
 from thisthat.staff.details import Detail, DetailTable
 from thisthat.staff.people_actions import action_named
 from thisthat.staff.people_page import person_page
-from thisthat.staff.people_search import StateFilter, matching
+from thisthat.staff.people_search import StateFilter, matching, state_of
 from thisthat.staff.tables import staff_member
 
 # Roles are given on a user's page, on record; who signs in with X is nothing to edit.
@@ -55,9 +55,7 @@ class PersonTable(DetailTable):
 
     @admin.display(description="State")
     def state(self, user: User) -> str:
-        if not user.is_active:
-            return label_of("suspended")
-        return label_of("staff" if user.is_staff else "active")
+        return label_of("staff" if user.is_active and user.is_staff else state_of(user))
 
     @admin.display(description="Balance")
     def balance(self, user: User) -> str:

@@ -211,12 +211,15 @@ ACTIONS = {
     "restore": Action(
         button="Restore",
         permission=Permission.SUSPEND_USERS,
-        fits=lambda user: not user.is_active,
+        fits=lambda user: not user.is_active and not user.erased_at,
         page=restoring,
         variant="primary",
     ),
     "log-out": Action(
-        button="Log out everywhere", permission=Permission.SUSPEND_USERS, fits=always, page=ending_sessions
+        button="Log out everywhere",
+        permission=Permission.SUSPEND_USERS,
+        fits=lambda user: not user.erased_at,
+        page=ending_sessions,
     ),
     "hold": Action(
         button="Put on hold",
@@ -231,5 +234,5 @@ ACTIONS = {
         page=releasing,
     ),
     "adjust": Action(button="Give or take credits", permission=Permission.ADJUST_CREDITS, fits=always, page=adjusting),
-    "roles": Action(button="Roles", permission=None, fits=always, page=giving_roles),
+    "roles": Action(button="Roles", permission=None, fits=lambda user: not user.erased_at, page=giving_roles),
 }

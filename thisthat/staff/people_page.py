@@ -17,6 +17,7 @@ from thisthat.staff.details import Block, Detail, Facts, Link, Picture, Rows
 from thisthat.staff.journal import counterparty_called, type_called
 from thisthat.staff.people_actions import ACTIONS, address_of
 from thisthat.staff.people_history import adjustments, holdings, journal, open_bets, purchases, referred, rewards
+from thisthat.staff.people_search import state_of
 from thisthat.staff.people_sessions import sessions
 from thisthat.staff.records import done_to
 
@@ -60,7 +61,7 @@ def person_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
 
 
 def labels(user: User) -> str:
-    shown = ["active" if user.is_active else "suspended"]
+    shown = [state_of(user)]
     shown += ["superuser" if user.is_superuser else "staff"] if user.is_staff else []
     roles = [group.name for group in user.groups.all()]
     return format_html_join(" ", "{}", ((label_of(word),) for word in [*shown, *roles]))

@@ -61,6 +61,13 @@ def beginning(field: str, letters: str) -> QuerySet[User]:
     return users.filter(place__gte=Value(begins), place__lt=Value(begins + "\U0010ffff"))
 
 
+def state_of(user: User) -> str:
+    """In a word, for a label."""
+    if user.erased_at:
+        return "erased"
+    return "active" if user.is_active else "suspended"
+
+
 class StateFilter(SimpleListFilter):
     title, parameter_name = "state", "state"
 
