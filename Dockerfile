@@ -1,13 +1,15 @@
 FROM python:3.13-slim AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/venv
+# Without an installer of its own: the image below has nothing to build or to install with.
+RUN python -m venv --without-pip /opt/venv
 COPY requirements.txt .
-RUN /opt/venv/bin/pip install --require-hashes -r requirements.txt
+RUN python -m pip --python /opt/venv/bin/python install --require-hashes -r requirements.txt
 
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 PORT=8000 VAR_DIR=/srv/var
-RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin thisthat \
+RUN python -m pip uninstall --yes --quiet pip \
+    && useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin thisthat \
     && install -d -o thisthat /srv/var
 WORKDIR /srv/app
 COPY --from=builder /opt/venv /opt/venv
@@ -18,9 +20,6 @@ RUN SECRET_KEY=unused JWT_ACCESS_SECRET=unused STOCK_SIGNING_KEYS=unused:unused-
     ALLOWED_HOSTS=unused FRONTEND_URL=https://unused.invalid DATABASE_URL=postgresql://unused@127.0.0.1:1/unused \
     python manage.py collectstatic --noinput --verbosity 0
 EXPOSE 8000
-# Asks under the first of its own names: the service answers to no other.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; \
-name = os.environ['ALLOWED_HOSTS'].split(',')[0].strip('*. ') or 'localhost'; \
-u.urlopen(u.Request('http://127.0.0.1:' + os.environ['PORT'] + '/health', headers={'Host': name}), timeout=4)"]
-# The worker and the clock are the same image with another command: see docker-compose.yml.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "thisthat/embedded/web_alive.py"]
+# The workers and the clock are the same image with other commands: see docker-compose.yml.
 CMD ["python", "manage.py", "serve"]
