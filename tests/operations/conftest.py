@@ -13,6 +13,7 @@ from django.db import connection
 from tests.common.asking import PRODUCTION, REPOSITORY
 from tests.environment import with_database
 from tests.operations.servers import Process, Redis, Web
+from tests.staff.conftest import boss, member  # noqa: F401 - fixtures
 from thisthat.embedded import postgres
 
 

@@ -17,7 +17,6 @@ from accounts.models import RefreshToken, StaffAction, User
 from betting.models import Bet, BetSale, Settlement
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt
 from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
-from leaderboard.models import Standing
 from markets.models import MarketResolution
 from purchases.models import CreditPurchase, PurchaseEvent
 from thisthat.common.json import dumps
@@ -63,7 +62,6 @@ SECTIONS = (
     Section("stock_transactions", StockTransaction),
     Section("purchases", CreditPurchase),
     Section("purchase_events", PurchaseEvent, "purchase__user", hidden=("actor",)),
-    Section("standings", Standing, "user_id"),
     # What the user did as one of the staff.
     Section("own_staff_actions", StaffAction, "staff", hidden=("before", "after")),
     Section("own_admin_log", LogEntry),
@@ -76,7 +74,7 @@ SECTIONS = (
     Section("own_purchase_events", PurchaseEvent, "actor"),
 )
 # Counted from the bets and the journal above, and made anew from them at any time.
-DERIVED = ("leaderboard.UserDay", "leaderboard.Milestone")
+DERIVED_APPS = ("leaderboard",)
 
 
 def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
