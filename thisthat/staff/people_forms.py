@@ -1,7 +1,7 @@
 """What staff are asked beside the reason."""
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -19,7 +19,7 @@ CENT = Decimal("0.01")
 
 
 class AmountForm(ReasonForm):
-    field_order: ClassVar[tuple[str, ...]] = ("amount", "reason")
+    field_order = ["amount", "reason"]
     amount = forms.DecimalField(
         label="Credits", min_value=CENT, max_digits=18, decimal_places=2, widget=UnfoldAdminDecimalFieldWidget()
     )
@@ -28,7 +28,7 @@ class AmountForm(ReasonForm):
 class AdjustmentForm(AmountForm):
     """`request_id` goes with the form: sent twice, it is done once."""
 
-    field_order: ClassVar[tuple[str, ...]] = ("direction", "amount", "reason", "request_id")
+    field_order = ["direction", "amount", "reason", "request_id"]
     direction = forms.ChoiceField(
         label="What", choices=(("give", "Give credits"), ("take", "Take credits")), widget=UnfoldAdminSelectWidget()
     )
@@ -42,7 +42,7 @@ def signed(said: Any) -> Decimal:
 
 
 class RolesForm(ReasonForm):
-    field_order: ClassVar[tuple[str, ...]] = ("is_staff", "roles", "reason")
+    field_order = ["is_staff", "roles", "reason"]
     is_staff = forms.BooleanField(label="May enter the admin", required=False, widget=UnfoldBooleanWidget())
     roles = forms.MultipleChoiceField(required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget(), choices=())
 
