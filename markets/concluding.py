@@ -46,7 +46,14 @@ LOCK = """
 SELECT id, status, this_token_id, that_token_id FROM markets
 WHERE id = ANY(%(ids)s::uuid[]) AND status IN ('open', 'closed') ORDER BY id FOR UPDATE
 """
-CHECKED = "UPDATE markets SET upstream_checked_at = %(now)s WHERE id = ANY(%(ids)s::uuid[])"
+CHECKED = """
+UPDATE markets SET upstream_checked_at = %(now)s
+FROM (
+    SELECT id FROM markets WHERE id = ANY(%(ids)s::uuid[]) AND status IN ('open', 'closed')
+    ORDER BY id FOR NO KEY UPDATE
+) AS due
+WHERE markets.id = due.id
+"""
 FACTS = ("status", "resolution", "accepting_orders", "upstream_facts", "this_odds", "that_odds")
 APPLY = f"""
 UPDATE markets AS market SET
@@ -82,8 +89,8 @@ def apply(findings: Sequence[Finding], *, now: datetime) -> Counter[str]:
     known = evidence.known(list(statuses))
     judged = [(finding, ruled(finding.decision, known.get(finding.candidate.id))) for finding in looked_at]
     rows = [row_of(finding, decision, statuses[finding.candidate.id]) for finding, decision in judged]
-    write([row for row in rows if row], now=now)
     note_checked([finding.candidate for finding in findings], now=now)
+    write([row for row in rows if row], now=now)
     evidence.add(
         [
             Conclusion(finding.candidate.id, decision.verdict, decision.reason, finding.facts())
@@ -147,6 +154,6 @@ def write(rows: Sequence[Json], *, now: datetime) -> None:
 
 
 def note_checked(candidates: Sequence[Candidate], *, now: datetime) -> None:
-    """Puts them at the end of the queue."""
+    """Puts those that aren't over at the end of the queue."""
     with connection.cursor() as cursor:
         cursor.execute(CHECKED, {"ids": [candidate.id for candidate in candidates], "now": now})

@@ -11,11 +11,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
-
 from markets import editions, staging
 from markets.polymarket.client import PolymarketClient
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
+from thisthat.common.transactions import run_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +75,15 @@ def read_and_apply(
     staging.count_up()
     gone = [] if category else staging.left_the_list(limit=recheck_limit)
     stage_all(markets_by_id(client, gone, tally), tally, listed=False, progress=progress)
-    with transaction.atomic(durable=True):
-        applied = staging.apply(now=now, checked=gone)
-        if applied.created or applied.updated:
-            editions.publish(now=now)
-    return tally.as_result(applied)
+    return tally.as_result(run_transaction(lambda: apply(now=now, checked=gone)))
+
+
+def apply(*, now: datetime, checked: list[str]) -> staging.Applied:
+    """What was staged, and an edition of it. Run again as a whole after a collision: what is staged stays."""
+    applied = staging.apply(now=now, checked=checked)
+    if applied.created or applied.updated:
+        editions.publish(now=now)
+    return applied
 
 
 def good_markets(client: PolymarketClient, *, limit: int, category: str | None, tally: Tally) -> Iterator[ParsedMarket]:

@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -125,7 +126,7 @@ def look_at_all(
         except UpstreamError as exc:
             logger.warning("%d markets couldn't be looked at: %s", len(batch), exc)
             counts["failed"] += len(batch)
-            note_checked(batch, now=now)
+            run_transaction(partial(note_checked, batch, now=now))
             if counts["failed"] == len(candidates):
                 raise
         progress(start + len(batch), len(candidates))

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from markets.polymarket.parsing import ParsedMarket
 from thisthat.common.json import dumps
 from thisthat.common.keys import new_id
+from thisthat.common.transactions import require_transaction
 
 # Polymarket's edge may serve the catalogue's prices this much later than the order book's.
 CATALOGUE_LAG = timedelta(minutes=5)
@@ -36,6 +37,44 @@ def columns(names: Iterable[str], table: str = "") -> str:
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
 
+# What open markets are to say. The catalogue's prices lag behind the order book's: they don't replace odds that came
+# from there just now.
+FRESH = f"""
+SELECT
+    stored.id AS market_id,
+    {columns(OWN, "best")},
+    {", ".join(f"CASE WHEN best.listed THEN best.{name} ELSE stored.{name} END AS {name}" for name in FROM_EVENT)},
+    {", ".join(f"coalesce(best.{name}, stored.{name}) AS {name}" for name in FIGURES)},
+    CASE WHEN odds.taken THEN best.this_odds ELSE stored.this_odds END AS this_odds,
+    CASE WHEN odds.taken THEN best.that_odds ELSE stored.that_odds END AS that_odds,
+    stored.odds_live AND NOT odds.taken AS odds_live,
+    CASE WHEN best.closed THEN 'closed' ELSE stored.status END AS status
+FROM ({BEST}) AS best
+JOIN markets AS stored USING (polymarket_id)
+CROSS JOIN LATERAL (SELECT
+    best.this_odds IS NOT NULL AND NOT (stored.odds_live AND stored.odds_updated_at > %(lag_start)s) AS taken
+) AS odds
+WHERE stored.status = 'open'
+"""  # noqa: S608 - made of the constants above
+COMPARED = (*COPIED, *FIGURES, *ODDS, "status")
+CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
+
+# Those that change, and those asked about, of which it is noted. In the order of ids, like all who lock several markets,
+# so that none wait for each other in a circle.
+LOCK = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id FROM markets WHERE status = 'open' AND id IN (
+        SELECT market.id FROM ({FRESH}) AS fresh JOIN markets AS market ON market.id = fresh.market_id WHERE {CHANGED}
+        UNION ALL
+        SELECT id FROM markets WHERE polymarket_id = ANY(%(checked)s)
+    ) ORDER BY id FOR NO KEY UPDATE
+), noted AS (
+    UPDATE markets SET upstream_checked_at = %(now)s
+    FROM locked WHERE markets.id = locked.id AND polymarket_id = ANY(%(checked)s)
+)
+SELECT id FROM locked
+"""  # noqa: S608 - made of the constants above
+# Compared again: what came while the locks were waited for isn't undone.
 UPDATE = f"""
 UPDATE markets AS market SET
     {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *FIGURES, *ODDS))},
@@ -48,27 +87,8 @@ UPDATE markets AS market SET
         WHEN market.upstream_facts IS DISTINCT FROM fresh.upstream_facts THEN %(now)s
         ELSE market.upstream_seen_at END,
     updated_at = %(now)s
-FROM (
-    SELECT
-        stored.id AS market_id,
-        {columns(OWN, "best")},
-        {", ".join(f"CASE WHEN best.listed THEN best.{name} ELSE stored.{name} END AS {name}" for name in FROM_EVENT)},
-        {", ".join(f"coalesce(best.{name}, stored.{name}) AS {name}" for name in FIGURES)},
-        CASE WHEN odds.taken THEN best.this_odds ELSE stored.this_odds END AS this_odds,
-        CASE WHEN odds.taken THEN best.that_odds ELSE stored.that_odds END AS that_odds,
-        stored.odds_live AND NOT odds.taken AS odds_live,
-        CASE WHEN best.closed THEN 'closed' ELSE stored.status END AS status
-    FROM ({BEST}) AS best
-    JOIN markets AS stored USING (polymarket_id)
-    -- The catalogue's prices lag behind the order book's: they don't replace odds that came from there just now.
-    CROSS JOIN LATERAL (SELECT
-        best.this_odds IS NOT NULL AND NOT (stored.odds_live AND stored.odds_updated_at > %(lag_start)s) AS taken
-    ) AS odds
-    WHERE stored.status = 'open'
-) AS fresh
-WHERE market.id = fresh.market_id
-AND ({columns((*COPIED, *FIGURES, *ODDS, "status"), "market")})
-    IS DISTINCT FROM ({columns((*COPIED, *FIGURES, *ODDS, "status"), "fresh")})
+FROM ({FRESH} AND stored.id = ANY(%(locked)s::uuid[])) AS fresh
+WHERE market.id = fresh.market_id AND {CHANGED}
 """  # noqa: S608 - made of the constants above
 
 INSERT = f"""
@@ -91,8 +111,6 @@ WHERE market.status = 'open' AND market.market_type = 'polymarket'
 AND NOT EXISTS (SELECT FROM market_staging AS staged WHERE staged.polymarket_id = market.polymarket_id)
 ORDER BY market.upstream_checked_at NULLS FIRST, market.id LIMIT %(limit)s
 """
-
-CHECKED = "UPDATE markets SET upstream_checked_at = %(now)s WHERE polymarket_id = ANY(%(polymarket_ids)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +167,12 @@ def apply(*, now: datetime, checked: Sequence[str]) -> Applied:
 
     Markets that are no longer open here are left alone: how they end is the resolution's business.
     """
+    require_transaction("apply")
+    facts = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
     with connection.cursor() as cursor:
-        cursor.execute(UPDATE, {"now": now, "lag_start": now - CATALOGUE_LAG})
+        cursor.execute(LOCK, facts)
+        cursor.execute(UPDATE, facts | {"locked": [market_id for (market_id,) in cursor.fetchall()]})
         updated = cursor.rowcount
-        cursor.execute(INSERT, {"now": now})
+        cursor.execute(INSERT, facts)
         created = cursor.rowcount
-        if checked:
-            cursor.execute(CHECKED, {"now": now, "polymarket_ids": list(checked)})
     return Applied(created=created, updated=updated)
