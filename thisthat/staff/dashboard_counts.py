@@ -55,10 +55,10 @@ def first_day(now: datetime) -> date:
 
 def count_day(day: date, now: datetime) -> None:
     begins = datetime.combine(day, time(), UTC)
-    execute(
-        sql.COUNT_DAY,
-        {"day": day, "from_at": begins, "until_at": begins + A_DAY, "deeds": sql.DEEDS, "now": now},
-    )
+    span = {"day": day, "from_at": begins, "until_at": begins + A_DAY}
+    execute(sql.ROOM, {})
+    execute(sql.COUNT_DAY, span)
+    execute(sql.COUNT_ACTIVE, {**span, "deeds": sql.DEEDS, "now": now})
 
 
 def count_exposures(since: datetime | None) -> int:

@@ -1,26 +1,25 @@
 """The statements that count for the dashboard, each set-based, each writing only what differs."""
 
 # By the BRIN on the journal's time: no more is read than the day has.
-COUNT_DAY = """
-WITH moved AS MATERIALIZED (
-    SELECT user_id, transaction_type, counterparty, amount FROM credit_transactions
-    WHERE created_at >= %(from_at)s AND created_at < %(until_at)s
-), sums AS (
-    SELECT transaction_type, counterparty, count(*) AS transfers,
-        coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS given,
-        coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS taken
-    FROM moved GROUP BY transaction_type, counterparty
-), counted AS (
-    INSERT INTO ledger_days AS known (day, transaction_type, counterparty, transfers, given, taken)
-    SELECT %(day)s, transaction_type, counterparty, transfers, given, taken FROM sums
-    ON CONFLICT (day, transaction_type, counterparty)
-    DO UPDATE SET transfers = excluded.transfers, given = excluded.given, taken = excluded.taken
-    WHERE known.transfers <> excluded.transfers
-)
-INSERT INTO counted_days (day, active_users, counted_at)
-SELECT %(day)s, count(DISTINCT user_id), %(now)s FROM moved WHERE transaction_type = ANY(%(deeds)s::text[])
-ON CONFLICT (day) DO UPDATE SET active_users = excluded.active_users, counted_at = excluded.counted_at
+OF_DAY = "FROM credit_transactions WHERE created_at >= %(from_at)s AND created_at < %(until_at)s"
+COUNT_DAY = f"""
+INSERT INTO ledger_days AS known (day, transaction_type, counterparty, transfers, given, taken)
+SELECT %(day)s, transaction_type, counterparty, count(*), coalesce(sum(amount) FILTER (WHERE amount > 0), 0),
+    coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)
+{OF_DAY} GROUP BY transaction_type, counterparty
+ON CONFLICT (day, transaction_type, counterparty)
+DO UPDATE SET transfers = excluded.transfers, given = excluded.given, taken = excluded.taken
+WHERE known.transfers <> excluded.transfers
 """
+COUNT_ACTIVE = f"""
+INSERT INTO counted_days (day, active_users, counted_at)
+SELECT %(day)s, count(*), %(now)s FROM (
+    SELECT DISTINCT user_id {OF_DAY} AND transaction_type = ANY(%(deeds)s::text[])
+) AS active
+ON CONFLICT (day) DO UPDATE SET active_users = excluded.active_users, counted_at = excluded.counted_at
+"""  # noqa: S608 - constants of this module
+# A million users' ids are told apart in memory.
+ROOM = "SET LOCAL work_mem = '128MB'"
 # What users do themselves; the rest happens to them.
 DEEDS = ["bet_placed", "position_sold", "stock_purchase", "stock_sale", "credit_purchase"]
 
