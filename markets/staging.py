@@ -59,8 +59,8 @@ WHERE stored.status = 'open'
 COMPARED = (*COPIED, *FIGURES, *ODDS, "status")
 CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
 
-# Those that change, and those asked about, of which it is noted. In the order of ids, like all who lock several markets,
-# so that none wait for each other in a circle.
+# Those that change, and those asked about, of which it is noted. In the order of ids, like all who lock several, so
+# that none wait for each other in a circle.
 LOCK = f"""
 WITH locked AS MATERIALIZED (
     SELECT id FROM markets WHERE status = 'open' AND id IN (

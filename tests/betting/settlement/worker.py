@@ -1,5 +1,5 @@
 """A process that settles, to be killed: for each line `<market id> <batch size>` a child begins, and its pid is printed;
-after another line, its exit code.
+after another line, its exit code. With a batch size of 0 it undoes the settlement instead.
 
 The parent makes ready once and never touches the database: a child has its own connection, and does all the work.
 """
@@ -9,12 +9,17 @@ import sys
 from uuid import UUID
 
 
-def settle(market_id: UUID, size: int) -> None:
+def work(market_id: UUID, size: int) -> None:
     from django.utils import timezone
 
+    from accounts.staff import COMMAND_LINE
+    from betting.reversal import reverse_settlement
     from betting.settlement import settle_market
 
-    settle_market(market_id=market_id, now=timezone.now(), size=size)
+    if size:
+        settle_market(market_id=market_id, now=timezone.now(), size=size)
+    else:
+        reverse_settlement(market_id=market_id, by=COMMAND_LINE, reason="Wrong.", now=timezone.now())
 
 
 def main() -> None:
@@ -26,7 +31,7 @@ def main() -> None:
         market_id, size = line.split()
         child = os.fork()
         if child == 0:
-            settle(UUID(market_id), int(size))
+            work(UUID(market_id), int(size))
             os._exit(0)
         print(child, flush=True)  # noqa: T201 - the test's to kill
         sys.stdin.readline()  # until then the pid is the child's alone, dead or alive
