@@ -18,7 +18,7 @@ UNION ALL
 SELECT user_id, created_at, 0, total_amount - invested FROM stock_transactions
 WHERE type IN ('sell', 'liquidation') AND created_at >= %(from_at)s AND created_at < %(until_at)s
 """
-# `from_at` and `until_at` are midnights: whole days are counted again.
+# `from_at` and `until_at` are midnights: whole days are counted again. Whose day differs has stale standings.
 COUNT_DAYS = f"""
 WITH counted AS MATERIALIZED (
     SELECT (moment AT TIME ZONE 'UTC')::date AS day, user_id, sum(volume) AS volume, sum(realized_pnl) AS realized_pnl
@@ -27,11 +27,15 @@ WITH counted AS MATERIALIZED (
     DELETE FROM user_days WHERE day >= (%(from_at)s::timestamptz AT TIME ZONE 'UTC')::date
     AND day < (%(until_at)s::timestamptz AT TIME ZONE 'UTC')::date
     AND NOT EXISTS (SELECT FROM counted WHERE counted.day = user_days.day AND counted.user_id = user_days.user_id)
+    RETURNING user_id
+), written AS (
+    INSERT INTO user_days AS known (day, user_id, volume, realized_pnl)
+    SELECT day, user_id, volume, realized_pnl FROM counted
+    ON CONFLICT (day, user_id) DO UPDATE SET volume = excluded.volume, realized_pnl = excluded.realized_pnl
+    WHERE (known.volume, known.realized_pnl) IS DISTINCT FROM (excluded.volume, excluded.realized_pnl)
+    RETURNING user_id
 )
-INSERT INTO user_days AS known (day, user_id, volume, realized_pnl)
-SELECT day, user_id, volume, realized_pnl FROM counted
-ON CONFLICT (day, user_id) DO UPDATE SET volume = excluded.volume, realized_pnl = excluded.realized_pnl
-WHERE (known.volume, known.realized_pnl) IS DISTINCT FROM (excluded.volume, excluded.realized_pnl)
+INSERT INTO stale_standings (user_id) SELECT user_id FROM gone UNION ALL SELECT user_id FROM written
 """  # noqa: S608 - constants of this module
 # A settlement that was undone takes its profits back from the days that it gave them to.
 REVERSED = """

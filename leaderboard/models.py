@@ -26,6 +26,7 @@ class UserDay(models.Model):
 
     class Meta:
         db_table = "user_days"
+        indexes = [models.Index(fields=["user_id", "day"], name="user_days_by_user")]
         constraints = [
             models.CheckConstraint(condition=Q(volume__gte=0, volume__lt=10**16), name="user_days_volume_not_negative"),
         ]
@@ -112,3 +113,27 @@ class Milestone(models.Model):
 
     def __str__(self) -> str:
         return f"{self.period} {self.order} {self.passed}"
+
+
+class StaleStanding(models.Model):
+    """A user whose standings may differ from what they were counted from; gone once all periods are counted."""
+
+    user_id = models.UUIDField()
+
+    class Meta:
+        db_table = "stale_standings"
+
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
+class LeftOutUser(models.Model):
+    """Who was suspended or staff at the last count: whoever no longer is has to be ranked again."""
+
+    user_id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        db_table = "left_out_users"
+
+    def __str__(self) -> str:
+        return str(self.user_id)

@@ -9,13 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from django.db.models import Max
-
 from leaderboard import days_sql as sql
-from leaderboard.models import Board, UserDay
+from leaderboard.models import Board, LeftOutUser, StaleStanding, UserDay
 from leaderboard.periods import Period, day_of
 from leaderboard.rules import KEPT_DAYS
-from leaderboard.standings import update_standings
+from leaderboard.standings import forget_stale, mark_stale, update_standings
 from leaderboard.statements import execute, fetch
 from thisthat.common.transactions import run_transaction
 
@@ -44,18 +42,22 @@ class Recount:
 
 
 def recount(*, now: datetime, progress: Progress = silently) -> Recount:
-    """Brings days and standings up to date, of the days reading only what happened since the last recount."""
+    """Brings days and standings up to date, reading what happened since the last recount and whom it concerns."""
+    last = last_count()
+    since = last - LATEST_COMMIT if last else None
     days = 0
-    for first, last in days_to_count(now=now):
-        days += count_days(first, last)
-        progress(f"{first} to {last}", days)
+    for first_day, last_day in days_to_count(since=since, now=now):
+        days += count_days(first_day, last_day)
+        progress(f"{first_day} to {last_day}", days)
+    newest = run_transaction(partial(mark_stale, since=since or now))
     if days > MANY:
         execute(sql.ANALYZE)
     standings = {}
     # That of all time comes first: the others rank those whom it ranks.
     for period in Period:
-        standings[str(period)] = run_transaction(partial(update_standings, period, now=now))
+        standings[str(period)] = run_transaction(partial(update_standings, period, newest=newest, now=now))
         progress(str(period), standings[period])
+    run_transaction(partial(forget_stale, newest))
     return Recount(days, standings)
 
 
@@ -67,19 +69,18 @@ def rebuild(*, now: datetime, progress: Progress = silently) -> Recount:
 
 def forget() -> None:
     """Without a board all standings are written anew, whatever they were."""
-    UserDay.objects.all().delete()
-    Board.objects.all().delete()
+    for table in (Board, UserDay, StaleStanding, LeftOutUser):
+        table.objects.all().delete()
 
 
-def days_to_count(*, now: datetime) -> Iterator[tuple[date, date]]:
-    """First and last days of the spans that may have changed since the last recount; all that are kept at first."""
+def last_count() -> datetime | None:
+    return Board.objects.filter(period=Period.ALL).values_list("updated_at", flat=True).first()
+
+
+def days_to_count(*, since: datetime | None, now: datetime) -> Iterator[tuple[date, date]]:
+    """First and last days of the spans that may have changed since then; without it all that are kept."""
     today = day_of(now)
-    last = Board.objects.filter(period=Period.ALL).aggregate(at=Max("updated_at"))["at"]
-    if last is None:
-        yield first_kept(today), today
-        return
-    since = last - LATEST_COMMIT
-    yield max(min(day_of(since), today), first_kept(today)), today
+    yield max(min(day_of(since), today), first_kept(today)) if since else first_kept(today), today
     for first, until in fetch(sql.REVERSED, {"since": since}):
         if until >= first_kept(today):
             yield max(first, first_kept(today)), until

@@ -27,23 +27,46 @@ class Count:
 
     period: Period
     now: datetime
+    newest: int
 
     @property
     def facts(self) -> dict[str, Any]:
         today = day_of(self.now)
         first = first_day(self.period, today)
         apart = {"spacing": SPACING, "farthest": FARTHEST_APART}
-        return {"period": str(self.period), "first_day": first, "today": today, "now": self.now, **apart}
+        days = {"first_day": first, "today": today, "now": self.now}
+        return {"period": str(self.period), "newest": self.newest, **days, **apart}
 
     @property
     def figures(self) -> str:
         return sql.EVER if self.period == Period.ALL else sql.SINCE
 
+    @property
+    def figures_of_one(self) -> str:
+        return sql.EVER_OF_ONE if self.period == Period.ALL else sql.SINCE_OF_ONE
 
-def update_standings(period: Period, *, now: datetime) -> int:
-    """Counts a period; returns how many standings were written. Locks no row of users."""
+
+def mark_stale(*, since: datetime) -> int:
+    """Notes who came or went since, beside those whose days differ; returns the number of the newest note."""
+    require_transaction("mark_stale")
+    execute(sql.MARK_NEW, {"since": since})
+    execute(sql.MARK_LEFT_OUT)
+    execute(sql.ANALYZE_STALE)
+    ((newest,),) = fetch(sql.NEWEST)
+    return int(newest)
+
+
+def forget_stale(newest: int) -> None:
+    execute(sql.COUNTED, {"newest": newest})
+
+
+def update_standings(period: Period, *, newest: int, now: datetime) -> int:
+    """Counts a period; returns how many standings were written. Locks no row of users.
+
+    Looks at those who were noted as stale, up to the newest note; on the first count of a day at everybody.
+    """
     require_transaction("update_standings")
-    count = Count(period, now)
+    count = Count(period, now, newest)
     execute(sql.TAKE_TURNS)
     fetch(sql.ROOM)
     board = Board.objects.filter(period=period).first()
@@ -55,7 +78,8 @@ def update_standings(period: Period, *, now: datetime) -> int:
 def amend(count: Count, board: Board) -> tuple[int, int] | None:
     """Writes what differs; returns how many users are ranked now, and how many rows that was. None for too many."""
     most = max(LEAST_IN_PLACE, int(board.total * PART_IN_PLACE))
-    moved, growth = find_moves(count, limit=most + 1)
+    everybody = day_of(board.updated_at) != day_of(count.now)
+    moved, growth = find_moves(count, everybody=everybody, limit=most + 1)
     if moved > most:
         return None
     total = board.total + growth
@@ -64,23 +88,27 @@ def amend(count: Count, board: Board) -> tuple[int, int] | None:
     return total, moved
 
 
-def find_moves(count: Count, *, limit: int) -> tuple[int, int]:
+def find_moves(count: Count, *, everybody: bool, limit: int) -> tuple[int, int]:
     """How many figures differ from those of the last count, up to the limit, and how many users more there are."""
     execute(sql.FORGET_MOVES)
     execute(sql.MAKE_MOVES)
-    execute(sql.FIND_MOVES.format(figures=count.figures), count.facts | {"limit": limit})
+    if everybody:
+        execute(sql.COMPARE_ALL.format(figures=count.figures), count.facts | {"limit": limit})
+    else:
+        with nested_loops():
+            execute(sql.COMPARE_STALE.format(figures=count.figures_of_one), count.facts | {"limit": limit})
     execute(sql.ANALYZE_MOVES)
     ((moved, growth),) = fetch(sql.COUNT_MOVES)
     return moved, growth
 
 
 def move(count: Count, *, total: int) -> None:
-    for statement in (sql.MOVE, sql.LEAVE, sql.JOIN):
-        execute(statement, count.facts)
+    with nested_loops():
+        for statement in (sql.MOVE, sql.LEAVE, sql.JOIN):
+            execute(statement, count.facts)
     for order in Order:
-        with no_nested_loops():
-            execute(sql.SHIFT.format(order=order), count.facts)
-            execute(sql.THIN.format(order=order), count.facts)
+        execute(sql.SHIFT.format(order=order), count.facts)
+        execute(sql.THIN.format(order=order), count.facts)
         lay(count, order, table="standings", total=total)
 
 
@@ -102,10 +130,10 @@ def replace(count: Count) -> tuple[int, int]:
 
 
 @contextmanager
-def no_nested_loops() -> Iterator[None]:
-    fetch(sql.NESTED_LOOPS, {"on": "off"})
-    yield
+def nested_loops() -> Iterator[None]:
     fetch(sql.NESTED_LOOPS, {"on": "on"})
+    yield
+    fetch(sql.NESTED_LOOPS, {"on": "off"})
 
 
 def lay(count: Count, order: Order, *, table: str, total: int) -> None:

@@ -9,15 +9,41 @@ FROM (
     WHERE day >= %(first_day)s AND day <= %(today)s GROUP BY user_id
 ) AS summed JOIN standings AS ranked ON ranked.period = 'all' AND ranked.user_id = summed.user_id
 """
+# The same of a single user, who is `stale`.
+EVER_OF_ONE = f"{EVER} AND id = stale.user_id"
+SINCE_OF_ONE = """
+SELECT ranked.created_at, sum(realized_pnl) AS overall_pnl, sum(volume) AS total_volume
+FROM user_days JOIN standings AS ranked ON ranked.period = 'all' AND ranked.user_id = user_days.user_id
+WHERE user_days.user_id = stale.user_id AND day >= %(first_day)s AND day <= %(today)s
+GROUP BY ranked.created_at
+"""
+
+# Beside those whose days differ: who signed up, and whoever is suspended or staff, or no longer is.
+NEWEST = "SELECT coalesce(max(id), 0) FROM stale_standings"
+MARK_NEW = "INSERT INTO stale_standings (user_id) SELECT id FROM users WHERE created_at >= %(since)s"
+MARK_LEFT_OUT = """
+WITH left_out AS MATERIALIZED (SELECT id FROM users WHERE NOT is_active OR is_staff),
+came AS (
+    INSERT INTO left_out_users (user_id) SELECT id FROM left_out
+    WHERE NOT EXISTS (SELECT FROM left_out_users WHERE user_id = left_out.id)
+    RETURNING user_id
+), gone AS (
+    DELETE FROM left_out_users WHERE NOT EXISTS (SELECT FROM left_out WHERE left_out.id = user_id) RETURNING user_id
+)
+INSERT INTO stale_standings (user_id) SELECT user_id FROM came UNION ALL SELECT user_id FROM gone
+"""
+ANALYZE_STALE = "ANALYZE stale_standings"
+COUNTED = "DELETE FROM stale_standings WHERE id <= %(newest)s"
 
 # One count at a time; boards are read meanwhile.
 TAKE_TURNS = "LOCK TABLE boards IN SHARE ROW EXCLUSIVE MODE"
-# Hashing and sorting a million rows in memory; to merge in the order of an index reads each row by itself.
+# Hashing and sorting a million rows in memory. Other joins read each row by itself: right for few rows alone, and
+# estimates of what is summed are too wrong to tell.
 ROOM = """
 SELECT set_config('work_mem', '128MB', true), set_config('maintenance_work_mem', '256MB', true),
-    set_config('jit', 'off', true), set_config('enable_mergejoin', 'off', true)
+    set_config('jit', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_nestloop', 'off', true)
 """
-# How many milestones a sum touches is guessed, and a wrong guess pairs all with all.
 NESTED_LOOPS = "SELECT set_config('enable_nestloop', %(on)s, true)"
 
 FORGET_MOVES = "DROP TABLE IF EXISTS pg_temp.moves"
@@ -28,12 +54,21 @@ CREATE TEMPORARY TABLE moves (
     now_at timestamptz, now_pnl numeric, now_volume numeric
 ) ON COMMIT DROP
 """
-FIND_MOVES = """
+COMPARE_ALL = """
 INSERT INTO pg_temp.moves (user_id, was_at, was_pnl, was_volume, now_at, now_pnl, now_volume)
 SELECT coalesce(user_id, id), known.created_at, minus_pnl, minus_volume,
     figures.created_at, -overall_pnl, -total_volume
 FROM (SELECT * FROM standings WHERE period = %(period)s) AS known
 FULL JOIN ({figures}) AS figures ON figures.id = known.user_id
+WHERE (known.created_at, minus_pnl, minus_volume) IS DISTINCT FROM (figures.created_at, -overall_pnl, -total_volume)
+LIMIT %(limit)s
+"""
+COMPARE_STALE = """
+INSERT INTO pg_temp.moves (user_id, was_at, was_pnl, was_volume, now_at, now_pnl, now_volume)
+SELECT stale.user_id, known.created_at, minus_pnl, minus_volume, figures.created_at, -overall_pnl, -total_volume
+FROM (SELECT DISTINCT user_id FROM stale_standings WHERE id <= %(newest)s) AS stale
+LEFT JOIN standings AS known ON known.period = %(period)s AND known.user_id = stale.user_id
+LEFT JOIN LATERAL ({figures}) AS figures ON true
 WHERE (known.created_at, minus_pnl, minus_volume) IS DISTINCT FROM (figures.created_at, -overall_pnl, -total_volume)
 LIMIT %(limit)s
 """

@@ -1,6 +1,7 @@
 """More people than services make in a test's time, whose figures are whatever a test says: set-based, by hand."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
@@ -9,21 +10,26 @@ CROWD = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
     referral_code, created_at)
 SELECT gen_random_uuid(), name || '@example.com', name, name, '', false, '', '', '', true, false,
-    lpad(to_hex(known + n), 8, '0'), timestamptz '2026-01-01Z' + interval '1 hour' * (n %% 10)
-FROM (SELECT count(*) AS known FROM users) AS before, generate_series(1, %s) AS n,
+    lpad(to_hex(known + n), 8, '0'), %(at)s + interval '1 second' * (n %% 10)
+FROM (SELECT count(*) AS known FROM users) AS before, generate_series(1, %(people)s) AS n,
 LATERAL (SELECT 'crowd_' || known + n AS name) AS named
 RETURNING id
 """
+# A bet's, a sale's or a settlement's day says that standings are stale; here it is said by hand.
 MOVE = """
-UPDATE users SET overall_pnl = moved.pnl, total_volume = moved.volume
-FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[]) AS moved (id, pnl, volume) WHERE users.id = moved.id
+WITH moved AS (
+    UPDATE users SET overall_pnl = moved.pnl, total_volume = moved.volume
+    FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[]) AS moved (id, pnl, volume) WHERE users.id = moved.id
+    RETURNING users.id
+)
+INSERT INTO stale_standings (user_id) SELECT id FROM moved
 """
 
 
-def crowd(people: int) -> list[UUID]:
-    """As many who did nothing; many of their accounts are of the same moment. Their ids, in no order."""
+def crowd(people: int, *, at: datetime) -> list[UUID]:
+    """As many who did nothing and signed up within ten seconds, many at the same moment. Their ids, in no order."""
     with connection.cursor() as cursor:
-        cursor.execute(CROWD, [people])
+        cursor.execute(CROWD, {"people": people, "at": at})
         return [user_id for (user_id,) in cursor.fetchall()]
 
 

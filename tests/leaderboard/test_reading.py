@@ -20,7 +20,7 @@ PEOPLE = 5_000
 @pytest.fixture
 def middle(db, now):
     """Who is in the middle of 5,000, by profit and by volume."""
-    ids = crowd(PEOPLE)
+    ids = crowd(PEOPLE, at=now)
     move([(user_id, place, place) for place, user_id in enumerate(ids)])
     recount(now=now)
     return ids[PEOPLE // 2]

@@ -12,17 +12,21 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.ranks import ranks_of
-from leaderboard.models import Board, Milestone, Standing, UserDay
+from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay
 from leaderboard.services import rebuild, recount
 from leaderboard.tasks import JOB, update
 from tests.betting.worlds import books_balance, order, sign_up
-from tests.leaderboard.worlds import bet_at, kept, names
+from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, kept, names
 from tests.markets.at_once import all_at_once, in_thread, wait_until
 from thisthat.celery import AT_START, app
 from thisthat.common.jobs import last_run
 from thisthat.common.locks import try_lock
 
 TABLES = {"users": "id", "standings": "(period, user_id)", "user_days": "(day, user_id)"}
+
+
+class Died(Exception):
+    pass
 
 
 def versions() -> dict[str, dict[str, str]]:
@@ -80,13 +84,37 @@ def test_whatever_was_done_to_it_rebuilt_it_is_the_same_again(five, now):
     assert kept() == counted
 
 
-def test_a_standing_that_was_set_by_hand_is_set_right(five, now):
-    recount(now=now)
-    counted = kept()
+def test_figures_that_were_set_by_hand_are_noticed_by_the_first_count_of_a_day(five):
+    User.objects.update(created_at=A_WEDNESDAY - timedelta(days=1))
+    recount(now=A_WEDNESDAY)
+    counted = kept()["boards"]["all", "volume"]
     Standing.objects.filter(user_id=five[0].id).update(minus_volume=-500)
-    Standing.objects.filter(user_id=five[1].id).update(minus_pnl=-500, minus_volume=0)
-    assert recount(now=now).standings == {"all": 2, "day": 2, "week": 2, "month": 2}
-    assert kept() == counted
+    User.objects.filter(pk=five[1].id).update(overall_pnl=500)
+    assert recount(now=A_WEDNESDAY + timedelta(minutes=15)).standings["all"] == 0
+    assert recount(now=A_WEDNESDAY + timedelta(days=1)).standings["all"] == 2
+    assert names("pnl")[0] == "bob"
+    User.objects.filter(pk=five[1].id).update(overall_pnl=0)
+    assert recount(now=A_WEDNESDAY + timedelta(days=2)).standings["all"] == 1
+    assert kept()["boards"]["all", "volume"] == counted
+
+
+def test_a_count_that_died_between_periods_is_made_up_for_by_the_next(kettle):
+    ann, bob = sign_up("ann"), sign_up("bob")
+    bet_at(ann, kettle, 20, A_WEDNESDAY)
+    recount(now=A_WEDNESDAY)
+    bet_at(bob, kettle, 30, A_WEDNESDAY)
+
+    def die(counted: str, rows: int) -> None:
+        if counted == "all":
+            raise Died
+
+    with pytest.raises(Died):
+        recount(now=A_WEDNESDAY + timedelta(minutes=15), progress=die)
+    assert names("volume") == ["bob", "ann"]
+    assert names("volume", period="day") == ["ann"]
+    recount(now=A_WEDNESDAY + timedelta(minutes=30))
+    assert names("volume", period="day") == names("volume", period="month") == ["bob", "ann"]
+    assert not StaleStanding.objects.exists()
 
 
 def test_it_is_counted_every_quarter_of_an_hour_and_once_at_the_start():
