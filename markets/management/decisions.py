@@ -40,7 +40,11 @@ class DecisionCommand(BaseCommand):
             "resolution": market.resolution,
             "resolvedAt": iso_utc(market.resolved_at) if market.resolved_at else None,
         }
-        self.report(options, {"success": True, "data": facts}, f"{self.done}: {market.title}")
+        self.follow(market, options, facts, f"{self.done}: {market.title}")
+
+    def follow(self, market: Market, options: dict[str, Any], facts: dict[str, Any], words: str) -> None:
+        """What comes of the decision, and saying it all."""
+        self.report(options, {"success": True, "data": facts}, words)
 
     def report(self, options: dict[str, Any], facts: dict[str, Any], words: str) -> None:
         if options["json"]:

@@ -103,7 +103,8 @@ def test_a_limit_out_of_range_is_refused(upstream, limit):
 
 def test_voiding_cancels_a_market_with_a_reason():
     market = add_market()
-    assert run("void_market", str(market.pk), "--reason", "Asked twice.") == "Cancelled: Will the kettle boil?\n"
+    words = run("void_market", str(market.pk), "--reason", "Asked twice.").splitlines()
+    assert words[0] == "Cancelled: Will the kettle boil?"
     assert state(market) == ("cancelled", "invalid")
     assert (last(market).source, last(market).staff, last(market).reason) == ("staff", None, "Asked twice.")
 
@@ -112,10 +113,9 @@ def test_voiding_with_json_prints_one_line():
     market = add_market()
     said = json.loads(run("void_market", str(market.pk), "--reason", "Asked twice.", "--json"))
     shown = said["data"].pop("resolvedAt")
-    assert said == {
-        "success": True,
-        "data": {"marketId": str(market.pk), "status": "cancelled", "resolution": "invalid"},
-    }
+    named = {"marketId": str(market.pk), "status": "cancelled", "resolution": "invalid"}
+    assert said["success"] is True
+    assert said["data"].items() >= named.items()
     assert shown.endswith("Z")
 
 

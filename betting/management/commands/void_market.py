@@ -2,13 +2,16 @@ from datetime import datetime
 from typing import Any
 
 from accounts.staff import COMMAND_LINE
+from betting.management.deciding import PayingDecision
 from markets import verdicts
-from markets.management.decisions import DecisionCommand
 from markets.models import Market
 
 
-class Command(DecisionCommand):
-    help = "Cancels a market that isn't over: what is at stake goes back. Exits 1 when that can't be done."
+class Command(PayingDecision):
+    help = (
+        "Cancels a market that isn't over, and gives back what is at stake. Exits 1 when that can't be done, 2 where "
+        "bets are set aside."
+    )
     done = "Cancelled"
 
     def decide(self, options: dict[str, Any], *, now: datetime) -> Market:

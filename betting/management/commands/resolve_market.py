@@ -3,13 +3,13 @@ from datetime import datetime
 from typing import Any
 
 from accounts.staff import COMMAND_LINE
+from betting.management.deciding import PayingDecision
 from markets import verdicts
-from markets.management.decisions import DecisionCommand
 from markets.models import Market
 
 
-class Command(DecisionCommand):
-    help = "Says how one market ended, which pays its bets. Exits 1 when that can't be done."
+class Command(PayingDecision):
+    help = "Says how one market ended, and pays its bets. Exits 1 when that can't be done, 2 where bets are set aside."
     done = "Resolved"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
