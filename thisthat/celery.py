@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from threading import Thread
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -12,7 +11,6 @@ from celery.signals import beat_init, setup_logging
 from django.conf import settings
 from django.utils import timezone
 from kombu import Exchange, Queue
-from kombu.exceptions import KombuError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 
@@ -46,12 +44,11 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     # The schedule is copied to the database, where staff can switch a job off.
-    beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
+    beat_scheduler="thisthat.common.beat:Scheduler",
 )
 app.autodiscover_tasks()
 
 # Sent once when the clock starts, so that a first start has markets and stocks at once, and no midnight is missed.
-SEND_AGAIN_SECONDS = 2.0
 AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
 
 
@@ -105,22 +102,7 @@ def stop_between_queries(**kwargs: Any) -> None:
 @beat_init.connect
 def queue_first_runs(**kwargs: Any) -> None:
     """Also what was missed while nothing ran: beat by itself doesn't look at a daily job until its hour comes near."""
-    from thisthat.common import schedule  # noqa: PLC0415 - models, which this module comes before
+    from thisthat.common import beat, schedule  # noqa: PLC0415 - models, which this module comes before
 
-    tasks = schedule.due_at_start(AT_START, now=timezone.now())
-    # In a thread that may wait for a queue that is away: nothing sends these again.
-    Thread(target=send_until_taken, args=[tasks], daemon=True).start()
-
-
-def send_until_taken(tasks: list[str]) -> None:
-    for task in tasks:
-        while not is_taken(task):
-            time.sleep(SEND_AGAIN_SECONDS)
-
-
-def is_taken(task: str) -> bool:
-    try:
-        app.send_task(task)
-    except (KombuError, OSError):
-        return False
-    return True
+    for task in schedule.due_at_start(AT_START, now=timezone.now()):
+        beat.send_or_do_here(task, partial(app.send_task, task))

@@ -49,5 +49,5 @@ def worker_command(*queues: str, concurrency: int = 2) -> list[str]:
 
 def beat_command() -> list[str]:
     # No pid file: one left behind by a power cut would keep the clock from starting.
-    options = ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler", "--pidfile=", "--loglevel", "INFO"]
+    options = ["--pidfile=", "--loglevel", "INFO"]
     return [sys.executable, "-m", "celery", "--quiet", "-A", "thisthat", "beat", *options]
