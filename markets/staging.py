@@ -168,7 +168,7 @@ def apply(*, now: datetime, checked: Sequence[str]) -> Applied:
     Markets that are no longer open here are left alone: how they end is the resolution's business.
     """
     require_transaction("apply")
-    facts = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
+    facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
     with connection.cursor() as cursor:
         cursor.execute(LOCK, facts)
         cursor.execute(UPDATE, facts | {"locked": [market_id for (market_id,) in cursor.fetchall()]})
