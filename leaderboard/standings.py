@@ -50,6 +50,7 @@ def mark_stale(*, since: datetime) -> int:
     """Notes who came or went since, beside those whose days differ; returns the number of the newest note."""
     require_transaction("mark_stale")
     execute(sql.MARK_NEW, {"since": since})
+    execute(sql.MARK_REVERSED, {"since": since})
     execute(sql.MARK_LEFT_OUT)
     execute(sql.ANALYZE_STALE)
     ((newest,),) = fetch(sql.NEWEST)

@@ -18,9 +18,15 @@ WHERE user_days.user_id = stale.user_id AND day >= %(first_day)s AND day <= %(to
 GROUP BY ranked.created_at
 """
 
-# Beside those whose days differ: who signed up, and whoever is suspended or staff, or no longer is.
+# Beside those whose days differ: who signed up, whoever is suspended or staff or no longer is, and whose bets are open
+# again.
 NEWEST = "SELECT coalesce(max(id), 0) FROM stale_standings"
 MARK_NEW = "INSERT INTO stale_standings (user_id) SELECT id FROM users WHERE created_at >= %(since)s"
+# What an undone settlement takes back may be of days that are no longer kept.
+MARK_REVERSED = """
+INSERT INTO stale_standings (user_id)
+SELECT DISTINCT user_id FROM bets JOIN settlements USING (market_id) WHERE reversed_at >= %(since)s
+"""
 MARK_LEFT_OUT = """
 WITH left_out AS MATERIALIZED (SELECT id FROM users WHERE NOT is_active OR is_staff),
 came AS (

@@ -142,6 +142,19 @@ def test_what_is_long_over_is_not_counted_again(kettle):
     assert figures("volume") == {"ann": (0, 50)}
 
 
+def test_a_settlement_that_is_undone_long_after_takes_back_what_all_time_showed(kettle):
+    ann = sign_up("ann")
+    User.objects.update(created_at=A_WEDNESDAY - timedelta(days=90))
+    bet_at(ann, kettle, 60, A_WEDNESDAY - timedelta(days=60))
+    end(kettle)
+    settle(kettle, now=A_WEDNESDAY - timedelta(days=50))
+    recount(now=A_WEDNESDAY - AN_HOUR)
+    assert figures("pnl") == {"ann": (40, 60)}
+    reverse_settlement(market_id=kettle.pk, by=COMMAND_LINE, reason="The source was wrong.", now=A_WEDNESDAY)
+    recount(now=A_WEDNESDAY + timedelta(minutes=15))
+    assert figures("pnl") == {"ann": (0, 60)}
+
+
 def test_a_settlement_that_is_undone_takes_back_what_its_day_showed(kettle):
     ann = sign_up("ann")
     bet_at(ann, kettle, 60, A_WEDNESDAY - timedelta(days=3))
