@@ -1,10 +1,11 @@
 """The nightly task: who was active lately is rewarded, once, and whatever is wrong with one stops nobody else."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from accounts.models import User
 from accounts.signals import user_registered
@@ -136,6 +137,22 @@ def test_more_users_than_a_batch_are_all_rewarded(db):
     assert reward_active_users(now=MIDNIGHT).users == count
     assert DailyReward.objects.values("user").distinct().count() == count
     books_balance()
+
+
+def test_it_leaves_no_connection_behind(ann):
+    def connected():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            return cursor.fetchone()[0]
+
+    before = connected()
+    ann.active(MIDNIGHT)
+    reward_active_users(now=MIDNIGHT)
+    # A server's process ends a moment after its client has gone.
+    deadline = time.monotonic() + 10
+    while connected() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert connected() <= before
 
 
 class TestTheTask:
