@@ -8,7 +8,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex("market", models.Index(fields=["status", "-id"], name="markets_staff_status")),
         migrations.AddIndex("market", models.Index(fields=["category", "-id"], name="markets_staff_category")),
-        migrations.AddIndex("market", models.Index(fields=["category", "status", "-id"], name="markets_staff_both")),
         migrations.AddIndex(
             "market",
             models.Index(fields=["-id"], condition=models.Q(market_type="credits"), name="markets_staff_house"),

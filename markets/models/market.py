@@ -153,7 +153,6 @@ class Market(MirroredFields):
             # What staff look for: newest first, by what they choose, and by the address that somebody sent them.
             models.Index(fields=["status", "-id"], name="markets_staff_status"),
             models.Index(fields=["category", "-id"], name="markets_staff_category"),
-            models.Index(fields=["category", "status", "-id"], name="markets_staff_both"),
             models.Index(fields=["-id"], condition=Q(market_type="credits"), name="markets_staff_house"),
             models.Index(fields=["slug"], name="markets_slug"),
             *past_indexes(),
