@@ -28,12 +28,21 @@ OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
 # What is wrong with one bet or one user, and doesn't pass: the bet is set aside. Anything else stops the settlement.
 REFUSALS = (IntegrityError, DataError, ledger.InsufficientCredits, ledger.AlreadyPosted, ledger.UnknownUser)
 MAX_ERROR_LETTERS = 500
+EXAMPLES = 20
 FIRST = UUID(int=0)
 
 
 class MarketNotOver(DomainError):
     code = "market_not_over"
     message = "This market isn't resolved: there is nothing to pay yet."
+
+
+class MarketsUnsettled(DomainError):
+    """Some couldn't be settled; all others were."""
+
+    code = "markets_unsettled"
+    status = 500
+    message = "Some markets couldn't be settled."
 
 
 class BatchRefused(Exception):
@@ -99,16 +108,28 @@ def settle_market(
 
 
 def settle_ended_markets(*, now: datetime) -> dict[str, Any]:
-    """Settles whatever is over and unsettled; returns the counts. A market that is busy waits for the next time."""
+    """Settles whatever is over and unsettled; returns the counts. A market that is busy waits for the next time.
+
+    Raises MarketsUnsettled, once all others are settled, where one failed as a whole.
+    """
     markets = [market_id for (market_id,) in fetch(sql.QUEUE, {})]
     counts = {"markets": 0, "bets": 0, "busy": 0}
+    failed: list[UUID] = []
 
     def count(settled: int) -> None:
         counts["bets"] += settled
 
     for market_id in markets:
-        done = settle_if_over(market_id=market_id, now=now, progress=count)
-        counts["markets" if done else "busy"] += 1
+        try:
+            done = settle_if_over(market_id=market_id, now=now, progress=count)
+        except Exception:
+            # Whatever it is: those behind it are owed, too, and its turn comes again in a minute. The run fails for it.
+            logger.exception("market %s couldn't be settled", market_id)
+            failed.append(market_id)
+        else:
+            counts["markets" if done else "busy"] += 1
+    if failed:
+        raise MarketsUnsettled(f"{len(failed)} markets couldn't be settled: {', '.join(map(str, failed[:EXAMPLES]))}")
     return counts
 
 

@@ -6,10 +6,11 @@ from django.utils import timezone
 from accounts.staff import COMMAND_LINE
 from betting import receivers, tasks
 from betting.models import Settlement
+from betting.settlement import MarketsUnsettled
 from markets import verdicts
 from markets.signals import market_ended
 from tests.betting.settlement.worlds import end, outcome
-from tests.betting.worlds import books_balance
+from tests.betting.worlds import books_balance, execute
 from tests.markets.worlds import add_market
 from thisthat.celery import app
 from thisthat.common.models import JobRun
@@ -74,6 +75,32 @@ def test_every_ended_market_is_settled_in_one_sweep(ann):
         end(market, resolution)
     tasks.settle_markets()
     assert [outcome(bet)[0] for bet in bets] == ["won", "lost", "cancelled"]
+    books_balance()
+
+
+REFUSING_ONE = """
+CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+CREATE TRIGGER refuse_one BEFORE INSERT ON settlements FOR EACH ROW
+WHEN (NEW.market_id = '{}') EXECUTE FUNCTION refuse_one();
+"""
+
+
+def test_a_market_that_fails_as_a_whole_holds_up_no_other_and_fails_the_run(ann):
+    first, *others = [add_market(slug=f"market-{number}") for number in range(3)]
+    bets = [ann.bet(market, 100, "this") for market in (first, *others)]
+    for market in (first, *others):
+        end(market, "this")
+    execute(REFUSING_ONE.format(first.pk))
+    try:
+        with pytest.raises(MarketsUnsettled, match=str(first.pk)):
+            tasks.settle_markets()
+        assert [outcome(bet)[0] for bet in bets] == ["pending", "won", "won"]
+        assert JobRun.objects.get(job="betting.settle_markets").status == "failed"
+    finally:
+        execute("DROP TRIGGER refuse_one ON settlements")
+        execute("DROP FUNCTION refuse_one()")
+    tasks.settle_markets()
+    assert outcome(bets[0])[0] == "won"
     books_balance()
 
 
