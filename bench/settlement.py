@@ -1,16 +1,18 @@
 """Settles one market with many bets, beside the bare minimum of SQL for the same rows in one statement.
 
 `python -m bench.settlement --bets 100000 --users 100000`: a database of its own in var/bench-settlement-<process>,
-removed afterwards. The bare SQL works on tables without triggers and constraints, in the same run. Meanwhile it asks
-for a user's balance, and prints how long the slowest answers took.
+removed afterwards. The bare SQL works on tables without triggers and constraints, in the same run. While it settles,
+others read balances and bet, and how long they took is printed.
 """
 
 import argparse
 import os
+import random
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +62,52 @@ FROM settled WHERE bare_bets.id = settled.id
 
 
 class Probe(threading.Thread):
-    """Asks for a user's balance again and again, as any other request would."""
+    """Does something again and again, as any other request would, and notes how long it took."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, name: str, request: Callable[[], Any]) -> None:
+        super().__init__(name=name)
+        self.request = request
         self.over = threading.Event()
         self.seconds: list[float] = []
+        self.start()
 
     def run(self) -> None:
         from django.db import connection
 
         while not self.over.wait(0.01):
-            self.seconds.append(timed(lambda: execute("SELECT credit_balance FROM users LIMIT 1")))
+            self.seconds.append(timed(self.request))
         connection.close()
 
     def result(self) -> str:
         self.over.set()
         self.join()
         slowest = sorted(self.seconds)
-        return f"{len(slowest)} balances asked meanwhile: p99 {slowest[int(len(slowest) * 0.99)] * 1000:.1f} ms"
+        p50, p99, last = (slowest[int((len(slowest) - 1) * part)] * 1000 for part in (0.5, 0.99, 1))
+        return f"{len(slowest)} {self.name} meanwhile: p50 {p50:.1f}, p99 {p99:.1f}, slowest {last:.1f} ms"
+
+
+def probes() -> list[Probe]:
+    """Balances are read, and users who may be in the batch at work bet on another market."""
+    from django.utils import timezone
+
+    from accounts.models import User
+    from betting.parsing import parse_order
+    from betting.services import place_bet, price_order
+    from tests.betting.worlds import order
+    from tests.markets.worlds import add_market
+    from thisthat.common.transactions import run_transaction
+
+    market = add_market(slug="other")
+    users = list(User.objects.values_list("pk", flat=True))
+
+    def read() -> None:
+        execute("SELECT credit_balance FROM users WHERE id = %s", [random.choice(users)])
+
+    def bet() -> None:
+        intent = price_order(parse_order(order(market, 10)), now=timezone.now(), before_asking=lambda: None)
+        run_transaction(lambda: place_bet(intent, user_id=random.choice(users), clock=timezone.now))
+
+    return [Probe("balances read", read), Probe("bets placed", bet)]
 
 
 def world(bets: int, users: int) -> Any:
@@ -114,14 +143,13 @@ def measure(bets: int, users: int, size: int) -> bool:
     copy_to_bare()
     for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
         execute(statement)
-    probe = Probe()
-    probe.start()
+    running = probes()
     seconds = timed(lambda: settle_market(market_id=market.pk, now=timezone.now(), size=size))
-    asked = probe.result()
+    meanwhile = "\n".join(probe.result() for probe in running)
     execute("CHECKPOINT")
     bare = timed(lambda: execute(BARE, {"market": market.pk}))
     report(f"{bets:,} bets of {users:,} users, in batches of {size:,}", seconds, bets, bare)
-    print(f"bare SQL: {bare:.2f} s. {asked}")
+    print(f"bare SQL: {bare:.2f} s\n{meanwhile}")
     begun = time.perf_counter()
     found = audit()
     print(f"audit: {time.perf_counter() - begun:.2f} s, passed: {found.passed}")
