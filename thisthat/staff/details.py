@@ -94,7 +94,7 @@ class DetailTable(Table):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The page, which nothing can be sent to."""
-        if not self.has_view_permission(request):
+        if not self.has_view_permission(request) or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         original = self.get_object(request, unquote(object_id))
         if original is None:
