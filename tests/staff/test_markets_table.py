@@ -90,7 +90,7 @@ def test_odds_bets_and_what_the_house_owes_are_shown(desk, three):
     sign_up("bob").bet(three[0], 50, "that")
     dashboard_counts.count(now=timezone.now())
     read = text_of(desk.get(MARKETS, {"q": "kettle"}))
-    assert "House, general open Yes 60% 0.00 2 166.66 125.00" in read.replace("Open", "open")
+    assert "House, general open Yes 60% \N{EN DASH} 2 166.66 125.00" in read
 
 
 def test_a_page_takes_as_many_statements_for_sixty_markets_with_bets_as_for_one(desk, three):

@@ -63,7 +63,7 @@ class MarketTable(DetailTable):
 
     @admin.display(description="Volume, $")
     def traded(self, market: Market) -> str:
-        return credits_of(market.volume)
+        return DASH if market.market_type == Market.Type.CREDITS else credits_of(market.volume)
 
     @admin.display(description="Open bets")
     def bets(self, market: Market) -> str:
