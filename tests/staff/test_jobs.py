@@ -1,6 +1,7 @@
 """The jobs in the admin: what is seen of them, and who may switch them and have them run."""
 
 import re
+from functools import partial
 
 import pytest
 from celery import current_app
@@ -11,9 +12,9 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from accounts.models import Permission, StaffAction
-from accounts.staff import StaffMember
+from accounts.staff import NotAllowed, StaffMember
 from tests.staff.job_worlds import add_daily, add_job, add_run
-from thisthat.staff.job_switching import AlreadySwitched, NoSuchJob, switch_job
+from thisthat.staff.job_switching import AlreadySwitched, NoSuchJob, send_job, switch_job
 
 JOBS = "/admin/django_celery_beat/periodictask/"
 RUNS = "/admin/common/jobrun/"
@@ -127,6 +128,16 @@ def test_two_who_switch_the_same_do_it_once(boss):
     with pytest.raises(NoSuchJob):
         switch_job(job_id=job.pk + 1, on=False, **act)
     assert StaffAction.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", [partial(switch_job, on=False), send_job])
+def test_the_services_themselves_ask_who_may(keeper, act):
+    job = add_job()
+    with pytest.raises(NotAllowed):
+        act(job_id=job.pk, by=StaffMember(keeper), reason="Why.", now=timezone.now())
+    assert is_on(job)
+    assert not StaffAction.objects.exists()
 
 
 @pytest.mark.parametrize("action", ["switch", "run"])
