@@ -11,7 +11,7 @@ from thisthat.common.doctor.findings import Finding, failure, ok, warning
 from thisthat.common.jobs import histories
 from thisthat.common.schedule import late_jobs
 
-OLDEST_VERSION = 140_000  # as PostgreSQL numbers them; what Django 5.2 supports
+OLDEST_VERSION = 150_000  # as PostgreSQL numbers them; docs/operations.md
 SKEW_SECONDS = 2.0
 STATEMENT_TIMEOUT = "5s"
 START_DATABASE = "Start PostgreSQL, or set DATABASE_URL to where it is."
@@ -32,7 +32,7 @@ def check_database() -> Iterator[Finding]:
         number, version, its_time, durable, read_only = cursor.fetchone()
     after = datetime.now(UTC)
     if number < OLDEST_VERSION:
-        yield failure("database", f"PostgreSQL {version} is too old", "Upgrade to PostgreSQL 14 or newer.")
+        yield failure("database", f"PostgreSQL {version} is too old", "Upgrade to PostgreSQL 15 or newer.")
     else:
         yield ok("database", f"PostgreSQL {version} answers")
     if not durable:
