@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,36 @@ FROM places_before AS before JOIN places_after AS after USING (user_id)
 """
 
 
+# A day's first count compares everybody: the clock doesn't pass midnight of itself.
+NOON, BEGUN = datetime.now(UTC).replace(hour=12, minute=0), time.monotonic()
+
+
+def moment(*, days: int = 0) -> datetime:
+    return NOON + timedelta(days=days, seconds=time.monotonic() - BEGUN)
+
+
+def processor_seconds() -> float:
+    """What the connection's process in the database used so far; 0 where the system doesn't tell."""
+    from django.db import connection
+
+    connection.ensure_connection()
+    file = Path(f"/proc/{connection.connection.info.backend_pid}/stat")
+    if not file.exists():
+        return 0.0
+    user, system = file.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(name: str, work: Callable[[], Any], users: int, bare: float | None = None) -> float:
+    before = processor_seconds()
+    seconds = timed(work)
+    report(name, seconds, users, bare)
+    print(f"  of it {processor_seconds() - before:.2f} s of a processor", flush=True)
+    return seconds
+
+
 def fill(users: int) -> None:
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    now = timezone.now()
+    now = moment()
     execute(WITHOUT_TRIGGERS)
     execute(USERS, {"users": users})
     execute(NUMBERED)
@@ -102,9 +127,7 @@ def fill(users: int) -> None:
     execute("VACUUM ANALYZE")
 
 
-def recount() -> None:
-    from django.utils import timezone
-
+def recount(days: int = 0) -> None:
     from leaderboard import services
 
     begun = [time.perf_counter()]
@@ -112,16 +135,14 @@ def recount() -> None:
     def progress(counted: str, rows: int) -> None:
         print(f"  {counted}: {rows:,} rows, {time.perf_counter() - begun[0]:.2f} s", flush=True)
 
-    services.recount(now=timezone.now(), progress=progress)
+    services.recount(now=moment(days=days), progress=progress)
 
 
 def move_some(users: int, turn: int) -> None:
     """One per cent of the users bet, others each turn."""
-    from django.utils import timezone
-
     chosen = {"after": users * (DAYS + turn) // A_DAY, "count": users // 100}
     execute(WITHOUT_TRIGGERS)
-    execute(STAKES, chosen | {"from_at": timezone.now(), "until_at": timezone.now()})
+    execute(STAKES, chosen | {"from_at": moment(), "until_at": moment()})
     execute(MOVE, chosen)
     execute(ONCE_FILLED)
 
@@ -129,13 +150,13 @@ def move_some(users: int, turn: int) -> None:
 def counts(users: int) -> None:
     from leaderboard.statements import fetch
 
-    report("first count", timed(recount), users)
+    measured("first count", recount, users)
     execute("VACUUM ANALYZE standings")
-    report("nothing changed", timed(recount), users)
+    measured("nothing changed", recount, users)
     for turn in range(3):
         execute(PLACES.format(name="before"))
         move_some(users, turn)
-        report("1 % of the users bet", timed(recount), users)
+        measured("1 % of the users bet", recount, users)
         execute(PLACES.format(name="after"))
         ((by_pnl, by_volume),) = fetch(CHANGED)
         print(f"  that changed {by_pnl:,} ranks by profit, {by_volume:,} by volume", flush=True)
@@ -145,9 +166,9 @@ def counts(users: int) -> None:
     execute(MOVE_ALL.format(table="bare_users"))
     execute(ONCE_FILLED)
     execute("VACUUM ANALYZE users, bare_users")
-    bare = timed(lambda: execute(BARE))
-    report("the bare UPDATE, everything changed", bare, users)
-    report("everything changed", timed(recount), users, bare)
+    bare = measured("the bare UPDATE, everything changed", lambda: execute(BARE), users)
+    measured("everything changed", lambda: recount(days=1), users, bare)
+    measured("nothing changed, first count of a day", lambda: recount(days=2), users)
 
 
 def reads(users: int) -> None:
@@ -224,6 +245,7 @@ def bets_meanwhile(users: int, rounds: int) -> None:
         betting.join()
         spent[name] += these
 
+    recount()
     during("alone", lambda: time.sleep(2))
     spent["alone"].clear()
     for turn in range(rounds):
