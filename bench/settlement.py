@@ -91,6 +91,7 @@ def probes() -> list[Probe]:
     from django.utils import timezone
 
     from accounts.models import User
+    from betting.offers import find_offer
     from betting.parsing import parse_order
     from betting.services import place_bet, price_order
     from tests.betting.worlds import order
@@ -104,7 +105,8 @@ def probes() -> list[Probe]:
         execute("SELECT credit_balance FROM users WHERE id = %s", [random.choice(users)])
 
     def bet() -> None:
-        intent = price_order(parse_order(order(market, 10)), now=timezone.now(), before_asking=lambda: None)
+        offer = find_offer(str(market.pk))
+        intent = price_order(parse_order(order(market, 10)), offer, now=timezone.now(), before_asking=lambda: None)
         run_transaction(lambda: place_bet(intent, user_id=random.choice(users), clock=timezone.now))
 
     return [Probe("balances read", read), Probe("bets placed", bet)]
