@@ -10,7 +10,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 PORT=8000 VAR_DIR=/srv/var
 RUN python -m pip uninstall --yes --quiet pip \
     && useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin thisthat \
-    && install -d -o thisthat /srv/var
+    && install -d -o thisthat /srv/var /srv/var/metrics
 WORKDIR /srv/app
 COPY --from=builder /opt/venv /opt/venv
 COPY . .

@@ -1,5 +1,9 @@
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
 
 from thisthat.embedded import upstream
 
@@ -31,3 +35,30 @@ def test_a_port_in_use_is_not_free():
         assert upstream.listens(port)
     assert upstream.is_port_free("127.0.0.1", port)
     assert not upstream.listens(port)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b'{"status": "ready"}', "ready"),
+        (503, b'{"status": "degraded"}', "degraded"),
+        (502, b"<html>", ""),
+        (200, b"{}", ""),
+    ],
+)
+def test_what_our_server_says_of_itself_is_read_good_or_bad(status, body, said):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Keeps the test's output clean."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert upstream.status_said(f"http://127.0.0.1:{server.server_port}/ready") == said
+        thread.join()
+    assert upstream.status_said("http://127.0.0.1:1/ready") == ""

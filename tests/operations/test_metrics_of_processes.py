@@ -98,4 +98,13 @@ def test_a_start_begins_at_nothing_and_clears_up(web, folder):
     assert first.stop() == 0
     second = web()
     assert counted(second) < REQUESTS
-    assert [path.name for path in (folder / "metrics").iterdir()] == [str(second.process.pid)]
+    (left,) = (folder / "metrics").glob("*/")
+    assert left.name.endswith(f"-{second.process.pid}")
+
+
+def test_a_program_that_starts_beside_another_leaves_its_counts_alone(web):
+    first = web()
+    for _ in range(REQUESTS):
+        first.get("/health")
+    second = web()
+    assert counted(first) == counted(second) >= REQUESTS

@@ -1,5 +1,6 @@
 """Is Polymarket there? If not, the bundled simulator stands in for it."""
 
+import json
 import socket
 import sys
 import threading
@@ -7,6 +8,7 @@ import urllib.request
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException
+from urllib.error import HTTPError
 
 SIMULATOR = "simulator"
 ASK_SECONDS = 3
@@ -64,11 +66,18 @@ def listens(port: int, *, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def answers(url: str) -> bool:
-    """Whether our own web server says 200, asked directly even where the environment names a proxy."""
+def status_said(url: str) -> str:
+    """The `status` that our own web server says there, good or bad; empty without an answer.
+
+    It is asked directly even where the environment names a proxy.
+    """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=2) as answer:
-            return bool(answer.status == HTTPStatus.OK)
-    except (OSError, HTTPException):
-        return False
+            return str(json.load(answer)["status"])
+    except HTTPError as refusal:
+        with refusal, suppress(OSError, ValueError, KeyError):
+            return str(json.load(refusal)["status"])
+    except (OSError, HTTPException, ValueError, KeyError):
+        pass
+    return ""

@@ -133,15 +133,17 @@ class Session:
 
     def _announce(self) -> None:
         base = own_url()
-        if self._wait_for(f"{base}/health", WEB_SECONDS) and not self._wait_for(f"{base}/ready", READY_SECONDS):
+        # Jobs that are late after a pause are made up for by and by.
+        alive = self._wait_for(f"{base}/health", {"ok"}, WEB_SECONDS)
+        if alive and not self._wait_for(f"{base}/ready", {"ready", "degraded"}, READY_SECONDS):
             self._output.say(f"Not everything is ready yet: {base}/ready says what is missing.")
         if not self._supervisor.stopping.is_set():
             self._output.say(url_table(base, simulator=self._simulator, stand_in_x=self._stand_in_x))
 
-    def _wait_for(self, url: str, seconds: float) -> bool:
+    def _wait_for(self, url: str, wanted: set[str], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._supervisor.stopping.is_set():
-            if upstream.answers(url):
+            if upstream.status_said(url) in wanted:
                 return True
             time.sleep(0.1)
         return False
