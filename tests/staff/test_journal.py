@@ -122,6 +122,14 @@ def test_nothing_is_added_changed_or_deleted_there(desk, ann, table):
     assert list(CreditTransaction.objects.values()) == before
 
 
+def test_what_has_no_page_of_words_has_none(desk, ann):
+    """A newcomer's would show the password's hash."""
+    unpaid = User.objects.create_user(email="u@f.example", username="unpaid", password="x", referred_by=ann)
+    reward(ann, 0)
+    for address in (f"{UNPAID}{unpaid.pk}", f"{REWARDS}{DailyReward.objects.get().pk}"):
+        assert desk.get(f"{address}/change/").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("kind", "amount", "leads_to"),
     [

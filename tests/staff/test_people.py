@@ -127,3 +127,11 @@ def test_there_is_no_way_to_edit_add_or_delete_a_user(desk, crowd):
     desk.post(USERS, {"action": "delete_selected", "_selected_action": [str(ann.pk)], "post": "yes"})
     desk.post(page(ann), {"username": "other", "is_superuser": "on"})
     assert crowd.filter(pk=ann.pk, username="ann", is_superuser=False).exists()
+
+
+def test_no_page_shows_a_hash(desk, crowd):
+    ann = crowd.get(username="ann")
+    ann.set_password("a-long-enough-pass")
+    ann.save()
+    for address in (USERS, page(ann), f"{USERS}{ann.pk}/history/", *(act(name, ann) for name in ("suspend", "roles"))):
+        assert ann.password not in desk.get(address).content.decode()

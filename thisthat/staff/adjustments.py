@@ -37,7 +37,7 @@ class StatusFilter(Recent):
 
 
 @admin.register(CreditAdjustment)
-class AdjustmentTable(OfUser, DetailTable):
+class AdjustmentTable(DetailTable, OfUser):
     """Newest first."""
 
     list_display = ("at", "person", "moves", "state", "asker", "decider", "why")

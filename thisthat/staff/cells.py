@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 
 from django.db.models import Model
 from django.template.loader import render_to_string
@@ -62,6 +63,7 @@ def link_to(page: str, text: object, *args: object, query: str = "") -> SafeStri
     return format_html('<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>', address, text)
 
 
+@cache
 def label_of(status: str) -> SafeString:
     """A status as a coloured label."""
     text = status.replace("_", " ")

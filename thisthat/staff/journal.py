@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from accounts.models import Permission, User
@@ -77,6 +77,12 @@ class OfUser(Table):
         user_id = one_named(term)
         return queryset.filter(user_id=user_id).order_by(*self.order) if user_id else queryset.none()
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A row has no page but where a DetailTable makes one: Django's would show every column, as it is stored."""
+        raise Http404
+
     @admin.display(description="User")
     def person(self, row: Any) -> str:
         return person_of(row.user)
@@ -93,7 +99,7 @@ class CounterpartyFilter(Recent):
 
 
 @admin.register(CreditTransaction)
-class JournalTable(OfUser, DetailTable):
+class JournalTable(DetailTable, OfUser):
     """Every transfer of credits."""
 
     list_display = ("at", "person", "kind", "other_end", "moved", "balance", "about")

@@ -40,7 +40,7 @@ class ProviderFilter(Recent):
 
 
 @admin.register(CreditPurchase)
-class PurchaseTable(OfUser, DetailTable):
+class PurchaseTable(DetailTable, OfUser):
     """Newest first."""
 
     list_display = ("begun", "person", "package", "granted", "paid", "state", "by")
