@@ -76,6 +76,7 @@ class Process:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         kept |= {"DJANGO_READ_DOT_ENV": "false", "VAR_DIR": str(folder)}
         self._output = folder / f"{uuid4().hex[:8]}.log"
+        self._started = time.monotonic()
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -92,6 +93,10 @@ class Process:
 
     def said(self, text: str) -> int:
         return self.log.count(text)
+
+    def said_once_a_minute(self, text: str) -> bool:
+        """Said, and no more often than that since the start, however long the test takes."""
+        return 1 <= self.said(text) <= 1 + (time.monotonic() - self._started) // 60
 
     def is_running(self) -> bool:
         return self.process.poll() is None

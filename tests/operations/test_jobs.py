@@ -83,7 +83,7 @@ def test_with_redis_away_from_the_start_jobs_are_done_all_the_same_and_by_the_wo
     # It is due once, when the clock starts.
     assert soon(lambda: jobs.last_success("economy.seed_stocks").year > 1970)
     # One line for all the jobs that could not be sent.
-    assert jobs.processes[1].said("the queue is away") == 1
+    assert jobs.processes[1].said_once_a_minute("the queue is away")
     redis_server.start()
     assert jobs.worker_works()
     assert jobs.stop()
