@@ -1,6 +1,7 @@
 """A market that was resolved wrongly: what was paid is taken back, and it is settled the other way."""
 
 from decimal import Decimal
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -191,6 +192,23 @@ def test_of_a_settlement_that_was_stopped_midway_what_was_paid_is_taken_back(ann
         settle(kettle, size=1, progress=stop)
     undo(kettle, staff)
     assert (worth(ann), worth(bob)) == ((900, 100, 0, 100), (900, 100, 0, 100))
+    books_balance()
+
+
+def test_undone_and_resolved_anew_between_two_batches_every_bet_is_settled_anew(ann, kettle, staff):
+    for _ in range(5):
+        ann.bet(kettle, 10, "this")
+    end(kettle, "this")
+    batches = count()
+
+    def undo_after_the_second(settled):
+        if next(batches) == 1:
+            undo(kettle, staff)
+            end(kettle, "that")
+
+    done = settle(kettle, size=2, progress=undo_after_the_second)
+    assert (done.generation, *figures(done)) == (1, 0, 5, 0, 0, 0)
+    assert done.finished_at
     books_balance()
 
 
