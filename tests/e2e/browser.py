@@ -24,6 +24,10 @@ FLAGS = [
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
+class WebDriverError(Exception):
+    """What the driver says went wrong."""
+
+
 class Browser:
     """A window. Elements are named by CSS; `log` has what the pages wrote, `traffic` what they asked of whom."""
 
@@ -39,7 +43,8 @@ class Browser:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         answer = self._session.request(method, self._url + path, json=body, timeout=60)
         value = answer.json()["value"]
-        assert answer.ok, value
+        if not answer.ok:
+            raise WebDriverError(value["message"])
         return value
 
     def _emulate(self, what: str, **how: Any) -> None:
@@ -83,6 +88,18 @@ class Browser:
     def text(self) -> str:
         """What a person reads on the page."""
         return str(self.run("return document.body.innerText"))
+
+    def shows(self, words: str) -> bool:
+        """Soon: a click doesn't wait for the page that it leads to."""
+
+        def is_there() -> bool:
+            try:
+                return words in self.text
+            except WebDriverError:
+                # The page was left in the middle of it.
+                return False
+
+        return soon(is_there, seconds=30)
 
     def picture(self, file: Path) -> bytes:
         image = base64.b64decode(self._ask("GET", "/screenshot"))
