@@ -1,7 +1,7 @@
 """Counting: only what changed is written, never twice at once, and nobody who bets waits."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from io import StringIO
 from threading import Event, Thread
 from typing import Any
@@ -13,10 +13,11 @@ from django.db import connection, transaction
 from accounts.models import User
 from accounts.ranks import ranks_of
 from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay
+from leaderboard.periods import Period
 from leaderboard.services import rebuild, recount
 from leaderboard.tasks import JOB, update
 from tests.betting.worlds import books_balance, order, sign_up
-from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, kept, names
+from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, kept, naive, names, ranks
 from tests.markets.at_once import all_at_once, in_thread, wait_until
 from thisthat.celery import AT_START, app
 from thisthat.common.jobs import last_run
@@ -144,7 +145,16 @@ class TestCommand:
         assert out == "Rows written: 0 days; standings: 1 all, 0 day, 0 week, 0 month.\n"
         assert [line.split(":")[0] for line in err.splitlines()][1:] == ["all", "day", "week", "month"]
 
-    def test_it_rebuilds_from_nothing(self, five):
+    def test_it_rebuilds_what_was_dropped_and_it_is_what_a_naive_count_in_python_finds(self, five):
+        self.call()
+        counted = kept()
+        for table in (Standing, Milestone, UserDay, Board):
+            table.objects.all().delete()
+        self.call("--rebuild", "--json")
+        assert kept() == counted
+        assert ranks(Period.ALL) == naive(Period.ALL, date.min, date.max)
+
+    def test_it_rebuilds_what_was_made_wrong(self, five):
         self.call()
         counted = kept()
         UserDay.objects.update(volume=77)
