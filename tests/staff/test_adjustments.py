@@ -1,11 +1,10 @@
 """Staff give and take credits: through the ledger, for a reason, and no more than a limit without a second of them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.utils import timezone
 
 from accounts.staff import COMMAND_LINE, StaffMember
 from economy import adjustments
@@ -13,7 +12,7 @@ from economy.adjustments import Adjustment, adjust_credits
 from economy.audit import audit
 from economy.models import CreditAdjustment, CreditTransaction, Debt
 from tests.economy.test_debts import lend
-from tests.economy.worlds import make_user
+from tests.economy.worlds import NOW, make_user
 from tests.staff.worlds import WHY, act, adjustment, balance, decide, everything, page, records, text_of
 
 pytestmark = pytest.mark.django_db
@@ -159,9 +158,7 @@ def test_nobody_approves_what_they_asked_for_themselves(desk, boss, ann):
     assert (last().status, balance(ann)) == (Status.PENDING, 1_000)
     assert "Approve" not in text_of(desk.get(page(ann)))
     with pytest.raises(adjustments.SecondPersonNeeded):
-        adjustments.decide_adjustment(
-            adjustment_id=last().pk, approve=True, by=COMMAND_LINE, reason="Me.", now=timezone.now()
-        )
+        adjustments.decide_adjustment(adjustment_id=last().pk, approve=True, by=COMMAND_LINE, reason="Me.", now=NOW)
 
 
 def test_nobody_gives_credits_to_themselves_nor_approves_a_gift_to_themselves(desk, boss, member, browser):
@@ -172,31 +169,36 @@ def test_nobody_gives_credits_to_themselves_nor_approves_a_gift_to_themselves(de
     assert (balance(boss), balance(other)) == (0, 0)
 
 
-def test_the_limit_is_not_dodged_in_parts_nor_by_taking(desk, ann):
-    for amount in (6_000, -4_000):
-        desk.post(act("adjust", ann), adjustment(amount))
-        assert last().status == Status.APPLIED
-    for amount in ("0.01", "-0.01"):
-        desk.post(act("adjust", ann), adjustment(amount))
-        assert last().status == Status.PENDING
+def adjusted(user, amount, *, by, now=NOW):
+    """At that moment: the limit is for a day."""
+    asked = Adjustment(user_id=user.pk, amount=Decimal(amount), reason="Why not.", request_id=uuid4())
+    return adjust_credits(asked, by=StaffMember(by), now=now).status
+
+
+def test_the_limit_is_not_dodged_in_parts_nor_by_taking(boss, ann):
+    parts = (6_000, -4_000, "0.01", "-0.01")
+    assert [adjusted(ann, part, by=boss) for part in parts] == ["applied", "applied", "pending", "pending"]
     assert balance(ann) == 3_000
 
 
-def test_the_limit_is_for_one_of_the_staff_one_user_and_a_utc_day(desk, second, boss, ann):
-    bob = make_user("bob")
-    for browser, user in ((desk, ann), (desk, bob), (second, ann)):
-        browser.post(act("adjust", user), adjustment(10_000))
-        assert last().status == Status.APPLIED
-    tomorrow = timezone.now() + timedelta(days=1)
-    asked = Adjustment(user_id=ann.pk, amount=Decimal(10_000), reason="Again.", request_id=uuid4())
-    assert adjust_credits(asked, by=StaffMember(boss), now=tomorrow).status == Status.APPLIED
+def test_the_limit_is_for_one_of_the_staff_and_one_user(boss, member, ann):
+    other, bob = member("other", superuser=True), make_user("bob")
+    for by, user in ((boss, ann), (boss, bob), (other, ann)):
+        assert adjusted(user, 10_000, by=by) == "applied"
+        assert adjusted(user, 1, by=by) == "pending"
 
 
-def test_what_was_approved_does_not_count_against_the_limit(desk, second, ann):
-    desk.post(act("adjust", ann), adjustment(50_000))
+def test_the_limit_is_for_a_utc_day(boss, ann):
+    midnight = datetime(2026, 3, 6, tzinfo=UTC)
+    moments = [midnight - timedelta(microseconds=1), midnight, midnight.astimezone(timezone(timedelta(hours=-9)))]
+    assert [adjusted(ann, 10_000, by=boss, now=now) for now in moments] == ["applied", "applied", "pending"]
+
+
+def test_what_was_approved_does_not_count_against_the_limit(boss, second, ann):
+    assert adjusted(ann, 50_000, by=boss) == "pending"
     second.post(decide("approve", last()), WHY)
-    desk.post(act("adjust", ann), adjustment(10_000))
-    assert (last().status, balance(ann)) == (Status.APPLIED, 61_000)
+    assert adjusted(ann, 10_000, by=boss) == "applied"
+    assert balance(ann) == 61_000
 
 
 def test_credits_that_were_spent_meanwhile_are_not_taken_and_it_goes_on_waiting(desk, second, ann, settings):

@@ -4,14 +4,13 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.utils import timezone
 
 from accounts.staff import StaffMember
 from economy import adjustments
 from economy.adjustments import Adjustment
 from economy.audit import audit
 from economy.models import CreditAdjustment
-from tests.economy.worlds import make_user
+from tests.economy.worlds import NOW, make_user
 from tests.markets.at_once import all_at_once
 from tests.staff.worlds import balance
 
@@ -30,7 +29,7 @@ def asked(user, amount, request_id=None):
 
 def test_a_form_sent_by_many_clicks_at_once_gives_once(boss, ann):
     form = asked(ann, 100)
-    rows = all_at_once(lambda: adjustments.adjust_credits(form, by=StaffMember(boss), now=timezone.now()), TIMES)
+    rows = all_at_once(lambda: adjustments.adjust_credits(form, by=StaffMember(boss), now=NOW), TIMES)
     assert len({row.pk for row in rows}) == 1
     assert balance(ann) == 1_100
     assert audit().passed
@@ -38,19 +37,19 @@ def test_a_form_sent_by_many_clicks_at_once_gives_once(boss, ann):
 
 def test_parts_that_are_sent_at_once_do_not_pass_the_limit(boss, ann):
     def part():
-        return adjustments.adjust_credits(asked(ann, 4_000), by=StaffMember(boss), now=timezone.now()).status
+        return adjustments.adjust_credits(asked(ann, 4_000), by=StaffMember(boss), now=NOW).status
 
     assert sorted(all_at_once(part, TIMES)) == ["applied"] * 2 + ["pending"] * 4
     assert balance(ann) == 9_000
 
 
 def test_many_who_approve_at_once_give_once(boss, member, ann):
-    waiting = adjustments.adjust_credits(asked(ann, 20_000), by=StaffMember(boss), now=timezone.now())
+    waiting = adjustments.adjust_credits(asked(ann, 20_000), by=StaffMember(boss), now=NOW)
     others = iter([member(f"other_{number}", superuser=True) for number in range(TIMES)])
 
     def approve():
         by = StaffMember(next(others))
-        given = {"adjustment_id": waiting.pk, "approve": True, "reason": "Fine.", "now": timezone.now()}
+        given = {"adjustment_id": waiting.pk, "approve": True, "reason": "Fine.", "now": NOW}
         try:
             return adjustments.decide_adjustment(by=by, **given).status
         except adjustments.AlreadyDecided:
