@@ -24,7 +24,7 @@ from tests.betting.worlds import sign_up
 from tests.economy.worlds import adjustment
 from tests.markets.worlds import add_market, add_mirrored
 from thisthat.staff import dashboard_counts
-from thisthat.staff.models import CountedDay, LedgerDay, MarketExposure
+from thisthat.staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
 
 pytestmark = pytest.mark.django_db
 CANVAS = re.compile(r'id="chart-(\w+)".*?data-value="(.*?)"', re.DOTALL)
@@ -176,6 +176,22 @@ def test_each_day_has_its_own_and_a_late_commit_is_still_counted(desk):
     assert counted_sums() == journal_sums()
     _, values = pictures(desk)["circulation"]
     assert [int(value) for value in values["Credits"]] == [0] * 26 + [570, 550, 550, 1_550]
+
+
+def test_what_only_served_to_sum_a_day_is_forgotten(world):
+    ann, _, _ = world
+    old = timezone.now() - timedelta(days=4)
+    with_time(ann, 500, old)
+    dashboard_counts.count(now=old + timedelta(minutes=1))
+    assert LedgerHour.objects.exists()
+    ann.bet(add_market(slug="fog"), 15)
+    count()
+    yesterday = timezone.now() - timedelta(days=1)
+    assert not LedgerHour.objects.filter(begins_at__date__lt=yesterday.date()).exists()
+    assert set(ActiveUser.objects.values_list("day", flat=True)) == {timezone.now().date()}
+    assert counted_sums() == journal_sums()
+    count()
+    assert counted_sums() == journal_sums()
 
 
 def with_time(player, amount, moment):

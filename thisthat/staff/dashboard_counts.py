@@ -1,4 +1,4 @@
-"""Counts what the dashboard shows, a day after the other, and goes on where it stopped."""
+"""Counts what the dashboard shows: the hours since the last count, their days, and goes on where it stopped."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,7 +11,7 @@ from django.db.models import Min
 from economy.models import CreditTransaction
 from thisthat.common.transactions import run_transaction
 from thisthat.staff import dashboard_sql as sql
-from thisthat.staff.models import CountedDay, LedgerDay, MarketExposure
+from thisthat.staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
 
 # A row's time is taken before its transaction commits; none of ours runs nearly so long.
 LATEST_COMMIT = timedelta(hours=1)
@@ -21,13 +21,14 @@ A_DAY = timedelta(days=1)
 def count(*, now: datetime) -> dict[str, int]:
     """Reads what happened since the last count, and the open bets of the markets concerned; all of history at first."""
     last = CountedDay.objects.order_by("-day").first()
-    since = last.counted_at - LATEST_COMMIT if last else None
     # Before the days, which say since when: dying in between leaves nothing out.
+    since = last.counted_at - LATEST_COMMIT if last else None
     markets = run_transaction(partial(count_exposures, since))
-    days = list(days_to_count(last, now=now))
-    for day in days:
-        run_transaction(partial(count_day, day, now))
-    return {"days": len(days), "markets": markets}
+    spans = list(spans_to_count(start_after(last) if last else first_moment(now), now=now))
+    for from_at, until_at in spans:
+        run_transaction(partial(count_span, from_at, until_at, now))
+    run_transaction(partial(forget, day_of(now) - A_DAY))
+    return {"days": len(spans), "markets": markets}
 
 
 def recount(*, now: datetime) -> dict[str, int]:
@@ -37,34 +38,54 @@ def recount(*, now: datetime) -> dict[str, int]:
 
 
 def empty() -> None:
-    for table in (CountedDay, LedgerDay, MarketExposure):
+    for table in (CountedDay, LedgerDay, LedgerHour, ActiveUser, MarketExposure):
         table.objects.all().delete()
 
 
-def days_to_count(last: CountedDay | None, *, now: datetime) -> Iterator[date]:
-    day = min(last.day, day_of(last.counted_at - LATEST_COMMIT)) if last else first_day(now)
-    while day <= day_of(now):
-        yield day
-        day += A_DAY
+def start_after(last: CountedDay) -> datetime:
+    """The hour in which something may have come since; `last`: the last day that was counted, when it was."""
+    return hour_of(min(midnight(last.day + A_DAY), last.counted_at) - LATEST_COMMIT)
 
 
-def first_day(now: datetime) -> date:
+def first_moment(now: datetime) -> datetime:
     first = CreditTransaction.objects.aggregate(at=Min("created_at"))["at"]
-    return day_of(min(first, now) if first else now)
+    return midnight(day_of(min(first, now) if first else now))
 
 
-def count_day(day: date, now: datetime) -> None:
-    begins = datetime.combine(day, time(), UTC)
-    span = {"day": day, "from_at": begins, "until_at": begins + A_DAY}
-    execute(sql.ROOM, {})
-    execute(sql.COUNT_DAY, span)
-    execute(sql.COUNT_ACTIVE, {**span, "deeds": sql.DEEDS, "now": now})
+def spans_to_count(from_at: datetime, *, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """A day each, the first from its hour on."""
+    while from_at <= now:
+        until_at = midnight(day_of(from_at) + A_DAY)
+        yield from_at, until_at
+        from_at = until_at
+
+
+def count_span(from_at: datetime, until_at: datetime, now: datetime) -> None:
+    """The hours from then to the day's end, and the day, whose earlier hours are known."""
+    day = day_of(from_at)
+    span = {"day": day, "begins_at": midnight(day), "from_at": from_at, "until_at": until_at}
+    for statement in (sql.COUNT_HOURS, sql.NOTE_ACTIVE, sql.COUNT_DAY, sql.COUNT_ACTIVE):
+        execute(statement, {**span, "deeds": sql.DEEDS, "now": now})
+
+
+def forget(day: date) -> None:
+    """What only served to sum the days before; those won't change any more."""
+    execute(sql.FORGET_HOURS, {"before": midnight(day)})
+    execute(sql.FORGET_ACTIVE, {"day": day})
 
 
 def count_exposures(since: datetime | None) -> int:
     """How many markets' exposures are different now."""
     statement = sql.COUNT_EXPOSURES.format(touched=sql.TOUCHED if since else sql.EVERY)
     return execute(statement, {"since": since} if since else {})
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def hour_of(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def day_of(moment: datetime) -> date:

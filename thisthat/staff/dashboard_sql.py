@@ -1,25 +1,38 @@
 """The statements that count for the dashboard, each set-based, each writing only what differs."""
 
-# By the BRIN on the journal's time: no more is read than the day has.
-OF_DAY = "FROM credit_transactions WHERE created_at >= %(from_at)s AND created_at < %(until_at)s"
-COUNT_DAY = f"""
-INSERT INTO ledger_days AS known (day, transaction_type, counterparty, transfers, given, taken)
-SELECT %(day)s, transaction_type, counterparty, count(*), coalesce(sum(amount) FILTER (WHERE amount > 0), 0),
-    coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)
-{OF_DAY} GROUP BY transaction_type, counterparty
-ON CONFLICT (day, transaction_type, counterparty)
+# By the BRIN on the journal's time: no more is read than the span has.
+OF_SPAN = "FROM credit_transactions WHERE created_at >= %(from_at)s AND created_at < %(until_at)s"
+COUNT_HOURS = f"""
+INSERT INTO ledger_hours AS known (begins_at, transaction_type, counterparty, transfers, given, taken)
+SELECT date_trunc('hour', created_at, 'UTC'), transaction_type, counterparty, count(*),
+    coalesce(sum(amount) FILTER (WHERE amount > 0), 0), coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)
+{OF_SPAN} GROUP BY 1, 2, 3
+ON CONFLICT (begins_at, transaction_type, counterparty)
 DO UPDATE SET transfers = excluded.transfers, given = excluded.given, taken = excluded.taken
 WHERE known.transfers <> excluded.transfers
 """
-COUNT_ACTIVE = f"""
-INSERT INTO counted_days (day, active_users, counted_at)
-SELECT %(day)s, count(*), %(now)s FROM (
-    SELECT DISTINCT user_id {OF_DAY} AND transaction_type = ANY(%(deeds)s::text[])
-) AS active
-ON CONFLICT (day) DO UPDATE SET active_users = excluded.active_users, counted_at = excluded.counted_at
-"""  # noqa: S608 - constants of this module
-# A million users' ids are told apart in memory.
-ROOM = "SET LOCAL work_mem = '128MB'"
+NOTE_ACTIVE = f"""
+INSERT INTO active_users (day, user_id)
+SELECT DISTINCT %(day)s::date, user_id {OF_SPAN} AND transaction_type = ANY(%(deeds)s::text[])
+ON CONFLICT (day, user_id) DO NOTHING
+"""
+# The journal only grows: a day never has fewer than it had.
+COUNT_DAY = """
+INSERT INTO ledger_days AS known (day, transaction_type, counterparty, transfers, given, taken)
+SELECT %(day)s, transaction_type, counterparty, sum(transfers), sum(given), sum(taken) FROM ledger_hours
+WHERE begins_at >= %(begins_at)s AND begins_at < %(until_at)s GROUP BY transaction_type, counterparty
+ON CONFLICT (day, transaction_type, counterparty)
+DO UPDATE SET transfers = excluded.transfers, given = excluded.given, taken = excluded.taken
+WHERE known.transfers < excluded.transfers
+"""
+COUNT_ACTIVE = """
+INSERT INTO counted_days AS known (day, active_users, counted_at)
+SELECT %(day)s, count(*), %(now)s FROM active_users WHERE day = %(day)s
+ON CONFLICT (day) DO UPDATE
+SET active_users = greatest(known.active_users, excluded.active_users), counted_at = excluded.counted_at
+"""
+FORGET_HOURS = "DELETE FROM ledger_hours WHERE begins_at < %(before)s"
+FORGET_ACTIVE = "DELETE FROM active_users WHERE day < %(day)s"
 # What users do themselves; the rest happens to them.
 DEEDS = ["bet_placed", "position_sold", "stock_purchase", "stock_sale", "credit_purchase"]
 

@@ -53,6 +53,38 @@ class LedgerDay(models.Model):
         return f"{self.day} {self.transaction_type}"
 
 
+class LedgerHour(models.Model):
+    """The same of an hour, for as long as its day may still change: a day is summed from its hours."""
+
+    pk = models.CompositePrimaryKey("begins_at", "transaction_type", "counterparty")
+    begins_at = models.DateTimeField()
+    transaction_type = models.CharField(max_length=20)
+    counterparty = models.CharField(max_length=10)
+    transfers = models.BigIntegerField()
+    given = credits_column()
+    taken = credits_column()
+
+    class Meta:
+        db_table = "ledger_hours"
+
+    def __str__(self) -> str:
+        return f"{self.begins_at} {self.transaction_type}"
+
+
+class ActiveUser(models.Model):
+    """Who did something on a UTC day, for as long as that day may still change."""
+
+    pk = models.CompositePrimaryKey("day", "user_id")
+    day = models.DateField()
+    user_id = models.UUIDField()
+
+    class Meta:
+        db_table = "active_users"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.user_id}"
+
+
 class MarketExposure(models.Model):
     """The open bets on a market that isn't over: credits at stake, and owed if THIS or if THAT wins."""
 
