@@ -34,6 +34,12 @@ class NotOurs(DomainError):
     message = "This market is Polymarket's: it is copied as it stands."
 
 
+class AlreadyAsked(DomainError):
+    code = "market_already_asked"
+    status = 409
+    message = "An open house market has this title already."
+
+
 class TermsAreFixed(DomainError):
     code = "market_terms_fixed"
     status = 409
@@ -85,7 +91,10 @@ def check_odds(this_odds: Decimal) -> None:
 def create_house_market(
     question: Question, *, this_odds: Decimal, by: StaffMember, reason: str, now: datetime
 ) -> Market:
-    """Open at once, and in the lists. Raises NotAllowed, ReasonMissing, ReasonTooLong, HouseMarketRefused."""
+    """Open at once, and in the lists.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, HouseMarketRefused, AlreadyAsked.
+    """
     by.require(Permission.MANAGE_HOUSE_MARKETS)
     reason = checked_reason(reason)
     question.check(now=now)
@@ -93,6 +102,7 @@ def create_house_market(
     asked = {name: getattr(question, name) for name in ASKED}
 
     def create() -> Market:
+        check_unasked(question.title)
         market = Market.objects.create(
             market_type=Market.Type.CREDITS,
             slug=slugify(question.title),
@@ -123,7 +133,7 @@ def edit_house_market(
     """`changes`: some of Question's fields. `anyone_bet` is asked with the market locked, so that no bet slips in.
 
     Its address keeps the first title. Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchMarket, NotOurs,
-    NotPossibleNow, NothingChanged, TermsAreFixed, HouseMarketRefused.
+    NotPossibleNow, NothingChanged, TermsAreFixed, HouseMarketRefused, AlreadyAsked.
     """
     by.require(Permission.MANAGE_HOUSE_MARKETS)
     reason = checked_reason(reason)
@@ -133,12 +143,22 @@ def edit_house_market(
         before, after = differences(market, changes, now=now)
         if set(after) & set(TERMS) and anyone_bet(market_id):
             raise TermsAreFixed
+        if "title" in after:
+            check_unasked(after["title"])
         change(market, after, now=now)
         record_action("edit_market", by=by, target=market, reason=reason, before=before, after=after, now=now)
         editions.publish(now=now)
         return market
 
     return run_transaction(edit)
+
+
+def check_unasked(title: str) -> None:
+    """Until the transaction ends nobody else titles a market: a form sent twice asks once. Raises AlreadyAsked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('markets.house.titles', 0))")
+    if Market.objects.filter(market_type=Market.Type.CREDITS, status=Market.Status.OPEN, title=title).exists():
+        raise AlreadyAsked
 
 
 def differences(market: Market, changes: Mapping[str, Any], *, now: datetime) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,6 +10,7 @@ from accounts.staff import NotAllowed, ReasonMissing, StaffMember
 from markets import house
 from markets.models import Market
 from markets.verdicts import NoSuchMarket, NotPossibleNow
+from tests.markets.at_once import all_at_once
 from tests.markets.worlds import add_market, add_mirrored, add_past, ids, read
 
 pytestmark = pytest.mark.django_db
@@ -41,12 +42,14 @@ def fields(market) -> dict:
     return Market.objects.filter(pk=market.pk).values().get()
 
 
+def ask(title, staff, now) -> Market:
+    words = {"title": title, "this_option": "Yes", "that_option": "No"}
+    asked = house.Question(**words, image_url="https://img.example/a", expires_at=None)
+    return house.create_house_market(asked, this_odds=Decimal("0.25"), by=staff, reason=" People ask. ", now=now)
+
+
 def test_what_was_made_is_kept_with_who_made_it(staff, now):
-    asked = house.Question(
-        title="Will it rain?", this_option="Yes", that_option="No", image_url="https://img.example/a", expires_at=None
-    )
-    said = {"by": staff, "reason": " People ask. ", "now": now}
-    market = house.create_house_market(asked, this_odds=Decimal("0.25"), **said)
+    market = ask("Will it rain?", staff, now)
     row = StaffAction.objects.get()
     assert (row.action, row.staff, row.ip, row.reason) == ("create_market", staff.user, "192.0.2.7", "People ask.")
     assert (row.target_type, row.target_id, row.before) == ("markets.market", str(market.pk), {})
@@ -120,6 +123,29 @@ def test_odds_that_cannot_be_bet_at_are_refused(staff, now, odds):
     with pytest.raises(house.HouseMarketRefused):
         move(market, staff, now, odds)
     assert fields(market)["this_odds"] == Decimal("0.6000")
+
+
+def test_an_open_house_market_is_not_asked_again(staff, now):
+    first, second = add_market(), add_market(title="Another?")
+    with pytest.raises(house.AlreadyAsked):
+        ask(first.title, staff, now)
+    with pytest.raises(house.AlreadyAsked):
+        edit(second, staff, now, title=first.title)
+    Market.objects.filter(pk=first.pk).update(status="closed")
+    ask(first.title, staff, now)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_sent_five_times_at_once_asks_once(staff, now):
+    def once() -> bool:
+        try:
+            ask("Will it rain?", staff, now)
+        except house.AlreadyAsked:
+            return False
+        return True
+
+    assert sorted(all_at_once(once, times=5)) == [False] * 4 + [True]
+    assert Market.objects.count() == StaffAction.objects.count() == 1
 
 
 CHANGES = {"edit": lambda *given: edit(*given, category="kitchen"), "odds": move}
