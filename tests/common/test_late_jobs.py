@@ -113,7 +113,7 @@ class TestGrace:
 class TestSwitches:
     def test_a_job_switched_off_is_left_out(self, beat):
         ran(SETTLE, NOON)
-        switch(SETTLE, enabled=False)
+        switch(SETTLE, enabled=False, last_run_at=NOON)
         assert late(NOON + timedelta(days=1), SETTLE) == []
 
     def test_switched_on_again_it_has_three_periods(self, beat):
