@@ -9,6 +9,7 @@ import pytest
 from economy.models import DailyReward
 from economy.rewards import reward_active_users
 from tests.economy.rewards.worlds import arrive, books_balance, read
+from tests.economy.worlds import give
 from tests.markets.at_once import all_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,4 +57,21 @@ def test_a_claim_against_the_nightly_task_awards_once():
     assert sum(awarded) == 10_000
     assert DailyReward.objects.count() == 10
     assert [person.paid() for person in people] == [[1000]] * 10
+    books_balance()
+
+
+def test_rewards_beside_other_credits_of_the_same_users_keep_every_balance_right():
+    people = [arrive(f"user{i}", active=MIDNIGHT) for i in range(5)]
+
+    def give_all():
+        for person in people:
+            give(person.id, 10)
+
+    def claim_all():
+        for person in reversed(people):
+            person.claim(MIDNIGHT)
+
+    all_at_once(taking_turns(give_all, claim_all, lambda: reward_active_users(now=MIDNIGHT)), 12)
+    assert [person.user.credit_balance for person in people] == [1_040] * 5
+    assert [person.streak for person in people] == [1] * 5
     books_balance()
