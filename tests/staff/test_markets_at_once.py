@@ -1,0 +1,55 @@
+"""Staff and people at once: what somebody is betting on isn't reworded meanwhile."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from threading import Event
+
+import pytest
+from django.db import transaction
+
+from betting.offers import find_offer
+from betting.parsing import Order
+from betting.services import place_bet, price_order
+from markets.models import Market
+from tests.betting.worlds import sign_up
+from tests.markets.at_once import in_thread, wait_until
+from tests.markets.resolution.test_at_once import someone_waits_for_a_lock
+from tests.markets.worlds import add_market
+from tests.staff.market_worlds import decide
+from tests.staff.worlds import records, text_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def clock():
+    return datetime.now(UTC)
+
+
+def test_a_rewording_waits_for_the_bet_that_is_being_placed_and_is_refused(member, browser):
+    market, ann = add_market(), sign_up("ann")
+    mary = browser(member("mary", role="market managers"))
+    order = Order(market=str(market.pk), side="this", amount=Decimal(100), min_odds=None, max_odds=None)
+    intent = price_order(order, find_offer(order.market), now=clock(), before_asking=lambda: None)
+    placed, may_commit = Event(), Event()
+
+    def bet() -> None:
+        with transaction.atomic():
+            place_bet(intent, user_id=ann.id, clock=clock)
+            placed.set()
+            may_commit.wait(10)
+
+    names = ("this_option", "that_option", "category", "image_url")
+    sent = {name: getattr(market, name) for name in names} | {"title": "Will it rain?", "reason": "A slip."}
+    with ThreadPoolExecutor(2) as pool:
+        betting = pool.submit(in_thread, bet)
+        placed.wait(10)
+        rewording = pool.submit(in_thread, lambda: mary.post(decide("edit", market), sent))
+        wait_until(someone_waits_for_a_lock)
+        may_commit.set()
+        betting.result(10)
+        answer = rewording.result(10)
+    assert answer.status_code == 409
+    assert "Somebody has bet on it" in text_of(answer)
+    assert Market.objects.get().title == "Will the kettle boil?"
+    assert records("edit_market") == []
