@@ -13,7 +13,7 @@ class Channel(redis.Channel):
         A message that is acknowledged or put back after the connection was closed comes here:
         https://github.com/celery/kombu/issues/582
         """
-        if self.connection.client is None:
+        if self.connection is None or self.connection.client is None:
             raise RedisConnectionError("the connection to the queue is closed")
         return super()._connparams(asynchronous)  # type: ignore[misc]  # not in the stubs
 
