@@ -19,7 +19,7 @@ def test_every_link_of_a_role_opens(member, browser, role):
     assert "/admin/" in found
     assert {page: client.get(page).status_code for page in found} == dict.fromkeys(found, 200)
     assert ("/admin/markets/market/" in found) == bool(role)
-    assert "/admin/django_celery_beat/periodictask/" not in found
+    assert "/admin/staff/job/" not in found
 
 
 def test_every_link_of_a_superuser_opens(desk):
@@ -29,7 +29,7 @@ def test_every_link_of_a_superuser_opens(desk):
         "/admin/markets/market/",
         "/admin/accounts/user/",
         "/admin/accounts/staffaction/",
-        "/admin/django_celery_beat/periodictask/",
+        "/admin/staff/job/",
         "/admin/common/jobrun/",
     }
 

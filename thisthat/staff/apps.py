@@ -6,3 +6,4 @@ class StaffConfig(AppConfig):
 
     name = "thisthat.staff"
     label = "staff"
+    verbose_name = "System"

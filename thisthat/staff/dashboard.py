@@ -64,7 +64,7 @@ def described(job: JobState, *, now: datetime) -> dict[str, Any]:
     return {
         "title": job.title,
         "schedule": job.schedule,
-        "link": reverse("admin:django_celery_beat_periodictask_change", args=[job.pk]),
+        "link": reverse("admin:staff_job_change", args=[job.pk]),
         "is_on": job.is_on,
         "runs": [{"status": run.status, "words": words_of(run, now=now)} for run in reversed(job.runs)],
         "last": ago(newest.started_at, now=now) if newest else "no record",

@@ -6,18 +6,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from accounts.models import Permission
 from thisthat.common.models import JobRun
 from thisthat.staff.cells import label_of, moment_of
-from thisthat.staff.details import Detail, Facts
+from thisthat.staff.details import Detail, DetailTable, Facts, Rows
 from thisthat.staff.job_states import schedule
 from thisthat.staff.recent import Recent
-from thisthat.staff.tables import Table
 from thisthat.staff.wording import taking
 
 
@@ -39,7 +37,7 @@ class ByStatus(Recent):
 
 
 @admin.register(JobRun)
-class JobRunTable(Table):
+class JobRunTable(DetailTable):
     view_permission = Permission.VIEW_SYSTEM
     list_display = ("started", "job", "state", "took", "message")
     list_filter = (ByJob, ByStatus)
@@ -69,35 +67,34 @@ class JobRunTable(Table):
         page: HttpResponse = super().changelist_view(request, {"title": "Runs of jobs", **(extra_context or {})})
         return page
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        run = self.get_object(request, object_id)
-        if run is None:
-            raise Http404
-        return page_of(run).answer(request)
+    def detail(self, request: HttpRequest, original: JobRun) -> Detail:
+        took = original.finished_at - original.started_at if original.finished_at else None
+        facts = {
+            "Started (UTC)": moment_of(original.started_at),
+            "Finished (UTC)": moment_of(original.finished_at),
+            "Took": taking(took),
+        }
+        blocks = [Facts(title="Run", facts=facts, text=original.error), *told(original.result or {})]
+        return Detail(original=original, title=original.job, subtitle=label_of(original.status), blocks=blocks)
 
 
-def page_of(run: JobRun) -> Detail:
-    facts = {
-        "Started (UTC)": moment_of(run.started_at),
-        "Finished (UTC)": moment_of(run.finished_at),
-        "Took": taking(run.finished_at - run.started_at if run.finished_at else None),
-    }
-    blocks = [Facts(title="Run", facts=facts, text=run.error)]
-    if run.result:
-        blocks.append(Facts(title="What it did", facts=dict(told(run.result))))
-    return Detail(original=run, title=run.job, subtitle=label_of(run.status), blocks=blocks)
+def told(result: Mapping[str, Any]) -> Iterator[Facts | Rows]:
+    """What a run counted; what has parts of its own as a table."""
+    tables = {name: value for name, value in result.items() if isinstance(value, Mapping)}
+    facts = {in_words(name): said(value) for name, value in result.items() if name not in tables}
+    if facts:
+        yield Facts(title="What it did", facts=facts)
+    for name, parts in tables.items():
+        rows = [cells_of(part, value) for part, value in parts.items()]
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        yield Rows(
+            title=in_words(name), columns=columns, rows=[[row.get(column, "") for column in columns] for row in rows]
+        )
 
 
-def told(result: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """A run's result as label and value, what is inside another after its name."""
-    for name, value in result.items():
-        label = f"{before}{in_words(name)}"
-        if isinstance(value, Mapping):
-            yield from told(value, f"{label}: ")
-        else:
-            yield label, said(value)
+def cells_of(name: str, value: Any) -> dict[str, str]:
+    values = value if isinstance(value, Mapping) else {"": value}
+    return {"Of": in_words(name)} | {in_words(column): said(cell) for column, cell in values.items()}
 
 
 def said(value: Any) -> str:
@@ -110,4 +107,4 @@ def said(value: Any) -> str:
 
 def in_words(name: str) -> str:
     """A field's name as words: `passedOver`, `passed_over`."""
-    return re.sub(r"_|(?=[A-Z])", " ", name).lower()
+    return re.sub(r"_|(?=[A-Z])", " ", name).capitalize()

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
-from django_celery_beat.models import PeriodicTask
 
 from thisthat.common.models import JobRun
+from thisthat.staff.models import Job
 from thisthat.staff.wording import when
 
 RUNS = 20
@@ -36,32 +36,27 @@ class JobState:
     runs: list[Run]
 
 
-def schedule() -> "QuerySet[PeriodicTask]":
+def schedule() -> "QuerySet[Job]":
     """Beat's own housekeeping apart."""
-    jobs = PeriodicTask.objects.select_related("interval", "crontab")
-    ours: QuerySet[PeriodicTask] = jobs.exclude(task__startswith="celery.").order_by("name")
+    jobs = Job.objects.select_related("interval", "crontab")
+    ours: QuerySet[Job] = jobs.exclude(task__startswith="celery.").order_by("name")
     return ours
 
 
-def with_last_runs(jobs: "QuerySet[PeriodicTask]") -> "QuerySet[PeriodicTask]":
+def with_last_runs(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
     """Adds of the newest run `status`, `started_at`, `finished_at`, `error`, and `success_at`, by index."""
     runs = JobRun.objects.filter(job=OuterRef("task")).order_by("-started_at")
     successes = JobRun.objects.filter(job=OuterRef("task"), status="succeeded").order_by("-finished_at")
     newest = {name: Subquery(runs.values(name)[:1]) for name in ("status", "started_at", "finished_at", "error")}
-    told: QuerySet[PeriodicTask] = jobs.annotate(**newest, success_at=Subquery(successes.values("finished_at")[:1]))
+    told: QuerySet[Job] = jobs.annotate(**newest, success_at=Subquery(successes.values("finished_at")[:1]))
     return told
-
-
-def title_of(job: PeriodicTask) -> str:
-    words: str = job.name.replace("-", " ")
-    return words[:1].upper() + words[1:]
 
 
 def read_jobs() -> list[JobState]:
     """Two queries."""
     jobs = list(schedule())
     runs = recent_runs([job.task for job in jobs])
-    return [JobState(job.pk, title_of(job), when(job), job.enabled, runs.get(job.task, [])) for job in jobs]
+    return [JobState(job.pk, str(job), when(job), job.enabled, runs.get(job.task, [])) for job in jobs]
 
 
 def recent_runs(jobs: list[str]) -> dict[str, list[Run]]:

@@ -16,13 +16,14 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from accounts.models import Permission
 from thisthat.staff.cells import label_of, moment_of
 from thisthat.staff.confirmations import Confirmation
-from thisthat.staff.details import Detail, Facts, Link, Rows
-from thisthat.staff.job_states import Run, recent_runs, schedule, title_of, with_last_runs
+from thisthat.staff.details import Block, Detail, DetailTable, Facts, Link, Rows
+from thisthat.staff.job_states import Run, recent_runs, schedule, with_last_runs
 from thisthat.staff.job_switching import send_job, switch_job
-from thisthat.staff.tables import Table, staff_member
+from thisthat.staff.models import Job
+from thisthat.staff.tables import staff_member
 from thisthat.staff.wording import ago, taking, when
 
-JOB, RUNS = "admin:django_celery_beat_periodictask_change", "admin:common_jobrun_changelist"
+JOB, RUNS = "admin:staff_job_change", "admin:common_jobrun_changelist"
 
 Ask = Callable[[HttpRequest, Any], Confirmation]
 
@@ -30,15 +31,15 @@ for raw in (ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule, P
     admin.site.unregister(raw)
 
 
-@admin.register(PeriodicTask)
-class JobTable(Table):
+@admin.register(Job)
+class JobTable(DetailTable):
     view_permission = Permission.VIEW_SYSTEM
     list_display = ("job", "schedule", "is_on", "last_run", "state", "took", "last_success", "error")
     list_display_links = ("job",)
     sortable_by = ()
     ordering = ("name",)
 
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[PeriodicTask]":
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
         return with_last_runs(schedule())
 
     def get_urls(self) -> list[URLPattern]:
@@ -50,15 +51,15 @@ class JobTable(Table):
         ]
 
     @admin.display(description="Job")
-    def job(self, job: PeriodicTask) -> str:
-        return title_of(job)
+    def job(self, job: Job) -> str:
+        return str(job)
 
     @admin.display(description="Schedule")
-    def schedule(self, job: PeriodicTask) -> str:
+    def schedule(self, job: Job) -> str:
         return when(job)
 
     @admin.display(description="On", boolean=True)
-    def is_on(self, job: PeriodicTask) -> bool:
+    def is_on(self, job: Job) -> bool:
         return bool(job.enabled)
 
     @admin.display(description="Last run", empty_value="none on record")
@@ -85,44 +86,42 @@ class JobTable(Table):
         page: HttpResponse = super().changelist_view(request, {"title": "Jobs", **(extra_context or {})})
         return page
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        job = self.visible(request, object_id)
-        now = timezone.now()
+    def detail(self, request: HttpRequest, original: Any) -> Detail:
         facts = {
-            "Schedule": when(job),
-            "Switched": "on" if job.enabled else "off",
-            "Last sent by the clock": moment_of(job.last_run_at),
-            "Last success": ago(job.success_at, now=now),
-            "Task": job.task,
+            "Schedule": when(original),
+            "Switched": "on" if original.enabled else "off",
+            "Last sent by the clock": moment_of(original.last_run_at),
+            "Last success": ago(original.success_at, now=timezone.now()),
+            "Task": original.task,
         }
-        runs = [cells_of(run) for run in recent_runs([job.task]).get(job.task, [])]
-        more = Link("All runs", f"{reverse(RUNS)}?job={job.task}")
-        columns = ("Started (UTC)", "State", "Took", "Error")
-        rows = Rows(title="Last runs", columns=columns, rows=runs, none="None on record.", more=more)
-        blocks: list[Facts | Rows] = [Facts(title="Job", facts=facts), rows]
-        return Detail(original=job, title=title_of(job), actions=links(request, job), blocks=blocks).answer(request)
-
-    def visible(self, request: HttpRequest, object_id: Any) -> Any:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        job = self.get_object(request, str(object_id))
-        if job is None:
-            raise Http404
-        return job
+        blocks: list[Block] = [Facts(title="Job", facts=facts), last_runs(original.task)]
+        return Detail(original=original, title=str(original), actions=links(request, original), blocks=blocks)
 
     def confirm(self, ask: Ask, request: HttpRequest, object_id: int) -> HttpResponse:
         if not staff_member(request).may(Permission.SWITCH_JOBS):
             raise PermissionDenied
-        job = self.visible(request, object_id)
+        job = self.get_object(request, str(object_id))
+        if job is None:
+            raise Http404
         return ask(request, job).answer(request)
 
 
-def links(request: HttpRequest, job: PeriodicTask) -> list[Link]:
+def links(request: HttpRequest, job: Job) -> list[Link]:
     if not staff_member(request).may(Permission.SWITCH_JOBS):
         return []
     text, variant = ("Switch off", "danger") if job.enabled else ("Switch on", "primary")
     switch = Link(text, reverse("admin:job_switch", args=[job.pk]), variant)  # type: ignore[arg-type]
     return [switch, Link("Run now", reverse("admin:job_run", args=[job.pk]))]
+
+
+def last_runs(task: str) -> Rows:
+    return Rows(
+        title="Last runs",
+        columns=("Started (UTC)", "State", "Took", "Error"),
+        rows=[cells_of(run) for run in recent_runs([task]).get(task, [])],
+        none="None on record.",
+        more=Link("All runs", f"{reverse(RUNS)}?job={task}"),
+    )
 
 
 def cells_of(run: Run) -> list[Any]:
@@ -135,18 +134,18 @@ def switching(request: HttpRequest, job: Any) -> Confirmation:
 
     def act(said: Mapping[str, Any]) -> str:
         switch_job(job_id=job.pk, on=on, by=staff_member(request), reason=said["reason"], now=timezone.now())
-        return f"{title_of(job)}: switched {'on' if on else 'off'}."
+        return f"{job!s}: switched {'on' if on else 'off'}."
 
     warning = "" if on else "Nobody does its work until it is switched on again."
-    return confirmation(job, f"{verb}: {title_of(job)}", verb, act, warning)
+    return confirmation(job, f"{verb}: {job!s}", verb, act, warning)
 
 
 def running(request: HttpRequest, job: Any) -> Confirmation:
     def act(said: Mapping[str, Any]) -> str:
         send_job(job_id=job.pk, by=staff_member(request), reason=said["reason"], now=timezone.now())
-        return f"{title_of(job)}: sent to the workers."
+        return f"{job!s}: sent to the workers."
 
-    return confirmation(job, f"Run now: {title_of(job)}", "Run now", act, "")
+    return confirmation(job, f"Run now: {job!s}", "Run now", act, "")
 
 
 def confirmation(job: Any, title: str, button: str, act: Any, warning: str) -> Confirmation:

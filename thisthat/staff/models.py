@@ -5,12 +5,25 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
+from django_celery_beat.models import PeriodicTask
 
 from markets.models import Market
 
 
 def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
     return models.DecimalField(max_digits=20, decimal_places=2, **options)
+
+
+class Job(PeriodicTask):  # type: ignore[misc]
+    """An entry of beat's schedule, by the name that staff read."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        words: str = self.name.replace("-", " ")
+        return words[:1].upper() + words[1:]
 
 
 class CountedDay(models.Model):

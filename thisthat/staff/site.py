@@ -82,7 +82,7 @@ SETTINGS: dict[str, Any] = {
             group(
                 "System",
                 item("What staff did", "history_edu", "accounts_staffaction_changelist", "view_system"),
-                item("Jobs", "schedule", "django_celery_beat_periodictask_changelist", "view_system"),
+                item("Jobs", "schedule", "staff_job_changelist", "view_system"),
                 item("Runs of jobs", "history", "common_jobrun_changelist", "view_system"),
             ),
         ],
