@@ -96,6 +96,8 @@ def resolve(browser: Browser, admin: str, database: psycopg.Connection, pictures
 
     browser.click("button[name=confirm]")
     assert not database.execute(RECORDS).fetchall(), "It was done without a reason."
+    # Chromium's bubble about it goes with the page.
+    browser.go(browser.url)
     browser.type("textarea[name=reason]", REASON)
     browser.run("window.scrollTo(0, document.body.scrollHeight)")
     keep(browser, pictures / "resolve.png")
