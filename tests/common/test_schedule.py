@@ -6,10 +6,10 @@ import pytest
 from celery.schedules import crontab, schedule
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
 
 from thisthat.celery import AT_START, DEFAULT, PAYING, PAYMENTS, app
 from thisthat.common.backends import broker_options
+from thisthat.common.beat import Scheduler
 from thisthat.common.models import JobRun
 from thisthat.common.schedule import due_at_start
 
@@ -22,7 +22,7 @@ def scheduled():
 
 def start_beat():
     """What beat does with its tables when it starts; the entries that it would send."""
-    return DatabaseScheduler(app=app).schedule
+    return Scheduler(app=app).schedule
 
 
 def test_every_job_of_the_schedule_exists():

@@ -7,7 +7,7 @@ from thisthat.embedded.upstream import free_port
 CHECK = ["thisthat/embedded/web_alive.py"]
 
 
-def test_the_web_servers_check_succeeds_while_it_answers_to_its_first_name(running, database):
+def test_the_web_servers_check_succeeds_while_it_answers_to_its_first_name(database, running):
     names = "api.example.com,127.0.0.1"
     web = running(Web, DATABASE_URL=database, ALLOWED_HOSTS=names)
     port = web.base.rsplit(":", 1)[1]

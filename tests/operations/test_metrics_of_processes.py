@@ -19,7 +19,7 @@ UPSTREAM = {"POLYMARKET_GAMMA_URL": NOWHERE, "POLYMARKET_CLOB_URL": NOWHERE}
 
 
 @pytest.fixture
-def web(running, database):
+def web(database, running):
     return lambda: running(Web, DATABASE_URL=database, WEB_WORKERS="2", **UPSTREAM)
 
 
@@ -78,7 +78,7 @@ def test_a_process_that_died_takes_no_count_with_it_and_leaves_no_state(web):
         assert after[name] == before[name]
 
 
-def test_a_worker_of_the_same_machine_is_counted_too(web, running, database, folder):
+def test_a_worker_of_the_same_machine_is_counted_too(database, web, running, folder):
     serving = web()
     assert "thisthat_upstream_request_duration_seconds_count" not in sums(serving)
     environment = {"DATABASE_URL": database, **UPSTREAM}

@@ -38,7 +38,8 @@ def queues(broker, folder):
 
 
 @pytest.fixture
-def worker(running, database, broker):
+def worker(database, running, broker):
+    # In this order: what runs ends before the database is emptied.
     def start(queue):
         environment = {"DATABASE_URL": database, **broker}
         process = running(Process, [sys.executable, "manage.py", "work", "--concurrency", "1", queue], **environment)
