@@ -164,6 +164,8 @@ CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Retry-After", "X-Request
 CORS_URLS_REGEX = r"^/(api|health|ready)"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+# Staff sign in anew every working day.
+SESSION_COOKIE_AGE = 12 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 # TLS ends at the proxy in front; it says so in this header. SECURE_SSL_REDIRECT=false is for a plain-HTTP inside.
