@@ -18,14 +18,13 @@ SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, payout AS amo
     CASE %(resolution)s WHEN 'invalid' THEN 'Stake returned' ELSE 'Bet won' END AS description
 FROM ({OUTCOMES} AND id = ANY(%(bets)s::uuid[])) AS settled
 """  # noqa: S608 - constants of this module
-# In the ledger's own statement: settles the bets with what was computed for the journal, and counts them. The ids are
-# given again so that the bets are found by them, and not by reading the table.
+# In the ledger's own statement: settles the bets with what was computed for the journal, and counts them.
 RECORD = """
 settled AS (
     UPDATE bets SET actual_payout = running.amount, resolved_at = %(now)s, settlement_count = settlement_count + 1,
         status = CASE WHEN %(resolution)s = 'invalid' THEN 'cancelled' WHEN side = %(resolution)s THEN 'won'
             ELSE 'lost' END
-    FROM running WHERE bets.id = running.reference_id AND bets.id = ANY(%(bets)s::uuid[])
+    FROM running WHERE bets.id = running.reference_id
     RETURNING bets.status, bets.actual_payout
 ), counted AS (
     SELECT count(*) FILTER (WHERE status = 'won') AS won, count(*) FILTER (WHERE status = 'lost') AS lost,
