@@ -7,7 +7,6 @@ UPDATE ranks and writes in one statement, on a table without triggers: it holds 
 import argparse
 import json
 import os
-import shutil
 import statistics
 import threading
 import time
@@ -18,10 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from bench.database import own_database
 from bench.ledger import execute, report, timed
-from bench.markets import environment
 
-VAR = Path(__file__).resolve().parent.parent / "var" / f"bench-leaderboard-{os.getpid()}"
 DAYS, A_DAY = 30, 100  # days of bets; one in so many users bets on a day
 BETTORS = 500
 ONCE_FILLED = "SET session_replication_role = origin"
@@ -269,29 +267,12 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3, help="of bets with and without a count")
     arguments = parser.parse_args()
-    VAR.mkdir(parents=True)
-    from thisthat.embedded.postgres import start
-
-    database = start(VAR)
-    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
-    try:
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with own_database("leaderboard"):
         report("filling", timed(lambda: fill(arguments.users)), arguments.users)
         counts(arguments.users)
         execute("VACUUM ANALYZE standings")
         reads(arguments.users)
         bets_meanwhile(arguments.users, arguments.rounds)
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        database.stop()
-        shutil.rmtree(VAR, ignore_errors=True)
 
 
 if __name__ == "__main__":

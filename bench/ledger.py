@@ -5,20 +5,15 @@ beside the bare SQL for the same rows, on tables without triggers, in the same r
 """
 
 import argparse
-import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench.markets import environment
+from bench.database import own_database
 
-ROOT = Path(__file__).resolve().parent.parent
-VAR = ROOT / "var" / f"bench-ledger-{os.getpid()}"
 USERS = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
     referral_code)
@@ -143,21 +138,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=5_000)
     parser.add_argument("--posts", type=int, default=5_000)
     arguments = parser.parse_args()
-    VAR.mkdir(parents=True)
-    from thisthat.embedded.postgres import start
-
-    database = start(VAR)
-    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
-    try:
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
+    with own_database("ledger"):
         from economy.audit import audit
         from tests.economy.worlds import record_adjustments
 
-        call_command("migrate", verbosity=0)
         execute(USERS, [arguments.users])
         execute(BARE_TABLES)
         execute(BARE_USERS)
@@ -168,12 +152,6 @@ def main() -> None:
         found = audit()
         print(f"audit of {found.findings['chains'].examined:,} rows: {found.seconds:.2f} s, passed: {found.passed}")
         sys.exit(not found.passed)
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        database.stop()
-        shutil.rmtree(VAR, ignore_errors=True)
 
 
 if __name__ == "__main__":

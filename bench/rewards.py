@@ -5,17 +5,13 @@ rewards, journal and users of one night in batches, too, one after the other, on
 """
 
 import argparse
-import os
-import shutil
 import sys
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
+from bench.database import own_database
 from bench.ledger import BARE_TABLES, BARE_USERS, USERS, execute, report, timed
-from bench.markets import environment
 
-VAR = Path(__file__).resolve().parent.parent / "var" / f"bench-rewards-{os.getpid()}"
 BARE_REWARDS = "CREATE TABLE bare_rewards (LIKE daily_rewards INCLUDING DEFAULTS INCLUDING INDEXES)"
 BARE_NIGHT = """
 WITH chosen AS MATERIALIZED (SELECT id FROM bare_users ORDER BY id OFFSET %(first)s LIMIT %(users)s),
@@ -66,20 +62,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--nights", type=int, default=3)
     arguments = parser.parse_args()
-    VAR.mkdir(parents=True)
-    from thisthat.embedded.postgres import start
-
-    database = start(VAR)
-    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
-    try:
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
+    with own_database("rewards"):
         from economy.audit import audit
 
-        call_command("migrate", verbosity=0)
         execute(USERS, [arguments.users])
         execute(BARE_TABLES)
         execute(BARE_REWARDS)
@@ -89,12 +74,6 @@ def main() -> None:
         found = audit()
         print(f"audit of {found.findings['rewards'].examined:,} rewards: {found.seconds:.2f} s, passed: {found.passed}")
         sys.exit(not found.passed)
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        database.stop()
-        shutil.rmtree(VAR, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -6,21 +6,16 @@ others read balances and bet, and how long they took is printed.
 """
 
 import argparse
-import os
 import random
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from bench.database import own_database
 from bench.ledger import execute, report, timed
-from bench.markets import environment
 
-ROOT = Path(__file__).resolve().parent.parent
-VAR = ROOT / "var" / f"bench-settlement-{os.getpid()}"
 BARE_TABLES = """
 CREATE TABLE bare_users (LIKE users INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
 ALTER TABLE bare_users SET (fillfactor = 80);
@@ -164,25 +159,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--batch", type=int, default=5_000)
     arguments = parser.parse_args()
-    VAR.mkdir(parents=True)
-    from thisthat.embedded.postgres import start
-
-    database = start(VAR)
-    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
-    try:
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with own_database("settlement"):
         sys.exit(not measure(arguments.bets, arguments.users, arguments.batch))
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        database.stop()
-        shutil.rmtree(VAR, ignore_errors=True)
 
 
 if __name__ == "__main__":

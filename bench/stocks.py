@@ -5,19 +5,13 @@ which each of them contains, in the same run.
 """
 
 import argparse
-import os
-import shutil
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench.markets import environment
-
-ROOT = Path(__file__).resolve().parent.parent
-VAR = ROOT / "var" / f"bench-stocks-{os.getpid()}"
+from bench.database import own_database
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -77,25 +71,11 @@ def main() -> None:
     parser.add_argument("--trades", type=int, default=4_000)
     parser.add_argument("--holders", type=int, default=2_000)
     arguments = parser.parse_args()
-    VAR.mkdir(parents=True)
-    from thisthat.embedded.postgres import start
-
-    database = start(VAR)
-    os.environ.update(environment(database.url), VAR_DIR=str(VAR), DJANGO_SETTINGS_MODULE="thisthat.settings")
-    try:
-        import django
+    with own_database("stocks"):
         from django.core.management import call_command
 
-        django.setup()
-        call_command("migrate", verbosity=0)
         call_command("seed_stocks", verbosity=0)
         run(arguments.trades, arguments.holders)
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        database.stop()
-        shutil.rmtree(VAR, ignore_errors=True)
 
 
 if __name__ == "__main__":

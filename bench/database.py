@@ -1,0 +1,34 @@
+"""A database of a bench's own, in var/, durable as in production, gone afterwards."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.markets import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def own_database(bench: str) -> Iterator[None]:
+    """Django is set up on it, and its tables are made."""
+    var = ROOT / "var" / f"bench-{bench}-{os.getpid()}"
+    var.mkdir(parents=True)
+    from thisthat.embedded.postgres import start
+
+    database = start(var)
+    os.environ.update(environment(database.url), VAR_DIR=str(var), DJANGO_SETTINGS_MODULE="thisthat.settings")
+    import django
+    from django.core.management import call_command
+    from django.db import connections
+
+    try:
+        django.setup()
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        connections.close_all()
+        database.stop()
+        shutil.rmtree(var, ignore_errors=True)
