@@ -74,7 +74,7 @@ SECTIONS = (
     Section("own_purchase_events", PurchaseEvent, "actor"),
 )
 # Counted from the bets and the journal above, and made anew from them at any time.
-DERIVED_APPS = ("leaderboard",)
+DERIVED_APPS = ("leaderboard", "staff")
 
 
 def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
