@@ -44,6 +44,12 @@ WITH old AS (
 DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
 """
 
+# Without statistics the planner reads a whole edition where a few positions are asked for.
+IS_UNKNOWN = """
+SELECT reltuples < %(rows)s OR NOT EXISTS (SELECT FROM pg_stats WHERE tablename = 'market_rankings')
+FROM pg_class WHERE oid = 'market_rankings'::regclass
+"""
+
 # Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others.
 IS_CURRENT = """
 SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
@@ -66,7 +72,12 @@ def publish(*, now: datetime) -> None:
         raise transaction.TransactionManagementError("publish runs inside the caller's transaction")
     with connection.cursor() as cursor:
         cursor.execute(PUBLISH, {"now": now})
+        published = cursor.rowcount
         cursor.execute(FORGET, {"before": now - KEPT_FOR})
+        cursor.execute(IS_UNKNOWN, {"rows": published})
+        (unknown,) = cursor.fetchone()
+        if unknown:
+            cursor.execute("ANALYZE market_rankings")
 
 
 def is_current() -> bool:

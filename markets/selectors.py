@@ -79,19 +79,23 @@ SELECT category_position, edition FROM market_rankings
 WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending' AND category = %(category)s
 ORDER BY category_position DESC LIMIT 1
 """
-# Offered are open markets before their end, that take bets at odds between 0 and 1.
+# Offered are open markets before their end, that take bets at odds between 0 and 1. Each position is looked up by
+# itself (OFFSET 0 keeps it so): for all at once a planner without statistics of a new edition reads the whole of it.
 SAMPLE = f"""
 SELECT {VERSION}, market.polymarket_id
-FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
-WHERE ranking.edition = %(edition)s AND ranking.sort = 'trending'
-AND {{position}}
-AND market.status = 'open' AND market.accepting_orders
+FROM unnest(%(positions)s::integer[]) AS drawn (number)
+CROSS JOIN LATERAL (
+    SELECT market_id FROM market_rankings AS ranking
+    WHERE ranking.edition = %(edition)s AND ranking.sort = 'trending' AND {{position}} OFFSET 0
+) AS ranking
+JOIN markets AS market ON market.id = ranking.market_id
+WHERE market.status = 'open' AND market.accepting_orders
 AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
 AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
 {{unfit}}
 """  # noqa: S608
-ANYWHERE = "ranking.position = ANY(%(positions)s)"
-IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = ANY(%(positions)s)"
+ANYWHERE = "ranking.position = drawn.number"
+IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = drawn.number"
 # Conditions on `market` and %(user_id)s, from apps above this one: for which markets a user has no use any more.
 _unfit: list[str] = []
 # Each round draws three times as many as the last: the few on offer among very many that aren't are found, too.

@@ -6,6 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from markets.models import Market
 from tests.markets.worlds import (
@@ -20,8 +22,10 @@ from tests.markets.worlds import (
     read,
     refusal,
 )
+from thisthat.common.keys import new_id
 
 pytestmark = pytest.mark.django_db
+COPIED = [field for field in Market._meta.concrete_fields if field.name not in ("id", "search") and not field.generated]
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +190,26 @@ def test_a_sample_is_nobody_elses(twenty, api):
     response = api.get(f"{MARKETS}/random")
     assert response["Cache-Control"] == "private, no-store"
     assert api.get(f"{MARKETS}/random", headers={"Authorization": "Bearer nonsense"}).status_code == 200
+
+
+@pytest.mark.parametrize("category", [None, "general"])
+def test_of_an_edition_made_a_moment_ago_only_what_is_drawn_is_read(api, category):
+    market = add_market()
+    given = {field.attname: getattr(market, field.attname) for field in COPIED}
+    Market.objects.bulk_create([Market(**given, id=new_id()) for _ in range(3_000)], batch_size=1_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE markets")
+    publish()
+    with CaptureQueriesContext(connection) as captured:
+        read(api, "/random", count=10, **({"category": category} if category else {}))
+    (sample,) = [query["sql"] for query in captured if "AS drawn" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sample}")
+        ((plans,),) = cursor.fetchall()
+    assert rows_read(plans[0]["Plan"]) < 200
+
+
+def rows_read(plan) -> int:
+    """Of all its nodes, those kept and those looked at in vain."""
+    looked_at = plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+    return looked_at + sum(rows_read(part) for part in plan.get("Plans", []))
