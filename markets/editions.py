@@ -35,17 +35,16 @@ SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.categor
 FROM edition, ({RANKED}) AS ranked
 """  # noqa: S608
 
+# Says, too, whether the planner knows nothing of so many rows: it then reads a whole edition where a few positions are
+# asked for.
 FORGET = """
 WITH old AS (
     DELETE FROM market_editions
     WHERE published_at < %(before)s AND id < (SELECT max(id) FROM market_editions)
     RETURNING id
+), forgotten AS (
+    DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
 )
-DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
-"""
-
-# Without statistics the planner reads a whole edition where a few positions are asked for.
-IS_UNKNOWN = """
 SELECT reltuples < %(rows)s OR NOT EXISTS (SELECT FROM pg_stats WHERE tablename = 'market_rankings')
 FROM pg_class WHERE oid = 'market_rankings'::regclass
 """
@@ -72,9 +71,7 @@ def publish(*, now: datetime) -> None:
         raise transaction.TransactionManagementError("publish runs inside the caller's transaction")
     with connection.cursor() as cursor:
         cursor.execute(PUBLISH, {"now": now})
-        published = cursor.rowcount
-        cursor.execute(FORGET, {"before": now - KEPT_FOR})
-        cursor.execute(IS_UNKNOWN, {"rows": published})
+        cursor.execute(FORGET, {"before": now - KEPT_FOR, "rows": cursor.rowcount})
         (unknown,) = cursor.fetchone()
         if unknown:
             cursor.execute("ANALYZE market_rankings")
