@@ -35,8 +35,7 @@ SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.categor
 FROM edition, ({RANKED}) AS ranked
 """  # noqa: S608
 
-# Says, too, whether the planner knows nothing of so many rows: it then reads a whole edition where a few positions are
-# asked for.
+# Says, too, whether the planner knows nothing of so many rows: it then reads all markets where a few are asked for.
 FORGET = """
 WITH old AS (
     DELETE FROM market_editions
@@ -45,8 +44,9 @@ WITH old AS (
 ), forgotten AS (
     DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
 )
-SELECT reltuples < %(rows)s OR NOT EXISTS (SELECT FROM pg_stats WHERE tablename = 'market_rankings')
-FROM pg_class WHERE oid = 'market_rankings'::regclass
+SELECT reltuples < %(rows)s OR 2 > (
+    SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename IN ('markets', 'market_rankings')
+) FROM pg_class WHERE oid = 'market_rankings'::regclass
 """
 
 # Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others.
@@ -74,7 +74,7 @@ def publish(*, now: datetime) -> None:
         cursor.execute(FORGET, {"before": now - KEPT_FOR, "rows": cursor.rowcount})
         (unknown,) = cursor.fetchone()
         if unknown:
-            cursor.execute("ANALYZE market_rankings")
+            cursor.execute("ANALYZE markets, market_rankings")
 
 
 def is_current() -> bool:
