@@ -10,8 +10,8 @@ from django.db.models import F
 
 from accounts.models import RefreshToken, User
 from accounts.referral_codes import new_referral_code
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction
 
 # Reserved for names that lead nowhere: RFC 2606.
 NOWHERE = "erased.invalid"

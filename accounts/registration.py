@@ -10,8 +10,8 @@ from django.db.models import F
 from accounts.models import User
 from accounts.referral_codes import new_referral_code, normalised
 from accounts.signals import user_registered
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction
 
 REFERRAL_CODE_ATTEMPTS = 5
 

@@ -10,8 +10,8 @@ from accounts import tokens
 from accounts.models import RefreshToken, User
 from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
 from accounts.supervision import lock_for_staff
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import run_transaction
+from core.api.errors import DomainError
+from core.db.transactions import run_transaction
 
 
 class UnknownRole(DomainError):

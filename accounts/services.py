@@ -13,7 +13,7 @@ from accounts.clients import Client
 from accounts.models import RefreshToken, User
 from accounts.registration import in_our_words, register
 from accounts.tokens import TokenPair
-from thisthat.common.errors import DomainError
+from core.api.errors import DomainError
 
 Reason = RefreshToken.Reason
 

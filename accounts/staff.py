@@ -12,8 +12,8 @@ from typing import Any
 from django.db.models import Model
 
 from accounts.models import Permission, StaffAction, User
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction
 
 MAX_REASON_LETTERS = 500
 

@@ -8,8 +8,8 @@ from accounts import tokens
 from accounts.erasure import UserErased
 from accounts.models import Permission, RefreshToken, User
 from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction, run_transaction
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction, run_transaction
 
 Reason = RefreshToken.Reason
 

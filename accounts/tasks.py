@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts import tokens
-from thisthat.common.jobs import run_job
+from core.jobs.runs import run_job
 
 
 @shared_task(name="accounts.purge_refresh_tokens")

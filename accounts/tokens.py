@@ -19,9 +19,9 @@ from django.db.models import F
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import RefreshToken, User
-from thisthat.common.errors import DomainError
-from thisthat.common.keys import new_id
-from thisthat.common.transactions import require_transaction
+from core.api.errors import DomainError
+from core.db.ids import new_id
+from core.db.transactions import require_transaction
 
 RANDOM_BYTES = 32
 MAX_USER_AGENT_LETTERS = 200

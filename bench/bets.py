@@ -85,8 +85,8 @@ def script(users: int, markets: int) -> str:
     """What a bet sends to PostgreSQL, from the application's own statements, for pgbench."""
     from accounts.models import User
     from betting import offers, services
+    from core.api import idempotency
     from economy import ledger_sql
-    from thisthat.common import idempotency
 
     bet = {
         "id": NEW_ID, "user_id": USER, "market_id": MARKET, "side": "'this'", "amount": STAKE, "odds_at_bet": "0.6",
@@ -147,7 +147,7 @@ def pgbench(url: str, text: str, *, clients: int, seconds: float) -> float:
 
 
 def web_command(arguments: argparse.Namespace) -> list[str]:
-    from thisthat.embedded import programs
+    from ops import processes as programs
 
     settings = {"HOST": "127.0.0.1", "PORT": PORT, "WEB_WORKERS": arguments.workers, "WEB_THREADS": arguments.threads}
     return programs.web_command(
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
-    from thisthat.embedded.postgres import start
+    from devtools.postgres.server import start
 
     database = start(VAR)
     env = environment(database.url, VAR_DIR=str(VAR), JWT_ACCESS_EXPIRES_IN="1d")

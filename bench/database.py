@@ -16,7 +16,7 @@ def own_database(bench: str) -> Iterator[None]:
     """Django is set up on it, and its tables are made."""
     var = ROOT / "var" / f"bench-{bench}-{os.getpid()}"
     var.mkdir(parents=True)
-    from thisthat.embedded.postgres import start
+    from devtools.postgres.server import start
 
     database = start(var)
     os.environ.update(environment(database.url), VAR_DIR=str(var), DJANGO_SETTINGS_MODULE="thisthat.settings")

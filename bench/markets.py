@@ -79,7 +79,7 @@ def web_command(workers: int, threads: int, server: str) -> list[str]:
     if server == "gunicorn":
         options = ["--bind", f"127.0.0.1:{WEB_PORT}", "--workers", str(workers), "--threads", str(threads)]
         return [sys.executable, "-m", "gunicorn", *options, "--keep-alive", "30", "thisthat.wsgi:application"]
-    from thisthat.embedded.programs import web_command as granian
+    from ops.processes import web_command as granian
 
     settings = {"HOST": "127.0.0.1", "PORT": WEB_PORT, "WEB_WORKERS": workers, "WEB_THREADS": threads}
     return granian(SimpleNamespace(**settings, STATIC_URL="/static/", STATIC_ROOT=VAR / "static", LOG_LEVEL="ERROR"))
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--no-ingestion", action="store_true", help="use the markets of the last run")
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
-    from thisthat.embedded.postgres import start
+    from devtools.postgres.server import start
 
     database = start(VAR)
     env = environment(database.url)
@@ -167,7 +167,7 @@ def main() -> None:
         if not arguments.no_ingestion:
             events = str(arguments.markets // 2 + 1_000)
             options = ["--port", str(SIMULATOR_PORT), "--events", events]
-            with running([sys.executable, "-m", "markets.polymarket.simulator", *options], SIMULATOR_PORT, env):
+            with running([sys.executable, "-m", "devtools.simulators.polymarket", *options], SIMULATOR_PORT, env):
                 timed_ingestion(env, arguments.markets)
         measure("As it ships (a public answer is remembered for a second)", env, arguments)
         measure("Every answer from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)

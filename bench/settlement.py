@@ -89,9 +89,9 @@ def probes() -> list[Probe]:
     from betting.offers import find_offer
     from betting.parsing import parse_order
     from betting.services import place_bet, price_order
+    from core.db.transactions import run_transaction
     from tests.betting.worlds import order
     from tests.markets.worlds import add_market
-    from thisthat.common.transactions import run_transaction
 
     market = add_market(slug="other")
     users = list(User.objects.values_list("pk", flat=True))

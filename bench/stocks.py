@@ -25,6 +25,7 @@ def run(trades: int, holders: int) -> None:
 
     from accounts.models import User
     from accounts.staff import COMMAND_LINE
+    from core.db.transactions import run_transaction
     from economy.audit import audit
     from economy.ledger import Transfer, post
     from economy.models import TransactionType
@@ -34,7 +35,6 @@ def run(trades: int, holders: int) -> None:
     from economy.stocks.prices import set_price
     from economy.stocks.verification import verify_stock_transactions
     from tests.economy.worlds import record_adjustments
-    from thisthat.common.transactions import run_transaction
 
     users = [User.objects.create_user(email=f"{n}@example.com", username=f"user{n}").pk for n in range(holders)]
     stock = Stock.objects.get(symbol="HYPE")

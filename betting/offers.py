@@ -10,10 +10,10 @@ from django.db import connection
 
 from betting.models import Bet
 from betting.pricing import can_be_bet_on
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction
 from markets.models import Market
 from markets.selectors import CONDITION_ID, as_uuid
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction
 
 
 class MarketNotFound(DomainError):

@@ -6,8 +6,8 @@ from uuid import UUID
 from django.dispatch import receiver
 
 from betting.tasks import settle_market
+from core.jobs.enqueue import nudge
 from markets.signals import market_ended
-from thisthat.common.nudges import nudge
 
 
 @receiver(market_ended, dispatch_uid="betting.settle_market")

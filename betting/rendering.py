@@ -7,7 +7,7 @@ from typing import Any
 
 from betting.offers import Offer
 from betting.pricing import position_value
-from thisthat.common.json import iso_utc
+from core.api.json import iso_utc
 
 ISO_UTC = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 ODDS = "CASE bet.side WHEN 'this' THEN market.this_odds ELSE market.that_odds END"

@@ -14,10 +14,10 @@ from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
 from betting import reversal_sql as sql
 from betting.settlement import execute, fetch, lock_market
+from core.db.transactions import run_transaction
 from economy import ledger
 from markets.models import Market
 from markets.verdicts import reopen_for_reversal, state_of
-from thisthat.common.transactions import run_transaction
 
 PREVIEW_LIMIT = 200
 

@@ -14,11 +14,11 @@ from betting.offers import Offer, check_takes_orders, find_offer, lock_offer
 from betting.prices import Clock, Price, check_age, current_price, locked_price
 from betting.pricing import position_value
 from betting.selectors import get_bet
+from core.api.errors import DomainError
+from core.db.ids import new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
-from thisthat.common.errors import DomainError
-from thisthat.common.keys import new_id
 
 
 class BetNotFound(DomainError):

@@ -20,12 +20,12 @@ from betting.prices import Clock, Price, check_age, current_price, locked_price
 from betting.pricing import potential_payout
 from betting.rendering import render_new
 from betting.rules import WATCH_NOTED_SECONDS, WATCHED_FOR, quote_max_age
+from core.api.errors import DomainError
+from core.db.ids import new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
 from markets.services import watch_markets
-from thisthat.common.errors import DomainError
-from thisthat.common.keys import new_id
 
 
 class OddsMoved(DomainError):

@@ -17,10 +17,10 @@ from django.db import DataError, IntegrityError, OperationalError, connection
 
 from betting import settlement_sql as sql
 from betting.offers import MarketNotFound
+from core.api.errors import DomainError
+from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger
 from markets.models import Market
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from betting import services, settlement
-from thisthat.common.jobs import run_job
+from core.jobs.runs import run_job
 
 
 @shared_task(name="betting.watch_open_bets")

@@ -16,10 +16,10 @@ from betting.parsing import parse_order, parse_sale
 from betting.sales import BetNotFound, SaleIntent
 from betting.selectors import Query
 from betting.services import Intent
+from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
+from core.api.json import ExactJsonParser, dumps
 from markets.selectors import as_uuid
 from markets.throttles import check_upstream_throttle
-from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
-from thisthat.common.json import ExactJsonParser, dumps
 
 BET_ID = OpenApiParameter("bet_id", UUID, OpenApiParameter.PATH)
 

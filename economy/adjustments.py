@@ -17,12 +17,12 @@ from django.db.models.functions import Abs
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, checked_reason, record_action
 from accounts.supervision import lock_for_staff
+from core.api.errors import DomainError
+from core.db.transactions import run_transaction
 from economy import ledger
 from economy.holds import state_of
 from economy.ledger import InsufficientCredits, Transfer
 from economy.models import CreditAdjustment, TransactionType
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import run_transaction
 
 Status = CreditAdjustment.Status
 NOTHING = Decimal(0)

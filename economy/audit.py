@@ -12,10 +12,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from core.api.errors import DomainError
 from economy import audit_sql as sql
 from economy.ledger import rebuild_columns
 from economy.models import Counterparty
-from thisthat.common.errors import DomainError
 
 EXAMPLES = 20
 

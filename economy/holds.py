@@ -7,8 +7,8 @@ from uuid import UUID
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, checked_reason, record_action
 from accounts.supervision import lock_for_staff
+from core.db.transactions import run_transaction
 from economy.ledger import InsufficientCredits, change_hold
-from thisthat.common.transactions import run_transaction
 
 
 def hold_credits(*, user_id: UUID, amount: Decimal, by: StaffMember, reason: str, now: datetime) -> User:

@@ -16,10 +16,10 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection
 
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction
 from economy import ledger_sql as sql
 from economy.models import DIRECTIONS, Counterparty, TransactionType
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction
 
 CENT = Decimal("0.01")
 NOTHING = Decimal(0)

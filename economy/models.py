@@ -4,8 +4,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import TruncDate
 
 from accounts.models import User
+from core.db.ids import new_id
 from economy.stocks import models as stocks  # noqa: F401 - Django looks for an app's models here
-from thisthat.common.keys import new_id
 
 
 class TransactionType(models.TextChoices):

@@ -19,11 +19,11 @@ from uuid import UUID
 from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.tokens import AccountSuspended
+from core.api.errors import DomainError
+from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger
 from economy.ledger import Batch
 from economy.rules import DAILY_REWARDS, daily_credits_active_days
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000

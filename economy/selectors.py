@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Sum
 
+from core.api.pagination import decode_cursor, encode_cursor, invalid_cursor
 from economy.models import Debt
-from thisthat.common.pagination import decode_cursor, encode_cursor, invalid_cursor
 
 SEQUENCE_MAX = 2**63 - 1
 NAMES = ("id", "amount", "transactionType", "referenceId", "balanceAfter", "description", "createdAt")

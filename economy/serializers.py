@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
+from core.api.fields import Clamped
 from economy.models import TransactionType
 from economy.rules import LIST_LIMIT, LIST_LIMIT_MAX, OFFSET_MAX
-from thisthat.common.fields import Clamped
 
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
 

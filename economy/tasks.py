@@ -3,9 +3,9 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from core.jobs.runs import run_job
 from economy import rewards
 from economy.audit import BooksDontBalance, audit
-from thisthat.common.jobs import run_job
 
 
 @shared_task(name="economy.audit_ledger")

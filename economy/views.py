@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from accounts.models import User
+from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
+from core.api.public_reads import rendered
 from economy import serializers as shapes
 from economy.referrals import newest_referred
 from economy.rewards import claim_daily_reward
 from economy.selectors import Query, list_transactions
-from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
-from thisthat.common.public_reads import rendered
 
 
 def private(body: dict[str, Any]) -> HttpResponse:

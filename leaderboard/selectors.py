@@ -9,11 +9,11 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from accounts.ranks import Ranks
+from core.api.json import dumps, iso_utc
 from leaderboard.models import Board, Order
 from leaderboard.periods import Period
 from leaderboard.rules import CACHED_SECONDS, SURROUNDING
 from leaderboard.statements import fetch
-from thisthat.common.json import dumps, iso_utc
 
 
 @dataclass(frozen=True, slots=True)

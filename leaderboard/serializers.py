@@ -5,10 +5,10 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
+from core.api.fields import Clamped
 from leaderboard.models import Order
 from leaderboard.periods import Period
 from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX
-from thisthat.common.fields import Clamped
 
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
 IN_PERIOD = "Days are UTC's, weeks begin on Monday, months on the first."

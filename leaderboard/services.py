@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
+from core.db.transactions import run_transaction
 from leaderboard import days_sql as sql
 from leaderboard.models import Board, LeftOutUser, StaleStanding, UserDay
 from leaderboard.periods import Period, day_of
 from leaderboard.rules import KEPT_DAYS
 from leaderboard.standings import forget_stale, mark_stale, update_standings
 from leaderboard.statements import execute, fetch
-from thisthat.common.transactions import run_transaction
 
 # A row's time is taken before its transaction commits; none of ours runs nearly so long.
 LATEST_COMMIT = timedelta(hours=1)

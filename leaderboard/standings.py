@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.db.transactions import require_transaction
 from leaderboard import standings_sql as sql
 from leaderboard.models import Board, Order
 from leaderboard.periods import Period, day_of, first_day
 from leaderboard.rules import FARTHEST_APART, SPACING
 from leaderboard.statements import execute, fetch
-from thisthat.common.transactions import require_transaction
 
 # Of a table's rows, what is cheaper to change in place than to write anew with the whole table.
 PART_IN_PLACE, LEAST_IN_PLACE = 0.2, 10_000

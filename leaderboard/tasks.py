@@ -1,8 +1,8 @@
 from celery import shared_task
 from django.utils import timezone
 
+from core.jobs.runs import run_job
 from leaderboard import services
-from thisthat.common.jobs import run_job
 
 JOB = "leaderboard.update"
 

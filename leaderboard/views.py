@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
+from core.api.public_reads import PublicReadsMixin, rendered
 from leaderboard import selectors
 from leaderboard import serializers as shapes
 from leaderboard.models import Order
 from leaderboard.periods import Period
 from leaderboard.selectors import Query
-from thisthat.common.public_reads import PublicReadsMixin, rendered
 
 
 def checked(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:

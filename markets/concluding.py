@@ -9,14 +9,14 @@ from uuid import UUID
 
 from django.db import connection
 
+from core.api.json import dumps
+from core.db.transactions import require_transaction
 from markets import evidence
 from markets.evidence import Conclusion, Known
 from markets.models import Market, MarketResolution
 from markets.polymarket import values
 from markets.polymarket.parsing import ParsedMarket, Skipped
 from markets.resolution import Decision, Tokens, Verdict
-from thisthat.common.json import dumps
-from thisthat.common.transactions import require_transaction
 
 Json = dict[str, Any]
 

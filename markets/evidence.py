@@ -9,11 +9,11 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from accounts.models import User
+from core.api.json import dumps
+from core.db.transactions import require_transaction
 from markets.models import Market, MarketResolution
 from markets.rules import UNCONFIRMED_PATIENCE, WAITING_PATIENCE
 from markets.signals import market_ended
-from thisthat.common.json import dumps
-from thisthat.common.transactions import require_transaction
 
 Source = MarketResolution.Source
 

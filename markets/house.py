@@ -12,11 +12,11 @@ from django.utils.text import slugify
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
+from core.api.errors import DomainError
+from core.db.transactions import run_transaction
 from markets import editions
 from markets.models import Market
 from markets.verdicts import NotPossibleNow, lock_market
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import run_transaction
 
 # What people bet on, in words. The rest may change after that: it moves no credits that are at stake.
 TERMS = ("title", "this_option", "that_option", "description")

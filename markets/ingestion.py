@@ -11,10 +11,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from core.db.transactions import run_transaction
 from markets import editions, staging
 from markets.polymarket.client import PolymarketClient
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
-from thisthat.common.transactions import run_transaction
 
 logger = logging.getLogger(__name__)
 

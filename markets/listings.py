@@ -14,11 +14,11 @@ from uuid import UUID
 import orjson
 from rest_framework.exceptions import ValidationError
 
+from core.api.pagination import decode_cursor, encode_cursor, invalid_cursor
 from markets.models import PUNCTUATION, MarketEdition
 from markets.rendering import VERSION, fetch, render_rows
 from markets.rules import SEARCH_TOTAL_MAX
 from markets.selectors import as_uuid
-from thisthat.common.pagination import decode_cursor, encode_cursor, invalid_cursor
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
 FIGURE = re.compile(r"[0-9]{1,16}\.[0-9]{2}")

@@ -14,10 +14,10 @@ from uuid import UUID
 from django.conf import settings
 from django.core.cache import cache
 
+from core.api.errors import DomainError
 from markets.odds import odds_from_midpoints
 from markets.polymarket.client import PolymarketClient, UpstreamError
 from markets.polymarket.parsing import Odds
-from thisthat.common.errors import DomainError
 
 # The one that asks holds the lock no longer than its client's patience; a lock of a process that died runs out.
 ASKING_SECONDS = 4

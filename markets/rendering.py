@@ -12,9 +12,9 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from core.api.json import dumps
 from markets.live import LiveOdds
 from markets.models import Market
-from thisthat.common.json import dumps
 
 # The contract's names, in its order, and where they come from.
 FIELDS = {

@@ -13,6 +13,8 @@ from typing import Any
 
 from django.db import connection
 
+from core.db.transactions import run_transaction
+from core.jobs.runs import run_job
 from markets import evidence, house
 from markets.concluding import Candidate, Finding, apply, note_checked
 from markets.polymarket import values
@@ -20,8 +22,6 @@ from markets.polymarket.client import PolymarketClient, UpstreamError, UpstreamU
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
 from markets.resolution import RESULTS, Decision, Verdict, confirm, decide
 from markets.rules import SILENT_AFTER
-from thisthat.common.jobs import run_job
-from thisthat.common.transactions import run_transaction
 
 logger = logging.getLogger(__name__)
 RESOLVE = "markets.resolve"

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
+from core.api.fields import Clamped
 from markets.listings import ORDERS, STATUSES
 from markets.models import Market
 from markets.rules import (
@@ -18,7 +19,6 @@ from markets.rules import (
     RANDOM_COUNT_MAX,
     SKIP_MAX,
 )
-from thisthat.common.fields import Clamped
 
 ODDS: dict[str, Any] = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
 FIGURE: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False, "min_value": 0}

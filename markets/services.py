@@ -10,14 +10,14 @@ from uuid import UUID
 from django.core.cache import cache
 from django.db import connection, transaction
 
+from core.api.errors import DomainError
+from core.jobs.runs import last_finished_run, run_job
+from core.models import JobRun
 from markets import editions, ingestion
 from markets.odds import odds_from_midpoints
 from markets.polymarket.client import PolymarketClient, UpstreamError
 from markets.polymarket.parsing import Odds
 from markets.rules import REFRESH_LIMIT, watch_for
-from thisthat.common.errors import DomainError
-from thisthat.common.jobs import last_finished_run, run_job
-from thisthat.common.models import JobRun
 
 logger = logging.getLogger(__name__)
 INGEST = "markets.ingest"

@@ -8,10 +8,10 @@ from typing import Any
 from django.db import connection
 from psycopg.types.json import Jsonb
 
+from core.api.json import dumps
+from core.db.ids import new_id
+from core.db.transactions import require_transaction
 from markets.polymarket.parsing import ParsedMarket
-from thisthat.common.json import dumps
-from thisthat.common.keys import new_id
-from thisthat.common.transactions import require_transaction
 
 # Polymarket's edge may serve the catalogue's prices this much later than the order book's.
 CATALOGUE_LAG = timedelta(minutes=5)

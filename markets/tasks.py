@@ -4,11 +4,11 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from core.jobs.runs import run_job
 from markets import resolving, services
 from markets.polymarket.client import UpstreamError
 from markets.rules import RESOLVE_LIMIT
 from markets.upstream import patient_client
-from thisthat.common.jobs import run_job
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
+from core.api.errors import DomainError
+from core.db.transactions import require_transaction, run_transaction
 from markets import evidence
 from markets.evidence import Conclusion
 from markets.models import Market, MarketResolution
-from thisthat.common.errors import DomainError
-from thisthat.common.transactions import require_transaction, run_transaction
 
 Status, Resolution, Decision = Market.Status, Market.Resolution, MarketResolution.Decision
 NOT_OVER = (Status.OPEN, Status.CLOSED)

@@ -13,6 +13,8 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
+from core.api.errors import DomainError
+from core.api.public_reads import PublicReadsMixin, forget, rendered
 from markets import live, selectors, services
 from markets import serializers as shapes
 from markets.listings import Query, list_markets
@@ -21,8 +23,6 @@ from markets.rendering import as_contract, live_as_contract
 from markets.rules import INGEST_LIMIT_MAX
 from markets.throttles import check_upstream_throttle
 from markets.upstream import patient_client, quick_client
-from thisthat.common.errors import DomainError
-from thisthat.common.public_reads import PublicReadsMixin, forget, rendered
 
 
 class NoPolymarketId(DomainError):

@@ -15,15 +15,15 @@ from django.db import connection
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, checked_reason, record_action
+from core.api.errors import DomainError
+from core.db.ids import new_id
+from core.db.transactions import require_transaction, run_transaction
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import Counterparty, TransactionType
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.packages import Package, find_package
 from purchases.providers import Intent, Payment, Provider, find_provider
-from thisthat.common.errors import DomainError
-from thisthat.common.keys import new_id
-from thisthat.common.transactions import require_transaction, run_transaction
 
 logger = logging.getLogger(__name__)
 Status, Kind = CreditPurchase.Status, PurchaseEvent.Kind

@@ -8,11 +8,11 @@ import logging
 from datetime import datetime
 from uuid import UUID
 
+from core.db.transactions import run_transaction
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.providers.stripe import CURRENCY, Stripe, cents
 from purchases.providers.stripe_webhook import Event
 from purchases.services import complete, lock_purchase, note_event, refund
-from thisthat.common.transactions import run_transaction
 
 logger = logging.getLogger(__name__)
 Status, Kind = CreditPurchase.Status, PurchaseEvent.Kind

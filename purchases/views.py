@@ -10,6 +10,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from core.api.idempotency import HEADER, HEADER_PARAMETER, Act, idempotent
+from core.api.json import dumps
+from core.api.public_reads import PublicReadsMixin, rendered
 from purchases import serializers as shapes
 from purchases import services
 from purchases.packages import packages
@@ -20,9 +23,6 @@ from purchases.rendering import as_contract
 from purchases.selectors import list_purchases
 from purchases.services import Order
 from purchases.stripe_events import take_in
-from thisthat.common.idempotency import HEADER, HEADER_PARAMETER, Act, idempotent
-from thisthat.common.json import dumps
-from thisthat.common.public_reads import PublicReadsMixin, rendered
 
 
 def private(body: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -8,8 +8,9 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 
 from betting import offers
+from core.api import public_reads
+from core.jobs import enqueue as nudges
 from markets import rendering
-from thisthat.common import nudges, public_reads
 
 NEVER_EMPTIED = (
     "credit_transactions",

@@ -58,7 +58,7 @@ def set_up() -> None:
     url = os.environ.get("TEST_DATABASE_URL")
     if not url:
         # Not before the environment is set: the import reaches code that reads it.
-        from thisthat.embedded import postgres
+        from devtools.postgres import server as postgres
 
         _server = postgres.start(TEST_DIR, durable=False)
         url = _server.url

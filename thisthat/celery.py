@@ -12,14 +12,13 @@ from django.conf import settings
 from django.utils import timezone
 from kombu import Exchange, Queue
 
+from core.jobs.queues import DEFAULT, PAYMENTS, QUEUES
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 
 app = Celery("thisthat")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
-# What pays, and what decides who is paid, has a queue and workers of its own: a flood of the rest delays none of it.
-PAYMENTS, DEFAULT = "payments", "default"
-QUEUES = (PAYMENTS, DEFAULT)
 PAYING = (
     "betting.settle_market",
     "betting.settle_markets",
@@ -44,7 +43,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     # The schedule is copied to the database, where staff can switch a job off.
-    beat_scheduler="thisthat.common.beat:Scheduler",
+    beat_scheduler="core.jobs.beat:Scheduler",
 )
 app.autodiscover_tasks()
 
@@ -102,7 +101,7 @@ def stop_between_queries(**kwargs: Any) -> None:
 @beat_init.connect
 def queue_first_runs(**kwargs: Any) -> None:
     """Also what was missed while nothing ran: beat by itself doesn't look at a daily job until its hour comes near."""
-    from thisthat.common import beat, schedule  # noqa: PLC0415 - models, which this module comes before
+    from core.jobs import beat, schedule  # noqa: PLC0415 - models, which this module comes before
 
     for task in schedule.due_at_start(AT_START, now=timezone.now()):
         beat.send_or_do_here(task, partial(app.send_task, task))

@@ -9,10 +9,11 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from thisthat.common import backends, openapi
-from thisthat.common.environment import Env
-from thisthat.common.logs import logging_config
-from thisthat.staff import site as staff
+from core import backends
+from core.api import openapi
+from core.environment import Env
+from core.logging import logging_config
+from staff import site as staff
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -35,15 +36,16 @@ INSTALLED_APPS = [
     "unfold", "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
     "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.postgres",
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
-    "drf_spectacular", "drf_spectacular_sidecar", "thisthat.common", "thisthat.embedded",
+    "drf_spectacular", "drf_spectacular_sidecar", "core",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard", "thisthat.staff",
+    "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard", "staff", "ops",
+    *(["devtools"] if DEBUG else []),
 ]  # fmt: skip
 MIDDLEWARE = [
-    "thisthat.common.metrics.CountRequestsMiddleware",
-    "thisthat.common.request_ids.RequestIdMiddleware",
-    "thisthat.common.slashes.TrailingSlashMiddleware",
-    "thisthat.common.errors.SanitizedErrorsMiddleware",
+    "core.metrics.CountRequestsMiddleware",
+    "core.api.request_ids.RequestIdMiddleware",
+    "core.api.slashes.TrailingSlashMiddleware",
+    "core.api.errors.SanitizedErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -130,7 +132,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="")
 if not DATABASE_URL:
     if not DEBUG:
         raise ImproperlyConfigured("Set DATABASE_URL: it is required when DEBUG is off.")
-    from thisthat.embedded.postgres import database_url
+    from devtools.postgres.server import database_url
 
     DATABASE_URL = database_url(VAR_DIR)
 _prepare = env.bool("DATABASE_PREPARE", default=True)
@@ -179,12 +181,12 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 
 THROTTLE_ENABLED = env.bool("THROTTLE_ENABLED", default=True)
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["thisthat.common.json.JsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["thisthat.common.json.JsonParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "thisthat.common.json.AlwaysJson",
+    "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.json.AlwaysJson",
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "thisthat.common.schema.Schema",
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.Schema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_THROTTLE_RATES": {
         "ingest": env.str("THROTTLE_INGEST", default="30/min"),
@@ -195,7 +197,7 @@ REST_FRAMEWORK = {
         "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
         "x_sign_in": env.str("THROTTLE_X_SIGN_IN", default="30/min"),
     },
-    "EXCEPTION_HANDLER": "thisthat.common.errors.handle",
+    "EXCEPTION_HANDLER": "core.api.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     # How many proxies in front add to X-Forwarded-For: the client's address is that many from its end.
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),

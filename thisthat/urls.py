@@ -5,9 +5,9 @@ from django.views.decorators.http import conditional_page
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from thisthat.common.errors import bad_request, not_found, server_error
-from thisthat.common.health import HelloView, ReadyView, health
-from thisthat.metrics.views import metrics
+from core.api.errors import bad_request, not_found, server_error
+from ops.health import HelloView, ReadyView, health
+from ops.metrics.views import metrics
 
 unchanging = cache_control(public=True, max_age=3600)
 

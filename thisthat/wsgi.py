@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 django = get_wsgi_application()
 
-from thisthat.common.json import MAX_BODY_BYTES  # noqa: E402 - its imports need the settings
+from core.api.json import MAX_BODY_BYTES  # noqa: E402 - its imports need the settings
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

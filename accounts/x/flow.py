@@ -16,7 +16,7 @@ from accounts.tokens import AccountSuspended
 from accounts.x import protocol, state
 from accounts.x.failures import Failure, SignInFailed
 from accounts.x.sign_in import SignedIn, sign_in
-from thisthat.common.errors import is_passing
+from core.api.errors import is_passing
 
 logger = logging.getLogger(__name__)
 DENIED = "access_denied"  # RFC 6749, 4.1.2.1

@@ -4,9 +4,9 @@ import sys
 from typing import Any
 
 from betting.management.settling import SettlingCommand
+from core.api.json import dumps
 from markets.management.decisions import DecisionCommand
 from markets.models import Market
-from thisthat.common.json import dumps
 
 
 class PayingDecision(SettlingCommand, DecisionCommand):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from thisthat.common.keys import new_id
-from thisthat.common.transactions import run_transaction
+from core.db.ids import new_id
+from core.db.transactions import run_transaction
 
 
 class First(NamedTuple):

@@ -12,13 +12,13 @@ from django.db import connection
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
+from core.api.errors import DomainError
+from core.db.ids import new_id
+from core.db.transactions import run_transaction
 from economy.stocks.liquidation import close_worthless_of, worthless_holders
 from economy.stocks.models import GREATEST_WORTH, Stock
 from economy.stocks.signals import price_changed
 from economy.stocks.trades import Locked, lock_stock
-from thisthat.common.errors import DomainError
-from thisthat.common.keys import new_id
-from thisthat.common.transactions import run_transaction
 
 
 class InvalidPrice(DomainError):

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from core.jobs.enqueue import nudge
 from economy.stocks.signals import price_changed
 from economy.stocks.tasks import close_worthless_holdings
-from thisthat.common.nudges import nudge
 
 
 @receiver(price_changed, dispatch_uid="economy.close_worthless_holdings")

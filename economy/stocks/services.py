@@ -8,11 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from core.api.errors import DomainError
 from economy.stocks.liquidation import close_if_worthless
 from economy.stocks.models import Stock
 from economy.stocks.pricing import NOTHING, Position, bought, part_of, proceeds
 from economy.stocks.trades import Booked, Locked, Trade, Trader, Type, book, lock_stock, lock_traders
-from thisthat.common.errors import DomainError
 
 Clock = Callable[[], datetime]
 

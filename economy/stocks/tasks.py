@@ -1,8 +1,8 @@
 from celery import shared_task
 from django.utils import timezone
 
+from core.jobs.runs import run_job
 from economy.stocks import catalogue, liquidation
-from thisthat.common.jobs import run_job
 
 
 @shared_task(name="economy.close_worthless_holdings")

@@ -14,15 +14,15 @@ from uuid import UUID
 
 from django.db import connection
 
+from core.api.errors import DomainError
+from core.db.ids import new_id
+from core.db.transactions import require_transaction
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
 from economy.stocks.models import StockTransaction
 from economy.stocks.pricing import Position
 from economy.stocks.signatures import Signed, current_key_id, sign
-from thisthat.common.errors import DomainError
-from thisthat.common.keys import new_id
-from thisthat.common.transactions import require_transaction
 
 Type = StockTransaction.Type
 DESCRIPTIONS = {Type.BUY: "Shares bought", Type.SELL: "Shares sold", Type.LIQUIDATION: "Shares became worthless"}

@@ -8,13 +8,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
+from core.api.json import ExactJsonParser
+from core.api.public_reads import PublicReadsMixin, rendered
 from economy.stocks import selectors, services
 from economy.stocks import serializers as shapes
 from economy.stocks.pricing import average_price
 from economy.stocks.services import Outcome
-from thisthat.common.idempotency import HEADER_PARAMETER, Act, idempotent
-from thisthat.common.json import ExactJsonParser
-from thisthat.common.public_reads import PublicReadsMixin, rendered
 
 
 def checked(serializer: type[shapes.StockSaleRequest], data: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from uuid import UUID
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from core.api.errors import DomainError
+from core.api.json import iso_utc
 from markets.models import Market
-from thisthat.common.errors import DomainError
-from thisthat.common.json import iso_utc
 
 
 class DecisionCommand(BaseCommand):

@@ -6,8 +6,8 @@ from time import perf_counter
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from core.metrics import COUNTS
 from markets.polymarket.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
-from thisthat.common.metrics import COUNTS
 
 OUTCOMES: dict[type[UpstreamError], str] = {
     UpstreamUnavailable: "unavailable",

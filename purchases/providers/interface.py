@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from core.api.errors import DomainError
 from purchases.packages import Package
-from thisthat.common.errors import DomainError
 
 
 class ProviderNotOffered(DomainError):

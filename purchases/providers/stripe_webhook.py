@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from thisthat.common.errors import DomainError
+from core.api.errors import DomainError
 
 logger = logging.getLogger(__name__)
 TOLERANCE_SECONDS = 300

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from tests.common.asking import PRODUCTION, run
-from thisthat.common.durations import parse_duration
+from core.durations import parse_duration
+from tests.core.asking import PRODUCTION, run
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-# The apps that exist; the rest are to come.
 APPS = [
-    name
-    for name in ("thisthat", "accounts", "economy", "markets", "betting", "purchases", "leaderboard")
-    if (REPOSITORY / name).is_dir()
+    *("core", "accounts", "economy", "markets", "betting", "purchases", "leaderboard", "staff", "ops", "thisthat"),
+    "devtools",
 ]
 
 

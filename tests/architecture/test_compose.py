@@ -7,9 +7,9 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from core.jobs.queues import QUEUES
 from tests.architecture.conftest import REPOSITORY
-from tests.common.asking import run
-from thisthat.celery import QUEUES
+from tests.core.asking import run
 
 SERVICES = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
 OURS = [name for name, service in SERVICES.items() if service.get("image") == "thisthat"]

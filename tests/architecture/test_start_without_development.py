@@ -7,7 +7,7 @@ from django.core.management import get_commands
 
 from tests.architecture.conftest import REPOSITORY, modules
 from tests.architecture.test_dependencies import DEVELOPMENT, PROVIDERS, RUN, normal
-from tests.common.asking import PRODUCTION, run
+from tests.core.asking import PRODUCTION, run
 
 # What a distribution of development alone provides; names that one of the service provides too stay.
 ONLY_HERE = {
@@ -59,7 +59,7 @@ def test_there_is_something_to_do_without():
 
 def test_every_module_of_the_service_is_imported_without_what_only_development_installs():
     names = [name_of_module(path) for path in modules() if path.name not in ("__main__.py", "manage.py")]
-    assert "thisthat.metrics.views" in names
+    assert "ops.metrics.views" in names
     ended = without_development(IMPORT_ALL, *names)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert int(ended.stdout) > 10

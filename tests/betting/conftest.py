@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from django.core.cache import cache
 
+from devtools.simulators.polymarket import Simulator
 from markets.models import Market
-from markets.polymarket.simulator import Simulator
 from markets.upstream import patient_client, quick_client
 from tests.betting.worlds import Player, sign_up
 from tests.markets.worlds import add_market, ingest

@@ -8,10 +8,10 @@ from django.core.cache import cache
 
 from betting.services import watch_open_bets
 from betting.tasks import watch_open_bets as task
+from core.models import JobRun
 from markets.models import Market, MarketWatch
 from markets.services import refresh_odds
 from tests.markets.worlds import asking
-from thisthat.common.models import JobRun
 
 pytestmark = pytest.mark.django_db
 

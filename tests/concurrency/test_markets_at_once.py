@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from django.db import transaction
 
+from core.jobs.runs import last_run
 from markets import resolving, services
 from markets.models import Market
 from markets.odds import Odds
@@ -18,7 +19,6 @@ from tests.betting.worlds import execute
 from tests.concurrency.test_bets_at_once import waiting
 from tests.markets.at_once import all_at_once, in_thread, wait_until
 from tests.markets.worlds import asking, ingest
-from thisthat.common.jobs import last_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOCK = "SELECT id FROM markets WHERE id = %s FOR UPDATE NOWAIT"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.core.management import call_command
 
-from markets.polymarket.simulator import Simulator
+from devtools.simulators.polymarket import Simulator
 from markets.upstream import patient_client, quick_client
 from tests.accounts.x.conftest import with_app
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import requests
 
-from tests.embedded.conftest import soon
-from thisthat.embedded.upstream import free_port, listens
+from devtools.upstream import free_port, listens
+from tests.devtools.conftest import soon
 
 WIDTH, HEIGHT = 1400, 1000
 FLAGS = [

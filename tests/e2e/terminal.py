@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.embedded.conftest import REPOSITORY, soon
+from tests.devtools.conftest import REPOSITORY, soon
 
 
 class Terminal:

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from devtools.postgres import server as postgres
+from devtools.upstream import free_port
+from tests.devtools.conftest import REPOSITORY, soon
 from tests.e2e.browser import HEIGHT, WIDTH, Browser, chromium, shape_of
 from tests.e2e.terminal import make_run, manage
-from tests.embedded.conftest import REPOSITORY, soon
-from thisthat.embedded import postgres
-from thisthat.embedded.upstream import free_port
 
 EMAIL, PASSWORD = "grace@staff.example", "a long sentence for staff"
 QUESTION = "Will it rain in Lisbon on New Year's Eve?"

@@ -7,10 +7,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from core.file_locks import is_locked
+from devtools.upstream import free_port
+from tests.devtools.conftest import is_process_alive, soon
 from tests.e2e.terminal import make_run
-from tests.embedded.conftest import is_process_alive, soon
-from thisthat.embedded.locks import is_locked
-from thisthat.embedded.upstream import free_port
 
 
 def get(url: str) -> dict:

@@ -9,12 +9,12 @@ from django.db import OperationalError, connection, transaction
 
 from accounts.models import User
 from accounts.signals import user_registered
+from core.db.transactions import run_transaction, state_of
 from economy import audit
 from economy.ledger import AlreadyPosted, InsufficientCredits, post, post_many
 from economy.models import CreditTransaction
 from tests.economy.worlds import NOW, adjustment, booked, journal, make_user
 from tests.markets.at_once import all_at_once
-from thisthat.common.transactions import run_transaction, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 40

@@ -8,12 +8,12 @@ from django.test import override_settings
 
 from accounts.models import User
 from accounts.ranks import Ranks, ranks_of
+from core.api.json import iso_utc
 from leaderboard.services import recount
 from tests.accounts.people import suspend
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import sign_up
 from tests.leaderboard.worlds import URL, mine, names, see
-from thisthat.common.json import iso_utc
 
 BOTH = pytest.mark.parametrize("order", ["pnl", "volume"])
 

@@ -8,6 +8,7 @@ from django.db import connection
 from accounts.models import User
 from accounts.staff import COMMAND_LINE
 from betting.reversal import reverse_settlement
+from core.jobs.runs import last_run
 from leaderboard.days_sql import PURGE
 from leaderboard.models import UserDay
 from leaderboard.rules import KEPT_DAYS
@@ -17,7 +18,6 @@ from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import sign_up
 from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, figures, kept, mine, names, see, sell_at
 from thisthat.celery import app
-from thisthat.common.jobs import last_run
 
 SPANS = [
     ("day", datetime(2026, 3, 4, tzinfo=UTC)),

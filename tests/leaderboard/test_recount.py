@@ -12,6 +12,8 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.ranks import ranks_of
+from core.db.locks import try_lock
+from core.jobs.runs import last_run
 from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay
 from leaderboard.periods import Period
 from leaderboard.services import rebuild, recount
@@ -20,8 +22,6 @@ from tests.betting.worlds import books_balance, order, sign_up
 from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, kept, naive, names, ranks
 from tests.markets.at_once import all_at_once, in_thread, wait_until
 from thisthat.celery import AT_START, app
-from thisthat.common.jobs import last_run
-from thisthat.common.locks import try_lock
 
 TABLES = {"users": "id", "standings": "(period, user_id)", "user_days": "(day, user_id)"}
 

@@ -16,13 +16,13 @@ from betting.offers import find_offer
 from betting.parsing import parse_order
 from betting.sales import price_sale, sell_bet
 from betting.services import place_bet, price_order
+from core.db.transactions import run_transaction
 from economy.stocks.models import StockTransaction
 from leaderboard.models import Order, Standing, UserDay
 from leaderboard.periods import Period
 from leaderboard.selectors import entries, own
 from markets.models import Market
 from tests.betting.worlds import Player, order
-from thisthat.common.transactions import run_transaction
 
 URL = "/api/v1/leaderboard"
 A_WEDNESDAY = datetime(2026, 3, 4, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from markets.polymarket.simulator import Simulator
+from devtools.simulators.polymarket import Simulator
 from markets.upstream import patient_client, quick_client
 
 

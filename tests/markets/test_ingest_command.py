@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from core.jobs.runs import last_run
 from markets.models import Market
 from markets.services import INGEST
-from thisthat.common.jobs import last_run
 
 pytestmark = pytest.mark.django_db
 

@@ -3,9 +3,9 @@
 import pytest
 from rest_framework.throttling import SimpleRateThrottle
 
+from core.models import JobRun
 from markets.models import Market
 from tests.markets.worlds import MARKETS, fields_of, refusal
-from thisthat.common.models import JobRun
 
 pytestmark = pytest.mark.django_db
 COUNTS = {"total", "created", "updated", "skipped", "errors", "unchanged", "reasons", "coalesced"}

@@ -7,14 +7,14 @@ from math import ceil
 import pytest
 from django.db import IntegrityError, connection
 
+from core.jobs.runs import last_run
+from core.models import JobRun
+from devtools.simulators.polymarket import Simulator
 from markets import services
 from markets.ingestion import STAGE_SIZE
 from markets.models import Market, MarketEdition
 from markets.polymarket.client import UpstreamError
-from markets.polymarket.simulator import Simulator
 from tests.markets.worlds import asking, ingest, read
-from thisthat.common.jobs import last_run
-from thisthat.common.models import JobRun
 
 pytestmark = pytest.mark.django_db
 

@@ -9,14 +9,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from core.jobs.runs import last_run
+from core.models import JobRun
 from markets import services, tasks
 from markets.models import Market
 from markets.polymarket.client import Patience
 from markets.services import IngestionRunning
 from tests.markets.at_once import all_at_once, in_thread, wait_until
 from tests.markets.worlds import MARKETS, asking, ingest, read, refusal
-from thisthat.common.jobs import last_run
-from thisthat.common.models import JobRun
 
 PATIENT_ENOUGH = Patience(connect=1, read=15, total=20, attempts=2, backoff=0.01)
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from core.db.ids import new_id
 from markets.models import Market
 from tests.markets.worlds import (
     MARKETS,
@@ -22,7 +23,6 @@ from tests.markets.worlds import (
     read,
     refusal,
 )
-from thisthat.common.keys import new_id
 
 pytestmark = pytest.mark.django_db
 COPIED = [field for field in Market._meta.concrete_fields if field.name not in ("id", "search") and not field.generated]

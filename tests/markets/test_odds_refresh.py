@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
+from core.jobs.runs import last_run
+from core.models import JobRun
+from devtools.simulators.polymarket import Simulator
 from markets import services, tasks
 from markets.models import Market, MarketWatch
 from markets.polymarket.client import UpstreamError
-from markets.polymarket.simulator import Simulator
 from tests.markets.worlds import MARKETS, add_market, add_mirrored, asking, ingest, read
-from thisthat.common.jobs import last_run
-from thisthat.common.models import JobRun
 
 pytestmark = pytest.mark.django_db
 

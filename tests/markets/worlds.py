@@ -9,10 +9,10 @@ from typing import Any
 from django.db import transaction
 from django.test import Client
 
+from devtools.simulators.polymarket import Simulator
 from markets import editions, services
 from markets.models import Market
 from markets.polymarket.client import Patience, PolymarketClient
-from markets.polymarket.simulator import Simulator
 from markets.rules import INGEST_LIMIT_MAX
 
 MARKETS = "/api/v1/markets"

@@ -3,10 +3,10 @@
 import pytest
 from django.db import connection
 
+from core.db.ids import new_id
 from economy.models import DailyReward
 from economy.stocks.models import StockPrice, StockStatusChange, StockTransaction
 from purchases.models import CreditPurchase, PurchaseEvent
-from thisthat.common.keys import new_id
 
 pytestmark = pytest.mark.django_db
 HERE = new_id()  # where a page ended

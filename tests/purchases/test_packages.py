@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from purchases.packages import read_packages
-from tests.common.asking import ask
+from tests.core.asking import ask
 from tests.purchases.worlds import PURCHASES, read
 
 PACKAGES = f"{PURCHASES}/packages"

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from thisthat.common.models import JobRun
+from core.models import JobRun
 
 
 def add_job(name: str = "settle-markets", task: str = "betting.settle_markets", *, seconds: int = 60) -> PeriodicTask:

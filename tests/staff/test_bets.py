@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from betting.models import Bet, SettlementFailure
+from staff.tables import MAX_ROWS
 from tests.betting.settlement.many import BETS as MANY_BETS
 from tests.betting.settlement.many import add_people
 from tests.betting.settlement.worlds import end, settle
@@ -13,7 +14,6 @@ from tests.betting.worlds import execute, sign_up
 from tests.markets.worlds import add_market
 from tests.staff.market_worlds import BETS, asked, rows_read, state
 from tests.staff.worlds import text_of
-from thisthat.staff.tables import MAX_ROWS
 
 pytestmark = pytest.mark.django_db
 SETTLEMENTS, FAILURES = "/admin/betting/settlement/", "/admin/betting/settlementfailure/"

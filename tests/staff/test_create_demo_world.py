@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from betting.models import Bet
 from economy.models import TransactionType
+from staff.models import CountedDay, LedgerDay, MarketExposure
 from tests.betting.worlds import books_balance
-from thisthat.staff.models import CountedDay, LedgerDay, MarketExposure
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

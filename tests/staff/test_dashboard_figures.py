@@ -19,12 +19,12 @@ from betting.settlement_preview import preview_settlement
 from economy.ledger import post
 from economy.models import CreditTransaction
 from markets.models import Market
+from staff import dashboard_counts
+from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
 from tests.betting.settlement.worlds import end, move_odds, settle
 from tests.betting.worlds import sign_up
 from tests.economy.worlds import adjustment
 from tests.markets.worlds import add_market, add_mirrored
-from thisthat.staff import dashboard_counts
-from thisthat.staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
 
 pytestmark = pytest.mark.django_db
 CANVAS = re.compile(r'id="chart-(\w+)".*?data-value="(.*?)"', re.DOTALL)

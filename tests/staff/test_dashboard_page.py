@@ -9,11 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from economy.tasks import audit_ledger
+from staff.dashboard_counts import count
+from staff.tasks import count_days
 from tests.betting.worlds import sign_up
 from tests.markets.worlds import add_market
 from tests.staff.job_worlds import add_daily, add_job, add_run
-from thisthat.staff.dashboard_counts import count
-from thisthat.staff.tasks import count_days
 
 pytestmark = pytest.mark.django_db
 # Session and user; the six of the figures; the last ingestion and audit; the schedule and its runs.

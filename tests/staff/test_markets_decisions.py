@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from betting.models import Bet, SettlementFailure
 from markets.models import Market
+from staff.confirmations import Confirmation
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import books_balance, execute, sign_up
 from tests.markets.worlds import add_market, add_mirrored, add_past
 from tests.staff.market_worlds import buttons, decide, page, state
 from tests.staff.worlds import records, text_of
-from thisthat.staff.confirmations import Confirmation
 
 pytestmark = pytest.mark.django_db
 WHY = {"reason": "The rules say so."}

@@ -9,11 +9,11 @@ from accounts.models import RefreshToken, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from economy.audit import audit
 from economy.models import Debt
+from ops.erasure import erase_user
 from tests.accounts.people import AUTH, bearer, refresh, refusal, send, sign_up, success
 from tests.economy.test_debts import lend
 from tests.economy.worlds import give
 from tests.staff.worlds import WHY, act, adjustment, balance, everything, page, records, text_of
-from thisthat.staff.erasure import erase_user
 
 pytestmark = pytest.mark.django_db
 ME = f"{AUTH}/me"

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from accounts.staff import COMMAND_LINE
 from betting.reversal import Preview, Reversed, preview_reversal, reverse_settlement
-from thisthat.common.errors import DomainError
-from thisthat.common.json import dumps
+from core.api.errors import DomainError
+from core.api.json import dumps
 
 TAKING = ("userId", "username", "bets", "taken", "available", "debt")
 

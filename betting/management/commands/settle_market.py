@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from betting.management.settling import SettlingCommand
-from thisthat.common.errors import DomainError
-from thisthat.common.json import dumps
+from core.api.errors import DomainError
+from core.api.json import dumps
 
 
 class Command(SettlingCommand):

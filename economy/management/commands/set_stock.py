@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.staff import COMMAND_LINE, StaffMember
+from core.api.errors import DomainError
+from core.api.json import dumps
 from economy.stocks.models import Stock
 from economy.stocks.prices import change_status, set_price
-from thisthat.common.errors import DomainError
-from thisthat.common.json import dumps
 
 
 class Command(BaseCommand):

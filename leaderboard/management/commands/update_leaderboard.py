@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from core.jobs.runs import run_job
 from leaderboard.services import rebuild, recount, silently
 from leaderboard.tasks import JOB
-from thisthat.common.jobs import run_job
 
 EPILOG = """
 Exit status: 0 when they are counted, 1 when another process is counting them and nothing was done.

@@ -8,11 +8,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from core.api.errors import DomainError
 from markets import services
 from markets.polymarket.client import UpstreamError
 from markets.rules import INGEST_LIMIT_MAX
 from markets.upstream import patient_client
-from thisthat.common.errors import DomainError
 
 BAR_WIDTH = 30
 

@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from accounts.staff import COMMAND_LINE
+from core.api.errors import DomainError
+from core.api.json import dumps
 from purchases.models import CreditPurchase
 from purchases.services import refund_purchase
-from thisthat.common.errors import DomainError
-from thisthat.common.json import dumps
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from accounts.x.stand_in import StandInX
+from devtools.simulators.x import StandInX
 from tests.accounts.x.browser import Browser
 
 CLIENT_ID, CLIENT_SECRET = "the-client-id", "the-client-secret"

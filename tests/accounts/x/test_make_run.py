@@ -2,10 +2,10 @@
 
 import re
 
+from devtools.upstream import free_port
 from tests.accounts.x.browser import Browser, told
 from tests.e2e.conftest import var_dir  # noqa: F401 - a fixture
 from tests.e2e.terminal import make_run
-from thisthat.embedded.upstream import free_port
 
 
 def test_a_person_signs_in_offline_through_the_stand_in(var_dir):  # noqa: F811

@@ -5,7 +5,7 @@ from allauth.socialaccount.models import SocialAccount
 
 from accounts.models import User
 from accounts.x.profile import cleaned, read_profile
-from accounts.x.stand_in import Person
+from devtools.simulators.x import Person
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
 from tests.markets.at_once import all_at_once

@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from accounts.models import RefreshToken, User
 from accounts.x.models import OAuthState
-from accounts.x.stand_in import Person
+from devtools.simulators.x import Person
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import CLIENT_ID, FRONTEND, with_app
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import psycopg
 
+from devtools.postgres import server as postgres
 from tests.betting.settlement.test_kills import BETS, REPOSITORY, WON, worker
-from tests.embedded.conftest import directory, soon  # noqa: F401 - a fixture
-from thisthat.embedded import postgres
+from tests.devtools.conftest import directory, soon  # noqa: F401 - a fixture
 
 
 def run_elsewhere(url, *arguments):

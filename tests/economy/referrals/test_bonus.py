@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from accounts.models import User
-from accounts.x.stand_in import Person
+from devtools.simulators.x import Person
 from economy.audit import audit
 from tests.accounts.people import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.economy.worlds import booked, journal, make_user

@@ -9,6 +9,8 @@ from django.db import connection, connections, transaction
 
 from accounts.models import User
 from accounts.signals import user_registered
+from core.jobs.runs import last_run
+from core.models import JobRun
 from economy import rewards
 from economy.models import DailyReward
 from economy.rewards import UsersUnpaid, reward_active_users
@@ -16,8 +18,6 @@ from economy.tasks import reward_active_users as nightly
 from tests.economy.rewards.worlds import A_DAY, MORNING, arrive, books_balance
 from tests.economy.worlds import execute
 from thisthat.celery import AT_START, app
-from thisthat.common.jobs import last_run
-from thisthat.common.models import JobRun
 
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
 YESTERDAY = MIDNIGHT - A_DAY

@@ -12,11 +12,11 @@ from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
+from core.db.transactions import run_transaction
 from economy.audit import audit
 from economy.models import CreditTransaction, DailyReward
 from economy.rewards import Claimed, claim_daily_reward
 from tests.economy.worlds import make_user
-from thisthat.common.transactions import run_transaction
 
 CLAIM = "/api/v1/economy/daily-credits"
 MORNING = datetime(2026, 3, 5, 8, 30, tzinfo=UTC)

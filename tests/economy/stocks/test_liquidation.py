@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 from celery.signals import before_task_publish
 
+from core.models import JobRun
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import StockHolding, StockTransaction
 from economy.stocks.tasks import close_worthless_holdings as task
 from tests.economy.stocks.worlds import books_balance, list_stock, new_trader, set_price
-from thisthat.common.models import JobRun
 
 pytestmark = pytest.mark.django_db
 D = Decimal

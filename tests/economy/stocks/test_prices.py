@@ -9,6 +9,7 @@ from django.core.management import call_command
 
 from accounts.models import StaffAction, User
 from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, ReasonTooLong, StaffMember
+from core.models import JobRun
 from economy.stocks import prices
 from economy.stocks.catalogue import CATALOGUE
 from economy.stocks.models import Stock, StockPrice
@@ -16,7 +17,6 @@ from economy.stocks.tasks import seed_stocks
 from economy.stocks.trades import StockNotFound
 from tests.economy.stocks.worlds import books_balance, by_staff, everything, new_trader, set_price, staff
 from tests.staff.conftest import member
-from thisthat.common.models import JobRun
 
 __all__ = ["member"]
 pytestmark = pytest.mark.django_db

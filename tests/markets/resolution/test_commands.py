@@ -8,13 +8,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
+from core.db.locks import try_lock
+from core.jobs.runs import last_run
 from markets.models import Market
 from markets.resolving import RESOLVE
 from tests.markets.at_once import in_thread
 from tests.markets.resolution.worlds import decisions, last, mirror, some, state
 from tests.markets.worlds import add_market, add_past
-from thisthat.common.jobs import last_run
-from thisthat.common.locks import try_lock
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from markets.polymarket.simulator import Market as Upstream
-from markets.polymarket.simulator import Simulator
+from devtools.simulators.polymarket import Market as Upstream
+from devtools.simulators.polymarket import Simulator
 from tests.markets.resolution.worlds import decisions, last, mirror, resolve, some, state
 
 pytestmark = pytest.mark.django_db

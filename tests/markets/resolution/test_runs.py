@@ -7,13 +7,13 @@ import requests
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from core.jobs.runs import last_run
+from devtools.simulators.polymarket import Simulator
 from markets import resolving, services, tasks
 from markets.models import Market
 from markets.polymarket.client import PolymarketClient, UpstreamError
-from markets.polymarket.simulator import Simulator
 from tests.markets.resolution.worlds import decisions, last, mirror, resolve, some, state
 from tests.markets.worlds import BRISK, add_mirrored, ids, ingest, publish, read
-from thisthat.common.jobs import last_run
 
 pytestmark = pytest.mark.django_db
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from devtools.simulators.polymarket import Market as Upstream
+from devtools.simulators.polymarket import Simulator
 from markets import resolving
 from markets.models import Market, MarketResolution
-from markets.polymarket.simulator import Market as Upstream
-from markets.polymarket.simulator import Simulator
 from markets.rules import RESOLVE_LIMIT
 from tests.markets.worlds import add_market, asking
 

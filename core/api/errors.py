@@ -1,0 +1,212 @@
+"""One shape for every failure: `{"success": false, "error", "code", "details"?}`.
+
+`details` comes with validation errors alone, one entry a field: `{"field", "message", "code"}`.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import orjson
+from django.core.exceptions import BadRequest as DjangoBadRequest
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.utils.log import log_response
+from django.views.decorators.csrf import csrf_exempt
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from core.api.request_ids import current_request_id
+
+logger = logging.getLogger(__name__)
+TRY_AGAIN_SECONDS = 2
+REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
+# No connection, shutting down, too many connections; serialization failure, deadlock, lock not available.
+# Source: PostgreSQL documentation, appendix A, error codes.
+PASSING_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
+
+
+class DomainError(Exception):
+    """A rule said no. Subclasses stand beside what raises them and set `code`, `status` and `message`.
+
+    `retry_after` is in seconds; where it is set the answer carries `Retry-After`.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int] = 400
+    message: ClassVar[str]
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message or self.message)
+        self.retry_after = retry_after
+
+
+class MalformedJson(DomainError):
+    code = "parse_error"
+    message = "The request body isn't valid JSON."
+
+
+class BadRequest(DomainError):
+    code = "bad_request"
+    message = "This request can't be understood."
+
+
+class TryAgain(DomainError):
+    code = "try_again"
+    status = 503
+    message = "The service is busy or restarting. Nothing happened; try again."
+
+
+class PayloadTooLarge(DomainError):
+    code = "payload_too_large"
+    status = 413
+    message = "The request body is too large."
+
+
+# What DRF calls these, in the words that clients of this API branch on.
+CODES: dict[type[exceptions.APIException], str] = {
+    exceptions.ParseError: "parse_error",
+    exceptions.NotAuthenticated: "not_authenticated",
+    exceptions.AuthenticationFailed: "invalid_token",
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.NotFound: "not_found",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    exceptions.Throttled: "throttled",
+}
+
+
+def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
+    """DRF's exception handler: every failure becomes an answer of the one shape, whatever the view renders."""
+    return render(exc, context["request"])
+
+
+def render(exc: Exception, request: HttpRequest | Request | None = None) -> HttpResponse:
+    """The answer to a failure. What wasn't expected is logged, and never shown."""
+    status, body, headers = describe(exc)
+    response = HttpResponse(orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+    where = request.path if request else "-"
+    # These mark the answer as logged, so that Django doesn't write a second line about it.
+    if is_passing(exc):
+        # A line each, no stack: an outage makes many of these.
+        log_response("%s: unavailable: %s", where, exc, response=response, logger=logger)
+    elif body["code"] == "internal_error":
+        log_response("%s: unexpected failure", where, response=response, logger=logger, exception=exc)
+    return response
+
+
+def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Status, body and headers of the answer to a failure."""
+    exc = in_our_words(exc)
+    if isinstance(exc, DomainError):
+        return exc.status, envelope(str(exc), exc.code), retry_header(exc.retry_after)
+    if isinstance(exc, exceptions.ValidationError):
+        details = list(flatten(exc.get_full_details()))
+        return exc.status_code, {**envelope(sentence(details), "validation_error"), "details": details}, {}
+    if isinstance(exc, exceptions.APIException):
+        return describe_api_exception(exc)
+    return 500, unexpected(), {}
+
+
+def in_our_words(exc: Exception) -> Exception:
+    """What Django and the database raise, as the errors of this API; anything else as it is."""
+    if isinstance(exc, Http404):
+        return exceptions.NotFound()
+    if isinstance(exc, DjangoPermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(exc, RequestDataTooBig):
+        return PayloadTooLarge()
+    if isinstance(exc, (SuspiciousOperation, DjangoBadRequest, UnreadablePostError)):
+        return BadRequest()
+    return TryAgain(retry_after=TRY_AGAIN_SECONDS) if is_passing(exc) else exc
+
+
+def describe_api_exception(exc: exceptions.APIException) -> tuple[int, dict[str, Any], dict[str, str]]:
+    headers = {"WWW-Authenticate": auth} if (auth := getattr(exc, "auth_header", None)) else {}
+    if isinstance(exc, exceptions.Throttled):
+        headers |= retry_header(getattr(exc, "wait", None))
+    detail = exc.detail
+    text = detail.get("detail", "") if isinstance(detail, dict) else detail
+    code = next((code for kind, code in CODES.items() if isinstance(exc, kind)), exc.default_code)
+    return exc.status_code, envelope(str(text), code), headers
+
+
+def envelope(message: str, code: str) -> dict[str, Any]:
+    return {"success": False, "error": message, "code": code}
+
+
+def unexpected() -> dict[str, Any]:
+    return envelope("Something went wrong on our side.", "internal_error") | {"requestId": current_request_id()}
+
+
+def retry_header(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def is_passing(exc: Exception) -> bool:
+    """Whether trying again may help: the database or Redis is away or refused the connection, or requests collided."""
+    if isinstance(exc, REDIS_AWAY):
+        return True
+    if not isinstance(exc, (OperationalError, InterfaceError)):
+        return False
+    state = getattr(exc.__cause__, "sqlstate", None)
+    return state is None or state.startswith(PASSING_STATES)
+
+
+def flatten(errors: Any, field: str = "") -> Iterator[dict[str, str]]:
+    """DRF's nested error details as one entry a field; what is inside another is named with dots: `lines.1.shares`."""
+    if isinstance(errors, list):
+        for place, inner in enumerate(errors):
+            yield from flatten(inner, field if is_one_error(inner) else dotted(field, str(place)))
+    elif is_one_error(errors):
+        yield {"field": field, "message": str(errors["message"]), "code": str(errors["code"])}
+    else:
+        for name, inner in errors.items():
+            yield from flatten(inner, field if name == "non_field_errors" else dotted(field, str(name)))
+
+
+def is_one_error(errors: Any) -> bool:
+    """Rather than a mapping of fields, which may be called `message` and `code` too."""
+    return isinstance(errors, dict) and isinstance(errors.get("message"), str) and isinstance(errors.get("code"), str)
+
+
+def dotted(outer: str, inner: str) -> str:
+    return f"{outer}.{inner}" if outer else inner
+
+
+def sentence(details: list[dict[str, str]]) -> str:
+    first = details[0] if details else {"field": "", "message": "Invalid input."}
+    return f"{first['field']}: {first['message']}" if first["field"] else first["message"]
+
+
+class SanitizedErrorsMiddleware:
+    """Failures of plain Django views get the one shape too, with DEBUG on as with it off. The admin keeps Django's."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response: HttpResponse = self.get_response(request)
+        return response
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        return None if request.path_info.startswith("/admin/") else render(exc, request)
+
+
+# A wrong path is wrong for a client without a CSRF token too.
+@csrf_exempt
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(exceptions.NotFound())
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(BadRequest())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(orjson.dumps(unexpected()), status=500, content_type="application/json")

@@ -1,0 +1,105 @@
+"""JSON in and out. Decimals leave as exact numbers, times as ISO 8601 in UTC with milliseconds and `Z`."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, DecimalException
+from io import BytesIO
+from typing import Any
+
+import orjson
+from django.utils.functional import Promise
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+
+from core.api.errors import MalformedJson, PayloadTooLarge
+
+MAX_BODY_BYTES = 64 * 1024
+OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+
+
+def dumps(value: Any) -> bytes:
+    """UTF-8 JSON. A Decimal keeps its stored decimals: `Decimal("66.60")` is `66.60`, never a float."""
+    return orjson.dumps(value, default=encode, option=OPTIONS)
+
+
+def encode(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(format(value, "f"))
+    if isinstance(value, datetime):
+        return iso_utc(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Promise):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def iso_utc(moment: datetime) -> str:
+    """`2026-11-22T19:21:41.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+class JsonRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        return b"" if data is None else dumps(data)
+
+
+class JsonParser(BaseParser):
+    """Raises MalformedJson for what isn't JSON, or isn't UTF-8, or is empty, and PayloadTooLarge past 64 KiB."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        body = stream.read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
+            raise PayloadTooLarge
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as exc:
+            raise MalformedJson from exc
+
+
+class ExactJsonParser(JsonParser):
+    """Numbers come as Decimal: what was sent, not the float nearest to it.
+
+    Raises MalformedJson also for what is beyond Decimal's range.
+    """
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read(MAX_BODY_BYTES + 1)
+        super().parse(BytesIO(body), media_type, parser_context)
+        try:
+            return json.loads(body, parse_float=Decimal, parse_int=Decimal)
+        except DecimalException as exc:
+            raise MalformedJson from exc
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """The API speaks JSON whatever `Accept` says."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        sent = (request.content_type or "").split(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == sent), None)
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type

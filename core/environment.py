@@ -1,0 +1,51 @@
+"""Settings from the environment, with errors that name the variable."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from core.durations import parse_duration
+
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+SECRET_LETTERS_MIN = 32
+
+
+class Env(environ.Env):  # type: ignore[misc]
+    def get_value(self, var: Any, *args: Any, **kwargs: Any) -> Any:
+        """As django-environ's. Raises ImproperlyConfigured with the variable's name for what can't be read."""
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as exc:
+            raise ImproperlyConfigured(f"{var} can't be read: {exc}") from exc
+
+    def required(self, name: str, *, in_development: str) -> str:
+        """The variable's value, with a default in development only.
+
+        Raises ImproperlyConfigured with the variable's name.
+        """
+        value: str = self.str(name, default=in_development if self.bool("DEBUG", default=False) else "")
+        if not value:
+            raise ImproperlyConfigured(f"Set {name}: it is required when DEBUG is off (DEBUG=true is for development).")
+        return value
+
+    def keyring(self, name: str, *, in_development: str) -> dict[str, str]:
+        """Signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""
+        entries = self.required(name, in_development=in_development).split(",")
+        keys: dict[str, str] = {}
+        for key_id, _, secret in (entry.strip().partition(":") for entry in entries):
+            if not KEY_ID.fullmatch(key_id) or len(secret) < SECRET_LETTERS_MIN:
+                raise ImproperlyConfigured(
+                    f"{name} can't be read: write id:secret,id:secret; {SECRET_LETTERS_MIN} letters or more a secret."
+                )
+            # Which of the two signed a row, the row couldn't say.
+            if key_id in keys:
+                raise ImproperlyConfigured(f"{name} has two keys named {key_id}: each needs an id of its own.")
+            keys[key_id] = secret
+        return keys
+
+    def duration(self, name: str, *, default: str) -> timedelta:
+        """A time such as `7d`, `15m` or `900` (seconds)."""
+        return parse_duration(self.str(name, default=default), name=name)

@@ -1,0 +1,123 @@
+"""Which jobs are late, by the one schedule in `thisthat.celery` and by what `job_runs` says.
+
+Only jobs that are switched on count. A job that never ran has its periods from when beat first had it, and where there
+was no beat yet, from the first run of any job: a fresh installation isn't late.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from itertools import islice
+from typing import Any
+
+from celery import current_app
+from celery.schedules import crontab, maybe_schedule
+from django_celery_beat.models import PeriodicTask
+
+from core.jobs.runs import History, histories
+
+LATE_AFTER = 3  # periods without a success
+NOT_FOR_YEARS = timedelta(days=366 * 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A job that should have succeeded by `due_at`, the end of its last period of grace."""
+
+    job: str
+    last_success_at: datetime | None
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What beat's table says of an entry: `sent_at` is None until beat sent it since it was switched on."""
+
+    is_on: bool
+    sent_at: datetime | None
+    times_sent: int
+    changed_at: datetime
+
+
+def late_jobs(history: Mapping[str, History], *, now: datetime, periods: int = LATE_AFTER) -> list[Late]:
+    """The jobs that have not succeeded for so many periods, by name; one query."""
+    switches = read_switches()
+    began = [history[entry["task"]].first_started_at for entry in entries().values() if entry["task"] in history]
+    found = []
+    for name, entry in entries().items():
+        switch, past = switches.get(name), history.get(entry["task"])
+        # Beat of another version doesn't know the entry yet, or staff deleted it.
+        if switches and (switch is None or not switch.is_on):
+            continue
+        due_at = due(entry["schedule"], past, switch, min(began, default=None), periods=periods)
+        if due_at and due_at < now:
+            found.append(Late(entry["task"], past.last_success_at if past else None, due_at))
+    return sorted(found, key=lambda late: late.job)
+
+
+def entries() -> Mapping[str, Mapping[str, Any]]:
+    """Of the schedule, by name: `task`, `schedule`, `options`."""
+    found: Mapping[str, Mapping[str, Any]] = current_app.conf.beat_schedule
+    return found
+
+
+def due(
+    schedule: Any, history: History | None, switch: Switch | None, first_run_at: datetime | None, *, periods: int
+) -> datetime | None:
+    """When the next success is due at the latest; None where nothing has begun yet."""
+    if switch and switch.sent_at is None and (not history or since(history) < switch.changed_at):
+        return after(schedule, switch.changed_at, periods)
+    if history and history.success:
+        # The periods begin with the run's start, so that a run may take as long as the last one did.
+        started_at, finished_at = history.success
+        return after(schedule, started_at, periods) + (finished_at - started_at)
+    if history:
+        return after(schedule, history.first_started_at, periods)
+    if switch and switch.sent_at:
+        return after(schedule, switch.sent_at, periods - switch.times_sent)
+    return after(schedule, first_run_at, periods) if first_run_at else None
+
+
+def since(history: History) -> datetime:
+    return history.last_success_at or history.first_started_at
+
+
+def after(schedule: Any, moment: datetime, periods: int) -> datetime:
+    """The end of so many periods after the moment: at once when there are none."""
+    if periods <= 0:
+        return moment
+    timing: Any = maybe_schedule(schedule)
+    if isinstance(timing, crontab):
+        return next(islice(firings(timing, moment), periods - 1, None), moment + NOT_FOR_YEARS)
+    period: timedelta = timing.run_every
+    return moment + periods * period
+
+
+def firings(timing: Any, after: datetime) -> Iterator[datetime]:
+    """The moments, in UTC, that a crontab names; none where it names a day that doesn't come within years."""
+    day, last = after.date(), (after + NOT_FOR_YEARS).date()
+    hours_and_minutes = [
+        time(hour, minute, tzinfo=UTC) for hour in sorted(timing.hour) for minute in sorted(timing.minute)
+    ]
+    while day < last:
+        if (
+            day.month in timing.month_of_year
+            and day.day in timing.day_of_month
+            and day.isoweekday() % 7 in timing.day_of_week
+        ):
+            moments = (datetime.combine(day, moment) for moment in hours_and_minutes)
+            yield from (moment for moment in moments if moment > after)
+        day += timedelta(days=1)
+
+
+def read_switches() -> dict[str, Switch]:
+    fields = ("name", "enabled", "last_run_at", "total_run_count", "date_changed")
+    return {name: Switch(*values) for name, *values in PeriodicTask.objects.values_list(*fields)}
+
+
+def due_at_start(always: Iterable[str], *, now: datetime) -> list[str]:
+    """The tasks to send when beat starts: these, and what missed its hour; none that is switched off."""
+    by_the_clock = {entry["task"] for entry in entries().values() if isinstance(entry["schedule"], crontab)}
+    missed = [late.job for late in late_jobs(histories(), now=now, periods=1) if late.job in by_the_clock]
+    off = set(PeriodicTask.objects.filter(enabled=False).values_list("task", flat=True))
+    return [task for task in dict.fromkeys([*always, *missed]) if task not in off]

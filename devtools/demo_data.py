@@ -1,0 +1,172 @@
+"""A month of people who sign up, bet, sell, trade, buy credits and are paid: through the services, the same each time.
+
+For developers: pages have something to show. It takes some seconds.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from random import Random
+from uuid import UUID
+
+from django.utils.text import slugify
+
+from accounts.clients import Client
+from accounts.models import User
+from accounts.registration import register
+from accounts.services import sign_in
+from accounts.staff import COMMAND_LINE
+from betting.models import Bet
+from betting.offers import find_offer
+from betting.parsing import parse_order
+from betting.sales import price_sale, sell_bet
+from betting.services import place_bet, price_order
+from betting.settlement import settle_market
+from core.db.transactions import run_transaction
+from economy.ledger import InsufficientCredits
+from economy.rewards import claim_daily_reward
+from economy.stocks.catalogue import seed_stocks
+from economy.stocks.models import Stock
+from economy.stocks.services import buy_shares
+from markets.house import Question, create_house_market
+from markets.models import Market
+from markets.verdicts import resolve_market
+from purchases.services import begin_purchase, buy
+
+DAYS = 30
+PEOPLE = (
+    *("Ada Byron", "Alan Mathison", "Grace Murray", "Edsger Wybe", "Barbara Liskov", "Tony Hoare", "Radia Joy"),
+    *("Donald Ervin", "Frances Elizabeth", "John Backus", "Karen Boalch", "Leslie Barry", "Margaret Heafield"),
+    *("Niklaus Emil", "Adele Goldberg", "Robin Milner", "Shafi Goldwasser", "Peter Naur", "Jean Bartik", "Ole Johan"),
+)
+QUESTIONS = (
+    ("Will it rain in Lisbon on New Year's Eve?", "Rain", "Dry", "0.4200"),
+    ("Will the next office plant outlive the intern's contract?", "Plant", "Contract", "0.3500"),
+    ("Will the kettle boil before the meeting ends?", "Kettle", "Meeting", "0.6200"),
+    ("Will the marathon be won in under 2 h 05 min?", "Under", "Over", "0.5500"),
+    ("Will the sequel get better reviews than the first film?", "Better", "Worse", "0.2500"),
+    ("Will the local team win the derby?", "Win", "No win", "0.4800"),
+    ("Will the comet be seen with the naked eye?", "Seen", "Not seen", "0.3000"),
+    ("Will the bridge open on time?", "On time", "Late", "0.1800"),
+    ("Will the bakery sell out before nine?", "Sold out", "Bread left", "0.7100"),
+    ("Will the cat choose the box over the bed?", "Box", "Bed", "0.8000"),
+)
+DECIDED = {8: "this", 9: "that"}
+PICTURE = "https://img.example/question.png"
+
+
+@dataclass(slots=True)
+class World:
+    """What there is so far: users, open markets, and bets by user."""
+
+    chance: Random
+    users: list[UUID] = field(default_factory=list)
+    markets: list[Market] = field(default_factory=list)
+    bets: list[tuple[UUID, UUID]] = field(default_factory=list)
+
+
+def create_demo_world(*, now: datetime) -> int:
+    """Returns how many bets were placed. Raises UsernameTaken where it was made before."""
+    world, begin = World(Random(7)), now - timedelta(days=DAYS - 1)  # noqa: S311 - no secret
+    world.markets = [ask(question, begin) for question in QUESTIONS]
+    seed_stocks(now=begin)
+    for day in range(DAYS):
+        live(world, day, begin + timedelta(days=day))
+    for place, outcome in DECIDED.items():
+        decide(world.markets[place], outcome, now)
+    return Bet.objects.filter(user__in=world.users).count()
+
+
+def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
+    title, this, that, odds = question
+    asked = Question(title=title, this_option=this, that_option=that, image_url=PICTURE, expires_at=None)
+    return create_house_market(asked, this_odds=Decimal(odds), by=COMMAND_LINE, reason="A demo.", now=now)
+
+
+def live(world: World, day: int, morning: datetime) -> None:
+    """A day of everybody; more and more come, and bet more."""
+    moments = minutes_after(morning)
+    for name in PEOPLE[len(world.users) : (day + 2) * len(PEOPLE) // DAYS + 2]:
+        join(world, name, next(moments))
+    for user in world.chance.sample(world.users, k=max(1, len(world.users) * 2 // 3)):
+        spend(world, user, moments)
+    if day % 3 == 0:
+        buyer = world.chance.choice(world.users)
+        order = begin_purchase(user_id=buyer, package_id="starter", provider_name="manual", external_id="")
+        run_transaction(partial(buy, order, now=next(moments)))
+
+
+def minutes_after(morning: datetime) -> Iterator[datetime]:
+    """Of a day's doings, half a minute apart; two hours back, so that none is still to come."""
+    moment = morning - timedelta(hours=2)
+    while True:
+        moment += timedelta(seconds=30)
+        yield moment
+
+
+def join(world: World, name: str, now: datetime) -> None:
+    """Every third was invited."""
+    username = f"demo_{slugify(name).replace('-', '_')}"
+    code = User.objects.get(pk=world.users[0]).referral_code if len(world.users) % 3 == 1 else None
+
+    def act() -> UUID:
+        user = register(
+            username=username,
+            email=f"{username}@demo.example",
+            name=name,
+            password=None,
+            referral_code=code,
+            now=now,
+        )
+        sign_in(user, client=Client("create_demo_world", None), now=now)
+        return user.pk
+
+    world.users.append(run_transaction(act))
+
+
+def spend(world: World, user: UUID, moments: Iterator[datetime]) -> None:
+    """A bet or two, and now and then a reward, a sale or some shares."""
+    if world.chance.random() < 0.4:  # noqa: PLR2004
+        run_transaction(partial(claim_daily_reward, user_id=user, now=next(moments)))
+    for _ in range(world.chance.randint(1, 2)):
+        bet(world, user, next(moments))
+    if world.bets and world.chance.random() < 0.2:  # noqa: PLR2004
+        sell(world, next(moments))
+    if world.chance.random() < 0.1:  # noqa: PLR2004
+        stock = world.chance.choice(list(Stock.objects.order_by("symbol")))
+        shares = Decimal(20) / stock.current_price
+        trade(stock.pk, shares, user, next(moments))
+
+
+def bet(world: World, user: UUID, now: datetime) -> None:
+    market, side = world.chance.choice(world.markets), world.chance.choice(("this", "that"))
+    stake = Decimal(world.chance.randint(2, 16) * 10)
+    order = parse_order({"marketId": str(market.pk), "side": side, "amount": stake})
+    intent = price_order(order, find_offer(order.market), now=now, before_asking=nothing)
+    with suppress(InsufficientCredits):
+        placed = run_transaction(partial(place_bet, intent, user_id=user, clock=lambda: now))
+        world.bets.append((user, UUID(str(placed.bet["id"]))))
+
+
+def sell(world: World, now: datetime) -> None:
+    user, bet_id = world.bets.pop(world.chance.randrange(len(world.bets)))
+    intent = price_sale(bet_id, None, user_id=user, now=now, before_asking=nothing)
+    run_transaction(partial(sell_bet, intent, user_id=user, clock=lambda: now))
+
+
+def trade(stock_id: UUID, shares: Decimal, user: UUID, now: datetime) -> None:
+    buying = partial(buy_shares, stock_id=stock_id, shares=round(shares, 4), leverage=1, user_id=user)
+    with suppress(InsufficientCredits):
+        run_transaction(partial(buying, clock=lambda: now))
+
+
+def decide(market: Market, outcome: str, now: datetime) -> None:
+    resolve_market(market_id=market.pk, outcome=outcome, by=COMMAND_LINE, reason="A demo.", now=now)
+    settle_market(market_id=market.pk, now=now)
+
+
+def nothing() -> None:
+    """House odds are asked of nobody."""

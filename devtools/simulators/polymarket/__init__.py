@@ -1,0 +1,17 @@
+"""A stand-in for Polymarket's public read API: seeded, deterministic, with faults on demand.
+
+    with Simulator(seed=7, events=50) as upstream:
+        upstream.world.find(condition_id).resolve("this")
+        upstream.faults.set("status", status=429, retry_after=1, path="/events", times=2)
+
+The standard library is all it needs. Run by itself: `python -m devtools.simulators.polymarket --help`.
+"""
+
+from .event import Event
+from .faults import Fault, Faults
+from .market import Market, Outcome
+from .requests_log import Asked, RequestLog
+from .simulator import Simulator
+from .world import World
+
+__all__ = ["Asked", "Event", "Fault", "Faults", "Market", "Outcome", "RequestLog", "Simulator", "World"]

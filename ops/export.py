@@ -1,0 +1,126 @@
+"""All data of a user, a row at a time, as JSON. A table that is in no section is found by a test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
+from django.db.models import Model, QuerySet
+
+from accounts.models import RefreshToken, StaffAction, User
+from betting.models import Bet, BetSale, Settlement
+from core.api.json import dumps
+from core.models import IdempotencyKey
+from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt
+from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
+from markets.models import MarketResolution
+from purchases.models import CreditPurchase, PurchaseEvent
+
+CHUNK = 2_000
+PERSON = "accounts.user"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The rows of `model` whose `field` leads to the user; `hidden`: columns that are secret, or another person's."""
+
+    name: str
+    model: type[Model]
+    field: str = "user"
+    hidden: tuple[str, ...] = ()
+
+    def rows(self, user_id: UUID) -> QuerySet[Any, dict[str, Any]]:
+        found: QuerySet[Any] = self.model._default_manager.filter(**{self.field: user_id})  # noqa: SLF001
+        return found.order_by("pk").values(*columns_of(self.model, *self.hidden))
+
+
+def columns_of(model: type[Model], *hidden: str) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields if field.name not in hidden]  # noqa: SLF001
+
+
+SECTIONS = (
+    Section("referred_users", User, "referred_by", hidden=(*columns_of(User, "id", "created_at"), "referred_by")),
+    Section("groups", User.groups.through),
+    Section("permissions", User.user_permissions.through),
+    Section("sessions", RefreshToken, hidden=("token_hash",)),
+    Section("social_accounts", SocialAccount),
+    Section("email_addresses", EmailAddress),
+    Section("idempotency_keys", IdempotencyKey, "user_id", hidden=("request_hash",)),
+    Section("journal", CreditTransaction),
+    Section("daily_rewards", DailyReward),
+    Section("debts", Debt),
+    Section("credit_adjustments", CreditAdjustment, hidden=("requested_by", "decided_by")),
+    Section("bets", Bet),
+    Section("bet_sales", BetSale, "bet__user"),
+    Section("holdings", StockHolding),
+    Section("stock_transactions", StockTransaction),
+    Section("purchases", CreditPurchase),
+    Section("purchase_events", PurchaseEvent, "purchase__user", hidden=("actor",)),
+    # What the user did as one of the staff.
+    Section("own_staff_actions", StaffAction, "staff", hidden=("before", "after")),
+    Section("own_admin_log", LogEntry),
+    Section("own_adjustments_asked_for", CreditAdjustment, "requested_by", hidden=("user", "decided_by")),
+    Section("own_adjustments_decided", CreditAdjustment, "decided_by", hidden=("user", "requested_by")),
+    Section("own_market_decisions", MarketResolution, "staff"),
+    Section("own_settlements_reversed", Settlement, "reversed_by"),
+    Section("own_stock_prices", StockPrice, "set_by"),
+    Section("own_stock_states", StockStatusChange, "set_by"),
+    Section("own_purchase_events", PurchaseEvent, "actor"),
+)
+# Counted from the bets and the journal above, and made anew from them at any time.
+DERIVED_APPS = ("leaderboard", "staff")
+
+
+def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
+    """One JSON object in parts, as of one moment; memory stays bounded. Raises User.DoesNotExist at the first part."""
+    with one_moment():
+        yield b'{"exported_at":' + dumps(now) + b',"user":' + dumps(person(user_id))
+        for section in SECTIONS:
+            yield from in_parts(section.name, section.rows(user_id))
+        yield from in_parts("staff_actions", staff_actions_about(user_id))
+        yield b"}\n"
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def person(user_id: UUID) -> dict[str, Any]:
+    """The user's own row, without the password's hash."""
+    row: dict[str, Any] = User.objects.values(*columns_of(User, "password")).get(pk=user_id)
+    return row
+
+
+def staff_actions_about(user_id: UUID) -> QuerySet[Any, dict[str, Any]]:
+    """Without who of the staff it was, and from where: that is theirs."""
+    about: QuerySet[Any] = StaffAction.objects.filter(target_type=PERSON, target_id=str(user_id)).order_by("id")
+    return about.values(*columns_of(StaffAction, "staff", "ip", "target_type", "target_id"))
+
+
+def in_parts(name: str, rows: QuerySet[Any, dict[str, Any]]) -> Iterator[bytes]:
+    yield b',\n"' + name.encode() + b'":['
+    separator = b"\n"
+    for row in rows.iterator(chunk_size=CHUNK):
+        yield separator + dumps({column: readable(value) for column, value in row.items()})
+        separator = b",\n"
+    yield b"]"
+
+
+def readable(value: Any) -> Any:
+    """Bytes as text where they are text, else in hexadecimal."""
+    if not isinstance(value, (bytes, memoryview)):
+        return value
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError:
+        return bytes(value).hex()

@@ -1,0 +1,22 @@
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from ops.broker import prepare_broker
+from ops.metrics.folders import fresh_folder
+from ops.processes import web_command
+
+
+class Command(BaseCommand):
+    help = "Run the web server alone, on HOST and PORT."
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        # Granian refuses to start without the folder of static files, which an API alone doesn't need.
+        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+        prepare_broker()
+        os.environ |= fresh_folder(settings.VAR_DIR)
+        command = web_command(settings)
+        os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it

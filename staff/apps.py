@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class StaffConfig(AppConfig):
+    """The admin, and the commands that look into every app. All apps are below it."""
+
+    name = "staff"
+    label = "staff"
+    verbose_name = "System"

@@ -1,0 +1,218 @@
+"""Bets, their settlements, and those that were set aside."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from accounts.models import Permission, User
+from betting.models import Bet, BetSale, Settlement, SettlementFailure
+from economy.models import CreditTransaction
+from markets.selectors import as_uuid
+from staff.cells import credits_of, label_of, link_to, moment_of, percent_of
+from staff.details import Detail, DetailTable, Facts, Rows
+from staff.markets import WIDE, OfMarkets
+from staff.markets_page import state_of
+from staff.people_search import one_named
+from staff.recent import Recent
+
+SHOWN = 200
+
+
+class BetStatusFilter(Recent):
+    title, parameter_name = "status", "status"
+    values = Bet.Status.values
+
+
+class SideFilter(Recent):
+    title, parameter_name = "side", "side"
+    values = Bet.Side.values
+
+
+@admin.register(Bet)
+class BetTable(DetailTable):
+    """Newest first; found by the id of the bet, its market or its user, or by the user's name or e-mail."""
+
+    view_permission = Permission.VIEW_MARKETS
+    list_display = ("placed", "user_", "market_", "on", "stake", "odds", "state", "gets")
+    list_display_links = ("placed",)
+    list_filter = (BetStatusFilter, SideFilter)
+    list_select_related = ("user", "market")
+    search_fields = ("id",)
+    search_help_text = "Id of a bet, market or user; a name"
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Bet]:
+        bets: QuerySet[Bet] = super().get_queryset(request).select_related("user", "market")
+        return bets.defer(*(f"market__{name}" for name in WIDE))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Bet], search_term: str
+    ) -> tuple[QuerySet[Bet], bool]:
+        return (queryset.filter(matching(search_term.strip())) if search_term.strip() else queryset), False
+
+    @admin.display(description="Placed, UTC")
+    def placed(self, bet: Bet) -> str:
+        return moment_of(bet.placed_at)
+
+    @admin.display(description="User")
+    def user_(self, bet: Bet) -> SafeString:
+        return link_to("accounts_user_change", bet.user.username, bet.user_id)
+
+    @admin.display(description="Market")
+    def market_(self, bet: Bet) -> SafeString:
+        return link_to("markets_market_change", bet.market.title, bet.market_id)
+
+    @admin.display(description="On")
+    def on(self, bet: Bet) -> str:
+        return option_of(bet)
+
+    @admin.display(description="Stake")
+    def stake(self, bet: Bet) -> str:
+        return credits_of(bet.amount - bet.sold_amount)
+
+    @admin.display(description="Odds")
+    def odds(self, bet: Bet) -> str:
+        return percent_of(bet.odds_at_bet)
+
+    @admin.display(description="Status")
+    def state(self, bet: Bet) -> SafeString:
+        return label_of(bet.status)
+
+    @admin.display(description="Got so far")
+    def gets(self, bet: Bet) -> str:
+        return credits_of((bet.actual_payout or 0) + bet.sold_payout)
+
+    def detail(self, request: HttpRequest, original: Bet) -> Detail:
+        return bet_page(original)
+
+
+def matching(term: str) -> Q:
+    """One look-up each says whose id it is; a name is a user's."""
+    if named := as_uuid(term):
+        if Bet.objects.filter(pk=named).exists():
+            return Q(pk=named)
+        return Q(user_id=named) if User.objects.filter(pk=named).exists() else Q(market_id=named)
+    user_id = one_named(term)
+    return Q(user_id=user_id) if user_id else Q(pk__in=[])
+
+
+def option_of(bet: Bet) -> str:
+    option = bet.market.this_option if bet.side == Bet.Side.THIS else bet.market.that_option
+    return f"{bet.side.upper()}: {option}"
+
+
+def bet_page(bet: Bet) -> Detail:
+    """Three statements besides the bet's own."""
+    failure = SettlementFailure.objects.filter(bet=bet).first()
+    return Detail(
+        original=bet,
+        title=f"{credits_of(bet.amount)} on {option_of(bet)}",
+        subtitle=label_of(bet.status),
+        notice=f"Set aside at {moment_of(failure.failed_at)} UTC: {failure.error}" if failure else "",
+        blocks=[terms(bet), sales(bet), journal(bet)],
+    )
+
+
+def terms(bet: Bet) -> Facts:
+    return Facts(
+        title="Bet",
+        facts={
+            "User": link_to("accounts_user_change", bet.user.username, bet.user_id),
+            "Market": link_to("markets_market_change", bet.market.title, bet.market_id),
+            "Odds": percent_of(bet.odds_at_bet),
+            "Placed, UTC": moment_of(bet.placed_at),
+            "Stake": credits_of(bet.amount),
+            "Stake sold": credits_of(bet.sold_amount),
+            "Got for it": credits_of(bet.sold_payout),
+            "Pays if it wins": credits_of(bet.potential_payout) if not bet.sale_count else "Less: some is sold",
+            "Paid at the end": credits_of(bet.actual_payout),
+            "Ended, UTC": moment_of(bet.resolved_at),
+            "Times settled": f"{bet.settlement_count}",
+            "Id": bet.pk,
+        },
+    )
+
+
+def sales(bet: Bet) -> Rows:
+    return Rows(
+        title="Sales",
+        columns=("When, UTC", "Stake sold", "At odds", "Credits"),
+        rows=[
+            (moment_of(sale.created_at), credits_of(sale.amount), percent_of(sale.odds), credits_of(sale.payout))
+            for sale in BetSale.objects.filter(bet=bet).order_by("occurrence")[:SHOWN]
+        ],
+        none="Nothing of it was sold.",
+    )
+
+
+def journal(bet: Bet) -> Rows:
+    return Rows(
+        title="In the journal",
+        columns=("When, UTC", "What", "Other end", "Credits", "Balance after"),
+        rows=[
+            (
+                moment_of(row.created_at),
+                row.description or row.get_transaction_type_display(),
+                row.get_counterparty_display(),
+                credits_of(row.amount),
+                credits_of(row.balance_after),
+            )
+            for row in CreditTransaction.objects.filter(reference_id=bet.pk).order_by("sequence")[:SHOWN]
+        ],
+    )
+
+
+class SettlementFilter(Recent):
+    title, parameter_name = "resolution", "resolution"
+    values = ("this", "that", "invalid")
+
+
+@admin.register(Settlement)
+class SettlementTable(OfMarkets):
+    """What was paid for each market that is over, newest first."""
+
+    list_display = ("begun", "of_market", "as_", "state", "won", "lost", "cancelled", "paid_", "refunded_")
+    list_filter = (SettlementFilter,)
+
+    @admin.display(description="Begun, UTC")
+    def begun(self, row: Settlement) -> str:
+        return moment_of(row.started_at)
+
+    @admin.display(description="As")
+    def as_(self, row: Settlement) -> str:
+        return row.resolution.upper()
+
+    @admin.display(description="State")
+    def state(self, row: Settlement) -> SafeString:
+        return label_of(state_of(row))
+
+    @admin.display(description="Paid")
+    def paid_(self, row: Settlement) -> str:
+        return credits_of(row.paid)
+
+    @admin.display(description="Refunded")
+    def refunded_(self, row: Settlement) -> str:
+        return credits_of(row.refunded)
+
+
+@admin.register(SettlementFailure)
+class FailureTable(OfMarkets):
+    """Bets that the database refused to settle, newest first."""
+
+    list_display = ("failed", "of_market", "bet_", "user_", "error")
+    list_select_related = ("market", "bet__user")
+
+    @admin.display(description="When, UTC")
+    def failed(self, row: SettlementFailure) -> str:
+        return moment_of(row.failed_at)
+
+    @admin.display(description="Bet")
+    def bet_(self, row: Any) -> SafeString:
+        return link_to("betting_bet_change", str(row.bet), row.bet_id)
+
+    @admin.display(description="User")
+    def user_(self, row: SettlementFailure) -> str:
+        return row.bet.user.username

@@ -1,0 +1,154 @@
+"""The jobs of the schedule: to look at, and for some to switch off and on. Their times change with the code."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+
+from accounts.models import Permission
+from staff.cells import label_of, moment_of
+from staff.confirmations import Confirmation
+from staff.details import Block, Detail, DetailTable, Facts, Link, Rows
+from staff.job_states import Run, recent_runs, schedule, with_last_runs
+from staff.job_switching import send_job, switch_job
+from staff.models import Job
+from staff.tables import staff_member
+from staff.wording import ago, taking, when
+
+JOB, RUNS = "admin:staff_job_change", "admin:common_jobrun_changelist"
+
+Ask = Callable[[HttpRequest, Any], Confirmation]
+
+for raw in (ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule, PeriodicTask):
+    admin.site.unregister(raw)
+
+
+@admin.register(Job)
+class JobTable(DetailTable):
+    view_permission = Permission.VIEW_SYSTEM
+    list_display = ("job", "schedule", "is_on", "last_run", "state", "took", "last_success", "error")
+    list_display_links = ("job",)
+    sortable_by = ()
+    ordering = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
+        return with_last_runs(schedule())
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/switch/", wrap(partial(self.confirm, switching)), name="job_switch"),
+            path("<int:object_id>/run/", wrap(partial(self.confirm, running)), name="job_run"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="Job")
+    def job(self, job: Job) -> str:
+        return str(job)
+
+    @admin.display(description="Schedule")
+    def schedule(self, job: Job) -> str:
+        return when(job)
+
+    @admin.display(description="On", boolean=True)
+    def is_on(self, job: Job) -> bool:
+        return bool(job.enabled)
+
+    @admin.display(description="Last run", empty_value="none on record")
+    def last_run(self, job: Any) -> str | None:
+        return ago(job.started_at, now=timezone.now()) if job.started_at else None
+
+    @admin.display(description="State")
+    def state(self, job: Any) -> SafeString | None:
+        return label_of(job.status) if job.status else None
+
+    @admin.display(description="Took")
+    def took(self, job: Any) -> str | None:
+        return taking(job.finished_at - job.started_at) if job.finished_at else None
+
+    @admin.display(description="Last success")
+    def last_success(self, job: Any) -> str | None:
+        return ago(job.success_at, now=timezone.now()) if job.success_at else None
+
+    @admin.display(description="Error")
+    def error(self, job: Any) -> str | None:
+        return job.error[:80] if job.error else None
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        page: HttpResponse = super().changelist_view(request, {"title": "Jobs", **(extra_context or {})})
+        return page
+
+    def detail(self, request: HttpRequest, original: Any) -> Detail:
+        facts = {
+            "Schedule": when(original),
+            "Switched": "on" if original.enabled else "off",
+            "Last sent by the clock": moment_of(original.last_run_at),
+            "Last success": ago(original.success_at, now=timezone.now()),
+            "Task": original.task,
+        }
+        blocks: list[Block] = [Facts(title="Job", facts=facts), last_runs(original.task)]
+        return Detail(original=original, title=str(original), actions=links(request, original), blocks=blocks)
+
+    def confirm(self, ask: Ask, request: HttpRequest, object_id: int) -> HttpResponse:
+        if not staff_member(request).may(Permission.SWITCH_JOBS):
+            raise PermissionDenied
+        job = self.get_object(request, str(object_id))
+        if job is None:
+            raise Http404
+        return ask(request, job).answer(request)
+
+
+def links(request: HttpRequest, job: Job) -> list[Link]:
+    if not staff_member(request).may(Permission.SWITCH_JOBS):
+        return []
+    text, variant = ("Switch off", "danger") if job.enabled else ("Switch on", "primary")
+    switch = Link(text, reverse("admin:job_switch", args=[job.pk]), variant)  # type: ignore[arg-type]
+    return [switch, Link("Run now", reverse("admin:job_run", args=[job.pk]))]
+
+
+def last_runs(task: str) -> Rows:
+    return Rows(
+        title="Last runs",
+        columns=("Started (UTC)", "State", "Took", "Error"),
+        rows=[cells_of(run) for run in recent_runs([task]).get(task, [])],
+        none="None on record.",
+        more=Link("All runs", f"{reverse(RUNS)}?job={task}"),
+    )
+
+
+def cells_of(run: Run) -> list[Any]:
+    return [moment_of(run.started_at), label_of(run.status), taking(run.took), run.error]
+
+
+def switching(request: HttpRequest, job: Any) -> Confirmation:
+    on = not job.enabled
+    verb = f"Switch {'on' if on else 'off'}"
+
+    def act(said: Mapping[str, Any]) -> str:
+        switch_job(job_id=job.pk, on=on, by=staff_member(request), reason=said["reason"], now=timezone.now())
+        return f"{job!s}: switched {'on' if on else 'off'}."
+
+    warning = "" if on else "Nobody does its work until it is switched on again."
+    return confirmation(job, f"{verb}: {job!s}", verb, act, warning)
+
+
+def running(request: HttpRequest, job: Any) -> Confirmation:
+    def act(said: Mapping[str, Any]) -> str:
+        send_job(job_id=job.pk, by=staff_member(request), reason=said["reason"], now=timezone.now())
+        return f"{job!s}: sent to the workers."
+
+    return confirmation(job, f"Run now: {job!s}", "Run now", act, "")
+
+
+def confirmation(job: Any, title: str, button: str, act: Any, warning: str) -> Confirmation:
+    facts = {"Schedule": when(job), "Last success": ago(job.success_at, now=timezone.now())}
+    back = reverse(JOB, args=[job.pk])
+    return Confirmation(title=title, button=button, back=back, act=act, facts=facts, warning=warning)

@@ -1,0 +1,182 @@
+"""Markets: the table, each one's page, and what was concluded about them."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import action
+
+from accounts.models import Permission
+from markets.models import Market, MarketResolution
+from markets.selectors import as_uuid
+from staff.cells import DASH, credits_of, label_of, link_to, moment_of, page_of, percent_of
+from staff.details import Detail, DetailTable
+from staff.markets_decisions import decision_named
+from staff.markets_house import creation
+from staff.markets_page import conclusion_page, market_page, who_concluded
+from staff.markets_search import CategoryFilter, NeedsFilter, StatusFilter, TypeFilter, matching
+from staff.recent import Recent
+from staff.tables import staff_member
+
+WIDE = ("search", "upstream_facts", "description", "tags")
+
+
+@admin.register(Market)
+class MarketTable(DetailTable):
+    """Newest first. What the house owes is as last counted for the dashboard; a market's page counts anew."""
+
+    view_permission = Permission.VIEW_MARKETS
+    list_display = ("market", "state", "odds", "traded", "bets", "owed_if_this", "owed_if_that", "ends")
+    list_filter = (StatusFilter, TypeFilter, CategoryFilter, NeedsFilter)
+    list_select_related = ("exposure",)
+    search_fields = ("title",)
+    search_help_text = "Words, an id, a slug or an address"
+    ordering = ("-id",)
+    actions_list = ("create",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Market]:
+        return super().get_queryset(request).defer(*WIDE)  # type: ignore[no-any-return]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Market], search_term: str
+    ) -> tuple[QuerySet[Market], bool]:
+        return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
+
+    @admin.display(description="Market")
+    def market(self, market: Market) -> str:
+        return title_of(market)
+
+    @admin.display(description="Status")
+    def state(self, market: Market) -> str:
+        return label_of(market.status)
+
+    @admin.display(description="Odds")
+    def odds(self, market: Market) -> str:
+        return f"{market.this_option} {percent_of(market.this_odds)}"
+
+    @admin.display(description="Volume, $")
+    def traded(self, market: Market) -> str:
+        return DASH if market.market_type == Market.Type.CREDITS else credits_of(market.volume)
+
+    @admin.display(description="Open bets")
+    def bets(self, market: Market) -> str:
+        return f"{market.exposure.bets:,}" if hasattr(market, "exposure") else DASH
+
+    @admin.display(description="Owed if THIS")
+    def owed_if_this(self, market: Market) -> str:
+        return credits_of(market.exposure.this_payout) if hasattr(market, "exposure") else DASH
+
+    @admin.display(description="Owed if THAT")
+    def owed_if_that(self, market: Market) -> str:
+        return credits_of(market.exposure.that_payout) if hasattr(market, "exposure") else DASH
+
+    @admin.display(description="Ends, UTC")
+    def ends(self, market: Market) -> str:
+        return f"{market.expires_at:%Y-%m-%d %H:%M}" if market.expires_at else DASH
+
+    def detail(self, request: HttpRequest, original: Market) -> Detail:
+        return market_page(original, by=staff_member(request))
+
+    def get_urls(self) -> list[URLPattern]:
+        decide = self.admin_site.admin_view(self.decide)
+        return [path("<uuid:market_id>/decide/<slug:name>/", decide, name="markets_market_decide"), *super().get_urls()]
+
+    def decide(self, request: HttpRequest, market_id: UUID, name: str) -> HttpResponse:
+        """What staff may do about a market: asked before, done by a POST."""
+        decision, by = decision_named(name), staff_member(request)
+        if not by.may(decision.permission):
+            raise PermissionDenied
+        market = get_object_or_404(Market.objects.defer("search"), pk=market_id)
+        if request.method != "POST" and not decision.fits(market):
+            messages.error(request, f"Not possible: this market is {market.status}.")
+            return redirect(page_of(market))
+        return decision.page(market, by).answer(request)
+
+    def has_create_permission(self, request: HttpRequest) -> bool:
+        return staff_member(request).may(Permission.MANAGE_HOUSE_MARKETS)
+
+    @action(  # type: ignore[untyped-decorator]
+        description="New house market", url_path="new", icon="add", permissions=["create"]
+    )
+    def create(self, request: HttpRequest) -> HttpResponse:
+        return creation(staff_member(request)).answer(request)
+
+
+def title_of(market: Market) -> SafeString:
+    kind = "House" if market.market_type == Market.Type.CREDITS else "Polymarket"
+    return format_html('{}<p class="font-normal text-base-500">{}, {}</p>', market.title, kind, market.category)
+
+
+class DecisionFilter(Recent):
+    title, parameter_name = "decision", "decision"
+    values = MarketResolution.Decision.values
+
+
+class SourceFilter(Recent):
+    title, parameter_name = "source", "source"
+    values = MarketResolution.Source.values
+
+
+class OfMarkets(DetailTable):
+    """A table of what belongs to markets, found by a market's id."""
+
+    view_permission = Permission.VIEW_MARKETS
+    list_display_links: ClassVar[Any] = None
+    list_select_related: ClassVar[Any] = ("market",)
+    search_fields = ("market",)
+    search_help_text = "A market's id"
+    ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        wide = [f"market__{name}" for name in WIDE]
+        return super().get_queryset(request).select_related(*self.list_select_related).defer(*wide)  # type: ignore[no-any-return]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return of_market(queryset, search_term), False
+
+    @admin.display(description="Market")
+    def of_market(self, row: Any) -> str:
+        return link_to("markets_market_change", row.market.title, row.market_id)
+
+
+def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    """What belongs to the market of that id, or to the markets that match."""
+    if not term.strip():
+        return queryset
+    if market_id := as_uuid(term.strip()):
+        return queryset.filter(market_id=market_id)
+    return queryset.filter(market_id__in=Market.objects.filter(matching(term)).order_by().values("pk")[:50])
+
+
+@admin.register(MarketResolution)
+class EvidenceTable(OfMarkets):
+    """What was concluded about markets, newest first. It is kept as it was."""
+
+    list_display = ("at", "of_market", "concluded", "source", "who", "reason")
+    list_filter = (DecisionFilter, SourceFilter)
+    list_display_links = ("at",)
+    list_select_related = ("market", "staff")
+
+    def detail(self, request: HttpRequest, original: MarketResolution) -> Detail:
+        return conclusion_page(original)
+
+    @admin.display(description="When, UTC")
+    def at(self, row: MarketResolution) -> str:
+        return moment_of(row.seen_at)
+
+    @admin.display(description="Decision")
+    def concluded(self, row: MarketResolution) -> str:
+        return label_of(row.decision)
+
+    @admin.display(description="By")
+    def who(self, row: MarketResolution) -> str:
+        return who_concluded(row)

@@ -1,0 +1,244 @@
+"""What staff may do about a market, and the page before it: whom it pays or takes from, and how much."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from django.http import Http404
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Permission
+from accounts.staff import StaffMember
+from betting.exposure import open_exposure
+from betting.retrying import settle_again
+from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
+from betting.settlement_preview import LIMIT, SettlementPreview, preview_settlement
+from markets import verdicts
+from markets.models import Market
+from staff.cells import credits_of, page_of
+from staff.confirmations import Confirmation
+from staff.markets_house import edition, odds_change
+
+Status = Market.Status
+NOT_OVER = (Status.OPEN, Status.CLOSED)
+OVER = (Status.RESOLVED, Status.CANCELLED)
+Outcome = Literal["this", "that", "invalid"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A button of a market's page in some statuses, for who has the permission; `page` asks before it is done.
+
+    `button` is a format for the market.
+    """
+
+    button: str
+    permission: Permission
+    statuses: tuple[Market.Status, ...]
+    page: Callable[[Market, StaffMember], Confirmation]
+    house_only: bool = False
+    open_bets_only: bool = False
+    variant: Literal["default", "primary", "danger"] = "default"
+
+    def called(self, market: Market) -> str:
+        return self.button.format(market=market)
+
+    def fits(self, market: Market) -> bool:
+        return market.status in self.statuses and not (self.house_only and market.market_type != Market.Type.CREDITS)
+
+
+def decision_named(name: str) -> Decision:
+    """Raises Http404."""
+    if name not in DECISIONS:
+        raise Http404
+    return DECISIONS[name]
+
+
+def address_of(market: Market, name: str) -> str:
+    return reverse("admin:markets_market_decide", args=[market.pk, name])
+
+
+def called(market: Market, outcome: Outcome) -> str:
+    return {"this": f"THIS: {market.this_option}", "that": f"THAT: {market.that_option}", "invalid": "invalid"}[outcome]
+
+
+def closing(market: Market, by: StaffMember) -> Confirmation:
+    exposure = open_exposure(market.pk)
+
+    def act(said: Any) -> str:
+        verdicts.close_market(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+        return "Closed: it takes no more bets."
+
+    return Confirmation(
+        title=f"{market.title} · Close it",
+        button="Close the market",
+        back=page_of(market),
+        act=act,
+        warning="It takes no more bets, and nobody can open it again. It pays nobody: how it ended is told later.",
+        facts={
+            "Open bets": f"{exposure.bets:,}",
+            "At stake": credits_of(exposure.stake),
+            "Owed if THIS wins": credits_of(exposure.this.payout),
+            "Owed if THAT wins": credits_of(exposure.that.payout),
+        },
+    )
+
+
+def resolving(outcome: Outcome) -> Callable[[Market, StaffMember], Confirmation]:
+    def page(market: Market, by: StaffMember) -> Confirmation:
+        preview = preview_settlement(market_id=market.pk, outcome=outcome)
+        end = called(market, outcome)
+
+        def act(said: Any) -> str:
+            reason, now = said["reason"], timezone.now()
+            verdicts.resolve_market(market_id=market.pk, outcome=outcome, by=by, reason=reason, now=now)
+            return f"Resolved as {end}. Its bets are being settled."
+
+        title = f"{market.title} · Resolve as {end}"
+        return paying(market, preview, title=title, button=f"Resolve as {end}", act=act)
+
+    return page
+
+
+def voiding(market: Market, by: StaffMember) -> Confirmation:
+    def act(said: Any) -> str:
+        verdicts.void_market(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+        return "Voided: what is at stake goes back."
+
+    preview = preview_settlement(market_id=market.pk, outcome="invalid")
+    return paying(market, preview, title=f"{market.title} · Void it", button="Void the market", act=act)
+
+
+def settling(market: Market, by: StaffMember) -> Confirmation:
+    def act(said: Any) -> str:
+        retried = settle_again(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+        return f"It is being settled: {retried:,} bets that were set aside are tried again."
+
+    outcome: Outcome = market.resolution or "invalid"  # type: ignore[assignment]
+    preview = preview_settlement(market_id=market.pk, outcome=outcome)
+    title = f"{market.title} · Settle what is left, as {called(market, outcome)}"
+    return paying(market, preview, title=title, button="Settle it now", act=act)
+
+
+def paying(
+    market: Market, preview: SettlementPreview, *, title: str, button: str, act: Callable[[Any], str]
+) -> Confirmation:
+    still_open = "It still takes bets; those that come meanwhile are settled too. " if market.status == "open" else ""
+    return Confirmation(
+        title=title,
+        button=button,
+        back=page_of(market),
+        act=act,
+        warning=f"{still_open}It pays at once, and can only be undone by taking the credits back.",
+        facts={
+            "Open bets": f"{preview.bets:,} of {preview.users:,} people",
+            "At stake": credits_of(preview.stake),
+            "It pays": credits_of(preview.payout),
+            **gain_of_house(preview.house_gain),
+        },
+        caption=f"Whom it pays: the {LIMIT} who get most" if len(preview.receivers) == LIMIT else "Whom it pays",
+        columns=("User", "Bets paid", "Credits"),
+        rows=[(row.username, f"{row.bets:,}", credits_of(row.payout)) for row in preview.receivers],
+    )
+
+
+def gain_of_house(gain: Decimal) -> dict[str, str]:
+    return {"The house keeps": credits_of(gain)} if gain >= 0 else {"The house adds": credits_of(-gain)}
+
+
+def reversing(market: Market, by: StaffMember) -> Confirmation:
+    preview = preview_reversal(market_id=market.pk)
+    all_of_them = len(preview.takings) < PREVIEW_LIMIT
+
+    def act(said: Any) -> str:
+        done = reverse_settlement(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+        return f"Undone: the bets of {done.users:,} people are open again. The market is closed until you resolve it."
+
+    return Confirmation(
+        title=f"{market.title} · Undo the settlement",
+        button="Undo the settlement",
+        back=page_of(market),
+        act=act,
+        warning="What was paid is taken back. Where a user has spent it, the house lends the rest, and later credits "
+        "pay that back first. The market is closed then, and its bets wait for another result.",
+        facts={
+            "Bets settled": f"{preview.bets:,} of {preview.users:,} people",
+            "Taken back": credits_of(preview.taken),
+            "Lent by the house": credits_of(preview.debt),
+            "Users in debt": f"{preview.debtors:,}",
+        },
+        caption="From whom it takes" if all_of_them else f"From whom it takes: the {PREVIEW_LIMIT} who will owe most",
+        columns=("User", "Bets", "Taken back", "Has available", "Will owe"),
+        rows=[
+            (row.username, f"{row.bets:,}", credits_of(row.taken), credits_of(row.available), credits_of(row.debt))
+            for row in preview.takings
+        ],
+    )
+
+
+DECISIONS: dict[str, Decision] = {
+    "this": Decision(
+        button="Resolve as THIS: {market.this_option}",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=NOT_OVER,
+        page=resolving("this"),
+        variant="primary",
+    ),
+    "that": Decision(
+        button="Resolve as THAT: {market.that_option}",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=NOT_OVER,
+        page=resolving("that"),
+        variant="primary",
+    ),
+    "invalid": Decision(
+        button="Resolve as invalid",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=NOT_OVER,
+        page=resolving("invalid"),
+    ),
+    "close": Decision(
+        button="Close",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=(Status.OPEN,),
+        page=closing,
+    ),
+    "odds": Decision(
+        button="Change the odds",
+        permission=Permission.MANAGE_HOUSE_MARKETS,
+        statuses=(Status.OPEN,),
+        page=odds_change,
+        house_only=True,
+    ),
+    "edit": Decision(
+        button="Edit",
+        permission=Permission.MANAGE_HOUSE_MARKETS,
+        statuses=(Status.OPEN,),
+        page=edition,
+        house_only=True,
+    ),
+    "void": Decision(
+        button="Void",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=NOT_OVER,
+        page=voiding,
+        variant="danger",
+    ),
+    "settle": Decision(
+        button="Settle it now",
+        permission=Permission.DECIDE_MARKETS,
+        statuses=OVER,
+        page=settling,
+        variant="primary",
+        open_bets_only=True,
+    ),
+    "reverse": Decision(
+        button="Undo the settlement",
+        permission=Permission.REVERSE_MARKETS,
+        statuses=OVER,
+        page=reversing,
+        variant="danger",
+    ),
+}

@@ -1,0 +1,229 @@
+"""A market's page: what is asked, what the house owes, how it ended and why, and what may be done."""
+
+from typing import Any
+
+from django.urls import reverse
+
+from accounts.models import Permission, StaffAction
+from accounts.staff import StaffMember
+from betting.exposure import Exposure, open_exposure
+from betting.models import Settlement, SettlementFailure
+from core.api.json import dumps
+from markets.models import Market, MarketResolution
+from staff.cells import DASH, credits_of, label_of, link_to, moment_of, percent_of
+from staff.details import Detail, Facts, Link, Rows
+from staff.markets_decisions import DECISIONS, address_of
+
+SHOWN = 50
+
+
+def market_page(market: Market, *, by: StaffMember) -> Detail:
+    """Five statements for who may see what staff did, and four for others, whatever there is to show."""
+    exposure = open_exposure(market.pk)
+    failures = set_aside(market)
+    return Detail(
+        original=market,
+        title=market.title,
+        subtitle=label_of(market.status),
+        notice=notice(market, exposure, failures),
+        actions=[
+            Link(decision.called(market), address_of(market, name), decision.variant)
+            for name, decision in DECISIONS.items()
+            if decision.fits(market) and by.may(decision.permission)
+            if exposure.bets or not decision.open_bets_only
+        ],
+        blocks=[
+            question(market),
+            open_bets(market, exposure),
+            evidence(market),
+            settlements(market),
+            *([failures] if failures.rows else []),
+            *([done_by_staff(market)] if by.may(Permission.VIEW_SYSTEM) else []),
+        ],
+    )
+
+
+def notice(market: Market, exposure: Exposure, failures: Rows) -> str:
+    if failures.rows:
+        return "Bets are set aside: the database refused to settle them. See why below, then settle again."
+    over = market.status in (Market.Status.RESOLVED, Market.Status.CANCELLED)
+    return "Its bets are still being settled." if over and exposure.bets else ""
+
+
+def question(market: Market) -> Facts:
+    house = market.market_type == Market.Type.CREDITS
+    return Facts(
+        title="Question",
+        facts={
+            f"THIS: {market.this_option}": percent_of(market.this_odds),
+            f"THAT: {market.that_option}": percent_of(market.that_odds),
+            "Odds as of, UTC": moment_of(market.odds_updated_at),
+            "Result": result_of(market),
+            "Type": "House market" if house else "Mirrored from Polymarket",
+            "Category": market.category.capitalize(),
+            "Ends, UTC": moment_of(market.expires_at, otherwise="When staff close it" if house else "Not said"),
+            "Resolved, UTC": moment_of(market.resolved_at),
+            **({} if house else from_polymarket(market)),
+            "Made, UTC": moment_of(market.created_at),
+            "Id": market.pk,
+            "Slug": market.slug,
+            "Picture": market.image_url or DASH,
+        },
+        text=market.description,
+    )
+
+
+def result_of(market: Market) -> str:
+    sides = {"this": market.this_option, "that": market.that_option}
+    if market.resolution in sides:
+        return f"{market.resolution.upper()}: {sides[market.resolution]}"
+    return "Invalid: stakes go back" if market.resolution else "Not known yet"
+
+
+def from_polymarket(market: Market) -> dict[str, object]:
+    return {
+        "Volume": f"${market.volume:,.2f}",
+        "Volume of a day": f"${market.volume_24hr:,.2f}",
+        "Liquidity": f"${market.liquidity:,.2f}",
+        "Takes orders there": "Yes" if market.accepting_orders else "No",
+        "Event": market.event_title or DASH,
+        "Polymarket id": market.polymarket_id,
+    }
+
+
+def open_bets(market: Market, exposure: Exposure) -> Rows:
+    ends = [
+        (f"THIS: {market.this_option}", exposure.this.bets, exposure.this.stake, exposure.this.payout),
+        (f"THAT: {market.that_option}", exposure.that.bets, exposure.that.stake, exposure.that.payout),
+        ("Invalid", exposure.bets, exposure.stake, exposure.stake),
+    ]
+    return Rows(
+        title="Open bets",
+        columns=("If it ends", "Bets paid", "Their stake", "The house owes", "It keeps of all stakes"),
+        rows=[
+            (end, f"{bets:,}", credits_of(stake), credits_of(owed), credits_of(exposure.stake - owed))
+            for end, bets, stake, owed in (ends if exposure.bets else [])
+        ],
+        none="There are none.",
+        more=Link("All bets", f"{reverse('admin:betting_bet_changelist')}?q={market.pk}"),
+    )
+
+
+def evidence(market: Market) -> Rows:
+    rows = MarketResolution.objects.filter(market=market).select_related("staff").defer("facts").order_by("-id")
+    return Rows(
+        title="What was concluded, and why",
+        columns=("When, UTC", "Conclusion", "From", "By", "Why"),
+        rows=[
+            (
+                link_to("markets_marketresolution_change", moment_of(row.seen_at), row.pk),
+                label_of(row.decision),
+                row.get_source_display(),
+                who_concluded(row),
+                row.reason,
+            )
+            for row in rows[:SHOWN]
+        ],
+        none="Nothing yet.",
+        more=Link("All of it", f"{reverse('admin:markets_marketresolution_changelist')}?q={market.pk}"),
+    )
+
+
+def who_concluded(row: MarketResolution) -> str:
+    if row.source != MarketResolution.Source.STAFF:
+        return DASH
+    return row.staff.username if row.staff else "Command line"
+
+
+def settlements(market: Market) -> Rows:
+    rows = Settlement.objects.filter(market=market).select_related("reversed_by").order_by("-generation")
+    return Rows(
+        title="Settlements",
+        columns=("As", "State", "Won", "Lost", "Refunded", "Credits paid", "Credits refunded", "Begun, UTC"),
+        rows=[
+            (
+                row.resolution.upper(),
+                label_of(state_of(row)),
+                f"{row.won:,}",
+                f"{row.lost:,}",
+                f"{row.cancelled:,}",
+                credits_of(row.paid),
+                credits_of(row.refunded),
+                moment_of(row.started_at),
+            )
+            for row in rows[:SHOWN]
+        ],
+        none="Not settled.",
+    )
+
+
+def state_of(settlement: Settlement) -> str:
+    if settlement.reversed_at:
+        return "reversed"
+    return "finished" if settlement.finished_at else "unfinished"
+
+
+def set_aside(market: Market) -> Rows:
+    rows = SettlementFailure.objects.filter(market=market).select_related("bet__user").order_by("-pk")
+    return Rows(
+        title="Bets set aside",
+        columns=("Bet", "User", "Stake", "When, UTC", "The database said"),
+        rows=[
+            (
+                link_to("betting_bet_change", str(row.bet_id), row.bet_id),
+                row.bet.user.username,
+                credits_of(row.bet.amount - row.bet.sold_amount),
+                moment_of(row.failed_at),
+                row.error,
+            )
+            for row in rows[:SHOWN]
+        ],
+    )
+
+
+def done_by_staff(market: Market) -> Rows:
+    rows = StaffAction.objects.filter(target_type="markets.market", target_id=str(market.pk)).select_related("staff")
+    return Rows(
+        title="What staff did",
+        columns=("When, UTC", "Who", "From", "What", "Why"),
+        rows=[
+            (
+                moment_of(row.created_at),
+                row.staff.username if row.staff else "Command line",
+                row.ip or DASH,
+                row.action.replace("_", " ").capitalize(),
+                row.reason,
+            )
+            for row in rows.order_by("-id")[:SHOWN]
+        ],
+        none="Nothing.",
+    )
+
+
+def conclusion_page(row: MarketResolution) -> Detail:
+    """What it rests on: what each source sent, a field a line."""
+    facts = [(source, *said) for source, sent in sorted(row.facts.items()) for said in lines_of(sent)]
+    return Detail(
+        original=row,
+        title=f"{row.get_decision_display()}: {row.market.title}",
+        blocks=[
+            Facts(
+                title="Conclusion",
+                facts={
+                    "Market": link_to("markets_market_change", row.market.title, row.market_id),
+                    "When, UTC": moment_of(row.seen_at),
+                    "From": row.get_source_display(),
+                    "By": who_concluded(row),
+                },
+                text=row.reason,
+            ),
+            Rows(
+                title="What it rests on", columns=("Source", "Field", "It said"), rows=facts, none="The reason alone."
+            ),
+        ],
+    )
+
+
+def lines_of(sent: Any) -> list[tuple[str, str]]:
+    fields = sent.items() if isinstance(sent, dict) else [("", sent)]
+    return [(name, value if isinstance(value, str) else dumps(value).decode()) for name, value in fields]

@@ -1,0 +1,96 @@
+"""Users: the table, each one's page, which explains the balance, and what staff may do about them."""
+
+from typing import Any
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from unfold.decorators import display
+
+from accounts.models import Permission, User
+from markets.selectors import as_uuid
+from staff.cells import credits_of, label_of, moment_of, page_of
+from staff.details import Detail, DetailTable
+from staff.people_actions import action_named
+from staff.people_page import person_page
+from staff.people_search import StateFilter, matching, state_of
+from staff.tables import staff_member
+
+# Roles are given on a user's page, on record; who signs in with X is nothing to edit.
+for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):
+    if admin.site.is_registered(edited_elsewhere):
+        admin.site.unregister(edited_elsewhere)
+
+
+@admin.register(User)
+class PersonTable(DetailTable):
+    """Newest first."""
+
+    view_permission = Permission.VIEW_PEOPLE
+    list_display = ("person", "address", "state", "balance", "held", "joined", "active")
+    list_filter = (StateFilter,)
+    search_fields = ("name",)
+    search_help_text = "How a name or username begins; or an e-mail, X handle, id or referral code"
+    ordering = ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
+
+    @display(description="User", header=True)  # type: ignore[untyped-decorator]
+    def person(self, user: User) -> list[str]:
+        return [user.name, f"@{user.username}"]
+
+    @admin.display(description="E-mail")
+    def address(self, user: User) -> str:
+        return user.email
+
+    @admin.display(description="State")
+    def state(self, user: User) -> str:
+        return label_of("staff" if user.is_active and user.is_staff else state_of(user))
+
+    @admin.display(description="Balance")
+    def balance(self, user: User) -> str:
+        return credits_of(user.credit_balance)
+
+    @admin.display(description="On hold")
+    def held(self, user: User) -> str:
+        return credits_of(user.held_credits or None)
+
+    @admin.display(description="Joined, UTC")
+    def joined(self, user: User) -> str:
+        return moment_of(user.created_at)
+
+    @admin.display(description="Last active, UTC")
+    def active(self, user: User) -> str:
+        return moment_of(user.last_active_at, otherwise="Never")
+
+    def detail(self, request: HttpRequest, original: User) -> Detail:
+        return person_page(original, by=staff_member(request), before=request.GET.get("before"))
+
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(self.act)
+        return [path("<uuid:user_id>/act/<slug:name>/", act, name="accounts_user_act"), *super().get_urls()]
+
+    def act(self, request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
+        """What staff may do about a user: asked before, done by a POST."""
+        action, by = action_named(name), staff_member(request)
+        if not (by.may(Permission.VIEW_PEOPLE) and action.allowed(by)):
+            raise PermissionDenied
+        user = get_object_or_404(User, pk=user_id)
+        if request.method != "POST" and (refusal := action.refusal(user, by)):
+            messages.error(request, refusal)
+            return redirect(page_of(user))
+        return action.page(user, by).answer(request)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> User | None:
+        people = User.objects.select_related("referred_by").prefetch_related("groups")
+        return people.filter(pk=user_id).first() if (user_id := as_uuid(object_id)) else None

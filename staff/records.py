@@ -1,0 +1,151 @@
+"""What staff did: the table of it, and of one thing for that thing's page."""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch
+
+from accounts.models import Permission, StaffAction, User
+from markets.selectors import as_uuid
+from staff.cells import DASH, link_to, moment_of
+from staff.details import Detail, DetailTable, Facts, Rows
+from staff.people_search import matching
+
+SHOWN = 20
+
+
+def done_to(thing: Model) -> Rows:
+    """The newest of what staff did to it."""
+    label = thing._meta.label_lower  # noqa: SLF001 - Django's, for everybody
+    rows = StaffAction.objects.filter(target_type=label, target_id=str(thing.pk)).select_related("staff")
+    return Rows(
+        title="What staff did",
+        columns=("When, UTC", "Who", "From", "What", "Why", "Changed"),
+        rows=[
+            (moment_of(row.created_at), who(row), row.ip or DASH, what(row), row.reason, changes(row))
+            for row in rows.order_by("-id")[:SHOWN]
+        ],
+        none="Nothing.",
+    )
+
+
+def who(row: StaffAction) -> str:
+    return row.staff.username if row.staff else "Command line"
+
+
+def what(row: StaffAction) -> str:
+    return row.action.replace("_", " ").capitalize()
+
+
+def changes(row: StaffAction) -> str:
+    """What is different afterwards: "held: 0.00 to 50.00; available: ..."."""
+    after: dict[str, Any] = row.after
+    parts = [
+        f"{name.replace('_', ' ')}: {said(row.before[name])} to {said(value)}"
+        if name in row.before
+        else f"{name.replace('_', ' ')}: {said(value)}"
+        for name, value in after.items()
+        if row.before.get(name) != value
+    ]
+    return "; ".join(parts) or DASH
+
+
+def said(value: Any) -> str:
+    """A value of the record's JSON as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value in ("", []):
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@admin.register(StaffAction)
+class RecordTable(DetailTable):
+    """Newest first. It is only added to."""
+
+    view_permission = Permission.VIEW_SYSTEM
+    list_display = ("at", "by", "what", "target", "why", "address")
+    list_select_related = ("staff",)
+    search_fields = ("staff",)
+    search_help_text = "The id of what it was done to, or the name of who did it"
+    ordering = ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[StaffAction], search_term: str
+    ) -> tuple[QuerySet[StaffAction], bool]:
+        return found(queryset, search_term.strip()), False
+
+    @admin.display(description="When, UTC")
+    def at(self, row: StaffAction) -> str:
+        return moment_of(row.created_at)
+
+    @admin.display(description="Who")
+    def by(self, row: StaffAction) -> str:
+        return who(row)
+
+    @admin.display(description="What")
+    def what(self, row: StaffAction) -> str:
+        return what(row)
+
+    @admin.display(description="To what")
+    def target(self, row: StaffAction) -> str:
+        return link_to_target(row)
+
+    @admin.display(description="Why")
+    def why(self, row: StaffAction) -> str:
+        return row.reason
+
+    @admin.display(description="From")
+    def address(self, row: StaffAction) -> str:
+        return row.ip or DASH
+
+    def detail(self, request: HttpRequest, original: StaffAction) -> Detail:
+        return Detail(
+            original=original,
+            title=what(original),
+            blocks=[
+                Facts(
+                    title="Who, when and why",
+                    facts={
+                        "Who": who(original),
+                        "When, UTC": moment_of(original.created_at),
+                        "From": original.ip or DASH,
+                        "To what": link_to_target(original),
+                    },
+                    text=original.reason,
+                ),
+                Rows(
+                    title="Before and after",
+                    columns=("What", "Before", "After"),
+                    rows=[
+                        (name.replace("_", " ").capitalize(), said(original.before.get(name)), said(value))
+                        for name, value in original.after.items()
+                    ],
+                ),
+            ],
+        )
+
+
+def found(queryset: QuerySet[StaffAction], term: str) -> QuerySet[StaffAction]:
+    if not term:
+        return queryset
+    if as_uuid(term) or term.isdigit():
+        # The index begins with the type: each there may be is looked up.
+        types = [model._meta.label_lower for model in apps.get_models()]  # noqa: SLF001 - Django's, for everybody
+        return queryset.filter(target_type__in=types, target_id=term)
+    return queryset.filter(staff__in=User.objects.filter(matching(term), is_staff=True))
+
+
+def link_to_target(row: StaffAction) -> str:
+    """To its page, where it has one."""
+    try:
+        return link_to(f"{row.target_type.replace('.', '_')}_change", f"{kind_of(row)} {row.target_id}", row.target_id)
+    except NoReverseMatch:
+        return f"{kind_of(row)} {row.target_id}"
+
+
+def kind_of(row: StaffAction) -> str:
+    return row.target_type.rpartition(".")[2].capitalize()

@@ -1,0 +1,13 @@
+from celery import shared_task
+from django.utils import timezone
+
+from core.jobs.runs import run_job
+from staff import dashboard_counts
+
+COUNT_DAYS = "staff.count_days"
+
+
+@shared_task(name=COUNT_DAYS)
+def count_days() -> None:
+    """What the dashboard shows of the journal and of open bets."""
+    run_job(COUNT_DAYS, lambda: dashboard_counts.count(now=timezone.now()))

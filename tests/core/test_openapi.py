@@ -1,0 +1,92 @@
+"""The description of the API, and the pages that show it."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.urls import URLPattern, URLResolver, get_resolver
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from core.api.errors import not_found
+
+# Pages for browsers, and what Prometheus reads.
+NOT_THE_API = ("/admin", "/api/docs", "/api/redoc", "/api/schema", "/metrics")
+
+
+@pytest.fixture(scope="module")
+def description():
+    from django.test import Client
+
+    response = Client().get("/api/schema")
+    assert response.status_code == 200
+    return json.loads(response.content)
+
+
+def paths_of(patterns, before=""):
+    for pattern in patterns:
+        path = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from paths_of(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern) and pattern.callback is not not_found:
+            yield "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
+
+
+def shape(path):
+    """The path with its parameters without names: the description may call them something better."""
+    return re.sub(r"\{\w+\}", "{}", path.rstrip("/"))
+
+
+def test_the_description_is_valid_openapi_3_1(description):
+    assert description["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(description).validate()
+
+
+def test_every_path_of_the_service_is_described(description):
+    served = {shape(path) for path in paths_of(get_resolver().url_patterns) if not path.startswith(NOT_THE_API)}
+    assert {"/health", "/ready", "/api/hello", "/api/v1/markets", "/api/v1/markets/{}/live"} <= served
+    assert served == {shape(path) for path in description["paths"]}
+
+
+def test_every_operation_has_a_name_of_its_own_a_summary_and_the_shape_of_errors(description):
+    operations = [operation for path in description["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names))
+    for operation in operations:
+        assert operation["summary"], operation
+        assert operation["responses"]["default"]["content"]["application/json"]["schema"] == {
+            "$ref": "#/components/schemas/Error"
+        }
+
+
+def test_the_description_is_json_and_can_be_revalidated(stranger):
+    response = stranger.get("/api/schema", headers={"Accept": "text/html"})
+    assert "json" in response["Content-Type"]
+    assert set(response["Cache-Control"].split(", ")) == {"public", "max-age=3600"}
+    assert stranger.get("/api/schema", headers={"If-None-Match": response["ETag"]}).status_code == 304
+
+
+class Assets(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.mark.parametrize("path", ["/api/docs", "/api/redoc"])
+def test_the_pages_need_no_other_host_and_their_files_are_there(stranger, path):
+    response = stranger.get(path)
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/html")
+    html = response.content.decode()
+    assert not re.search(r"(https?:)?//[a-z0-9.-]+\.[a-z]{2,}", html)
+    assert "/api/schema" in html
+    assets = Assets()
+    assets.feed(html)
+    assert any(asset.endswith(".js") for asset in assets.found)
+    for asset in assets.found:
+        assert asset.startswith("/static/")
+        assert finders.find(asset.removeprefix("/static/")), asset

@@ -1,0 +1,197 @@
+import time
+from email.utils import parsedate_to_datetime
+from http.client import IncompleteRead
+from threading import Timer
+
+import pytest
+
+from devtools.simulators.polymarket import Simulator
+
+from .conftest import START, Caller
+
+EVENTS = "/events/keyset"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_status_comes_with_cloudflares_html(upstream, caller, status):
+    fault = upstream.faults.set("status", status=status, times=2)
+    for _ in range(2):
+        answer = caller.get(EVENTS)
+        assert answer.status == status
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert b"<html" in answer.body
+        assert "Retry-After" not in answer.headers
+    assert caller.get(EVENTS).status == 200
+    assert fault.hits == 2
+
+
+def test_retry_after_is_seconds_or_a_date(upstream, caller):
+    upstream.faults.set("status", status=429, retry_after=7, times=1)
+    upstream.faults.set("status", status=429, retry_after=7, retry_after_date=True, times=1)
+    assert caller.get(EVENTS).headers["Retry-After"] == "7"
+    date = parsedate_to_datetime(caller.get(EVENTS).headers["Retry-After"])
+    assert 4 < date.timestamp() - time.time() < 8
+
+
+def test_a_fault_keeps_to_its_path_until_cleared(upstream, caller):
+    upstream.faults.set("status", path="/events")
+    for _ in range(5):
+        assert caller.get(EVENTS).status == 503
+        assert caller.get("/markets/keyset", limit=1).status == 200
+    upstream.faults.clear()
+    assert caller.get(EVENTS).status == 200
+
+
+def test_a_chance_is_drawn_from_the_seed():
+    def statuses() -> list[int]:
+        with Simulator(seed=5, events=2, start=START) as simulator:
+            simulator.faults.set("status", probability=0.4)
+            caller = Caller(simulator)
+            try:
+                return [caller.get("/tags").status for _ in range(40)]
+            finally:
+                caller.connection.close()
+
+    first = statuses()
+    assert first == statuses()
+    assert 5 < first.count(503) < 30
+
+
+def test_html_with_a_good_status(upstream, caller):
+    upstream.faults.set("html")
+    answer = caller.get(EVENTS)
+    assert (answer.status, answer.headers["Content-Type"][:9]) == (200, "text/html")
+
+
+def test_broken_json_is_no_json(upstream, caller):
+    upstream.faults.set("broken_json")
+    answer = caller.get(EVENTS)
+    assert answer.status == 200
+    with pytest.raises(ValueError):
+        _ = answer.json
+
+
+def test_a_wrong_shape_is_json_of_another_kind(upstream, caller):
+    upstream.faults.set("wrong_shape")
+    shapes = [caller.get(EVENTS).json for _ in range(6)]
+    assert [type(shape) for shape in shapes] == [list, dict, type(None), str, dict, int]
+
+
+def test_a_hanging_socket_says_nothing(upstream):
+    upstream.faults.set("hang", seconds=30, times=1)
+    hasty = Caller(upstream, timeout=0.2)
+    with pytest.raises(TimeoutError):
+        hasty.get(EVENTS)
+    hasty.connection.close()
+
+
+def test_clearing_lets_go_of_what_hangs(upstream):
+    upstream.faults.set("hang", seconds=30)
+    caller = Caller(upstream)
+    Timer(0.1, upstream.faults.clear).start()
+    started = time.monotonic()
+    with pytest.raises(ConnectionError):
+        caller.get(EVENTS)
+    assert time.monotonic() - started < 3
+    caller.connection.close()
+
+
+def test_stopping_lets_go_of_what_hangs():
+    started = time.monotonic()
+    with Simulator(seed=1, events=2, start=START) as simulator:
+        simulator.faults.set("hang", seconds=30)
+        hasty = Caller(simulator, timeout=0.1)
+        with pytest.raises(TimeoutError):
+            hasty.get(EVENTS)
+        hasty.connection.close()
+    assert time.monotonic() - started < 3
+
+
+def test_a_drip_feeds_a_byte_now_and_then_but_whole_once_cleared(upstream):
+    upstream.faults.set("drip", seconds=0.05)
+    hasty = Caller(upstream, timeout=5)
+    hasty.connection.request("GET", "/tags?limit=1")
+    response = hasty.connection.getresponse()
+    started = time.monotonic()
+    assert response.read(3)[:1] == b"["
+    assert 0.05 < time.monotonic() - started < 2
+    upstream.faults.clear()
+    assert response.read().endswith(b"]")
+    hasty.connection.close()
+
+
+def test_a_reset_breaks_the_connection(upstream):
+    upstream.faults.set("reset", times=1)
+    caller = Caller(upstream)
+    with pytest.raises((ConnectionResetError, IncompleteRead)):
+        caller.get(EVENTS)
+    caller.connection.close()
+    assert caller.get(EVENTS).status == 200
+    caller.connection.close()
+
+
+@pytest.mark.parametrize(("path", "key"), [(EVENTS, "events"), ("/markets/keyset", "markets")])
+def test_a_repeated_cursor_is_page_one_for_ever(upstream, caller, path, key):
+    upstream.faults.set("repeat_cursor", path=path)
+    first = caller.get(path, limit=3).json
+    second = caller.get(path, limit=3, after_cursor=first["next_cursor"]).json
+    assert first == second
+    assert len(first[key]) == 3
+
+
+def test_latency_is_added_to_a_good_answer(upstream, caller):
+    upstream.faults.set("latency", seconds=0.15, times=1)
+    started = time.monotonic()
+    assert caller.get(EVENTS).status == 200
+    assert 0.15 <= time.monotonic() - started < 2
+
+
+def test_several_faults_meet_one_request(upstream, caller):
+    upstream.faults.set("latency", seconds=0.1)
+    upstream.faults.set("malformed")
+    second = upstream.faults.set("status", status=500, times=1)
+    third = upstream.faults.set("status", status=502, times=1)
+    assert [caller.get(EVENTS).status for _ in range(3)] == [500, 502, 200]
+    assert (second.hits, third.hits) == (1, 1)
+
+
+def test_malformed_markets_stand_between_the_good_ones(upstream, caller):
+    good = caller.get("/markets/keyset", limit=50).json
+    upstream.faults.set("malformed")
+    mixed = caller.get("/markets/keyset", limit=50).json
+    assert mixed["next_cursor"] == good["next_cursor"]
+    kept = [item for item in mixed["markets"] if item in good["markets"]]
+    assert kept == good["markets"]
+    bad = [item for item in mixed["markets"] if item not in good["markets"]]
+    assert {type(item) for item in bad} == {dict, type(None), str, int, list}
+    objects = [item for item in bad if isinstance(item, dict)]
+    assert any("question" not in item for item in objects)
+    assert any("NaN" in str(item.get("outcomePrices")) for item in objects)
+    assert any(item.get("outcomes") == "Yes, No" for item in objects)
+    ids = {item["id"] for item in good["markets"]} | {item["conditionId"] for item in good["markets"]}
+    assert not any(str(item.get(key)) in ids for item in objects for key in ("id", "conditionId"))
+
+
+def test_malformed_events_and_nested_markets_stand_between_the_good_ones(upstream, caller):
+    good = caller.get(EVENTS, limit=20).json["events"]
+    upstream.faults.set("malformed", path="/events")
+    mixed = caller.get(EVENTS, limit=20).json["events"]
+    assert [item for item in mixed if item in good] == good
+    bad = [item for item in mixed if isinstance(item, dict) and item not in good]
+    assert any(item.get("markets", 0) is None for item in bad)
+    nested = [market for item in bad if isinstance(item.get("markets"), list) for market in item["markets"]]
+    assert len(nested) > 30
+    assert not {m["id"] for e in good for m in e["markets"]} & {str(m.get("id")) for m in nested if isinstance(m, dict)}
+
+
+def test_malformed_midpoints_are_no_prices(upstream, caller):
+    upstream.faults.set("malformed", path="/midpoints")
+    tokens = [market.tokens[0] for market in upstream.world.good_markets()[:12]]
+    answer = caller.post("/midpoints", [{"token_id": token} for token in tokens]).json
+    assert list(answer) == tokens
+    assert {"NaN", "1.5", "-0.2", "abc"} <= {value for value in answer.values() if isinstance(value, str)}
+
+
+def test_a_fault_nobody_knows_is_refused(upstream):
+    with pytest.raises(ValueError, match="no fault is called"):
+        upstream.faults.set("sunshine")

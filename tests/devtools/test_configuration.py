@@ -1,0 +1,32 @@
+"""The example of an environment, against the settings that read it."""
+
+import re
+
+from tests.devtools.conftest import REPOSITORY
+
+SETTINGS = (REPOSITORY / "thisthat" / "settings.py").read_text()
+EXAMPLE = (REPOSITORY / ".env.example").read_text()
+
+# Every way in which settings.py asks the environment.
+READ = set(re.findall(r'(?:env(?:\.\w+)?|required)\(\s*"([A-Z_]+)"', SETTINGS))
+NAMED = re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+
+
+def test_the_example_names_each_setting_once():
+    assert sorted(NAMED) == sorted(set(NAMED))
+
+
+def test_the_example_lists_exactly_what_the_settings_read():
+    # Tells settings.py whether to read the file at all, so it can't be in it.
+    assert set(NAMED) == READ - {"DJANGO_READ_DOT_ENV"}
+
+
+def test_the_example_says_a_sentence_about_each_setting():
+    lines = EXAMPLE.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"#?[A-Z_]+=", line):
+            assert re.match(r"# .+\.$", lines[number - 1]), line
+
+
+def test_the_example_switches_development_on():
+    assert re.search(r"^DEBUG=true$", EXAMPLE, re.MULTILINE)

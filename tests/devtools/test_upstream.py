@@ -1,0 +1,64 @@
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from devtools import upstream
+
+
+def test_an_address_that_refuses_is_unreachable():
+    assert not upstream.is_reachable("http://127.0.0.1:1")
+
+
+def test_an_address_that_is_none_is_unreachable():
+    for url in ("nonsense", "", "http://", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"):
+        assert not upstream.is_reachable(url, seconds=1)
+
+
+def test_an_upstream_that_never_answers_is_given_up_in_time():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        assert not upstream.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.5)
+        assert time.monotonic() - started < 2
+
+
+def test_a_port_in_use_is_not_free():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not upstream.is_port_free("127.0.0.1", port)
+        assert upstream.listens(port)
+    assert upstream.is_port_free("127.0.0.1", port)
+    assert not upstream.listens(port)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b'{"status": "ready"}', "ready"),
+        (503, b'{"status": "degraded"}', "degraded"),
+        (502, b"<html>", ""),
+        (200, b"{}", ""),
+    ],
+)
+def test_what_our_server_says_of_itself_is_read_good_or_bad(status, body, said):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Keeps the test's output clean."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert upstream.status_said(f"http://127.0.0.1:{server.server_port}/ready") == said
+        thread.join()
+    assert upstream.status_said("http://127.0.0.1:1/ready") == ""

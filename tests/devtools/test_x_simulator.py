@@ -1,0 +1,146 @@
+"""The stand-in is as strict as X, so that what works with it works with X."""
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+
+from devtools.simulators.x import StandInX
+from devtools.simulators.x.grants import CODE_SECONDS, Grants
+from devtools.simulators.x.people import SAMPLES, People
+from tests.accounts.x.browser import Browser
+
+VERIFIER = "v" * 64
+CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+GOOD = {
+    "response_type": "code",
+    "client_id": "id",
+    "redirect_uri": "http://localhost:8000/back",
+    "scope": "tweet.read users.read offline.access",
+    "state": "s",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
+
+
+@pytest.fixture(scope="module")
+def stand_in():
+    with StandInX(client_id="id", client_secret="secret") as running:
+        yield running
+
+
+def page(stand_in, **other: str) -> requests.Response:
+    return requests.get(f"{stand_in.authorize_url}?{urlencode(GOOD | other)}", timeout=5)
+
+
+def code(stand_in, **choice: str) -> str:
+    browser = Browser("")
+    back = browser.choose(f"{stand_in.authorize_url}?{urlencode(GOOD)}", **choice)
+    browser.close()
+    return dict(parse_qsl(urlsplit(back).query))["code"]
+
+
+def token(stand_in, auth=("id", "secret"), **form: str) -> requests.Response:
+    sent = {"grant_type": "authorization_code", "redirect_uri": GOOD["redirect_uri"], "code_verifier": VERIFIER} | form
+    return requests.post(stand_in.token_url, data=sent, auth=auth, timeout=5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"response_type": "token"},
+        {"client_id": "another"},
+        {"redirect_uri": "https://evil.example/"},
+        {"redirect_uri": "javascript:alert(1)"},
+        {"state": ""},
+        {"code_challenge": ""},
+        {"code_challenge_method": "plain"},
+    ],
+    ids=str,
+)
+def test_a_request_that_x_would_refuse_is_refused(stand_in, other):
+    answer = page(stand_in, **other)
+    assert answer.status_code == 400
+    assert "<form" not in answer.text
+
+
+def test_its_page_needs_nothing_from_elsewhere_and_shows_no_markup_of_others(stand_in):
+    text = page(stand_in, state='"><script>alert(1)</script>').text
+    assert "<script" not in text
+    assert "src=" not in text
+    assert "http" not in text.replace(GOOD["redirect_uri"], "")
+    assert all(person.name in text for person in SAMPLES)
+
+
+def test_a_code_is_good_once(stand_in):
+    given = code(stand_in)
+    assert token(stand_in, code=given).status_code == 200
+    assert token(stand_in, code=given).json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"code_verifier": "w" * 64},
+        {"code_verifier": CHALLENGE},
+        {"code_verifier": ""},
+        {"redirect_uri": "http://localhost:8000/elsewhere"},
+        {"code": "invented"},
+        {"grant_type": "password"},
+    ],
+    ids=str,
+)
+def test_a_code_is_good_only_with_its_verifier_and_its_address(stand_in, wrong):
+    answer = token(stand_in, **{"code": code(stand_in), **wrong})
+    assert answer.status_code == 400
+    assert "access_token" not in answer.json()
+
+
+@pytest.mark.parametrize("auth", [None, ("id", "wrong"), ("another", "secret"), ("id", "")], ids=str)
+def test_a_client_that_does_not_prove_itself_gets_nothing(stand_in, auth):
+    assert token(stand_in, auth=auth, code=code(stand_in)).status_code == 401
+
+
+def test_a_person_is_told_of_to_the_holder_of_a_token_only(stand_in):
+    given = token(stand_in, code=code(stand_in, typed="@Someone_New", **{"as": ""})).json()
+    assert given["refresh_token"]
+    for headers in ({}, {"Authorization": "Bearer x"}):
+        assert requests.get(stand_in.user_url, headers=headers, timeout=5).status_code == 401
+    headers = {"Authorization": f"Bearer {given['access_token']}"}
+    said = requests.get(stand_in.user_url, headers=headers, timeout=5).json()["data"]
+    assert said.keys() == {"id", "name", "username"}
+    assert said["username"] == "Someone_New"
+
+
+def test_a_typed_username_is_the_same_person_each_time():
+    assert People().find("Someone").x_id == People().find("@someone ").x_id != People().find("other").x_id
+
+
+def test_a_code_grows_old_in_half_a_minute():
+    clock = [0.0]
+    grants = Grants(lambda: clock[0])
+    old, new = (
+        grants.allow(SAMPLES[0], redirect_uri="r", challenge=CHALLENGE, scope="users.read", failure="")
+        for _ in range(2)
+    )
+    clock[0] = CODE_SECONDS
+    assert grants.exchange(new, redirect_uri="r", verifier=VERIFIER)
+    clock[0] += 1
+    assert grants.exchange(old, redirect_uri="r", verifier=VERIFIER) is None
+
+
+def test_it_runs_as_a_process_until_it_is_asked_to_stop():
+    command = [sys.executable, "-m", "devtools.simulators.x", "--port", "0"]
+    environment = os.environ | {"X_CLIENT_ID": "id", "X_CLIENT_SECRET": "secret"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split()[-1]
+        answer = requests.get(f"{url}/i/oauth2/authorize?{urlencode(GOOD)}", timeout=5)
+        assert answer.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0

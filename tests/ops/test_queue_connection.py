@@ -1,0 +1,17 @@
+"""What a worker still does with a connection to the queue that it gave up is a lost connection, and not its end."""
+
+import pytest
+from kombu import Connection, Queue
+
+from core.backends import broker_options, broker_transport
+
+
+def test_what_is_done_after_the_connection_was_given_up_is_a_lost_connection(redis_server, folder):
+    redis_server.start()
+    url = redis_server.url
+    connection = Connection(url, transport=broker_transport(url), transport_options=broker_options(url, folder))
+    lost = connection.connection_errors
+    channel = connection.default_channel
+    connection.close()
+    with pytest.raises(lost, match="closed"):
+        Queue("jobs")(channel).declare()

@@ -1,9 +1,0 @@
-from django.apps import AppConfig
-
-
-class StaffConfig(AppConfig):
-    """The admin, and the commands that look into every app. All apps are below it."""
-
-    name = "thisthat.staff"
-    label = "staff"
-    verbose_name = "System"
