@@ -10,7 +10,10 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from devtools.embedded import provide_services
+
     try:
+        provide_services()
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as exc:
         sys.exit(f"{exc}")

@@ -130,11 +130,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = backends.broker_options(REDIS_URL, VAR_DIR / "
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
 if not DATABASE_URL:
-    if not DEBUG:
-        raise ImproperlyConfigured("Set DATABASE_URL: it is required when DEBUG is off.")
-    from devtools.postgres.server import database_url
-
-    DATABASE_URL = database_url(VAR_DIR)
+    raise ImproperlyConfigured(
+        "Set DATABASE_URL. In development, `make run` and `manage.py` start a database themselves."
+    )
 _prepare = env.bool("DATABASE_PREPARE", default=True)
 DATABASES = {"default": backends.database(env.db_url_config(DATABASE_URL), prepare=_prepare)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
