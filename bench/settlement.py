@@ -91,7 +91,7 @@ def probes() -> list[Probe]:
     from betting.services import place_bet, price_order
     from core.db.transactions import run_transaction
     from tests.betting.worlds import order
-    from tests.markets.worlds import add_market
+    from tests.markets.factories import add_market
 
     market = add_market(slug="other")
     users = list(User.objects.values_list("pk", flat=True))
@@ -110,7 +110,7 @@ def probes() -> list[Probe]:
 def world(bets: int, users: int) -> Any:
     from markets.models import Market
     from tests.betting.settlement.many import add_people, place_many
-    from tests.markets.worlds import add_market
+    from tests.markets.factories import add_market
 
     add_people(users, credits_each=100_000)
     market = add_market()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from betting.models import Bet
 from betting.offers import Offer, odds_of
 from betting.rules import quote_max_age
-from markets.live import PriceUnavailable, fresh_odds, remembered
+from markets.prices import PriceUnavailable, fresh_odds, remembered
 from markets.upstream import quick_client
 
 RETRY_SECONDS = 2

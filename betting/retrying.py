@@ -8,8 +8,8 @@ from accounts.staff import StaffMember, checked_reason, record_action
 from betting.models import SettlementFailure
 from betting.settlement import take_up_again
 from core.db.transactions import run_transaction
-from markets.evidence import tell_of_end
 from markets.models import Market
+from markets.resolution.records import tell_of_end
 
 
 def settle_again(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> int:

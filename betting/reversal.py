@@ -17,7 +17,7 @@ from betting.settlement import execute, fetch, lock_market
 from core.db.transactions import run_transaction
 from economy import ledger
 from markets.models import Market
-from markets.verdicts import reopen_for_reversal, state_of
+from markets.resolution.staff import reopen_for_reversal, state_of
 
 PREVIEW_LIMIT = 200
 

@@ -33,7 +33,7 @@ from economy.stocks.models import Stock
 from economy.stocks.services import buy_shares
 from markets.house import Question, create_house_market
 from markets.models import Market
-from markets.verdicts import resolve_market
+from markets.resolution.staff import resolve_market
 from purchases.services import begin_purchase, buy
 
 DAYS = 30

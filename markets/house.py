@@ -16,7 +16,7 @@ from core.api.errors import DomainError
 from core.db.transactions import run_transaction
 from markets import editions
 from markets.models import Market
-from markets.verdicts import NotPossibleNow, lock_market
+from markets.resolution.staff import NotPossibleNow, lock_market
 
 # What people bet on, in words. The rest may change after that: it moves no credits that are at stake.
 TERMS = ("title", "this_option", "that_option", "description")

@@ -13,8 +13,8 @@ import orjson
 from django.db import connection
 
 from core.api.json import dumps
-from markets.live import LiveOdds
 from markets.models import Market
+from markets.prices import LiveOdds
 
 # The contract's names, in its order, and where they come from.
 FIELDS = {

@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from core.api.errors import DomainError
 from core.jobs.runs import last_finished_run, run_job
 from core.models import JobRun
-from markets import editions, ingestion
+from markets import catalog as ingestion
+from markets import editions
 from markets.odds import odds_from_midpoints
 from markets.polymarket.client import PolymarketClient, UpstreamError
 from markets.polymarket.parsing import Odds

@@ -5,8 +5,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.jobs.runs import run_job
-from markets import resolving, services
+from markets import services
 from markets.polymarket.client import UpstreamError
+from markets.resolution import job as resolving
 from markets.rules import RESOLVE_LIMIT
 from markets.upstream import patient_client
 

@@ -15,7 +15,8 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import PublicJWTAuthentication
 from core.api.errors import DomainError
 from core.api.public_reads import PublicReadsMixin, forget, rendered
-from markets import live, selectors, services
+from markets import prices as live
+from markets import selectors, services
 from markets import serializers as shapes
 from markets.listings import Query, list_markets
 from markets.models import Market

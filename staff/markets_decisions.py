@@ -15,8 +15,8 @@ from betting.exposure import open_exposure
 from betting.retrying import settle_again
 from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
 from betting.settlement_preview import LIMIT, SettlementPreview, preview_settlement
-from markets import verdicts
 from markets.models import Market
+from markets.resolution import staff as verdicts
 from staff.cells import credits_of, page_of
 from staff.confirmations import Confirmation
 from staff.markets_house import edition, odds_change

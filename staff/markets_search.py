@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from markets.evidence import needing_staff
 from markets.listings import prefixes
 from markets.models import Market, MarketTally
+from markets.resolution.records import needing_staff
 from markets.selectors import as_uuid
 
 

@@ -45,7 +45,7 @@ def past_indexes() -> list[models.Index]:
 
 
 def resolution_indexes() -> list[models.Index]:
-    """For the queue of `markets.resolving`: closed ones, then open ones that are past their end, asked since or not."""
+    """Indexes for the queue of `markets.resolution.job`: closed ones, then open ones past their end."""
     mirrored = Q(market_type="polymarket")
     unasked = Q(upstream_checked_at__isnull=True) | Q(upstream_checked_at__lt=F("expires_at"))
     return [

@@ -15,7 +15,7 @@ from tests.accounts.people import (
     sign_up,
     stored,
 )
-from tests.markets.at_once import all_at_once
+from tests.concurrently import all_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,7 @@ from accounts.models import RefreshToken, User
 from accounts.registration import EmailTaken, InvalidReferralCode, UsernameTaken, register
 from accounts.signals import user_registered
 from tests.accounts.people import everything, numbers, sign_up
-from tests.markets.at_once import all_at_once
+from tests.concurrently import all_at_once
 
 
 def registered(username="", **fields):

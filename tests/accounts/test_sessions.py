@@ -10,7 +10,7 @@ from accounts import services, tasks, tokens
 from accounts.models import RefreshToken, User
 from core.jobs.runs import last_run
 from tests.accounts.people import PASSWORD, live_tokens, refresh, sign_up, stored, suspend
-from tests.markets.at_once import all_at_once
+from tests.concurrently import all_at_once
 
 Reason = RefreshToken.Reason
 NEW_PASSWORD = "staple paper clip 9"

@@ -11,7 +11,7 @@ from devtools.simulators.polymarket import Simulator
 from markets.models import Market
 from markets.upstream import patient_client, quick_client
 from tests.betting.worlds import Player, sign_up
-from tests.markets.worlds import add_market, ingest
+from tests.markets.factories import add_market, ingest
 
 
 @pytest.fixture(autouse=True)

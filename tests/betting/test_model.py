@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from markets.models import Market
 from tests.betting.worlds import BETS, Player, books_balance, order, sign_up
 from tests.economy.worlds import give
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 fresh_number = count()
 picks = some.integers(0, 10**6)

@@ -11,7 +11,7 @@ from betting.models import Bet
 from markets.models import Market
 from tests.betting.settlement.many import add_people, place_many
 from tests.betting.worlds import books_balance, execute, read
-from tests.markets.worlds import add_market, fields_of, refusal
+from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from betting.tasks import watch_open_bets as task
 from core.models import JobRun
 from markets.models import Market, MarketWatch
 from markets.services import refresh_odds
-from tests.markets.worlds import asking
+from tests.markets.factories import asking
 
 pytestmark = pytest.mark.django_db
 

@@ -9,11 +9,11 @@ import pytest
 from django.core.cache import cache
 
 from betting.models import Bet
-from markets.live import LiveOdds, key
 from markets.models import Market, MarketWatch
+from markets.prices import LiveOdds, key
 from tests.betting.worlds import books_balance, everything, order, read, sign_up
 from tests.economy.worlds import give
-from tests.markets.worlds import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
+from tests.markets.factories import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 BET_FIELDS = [

@@ -10,9 +10,9 @@ from django.core.cache import cache
 from rest_framework.throttling import SimpleRateThrottle
 
 from betting.models import Bet
-from markets.live import LiveOdds, key
+from markets.prices import LiveOdds, key
 from tests.betting.worlds import BETS, number, order, read
-from tests.markets.worlds import add_market, fields_of, refusal
+from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 

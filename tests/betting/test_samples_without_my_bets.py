@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.markets.worlds import MARKETS, add_market, publish
+from tests.markets.factories import MARKETS, add_market, publish
 
 pytestmark = pytest.mark.django_db
 

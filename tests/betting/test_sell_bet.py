@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from betting.models import Bet, BetSale
-from markets.live import LiveOdds, key
 from markets.models import Market
+from markets.prices import LiveOdds, key
 from tests.betting.worlds import books_balance, everything, read, sign_up
-from tests.markets.worlds import add_market, fields_of, refusal
+from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 

@@ -18,9 +18,9 @@ from betting.services import place_bet, price_order
 from economy.models import CreditTransaction
 from markets.models import Market
 from tests.betting.worlds import Player, execute, order, read, sign_up
+from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.economy.worlds import give
-from tests.markets.at_once import all_at_once, in_thread, wait_until
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 T = TypeVar("T")
 # As many threads as work at once; what is left waits its turn.

@@ -12,13 +12,14 @@ import pytest
 from django.db import transaction
 
 from core.jobs.runs import last_run
-from markets import resolving, services
+from markets import services
 from markets.models import Market
 from markets.odds import Odds
+from markets.resolution import job as resolving
 from tests.betting.worlds import execute
 from tests.concurrency.test_bets_at_once import waiting
-from tests.markets.at_once import all_at_once, in_thread, wait_until
-from tests.markets.worlds import asking, ingest
+from tests.concurrently import all_at_once, in_thread, wait_until
+from tests.markets.factories import asking, ingest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOCK = "SELECT id FROM markets WHERE id = %s FOR UPDATE NOWAIT"

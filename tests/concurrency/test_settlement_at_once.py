@@ -19,8 +19,8 @@ from markets.models import Market
 from tests.betting.settlement.many import add_people, place_many
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import Player, order
-from tests.markets.at_once import all_at_once
-from tests.markets.worlds import add_market
+from tests.concurrently import all_at_once
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BETTORS, BETS, BATCH = 50, 3_000, 100

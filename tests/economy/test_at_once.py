@@ -13,8 +13,8 @@ from core.db.transactions import run_transaction, state_of
 from economy import audit
 from economy.ledger import AlreadyPosted, InsufficientCredits, post, post_many
 from economy.models import CreditTransaction
+from tests.concurrently import all_at_once
 from tests.economy.worlds import NOW, adjustment, booked, journal, make_user
-from tests.markets.at_once import all_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 40

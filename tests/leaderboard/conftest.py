@@ -8,7 +8,7 @@ from django.utils import timezone
 from markets.models import Market
 from tests.betting.worlds import Player, sign_up
 from tests.leaderboard.worlds import bet_at
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 
 @pytest.fixture

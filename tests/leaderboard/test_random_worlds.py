@@ -24,7 +24,7 @@ from tests.betting.settlement.worlds import end, move_odds, settle
 from tests.betting.worlds import Player, sign_up
 from tests.economy.stocks.worlds import list_stock, new_trader, set_price
 from tests.leaderboard.worlds import bet_at, figures, kept, naive, ranks, sell_at
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 STEPS = 50

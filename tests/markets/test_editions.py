@@ -7,7 +7,7 @@ from django.db import transaction
 
 from markets import editions, services, tasks
 from markets.models import Market, MarketEdition, MarketRanking
-from tests.markets.worlds import add_market, add_past, ids, ingest, publish, publish_at, read
+from tests.markets.factories import add_market, add_past, ids, ingest, publish, publish_at, read
 
 SORTS = ["trending", "newest", "ending", "liquidity", "volume"]
 

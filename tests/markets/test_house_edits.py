@@ -9,9 +9,9 @@ from accounts.models import StaffAction, User
 from accounts.staff import NotAllowed, ReasonMissing, StaffMember
 from markets import house
 from markets.models import Market
-from markets.verdicts import NoSuchMarket, NotPossibleNow
-from tests.markets.at_once import all_at_once
-from tests.markets.worlds import add_market, add_mirrored, add_past, ids, read
+from markets.resolution.staff import NoSuchMarket, NotPossibleNow
+from tests.concurrently import all_at_once
+from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 
 pytestmark = pytest.mark.django_db
 

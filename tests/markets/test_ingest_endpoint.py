@@ -5,7 +5,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from core.models import JobRun
 from markets.models import Market
-from tests.markets.worlds import MARKETS, fields_of, refusal
+from tests.markets.factories import MARKETS, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 COUNTS = {"total", "created", "updated", "skipped", "errors", "unchanged", "reasons", "coalesced"}

@@ -11,10 +11,10 @@ from core.jobs.runs import last_run
 from core.models import JobRun
 from devtools.simulators.polymarket import Simulator
 from markets import services
-from markets.ingestion import STAGE_SIZE
+from markets.catalog import STAGE_SIZE
 from markets.models import Market, MarketEdition
 from markets.polymarket.client import UpstreamError
-from tests.markets.worlds import asking, ingest, read
+from tests.markets.factories import asking, ingest, read
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from markets import services, tasks
 from markets.models import Market
 from markets.polymarket.client import Patience
 from markets.services import IngestionRunning
-from tests.markets.at_once import all_at_once, in_thread, wait_until
-from tests.markets.worlds import MARKETS, asking, ingest, read, refusal
+from tests.concurrently import all_at_once, in_thread, wait_until
+from tests.markets.factories import MARKETS, asking, ingest, read, refusal
 
 PATIENT_ENOUGH = Patience(connect=1, read=15, total=20, attempts=2, backoff=0.01)
 

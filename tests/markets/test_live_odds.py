@@ -12,10 +12,10 @@ from django.test import Client
 from rest_framework.throttling import SimpleRateThrottle
 
 from markets import services
-from markets.live import key
 from markets.models import Market
-from tests.markets.at_once import all_at_once, in_thread, wait_until
-from tests.markets.worlds import MARKETS, add_market, age_odds, asking, ingest, read, refusal
+from markets.prices import key
+from tests.concurrently import all_at_once, in_thread, wait_until
+from tests.markets.factories import MARKETS, add_market, age_odds, asking, ingest, read, refusal
 
 LIVE_FIELDS = [
     "polymarketId",

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection, transaction
 
 from markets.models import Market
-from tests.markets.worlds import MARKETS, add_market, add_past, fields_of, ids, ingest, publish, read, refusal
+from tests.markets.factories import MARKETS, add_market, add_past, fields_of, ids, ingest, publish, read, refusal
 
 pytestmark = pytest.mark.django_db
 

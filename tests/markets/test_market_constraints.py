@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from core.models import JobRun
 from markets import services
 from markets.models import Market, MarketRanking, MarketTally
-from tests.markets.worlds import add_market, add_mirrored, add_past, publish
+from tests.markets.factories import add_market, add_mirrored, add_past, publish
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from markets import tasks
 from markets.models import Market, MarketEdition
-from tests.markets.worlds import (
+from tests.markets.factories import (
     MARKETS,
     add_market,
     add_past,

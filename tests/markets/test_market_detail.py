@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.markets.worlds import MARKETS, add_market, add_mirrored, add_past, ingest, read, refusal
+from tests.markets.factories import MARKETS, add_market, add_mirrored, add_past, ingest, read, refusal
 
 pytestmark = pytest.mark.django_db
 AN_ID = "01980000-0000-7000-8000-000000000000"

@@ -10,7 +10,7 @@ import pytest
 from markets.models import Market
 from markets.rendering import NAMES
 from markets.serializers import MarketSchema
-from tests.markets.worlds import (
+from tests.markets.factories import (
     MARKETS,
     add_market,
     add_past,

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core.db.ids import new_id
 from markets.models import Market
-from tests.markets.worlds import (
+from tests.markets.factories import (
     MARKETS,
     add_market,
     add_mirrored,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.markets.worlds import MARKETS, add_market, add_past, every_id, ids, publish, read
+from tests.markets.factories import MARKETS, add_market, add_past, every_id, ids, publish, read
 
 pytestmark = pytest.mark.django_db
 TITLES = [

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from markets.models import Market
-from tests.markets.worlds import add_market, add_mirrored, ingest, pages, read
+from tests.markets.factories import add_market, add_mirrored, ingest, pages, read
 
 pytestmark = pytest.mark.django_db
 

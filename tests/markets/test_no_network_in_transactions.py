@@ -6,10 +6,11 @@ import pytest
 import requests
 from django.db import connection
 
-from markets import live, services
+from markets import prices as live
+from markets import services
 from markets.models import Market
 from markets.polymarket.client import PolymarketClient
-from tests.markets.worlds import BRISK, add_mirrored
+from tests.markets.factories import BRISK, add_mirrored
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

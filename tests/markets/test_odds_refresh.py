@@ -11,7 +11,7 @@ from devtools.simulators.polymarket import Simulator
 from markets import services, tasks
 from markets.models import Market, MarketWatch
 from markets.polymarket.client import UpstreamError
-from tests.markets.worlds import MARKETS, add_market, add_mirrored, asking, ingest, read
+from tests.markets.factories import MARKETS, add_market, add_mirrored, asking, ingest, read
 
 pytestmark = pytest.mark.django_db
 

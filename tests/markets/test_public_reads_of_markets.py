@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from markets.models import Market
-from tests.markets.worlds import MARKETS, ingest, read
+from tests.markets.factories import MARKETS, ingest, read
 
 pytestmark = pytest.mark.django_db
 PATHS = [

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 from django.core.management import call_command
 
+from tests.markets.factories import add_mirrored, read
 from tests.markets.polymarket.market_objects import closed_market, event, open_market
 from tests.markets.recorded_server import recorded_server
-from tests.markets.worlds import add_mirrored, read
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "polymarket" / "recorded"
 PAGE = "gamma_markets_page_100_2026-02-13.json"

@@ -16,7 +16,7 @@ from devtools.postgres.cluster import programs
 from tests.architecture.conftest import REPOSITORY
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import sign_up
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RESTORED = f"restored_{os.getpid()}"

@@ -26,7 +26,7 @@ from tests.accounts.people import sign_up as arrive
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import Player, books_balance, order
 from tests.leaderboard.worlds import names
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 X_ID = "77123456789"

@@ -13,7 +13,7 @@ from markets.services import watch_markets
 from ops.broker import prepare_broker
 from staff.tasks import count_days
 from tests.betting.worlds import sign_up
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from thisthat.celery import QUEUES, app
 
 TOKEN = "only-for-tests-and-long-enough-to-be-a-token"

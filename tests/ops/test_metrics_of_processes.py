@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.core.asking import PRODUCTION, run
 from tests.devtools.conftest import is_process_alive, soon
-from tests.markets.worlds import add_mirrored
+from tests.markets.factories import add_mirrored
 from tests.ops.servers import Process, Web
 
 NOWHERE = "http://127.0.0.1:1"

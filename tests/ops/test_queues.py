@@ -11,7 +11,7 @@ from core.models import JobRun
 from tests.betting.settlement.worlds import end, outcome
 from tests.betting.worlds import sign_up
 from tests.devtools.conftest import soon
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from tests.ops.servers import Process
 from thisthat.celery import DEFAULT, PAYING, PAYMENTS, app
 

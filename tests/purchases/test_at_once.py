@@ -4,7 +4,7 @@ import pytest
 
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import PurchaseNotRefundable
-from tests.markets.at_once import all_at_once
+from tests.concurrently import all_at_once
 from tests.purchases.stand_in import event, tell
 from tests.purchases.worlds import arrive, books_balance, refund
 

@@ -6,8 +6,8 @@ import pytest
 
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import PurchaseNotRefundable
+from tests.concurrently import all_at_once
 from tests.economy.worlds import give
-from tests.markets.at_once import all_at_once
 from tests.purchases.stand_in import claimed, event, refunded, tell
 from tests.purchases.worlds import arrive, books_balance, everything, read, refund
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from purchases.models import CreditPurchase
+from tests.concurrently import all_at_once
 from tests.economy.worlds import execute
-from tests.markets.at_once import all_at_once
 from tests.purchases.worlds import arrive, books_balance, everything, read, refusal
 
 pytestmark = pytest.mark.django_db

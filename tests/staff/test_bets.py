@@ -11,7 +11,7 @@ from tests.betting.settlement.many import BETS as MANY_BETS
 from tests.betting.settlement.many import add_people
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import execute, sign_up
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from tests.staff.market_worlds import BETS, asked, rows_read, state
 from tests.staff.worlds import text_of
 

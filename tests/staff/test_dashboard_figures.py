@@ -24,7 +24,7 @@ from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketEx
 from tests.betting.settlement.worlds import end, move_odds, settle
 from tests.betting.worlds import sign_up
 from tests.economy.worlds import adjustment
-from tests.markets.worlds import add_market, add_mirrored
+from tests.markets.factories import add_market, add_mirrored
 
 pytestmark = pytest.mark.django_db
 CANVAS = re.compile(r'id="chart-(\w+)".*?data-value="(.*?)"', re.DOTALL)

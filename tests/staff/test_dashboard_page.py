@@ -12,7 +12,7 @@ from economy.tasks import audit_ledger
 from staff.dashboard_counts import count
 from staff.tasks import count_days
 from tests.betting.worlds import sign_up
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from tests.staff.job_worlds import add_daily, add_job, add_run
 
 pytestmark = pytest.mark.django_db

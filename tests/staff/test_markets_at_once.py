@@ -13,9 +13,9 @@ from betting.parsing import Order
 from betting.services import place_bet, price_order
 from markets.models import Market
 from tests.betting.worlds import sign_up
-from tests.markets.at_once import in_thread, wait_until
+from tests.concurrently import in_thread, wait_until
+from tests.markets.factories import add_market
 from tests.markets.resolution.test_at_once import someone_waits_for_a_lock
-from tests.markets.worlds import add_market
 from tests.staff.market_worlds import decide
 from tests.staff.worlds import records, text_of
 

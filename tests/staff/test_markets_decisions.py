@@ -12,7 +12,7 @@ from markets.models import Market
 from staff.confirmations import Confirmation
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import books_balance, execute, sign_up
-from tests.markets.worlds import add_market, add_mirrored, add_past
+from tests.markets.factories import add_market, add_mirrored, add_past
 from tests.staff.market_worlds import buttons, decide, page, state
 from tests.staff.worlds import records, text_of
 

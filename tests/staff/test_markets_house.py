@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from markets.models import Market
 from tests.betting.worlds import sign_up
-from tests.markets.worlds import add_market, add_mirrored, add_past, ids, read
+from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 from tests.staff.market_worlds import MARKETS, buttons, decide, page, state
 from tests.staff.worlds import records, text_of
 

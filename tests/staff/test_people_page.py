@@ -12,7 +12,7 @@ from betting.models import Bet
 from economy.selectors import closing_balances
 from tests.accounts.people import SOMEWHERE, sign_up
 from tests.economy.worlds import give, make_user
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from tests.purchases.worlds import arrive
 from tests.staff.worlds import WHY, act, adjustment, page, statements, text_of
 

@@ -14,7 +14,7 @@ from economy.adjustments import Adjustment, adjust_credits
 from economy.holds import hold_credits
 from economy.models import CreditAdjustment
 from tests.economy.worlds import make_user
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from tests.staff.worlds import WHY, act, adjustment, decide, everything, page, records
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from accounts.staff import COMMAND_LINE
 from betting import tasks as betting_tasks
 from devtools.simulators.polymarket import Simulator
 from markets import tasks as market_tasks
-from markets import verdicts
 from markets.models import Market
+from markets.resolution import staff as verdicts
 from markets.upstream import patient_client, quick_client
 from tests.betting.settlement.worlds import worth
 from tests.betting.worlds import books_balance, sign_up

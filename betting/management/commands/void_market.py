@@ -3,8 +3,8 @@ from typing import Any
 
 from accounts.staff import COMMAND_LINE
 from betting.management.deciding import PayingDecision
-from markets import verdicts
 from markets.models import Market
+from markets.resolution import staff as verdicts
 
 
 class Command(PayingDecision):

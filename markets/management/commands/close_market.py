@@ -2,9 +2,9 @@ from datetime import datetime
 from typing import Any
 
 from accounts.staff import COMMAND_LINE
-from markets import verdicts
 from markets.management.decisions import DecisionCommand
 from markets.models import Market
+from markets.resolution import staff as verdicts
 
 
 class Command(DecisionCommand):

@@ -6,8 +6,9 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from markets import evidence, resolving
 from markets.polymarket.client import UpstreamError
+from markets.resolution import job as resolving
+from markets.resolution import records as evidence
 from markets.rules import RESOLVE_LIMIT, RESOLVE_LIMIT_MAX
 from markets.upstream import patient_client
 

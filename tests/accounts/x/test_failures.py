@@ -11,7 +11,7 @@ from accounts.x.failures import DETAILS, Failure
 from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
-from tests.markets.at_once import wait_until
+from tests.concurrently import wait_until
 
 IN_TRANSACTION = """
 SELECT count(*) FROM pg_stat_activity

@@ -8,7 +8,7 @@ from accounts.x.profile import cleaned, read_profile
 from devtools.simulators.x import Person
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
-from tests.markets.at_once import all_at_once
+from tests.concurrently import all_at_once
 
 SUCCESS = f"{FRONTEND}/auth/callback"
 

@@ -14,8 +14,8 @@ from accounts.x import state
 from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
+from tests.concurrently import all_at_once
 from tests.environment import with_database
-from tests.markets.at_once import all_at_once
 
 TAKE_IN_ANOTHER_PROCESS = """
 import sys, django

@@ -11,8 +11,8 @@ from economy.models import CreditTransaction
 from tests.betting.settlement.many import add_people, place_many
 from tests.betting.settlement.worlds import end, figures, settle, worth
 from tests.betting.worlds import books_balance, order, sign_up
-from tests.markets.at_once import all_at_once
-from tests.markets.worlds import add_market
+from tests.concurrently import all_at_once
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

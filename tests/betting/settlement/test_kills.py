@@ -20,9 +20,9 @@ from markets.models import Market
 from tests.betting.settlement.many import add_people, place_many
 from tests.betting.settlement.worlds import end, figures, settle
 from tests.betting.worlds import books_balance
+from tests.concurrently import wait_until
 from tests.environment import with_database
-from tests.markets.at_once import wait_until
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent

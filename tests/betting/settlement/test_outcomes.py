@@ -11,7 +11,7 @@ from betting.settlement import MarketNotOver
 from markets.models import Market
 from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
 from tests.betting.worlds import books_balance, everything
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from tests.betting.settlement.test_set_aside import poison
 from tests.betting.settlement.worlds import close, end, outcome, worth
 from tests.betting.worlds import books_balance
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 COMMANDS = {

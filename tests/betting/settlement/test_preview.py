@@ -10,7 +10,7 @@ from betting.settlement_preview import preview_settlement
 from tests.betting.settlement.many import add_people, place_many
 from tests.betting.settlement.worlds import end, move_odds, settle
 from tests.betting.worlds import everything
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 

@@ -8,11 +8,11 @@ from betting import receivers, tasks
 from betting.models import Settlement
 from betting.settlement import MarketsUnsettled
 from core.models import JobRun
-from markets import verdicts
+from markets.resolution import staff as verdicts
 from markets.signals import market_ended
 from tests.betting.settlement.worlds import end, outcome
 from tests.betting.worlds import books_balance, execute
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 from thisthat.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)

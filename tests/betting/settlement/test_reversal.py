@@ -17,7 +17,7 @@ from economy.models import Debt
 from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
 from tests.betting.worlds import books_balance, everything
 from tests.economy.worlds import give
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 

@@ -19,8 +19,8 @@ from tests.betting.settlement.many import add_people, place_many
 from tests.betting.settlement.test_kills import left, this_database, worker
 from tests.betting.settlement.worlds import end, settle
 from tests.betting.worlds import books_balance
-from tests.markets.at_once import wait_until
-from tests.markets.worlds import add_market
+from tests.concurrently import wait_until
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BETS, PEOPLE, KILLS = 9_000, 900, 6

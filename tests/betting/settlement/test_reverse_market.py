@@ -11,7 +11,7 @@ from accounts.models import StaffAction
 from betting.models import Settlement
 from tests.betting.settlement.worlds import end, outcome, settle, worth
 from tests.betting.worlds import books_balance, everything
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 

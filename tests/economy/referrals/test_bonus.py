@@ -11,8 +11,8 @@ from accounts.models import User
 from devtools.simulators.x import Person
 from economy.audit import audit
 from tests.accounts.people import AUTH, form, refusal, send, sign_up, success, suspend
+from tests.concurrently import all_at_once
 from tests.economy.worlds import booked, journal, make_user
-from tests.markets.at_once import all_at_once
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 

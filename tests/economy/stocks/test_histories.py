@@ -10,7 +10,7 @@ from django.test import Client
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import Stock, StockHolding
 from tests.economy.stocks.worlds import as_json, books_balance, list_stock, new_trader, order, read, set_price
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 CODES = {"insufficient_credits", "insufficient_supply", "insufficient_shares", "no_holding", "leverage_mismatch"}

@@ -8,12 +8,13 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.staff import COMMAND_LINE
-from markets import resolving, verdicts
 from markets.models import Market, MarketResolution
+from markets.resolution import job as resolving
+from markets.resolution import staff as verdicts
 from markets.signals import market_ended
-from tests.markets.at_once import all_at_once, in_thread, wait_until
-from tests.markets.resolution.worlds import decisions, mirror, resolve, some, state
-from tests.markets.worlds import asking
+from tests.concurrently import all_at_once, in_thread, wait_until
+from tests.markets.factories import asking
+from tests.markets.resolution.factories import decisions, mirror, resolve, some, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

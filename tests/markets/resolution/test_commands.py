@@ -11,10 +11,10 @@ from accounts.models import StaffAction
 from core.db.locks import try_lock
 from core.jobs.runs import last_run
 from markets.models import Market
-from markets.resolving import RESOLVE
-from tests.markets.at_once import in_thread
-from tests.markets.resolution.worlds import decisions, last, mirror, some, state
-from tests.markets.worlds import add_market, add_past
+from markets.resolution.job import RESOLVE
+from tests.concurrently import in_thread
+from tests.markets.factories import add_market, add_past
+from tests.markets.resolution.factories import decisions, last, mirror, some, state
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.simulators.polymarket import Market as Upstream
 from devtools.simulators.polymarket import Simulator
-from tests.markets.resolution.worlds import decisions, last, mirror, resolve, some, state
+from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts.models import User
 from markets.models import MarketResolution
-from tests.markets.worlds import add_market
+from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 

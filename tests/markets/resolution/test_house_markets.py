@@ -8,11 +8,12 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.staff import COMMAND_LINE
-from markets import house, verdicts
+from markets import house
 from markets.models import Market
 from markets.polymarket.client import UpstreamError
-from tests.markets.resolution.worlds import decisions, last, resolve, state
-from tests.markets.worlds import add_market, add_mirrored, ids, read
+from markets.resolution import staff as verdicts
+from tests.markets.factories import add_market, add_mirrored, ids, read
+from tests.markets.resolution.factories import decisions, last, resolve, state
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ import pytest
 from django.db import connection
 
 from markets.models import Market
-from markets.resolving import CANDIDATES, find_candidates
-from tests.markets.worlds import add_mirrored
+from markets.resolution.job import CANDIDATES, find_candidates
+from tests.markets.factories import add_mirrored
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)

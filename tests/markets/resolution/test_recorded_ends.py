@@ -14,7 +14,7 @@ import pytest
 
 from markets.polymarket.parsing import ParsedMarket, parse_market
 from markets.polymarket.values import as_list
-from markets.resolution import Decision, Verdict, confirm, decide, second_source
+from markets.resolution.policy import Decision, Verdict, confirm, decide, second_source
 from tests.markets.polymarket.market_objects import closed_market
 
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "polymarket" / "recorded"

@@ -9,11 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from core.jobs.runs import last_run
 from devtools.simulators.polymarket import Simulator
-from markets import resolving, services, tasks
+from markets import services, tasks
 from markets.models import Market
 from markets.polymarket.client import PolymarketClient, UpstreamError
-from tests.markets.resolution.worlds import decisions, last, mirror, resolve, some, state
-from tests.markets.worlds import BRISK, add_mirrored, ids, ingest, publish, read
+from markets.resolution import job as resolving
+from tests.markets.factories import BRISK, add_mirrored, ids, ingest, publish, read
+from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
 pytestmark = pytest.mark.django_db
 

@@ -8,12 +8,12 @@ from django.db import transaction
 
 from accounts.models import StaffAction, User
 from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, StaffMember
-from markets import verdicts
-from markets.evidence import needing_staff
 from markets.models import Market, MarketResolution
+from markets.resolution import staff as verdicts
+from markets.resolution.records import needing_staff
 from markets.signals import market_ended
-from tests.markets.resolution.worlds import decisions, last, mirror, resolve, some, state
-from tests.markets.worlds import add_market, add_mirrored, add_past, ids, read
+from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
+from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
 pytestmark = pytest.mark.django_db
 

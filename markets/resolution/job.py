@@ -15,12 +15,13 @@ from django.db import connection
 
 from core.db.transactions import run_transaction
 from core.jobs.runs import run_job
-from markets import evidence, house
-from markets.concluding import Candidate, Finding, apply, note_checked
+from markets import house
 from markets.polymarket import values
 from markets.polymarket.client import PolymarketClient, UpstreamError, UpstreamUnavailable
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
-from markets.resolution import RESULTS, Decision, Verdict, confirm, decide
+from markets.resolution import records as evidence
+from markets.resolution.apply import Candidate, Finding, apply, note_checked
+from markets.resolution.policy import RESULTS, Decision, Verdict, confirm, decide
 from markets.rules import SILENT_AFTER
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
 from core.api.errors import DomainError
 from core.db.transactions import require_transaction, run_transaction
-from markets import evidence
-from markets.evidence import Conclusion
 from markets.models import Market, MarketResolution
+from markets.resolution import records as evidence
+from markets.resolution.records import Conclusion
 
 Status, Resolution, Decision = Market.Status, Market.Resolution, MarketResolution.Decision
 NOT_OVER = (Status.OPEN, Status.CLOSED)

@@ -11,12 +11,12 @@ from django.db import connection
 
 from core.api.json import dumps
 from core.db.transactions import require_transaction
-from markets import evidence
-from markets.evidence import Conclusion, Known
 from markets.models import Market, MarketResolution
 from markets.polymarket import values
 from markets.polymarket.parsing import ParsedMarket, Skipped
-from markets.resolution import Decision, Tokens, Verdict
+from markets.resolution import records as evidence
+from markets.resolution.policy import Decision, Tokens, Verdict
+from markets.resolution.records import Conclusion, Known
 
 Json = dict[str, Any]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from devtools.simulators.polymarket import Market as Upstream
 from devtools.simulators.polymarket import Simulator
-from markets import resolving
 from markets.models import Market, MarketResolution
+from markets.resolution import job as resolving
 from markets.rules import RESOLVE_LIMIT
-from tests.markets.worlds import add_market, asking
+from tests.markets.factories import add_market, asking
 
 
 def resolve(simulator: Simulator, *, now: datetime | None = None, **options: Any) -> dict[str, Any]:
