@@ -87,10 +87,10 @@ def probes() -> list[Probe]:
 
     from accounts.models import User
     from betting.offers import find_offer
-    from betting.parsing import parse_order
+    from betting.orders import parse_order
     from betting.services import place_bet, price_order
     from core.db.transactions import run_transaction
-    from tests.betting.worlds import order
+    from tests.betting.factories import order
     from tests.markets.factories import add_market
 
     market = add_market(slug="other")
@@ -109,7 +109,7 @@ def probes() -> list[Probe]:
 
 def world(bets: int, users: int) -> Any:
     from markets.models import Market
-    from tests.betting.settlement.many import add_people, place_many
+    from tests.betting.settlement.bulk import add_people, place_many
     from tests.markets.factories import add_market
 
     add_people(users, credits_each=100_000)

@@ -1,4 +1,4 @@
-"""Shapes of requests and answers. Orders are checked in `betting.parsing`: of theirs only the schema is made here."""
+"""Shapes of requests and answers. Orders are checked in `betting.orders`: of theirs only the schema is made here."""
 
 from typing import Any
 

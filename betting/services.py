@@ -15,7 +15,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from betting.offers import Offer, check_takes_orders, lock_offer
-from betting.parsing import Order
+from betting.orders import Order
 from betting.prices import Clock, Price, check_age, current_price, locked_price
 from betting.pricing import potential_payout
 from betting.rendering import render_new

@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 from betting import sales, selectors, services
 from betting import serializers as shapes
 from betting.offers import find_offer, find_offer_to_bet_on
-from betting.parsing import parse_order, parse_sale
+from betting.orders import parse_order, parse_sale
 from betting.sales import BetNotFound, SaleIntent
 from betting.selectors import Query
 from betting.services import Intent

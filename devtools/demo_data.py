@@ -21,7 +21,7 @@ from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from betting.offers import find_offer
-from betting.parsing import parse_order
+from betting.orders import parse_order
 from betting.sales import price_sale, sell_bet
 from betting.services import place_bet, price_order
 from betting.settlement import settle_market

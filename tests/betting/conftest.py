@@ -10,7 +10,7 @@ from django.core.cache import cache
 from devtools.simulators.polymarket import Simulator
 from markets.models import Market
 from markets.upstream import patient_client, quick_client
-from tests.betting.worlds import Player, sign_up
+from tests.betting.factories import Player, sign_up
 from tests.markets.factories import add_market, ingest
 
 

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from betting.models import Bet, BetSale
 from economy.audit import audit
-from tests.betting.worlds import books_balance, everything, execute
+from tests.betting.factories import books_balance, everything, execute
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from markets.models import Market
-from tests.betting.worlds import BETS, Player, books_balance, order, sign_up
+from tests.betting.factories import BETS, Player, books_balance, order, sign_up
 from tests.economy.worlds import give
 from tests.markets.factories import add_market
 

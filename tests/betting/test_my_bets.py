@@ -9,8 +9,8 @@ from django.db import connection
 
 from betting.models import Bet
 from markets.models import Market
-from tests.betting.settlement.many import add_people, place_many
-from tests.betting.worlds import books_balance, execute, read
+from tests.betting.factories import books_balance, execute, read
+from tests.betting.settlement.bulk import add_people, place_many
 from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from betting.models import Bet
 from markets.models import Market, MarketWatch
 from markets.prices import LiveOdds, key
-from tests.betting.worlds import books_balance, everything, order, read, sign_up
+from tests.betting.factories import books_balance, everything, order, read, sign_up
 from tests.economy.worlds import give
 from tests.markets.factories import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
 

@@ -11,7 +11,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from betting.models import Bet
 from markets.prices import LiveOdds, key
-from tests.betting.worlds import BETS, number, order, read
+from tests.betting.factories import BETS, number, order, read
 from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db

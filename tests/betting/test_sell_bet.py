@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from betting.models import Bet, BetSale
 from markets.models import Market
 from markets.prices import LiveOdds, key
-from tests.betting.worlds import books_balance, everything, read, sign_up
+from tests.betting.factories import books_balance, everything, read, sign_up
 from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db

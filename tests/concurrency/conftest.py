@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.betting.conftest import *  # noqa: F403 - the same people and markets
-from tests.betting.worlds import books_balance
+from tests.betting.factories import books_balance
 
 
 @pytest.fixture(autouse=True)

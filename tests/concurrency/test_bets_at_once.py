@@ -13,11 +13,11 @@ from django.utils import timezone
 
 from betting.models import Bet, BetSale
 from betting.offers import find_offer
-from betting.parsing import parse_order
+from betting.orders import parse_order
 from betting.services import place_bet, price_order
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.betting.worlds import Player, execute, order, read, sign_up
+from tests.betting.factories import Player, execute, order, read, sign_up
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.economy.worlds import give
 from tests.markets.factories import add_market

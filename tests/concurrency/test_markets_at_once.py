@@ -16,7 +16,7 @@ from markets import services
 from markets.models import Market
 from markets.odds import Odds
 from markets.resolution import job as resolving
-from tests.betting.worlds import execute
+from tests.betting.factories import execute
 from tests.concurrency.test_bets_at_once import waiting
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.markets.factories import asking, ingest

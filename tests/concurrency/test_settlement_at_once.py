@@ -16,9 +16,9 @@ from betting.models import Bet, Settlement
 from betting.reversal import reverse_settlement
 from betting.settlement import MarketNotOver
 from markets.models import Market
-from tests.betting.settlement.many import add_people, place_many
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import Player, order
+from tests.betting.factories import Player, order
+from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.factories import end, settle
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market
 

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from markets.models import Market
-from tests.betting.worlds import Player, sign_up
-from tests.leaderboard.worlds import bet_at
+from tests.betting.factories import Player, sign_up
+from tests.leaderboard.factories import bet_at
 from tests.markets.factories import add_market
 
 

@@ -11,9 +11,9 @@ from accounts.ranks import Ranks, ranks_of
 from core.api.json import iso_utc
 from leaderboard.services import recount
 from tests.accounts.people import suspend
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import sign_up
-from tests.leaderboard.worlds import URL, mine, names, see
+from tests.betting.factories import sign_up
+from tests.betting.settlement.factories import end, settle
+from tests.leaderboard.factories import URL, mine, names, see
 
 BOTH = pytest.mark.parametrize("order", ["pnl", "volume"])
 

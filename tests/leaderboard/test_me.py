@@ -6,8 +6,8 @@ import pytest
 
 from accounts.models import User
 from leaderboard.services import recount
-from tests.betting.worlds import sign_up
-from tests.leaderboard.worlds import URL, mine
+from tests.betting.factories import sign_up
+from tests.leaderboard.factories import URL, mine
 
 
 def test_it_says_where_one_stands_and_who_is_around(five, now):

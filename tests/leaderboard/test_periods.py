@@ -14,9 +14,9 @@ from leaderboard.models import UserDay
 from leaderboard.rules import KEPT_DAYS
 from leaderboard.services import rebuild, recount
 from leaderboard.tasks import purge_days
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import sign_up
-from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, figures, kept, mine, names, see, sell_at
+from tests.betting.factories import sign_up
+from tests.betting.settlement.factories import end, settle
+from tests.leaderboard.factories import A_WEDNESDAY, bet_at, figures, kept, mine, names, see, sell_at
 from thisthat.celery import app
 
 SPANS = [

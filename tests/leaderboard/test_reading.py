@@ -11,8 +11,8 @@ from leaderboard.periods import Period
 from leaderboard.rules import SPACING, SURROUNDING
 from leaderboard.selectors import entries, ranking
 from leaderboard.services import recount
-from tests.leaderboard.crowds import crowd, move
-from tests.leaderboard.worlds import see
+from tests.leaderboard.bulk import crowd, move
+from tests.leaderboard.factories import see
 
 PEOPLE = 5_000
 

@@ -18,9 +18,9 @@ from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDa
 from leaderboard.periods import Period
 from leaderboard.services import rebuild, recount
 from leaderboard.tasks import JOB, update
-from tests.betting.worlds import books_balance, order, sign_up
+from tests.betting.factories import books_balance, order, sign_up
 from tests.concurrently import all_at_once, in_thread, wait_until
-from tests.leaderboard.worlds import A_WEDNESDAY, bet_at, kept, naive, names, ranks
+from tests.leaderboard.factories import A_WEDNESDAY, bet_at, kept, naive, names, ranks
 from thisthat.celery import AT_START, app
 
 TABLES = {"users": "id", "standings": "(period, user_id)", "user_days": "(day, user_id)"}

@@ -16,8 +16,8 @@ from leaderboard.periods import Period
 from leaderboard.rules import FARTHEST_APART, SPACING
 from leaderboard.selectors import entries, own
 from leaderboard.services import rebuild, recount
-from tests.leaderboard.crowds import crowd, move
-from tests.leaderboard.worlds import ranks, shown
+from tests.leaderboard.bulk import crowd, move
+from tests.leaderboard.factories import ranks, shown
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 AN_HOUR, A_DAY = timedelta(hours=1), timedelta(days=1)

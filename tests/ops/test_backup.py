@@ -14,8 +14,8 @@ from psycopg import sql
 
 from devtools.postgres.cluster import programs
 from tests.architecture.conftest import REPOSITORY
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
+from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)

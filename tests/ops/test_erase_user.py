@@ -23,9 +23,9 @@ from leaderboard.services import recount
 from ops.erasure import erase_user
 from tests.accounts.people import AUTH, PASSWORD, USERS, bearer, refusal, send, success
 from tests.accounts.people import sign_up as arrive
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import Player, books_balance, order
-from tests.leaderboard.worlds import names
+from tests.betting.factories import Player, books_balance, order
+from tests.betting.settlement.factories import end, settle
+from tests.leaderboard.factories import names
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from markets.models import Market
 from markets.services import watch_markets
 from ops.broker import prepare_broker
 from staff.tasks import count_days
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
 from tests.markets.factories import add_market
 from thisthat.celery import QUEUES, app
 

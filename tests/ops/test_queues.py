@@ -8,8 +8,8 @@ from kombu import Connection
 
 from core.backends import broker_options
 from core.models import JobRun
-from tests.betting.settlement.worlds import end, outcome
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
+from tests.betting.settlement.factories import end, outcome
 from tests.devtools.conftest import soon
 from tests.markets.factories import add_market
 from tests.ops.servers import Process

@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from betting.models import Bet, SettlementFailure
 from staff.tables import MAX_ROWS
-from tests.betting.settlement.many import BETS as MANY_BETS
-from tests.betting.settlement.many import add_people
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import execute, sign_up
+from tests.betting.factories import execute, sign_up
+from tests.betting.settlement.bulk import BETS as MANY_BETS
+from tests.betting.settlement.bulk import add_people
+from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market
 from tests.staff.market_worlds import BETS, asked, rows_read, state
 from tests.staff.worlds import text_of

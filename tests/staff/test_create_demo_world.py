@@ -9,7 +9,7 @@ from django.utils import timezone
 from betting.models import Bet
 from economy.models import TransactionType
 from staff.models import CountedDay, LedgerDay, MarketExposure
-from tests.betting.worlds import books_balance
+from tests.betting.factories import books_balance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,8 +21,8 @@ from economy.models import CreditTransaction
 from markets.models import Market
 from staff import dashboard_counts
 from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
-from tests.betting.settlement.worlds import end, move_odds, settle
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
+from tests.betting.settlement.factories import end, move_odds, settle
 from tests.economy.worlds import adjustment
 from tests.markets.factories import add_market, add_mirrored
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from economy.tasks import audit_ledger
 from staff.dashboard_counts import count
 from staff.tasks import count_days
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
 from tests.markets.factories import add_market
 from tests.staff.job_worlds import add_daily, add_job, add_run
 

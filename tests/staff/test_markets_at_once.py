@@ -9,10 +9,10 @@ import pytest
 from django.db import transaction
 
 from betting.offers import find_offer
-from betting.parsing import Order
+from betting.orders import Order
 from betting.services import place_bet, price_order
 from markets.models import Market
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
 from tests.concurrently import in_thread, wait_until
 from tests.markets.factories import add_market
 from tests.markets.resolution.test_at_once import someone_waits_for_a_lock

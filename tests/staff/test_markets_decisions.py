@@ -10,8 +10,8 @@ from django.utils import timezone
 from betting.models import Bet, SettlementFailure
 from markets.models import Market
 from staff.confirmations import Confirmation
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import books_balance, execute, sign_up
+from tests.betting.factories import books_balance, execute, sign_up
+from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market, add_mirrored, add_past
 from tests.staff.market_worlds import buttons, decide, page, state
 from tests.staff.worlds import records, text_of

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from markets.models import Market
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 from tests.staff.market_worlds import MARKETS, buttons, decide, page, state
 from tests.staff.worlds import records, text_of

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from markets.models import Market, MarketResolution
 from staff import dashboard_counts
-from tests.betting.worlds import sign_up
+from tests.betting.factories import sign_up
 from tests.markets.factories import add_market, add_mirrored, add_past
 from tests.staff.market_worlds import MARKETS, asked, page, rows_read, shown
 from tests.staff.worlds import text_of

@@ -14,8 +14,8 @@ from markets import tasks as market_tasks
 from markets.models import Market
 from markets.resolution import staff as verdicts
 from markets.upstream import patient_client, quick_client
-from tests.betting.settlement.worlds import worth
-from tests.betting.worlds import books_balance, sign_up
+from tests.betting.factories import books_balance, sign_up
+from tests.betting.settlement.factories import worth
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

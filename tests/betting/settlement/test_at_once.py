@@ -8,9 +8,9 @@ import pytest
 from betting import tasks
 from betting.models import Bet, Settlement
 from economy.models import CreditTransaction
-from tests.betting.settlement.many import add_people, place_many
-from tests.betting.settlement.worlds import end, figures, settle, worth
-from tests.betting.worlds import books_balance, order, sign_up
+from tests.betting.factories import books_balance, order, sign_up
+from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.factories import end, figures, settle, worth
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market
 

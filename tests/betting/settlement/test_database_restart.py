@@ -16,7 +16,7 @@ from tests.devtools.conftest import directory, soon  # noqa: F401 - a fixture
 
 def run_elsewhere(url, *arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.betting.settlement.elsewhere", *arguments],
+        [sys.executable, "-m", "tests.betting.settlement.other_database", *arguments],
         cwd=REPOSITORY,
         env={**os.environ, "DATABASE_URL": url},
         capture_output=True,

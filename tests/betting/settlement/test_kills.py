@@ -17,9 +17,9 @@ from django.db import connection
 from betting.models import Bet, Settlement
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.betting.settlement.many import add_people, place_many
-from tests.betting.settlement.worlds import end, figures, settle
-from tests.betting.worlds import books_balance
+from tests.betting.factories import books_balance
+from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.factories import end, figures, settle
 from tests.concurrently import wait_until
 from tests.environment import with_database
 from tests.markets.factories import add_market
@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, url: str) -> None:
         environment = {**os.environ, "DATABASE_URL": url}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.betting.settlement.worker"],
+            [sys.executable, "-m", "tests.betting.settlement.killable_worker"],
             cwd=REPOSITORY,
             env=environment,
             stdin=subprocess.PIPE,

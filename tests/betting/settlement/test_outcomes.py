@@ -9,8 +9,8 @@ from betting.models import Settlement
 from betting.offers import MarketNotFound
 from betting.settlement import MarketNotOver
 from markets.models import Market
-from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
-from tests.betting.worlds import books_balance, everything
+from tests.betting.factories import books_balance, everything
+from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -7,9 +7,9 @@ import pytest
 
 from betting.offers import MarketNotFound
 from betting.settlement_preview import preview_settlement
-from tests.betting.settlement.many import add_people, place_many
-from tests.betting.settlement.worlds import end, move_odds, settle
-from tests.betting.worlds import everything
+from tests.betting.factories import everything
+from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.factories import end, move_odds, settle
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from betting.settlement import MarketsUnsettled
 from core.models import JobRun
 from markets.resolution import staff as verdicts
 from markets.signals import market_ended
-from tests.betting.settlement.worlds import end, outcome
-from tests.betting.worlds import books_balance, execute
+from tests.betting.factories import books_balance, execute
+from tests.betting.settlement.factories import end, outcome
 from tests.markets.factories import add_market
 from thisthat.celery import app
 

@@ -14,8 +14,8 @@ from betting.offers import MarketNotFound
 from betting.reversal import preview_reversal, reverse_settlement
 from betting.settlement import MarketNotOver
 from economy.models import Debt
-from tests.betting.settlement.worlds import end, figures, move_odds, outcome, settle, worth
-from tests.betting.worlds import books_balance, everything
+from tests.betting.factories import books_balance, everything
+from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth
 from tests.economy.worlds import give
 from tests.markets.factories import add_market
 

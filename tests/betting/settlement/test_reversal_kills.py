@@ -15,10 +15,10 @@ from betting.models import Settlement
 from betting.reversal import reverse_settlement
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.betting.settlement.many import add_people, place_many
+from tests.betting.factories import books_balance
+from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.factories import end, settle
 from tests.betting.settlement.test_kills import left, this_database, worker
-from tests.betting.settlement.worlds import end, settle
-from tests.betting.worlds import books_balance
 from tests.concurrently import wait_until
 from tests.markets.factories import add_market
 

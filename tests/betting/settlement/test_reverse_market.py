@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
 from betting.models import Settlement
-from tests.betting.settlement.worlds import end, outcome, settle, worth
-from tests.betting.worlds import books_balance, everything
+from tests.betting.factories import books_balance, everything
+from tests.betting.settlement.factories import end, outcome, settle, worth
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import sys
 def build() -> str:
     from django.core.management import call_command
 
-    from tests.betting.settlement.many import add_people
+    from tests.betting.settlement.bulk import add_people
     from tests.betting.settlement.test_kills import PEOPLE, add_ended_market
 
     call_command("migrate", verbosity=0)
@@ -20,8 +20,8 @@ def build() -> str:
 def check(market_id: str) -> str:
     from economy.audit import audit
     from markets.models import Market
+    from tests.betting.settlement.factories import settle
     from tests.betting.settlement.test_kills import check_paid_once, left
-    from tests.betting.settlement.worlds import settle
 
     market = Market.objects.get(pk=market_id)
     before = left(market)

@@ -20,10 +20,10 @@ from leaderboard.periods import Period, first_day
 from leaderboard.selectors import own
 from leaderboard.services import rebuild, recount
 from markets.models import Market
-from tests.betting.settlement.worlds import end, move_odds, settle
-from tests.betting.worlds import Player, sign_up
+from tests.betting.factories import Player, sign_up
+from tests.betting.settlement.factories import end, move_odds, settle
 from tests.economy.stocks.worlds import list_stock, new_trader, set_price
-from tests.leaderboard.worlds import bet_at, figures, kept, naive, ranks, sell_at
+from tests.leaderboard.factories import bet_at, figures, kept, naive, ranks, sell_at
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

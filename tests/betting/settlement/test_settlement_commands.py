@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from tests.betting.settlement.test_set_aside import poison
-from tests.betting.settlement.worlds import close, end, outcome, worth
-from tests.betting.worlds import books_balance
+from tests.betting.factories import books_balance
+from tests.betting.settlement.factories import close, end, outcome, worth
+from tests.betting.settlement.test_failed_settlements import poison
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

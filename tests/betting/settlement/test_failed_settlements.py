@@ -9,9 +9,9 @@ from django.core.management import call_command
 from betting import tasks
 from betting.models import Settlement, SettlementFailure
 from economy.audit import audit
-from tests.betting.settlement.many import add_people, place_many
-from tests.betting.settlement.worlds import end, outcome, settle, worth
-from tests.betting.worlds import execute
+from tests.betting.factories import execute
+from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.factories import end, outcome, settle, worth
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from betting.models import Bet, BetSale
 from betting.offers import find_offer
-from betting.parsing import parse_order
+from betting.orders import parse_order
 from betting.sales import price_sale, sell_bet
 from betting.services import place_bet, price_order
 from core.db.transactions import run_transaction
@@ -22,7 +22,7 @@ from leaderboard.models import Order, Standing, UserDay
 from leaderboard.periods import Period
 from leaderboard.selectors import entries, own
 from markets.models import Market
-from tests.betting.worlds import Player, order
+from tests.betting.factories import Player, order
 
 URL = "/api/v1/leaderboard"
 A_WEDNESDAY = datetime(2026, 3, 4, 12, tzinfo=UTC)
