@@ -16,12 +16,12 @@ from accounts.models import Permission, User
 from accounts.staff import StaffMember
 from economy.adjustments import decide_adjustment
 from economy.models import CreditAdjustment
-from staff.cells import DASH, credits_of, label_of, moment_of, page_of
-from staff.confirmations import Confirmation
-from staff.details import Detail, DetailTable, Facts, Link
-from staff.journal import OfUser, person_of
+from staff.core.actions import Confirmation
+from staff.core.formatting import DASH, credits_of, label_of, moment_of, page_of
+from staff.core.pages import Detail, DetailTable, Facts, Link
+from staff.core.tables import staff_member
+from staff.ledger import OfUser, person_of
 from staff.recent import Recent
-from staff.tables import staff_member
 
 PENDING = CreditAdjustment.Status.PENDING
 

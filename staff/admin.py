@@ -1,13 +1,15 @@
-"""Django looks here for the admin's pages: a module for each subject."""
+"""Registers the admin's pages by importing each page family; Django looks for this module by its name."""
 
-import staff.adjustments
-import staff.bets
-import staff.dashboard
-import staff.job_runs
-import staff.jobs
-import staff.journal
-import staff.markets
-import staff.people
-import staff.purchases
-import staff.records
-import staff.stocks  # noqa: F401
+from staff import (  # noqa: F401
+    adjustments,
+    bets,
+    dashboard,
+    job_runs,
+    jobs,
+    ledger,
+    purchases,
+    staff_actions,
+    stocks,
+)
+from staff.markets import table as markets_table  # noqa: F401
+from staff.users import table as users_table  # noqa: F401

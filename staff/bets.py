@@ -11,10 +11,10 @@ from accounts.models import Permission, User
 from betting.models import Bet, BetSale, Settlement, SettlementFailure
 from economy.models import CreditTransaction
 from markets.selectors import as_uuid
-from staff.cells import credits_of, label_of, link_to, moment_of, percent_of
-from staff.details import Detail, DetailTable, Facts, Rows
-from staff.markets import WIDE, OfMarkets
-from staff.markets_page import state_of
+from staff.core.formatting import credits_of, label_of, link_to, moment_of, percent_of
+from staff.core.pages import Detail, DetailTable, Facts, Rows
+from staff.markets.page import state_of
+from staff.markets.table import WIDE, OfMarkets
 from staff.people_search import one_named
 from staff.recent import Recent
 

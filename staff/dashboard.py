@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Permission
 from staff import dashboard_charts as charts
-from staff.dashboard_figures import Figures, read_figures
+from staff.core.tables import staff_member
 from staff.dashboard_tiles import audit_tile, credit_tiles, market_tile
 from staff.job_states import JobState, Run, read_jobs
-from staff.tables import staff_member
+from staff.selectors import Figures, read_figures
 from staff.wording import ago, taking
 
 CACHE_SECONDS = 60

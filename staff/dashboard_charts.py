@@ -7,7 +7,7 @@ from typing import Any
 
 from core.api.json import dumps
 from economy.models import Counterparty
-from staff.dashboard_figures import Ages, Day, Exposure, Flow
+from staff.selectors import Ages, Day, Exposure, Flow
 from staff.wording import how_many, thousands
 
 PRIMARY = "var(--color-primary-500)"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.models import JobRun
-from staff.dashboard_figures import Figures
+from staff.selectors import Figures
 from staff.wording import ago, how_many, lasting, named, thousands
 
 INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"

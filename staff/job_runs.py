@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Permission
 from core.models import JobRun
-from staff.cells import label_of, moment_of
-from staff.details import Detail, DetailTable, Facts, Rows
+from staff.core.formatting import label_of, moment_of
+from staff.core.pages import Detail, DetailTable, Facts, Rows
 from staff.job_states import schedule
 from staff.recent import Recent
 from staff.wording import taking

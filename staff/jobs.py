@@ -14,13 +14,13 @@ from django.utils.safestring import SafeString
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from accounts.models import Permission
-from staff.cells import label_of, moment_of
-from staff.confirmations import Confirmation
-from staff.details import Block, Detail, DetailTable, Facts, Link, Rows
+from staff.core.actions import Confirmation
+from staff.core.formatting import label_of, moment_of
+from staff.core.pages import Block, Detail, DetailTable, Facts, Link, Rows
+from staff.core.tables import staff_member
 from staff.job_states import Run, recent_runs, schedule, with_last_runs
-from staff.job_switching import send_job, switch_job
 from staff.models import Job
-from staff.tables import staff_member
+from staff.services import send_job, switch_job
 from staff.wording import ago, taking, when
 
 JOB, RUNS = "admin:staff_job_change", "admin:common_jobrun_changelist"

@@ -21,8 +21,8 @@ from betting.models import Bet
 from betting.pricing import potential_payout
 from markets import house
 from markets.models import Market
-from staff.cells import credits_of, page_of, percent_of
-from staff.confirmations import Confirmation, ReasonForm
+from staff.core.actions import Confirmation, ReasonForm
+from staff.core.formatting import credits_of, page_of, percent_of
 
 Text = UnfoldAdminTextInputWidget
 HUNDRED = Decimal(100)

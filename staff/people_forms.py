@@ -13,7 +13,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from staff.confirmations import ReasonForm
+from staff.core.actions import ReasonForm
 
 CENT = Decimal("0.01")
 

@@ -11,9 +11,9 @@ from economy.selectors import SEQUENCE_MAX
 from economy.stocks.models import StockHolding
 from economy.stocks.pricing import Position, value
 from purchases.models import CreditPurchase
-from staff.cells import DASH, credits_of, label_of, link_to, moment_of, page_of
-from staff.details import Link, Rows
-from staff.journal import about, amount_of, counterparty_called, type_called
+from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, page_of
+from staff.core.pages import Link, Rows
+from staff.ledger import about, amount_of, counterparty_called, type_called
 
 SHOWN = 10
 JOURNAL_PAGE = 25

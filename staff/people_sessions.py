@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from accounts.models import RefreshToken, User
-from staff.cells import DASH, moment_of
-from staff.details import Rows
+from staff.core.formatting import DASH, moment_of
+from staff.core.pages import Rows
 
 SHOWN = 10
 MAX_LETTERS = 60

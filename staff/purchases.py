@@ -17,14 +17,14 @@ from accounts.staff import StaffMember
 from markets.selectors import as_uuid
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import refund_purchase
-from staff.cells import DASH, credits_of, label_of, moment_of, page_of
-from staff.confirmations import Confirmation
-from staff.details import Detail, DetailTable, Facts, Link, Rows
-from staff.journal import OfUser, person_of
+from staff.core.actions import Confirmation
+from staff.core.formatting import DASH, credits_of, label_of, moment_of, page_of
+from staff.core.pages import Detail, DetailTable, Facts, Link, Rows
+from staff.core.tables import staff_member
+from staff.ledger import OfUser, person_of
 from staff.people_search import one_named
 from staff.recent import Recent
-from staff.records import done_to
-from staff.tables import staff_member
+from staff.staff_actions import done_to
 
 SHOWN = 50
 

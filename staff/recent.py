@@ -7,7 +7,7 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from staff.tables import MAX_ROWS
+from staff.core.tables import MAX_ROWS
 
 
 class Recent(SimpleListFilter):

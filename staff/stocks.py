@@ -14,12 +14,12 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Permission
 from economy.stocks.models import Stock, StockHolding, StockPrice, StockStatusChange, StockTransaction
-from staff.cells import credits_of, label_of, link_to, moment_of
-from staff.details import Detail, DetailTable, Facts, Link, Rows
+from staff.core.formatting import credits_of, label_of, link_to, moment_of
+from staff.core.pages import Detail, DetailTable, Facts, Link, Rows
+from staff.core.tables import Table, staff_member
 from staff.people_search import one_named
 from staff.recent import Recent, among_newest
 from staff.stocks_changes import PAGES, decimal_of
-from staff.tables import Table, staff_member
 
 SHOWN = 50
 COMMAND = "Command line"

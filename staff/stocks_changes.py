@@ -11,9 +11,9 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 from accounts.staff import StaffMember
 from economy.stocks.models import Stock, StockHolding
 from economy.stocks.prices import change_status, set_price
-from staff.cells import credits_of, page_of
-from staff.confirmations import Confirmation, ReasonForm
-from staff.tables import MAX_ROWS
+from staff.core.actions import Confirmation, ReasonForm
+from staff.core.formatting import credits_of, page_of
+from staff.core.tables import MAX_ROWS
 
 
 class PriceForm(ReasonForm):

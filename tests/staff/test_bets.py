@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from betting.models import Bet, SettlementFailure
-from staff.tables import MAX_ROWS
+from staff.core.tables import MAX_ROWS
 from tests.betting.factories import execute, sign_up
 from tests.betting.settlement.bulk import BETS as MANY_BETS
 from tests.betting.settlement.bulk import add_people

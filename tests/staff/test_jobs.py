@@ -13,7 +13,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from accounts.models import Permission, StaffAction
 from accounts.staff import NotAllowed, StaffMember
-from staff.job_switching import AlreadySwitched, NoSuchJob, send_job, switch_job
+from staff.services import AlreadySwitched, NoSuchJob, send_job, switch_job
 from tests.staff.job_worlds import add_daily, add_job, add_run
 
 JOBS = "/admin/staff/job/"

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from betting.models import Bet, SettlementFailure
 from markets.models import Market
-from staff.confirmations import Confirmation
+from staff.core.actions import Confirmation
 from tests.betting.factories import books_balance, execute, sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market, add_mirrored, add_past

@@ -11,15 +11,15 @@ from accounts.models import User
 from accounts.staff import StaffMember
 from economy.models import CreditAdjustment
 from economy.selectors import SUMMARY_MAX, closing_balances, debt_of, origins
-from staff.cells import DASH, credits_of, label_of, link_to, moment_of
+from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of
+from staff.core.pages import Block, Detail, Facts, Link, Picture, Rows
 from staff.dashboard_charts import PRIMARY, chart, line, names, numbers, options
-from staff.details import Block, Detail, Facts, Link, Picture, Rows
-from staff.journal import counterparty_called, type_called
-from staff.people_actions import ACTIONS, address_of
+from staff.ledger import counterparty_called, type_called
 from staff.people_history import adjustments, holdings, journal, open_bets, purchases, referred, rewards
 from staff.people_search import state_of
 from staff.people_sessions import sessions
-from staff.records import done_to
+from staff.staff_actions import done_to
+from staff.users.actions import ACTIONS, address_of
 
 DAYS = 30
 # So many of the newest transfers are read for the picture; where a month has more it begins later.

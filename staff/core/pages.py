@@ -11,8 +11,8 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from staff.core.tables import Table
 from staff.dashboard_charts import Chart
-from staff.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

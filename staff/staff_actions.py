@@ -10,8 +10,8 @@ from django.urls import NoReverseMatch
 
 from accounts.models import Permission, StaffAction, User
 from markets.selectors import as_uuid
-from staff.cells import DASH, link_to, moment_of
-from staff.details import Detail, DetailTable, Facts, Rows
+from staff.core.formatting import DASH, link_to, moment_of
+from staff.core.pages import Detail, DetailTable, Facts, Rows
 from staff.people_search import matching
 
 SHOWN = 20

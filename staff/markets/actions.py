@@ -17,8 +17,8 @@ from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
 from betting.settlement_preview import LIMIT, SettlementPreview, preview_settlement
 from markets.models import Market
 from markets.resolution import staff as verdicts
-from staff.cells import credits_of, page_of
-from staff.confirmations import Confirmation
+from staff.core.actions import Confirmation
+from staff.core.formatting import credits_of, page_of
 from staff.markets_house import edition, odds_change
 
 Status = Market.Status

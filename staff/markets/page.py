@@ -10,9 +10,9 @@ from betting.exposure import Exposure, open_exposure
 from betting.models import Settlement, SettlementFailure
 from core.api.json import dumps
 from markets.models import Market, MarketResolution
-from staff.cells import DASH, credits_of, label_of, link_to, moment_of, percent_of
-from staff.details import Detail, Facts, Link, Rows
-from staff.markets_decisions import DECISIONS, address_of
+from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, percent_of
+from staff.core.pages import Detail, Facts, Link, Rows
+from staff.markets.actions import DECISIONS, address_of
 
 SHOWN = 50
 

@@ -10,11 +10,11 @@ from django.utils.html import format_html
 from accounts.models import Permission, User
 from economy.models import Counterparty, CreditTransaction, DailyReward, TransactionType, UnpaidReferral
 from markets.selectors import as_uuid
-from staff.cells import credits_of, label_of, link_to, moment_of
-from staff.details import Detail, DetailTable, Facts
+from staff.core.formatting import credits_of, label_of, link_to, moment_of
+from staff.core.pages import Detail, DetailTable, Facts
+from staff.core.tables import Table
 from staff.people_search import one_named
 from staff.recent import Recent, among_newest
-from staff.tables import Table
 
 Type = TransactionType
 # Whose page tells what a transfer is about, and what it is called there.

@@ -16,12 +16,12 @@ from unfold.decorators import display
 
 from accounts.models import Permission, User
 from markets.selectors import as_uuid
-from staff.cells import credits_of, label_of, moment_of, page_of
-from staff.details import Detail, DetailTable
-from staff.people_actions import action_named
-from staff.people_page import person_page
+from staff.core.formatting import credits_of, label_of, moment_of, page_of
+from staff.core.pages import Detail, DetailTable
+from staff.core.tables import staff_member
 from staff.people_search import StateFilter, matching, state_of
-from staff.tables import staff_member
+from staff.users.actions import action_named
+from staff.users.page import person_page
 
 # Roles are given on a user's page, on record; who signs in with X is nothing to edit.
 for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):

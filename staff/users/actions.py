@@ -17,8 +17,8 @@ from economy.adjustments import Adjustment, adjust_credits, limit, moved_today
 from economy.holds import hold_credits, release_hold
 from economy.models import CreditAdjustment
 from economy.selectors import debt_of
-from staff.cells import credits_of, page_of
-from staff.confirmations import Confirmation
+from staff.core.actions import Confirmation
+from staff.core.formatting import credits_of, page_of
 from staff.people_forms import AdjustmentForm, AmountForm, RolesForm, signed
 
 Said = Mapping[str, Any]

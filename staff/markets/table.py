@@ -16,14 +16,14 @@ from unfold.decorators import action
 from accounts.models import Permission
 from markets.models import Market, MarketResolution
 from markets.selectors import as_uuid
-from staff.cells import DASH, credits_of, label_of, link_to, moment_of, page_of, percent_of
-from staff.details import Detail, DetailTable
-from staff.markets_decisions import decision_named
+from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, page_of, percent_of
+from staff.core.pages import Detail, DetailTable
+from staff.core.tables import staff_member
+from staff.markets.actions import decision_named
+from staff.markets.page import conclusion_page, market_page, who_concluded
 from staff.markets_house import creation
-from staff.markets_page import conclusion_page, market_page, who_concluded
 from staff.markets_search import CategoryFilter, NeedsFilter, StatusFilter, TypeFilter, matching
 from staff.recent import Recent
-from staff.tables import staff_member
 
 WIDE = ("search", "upstream_facts", "description", "tags")
 
