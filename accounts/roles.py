@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from accounts import tokens
 from accounts.models import RefreshToken, User
 from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
-from accounts.supervision import lock_for_staff
+from accounts.suspension import lock_for_staff
 from core.api.errors import DomainError
 from core.db.transactions import run_transaction
 

@@ -6,10 +6,10 @@ from django.core.validators import RegexValidator, URLValidator
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from accounts import names
+from accounts import rules
 from accounts.models import User
 from accounts.passwords import MAX_PASSWORD_LETTERS
-from accounts.ranks import Ranks
+from accounts.profiles import Ranks
 
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
 # ASCII alone: no letter of another alphabet can pass for one of these.
@@ -39,11 +39,11 @@ class ShownText(Text):
         super().__init__(**kwargs)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        return super().run_validation(names.without_controls(data, keep=self.kept) if isinstance(data, str) else data)
+        return super().run_validation(rules.without_controls(data, keep=self.kept) if isinstance(data, str) else data)
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if names.changes_direction(text):
+        if rules.changes_direction(text):
             self.fail("direction")
         return text
 
@@ -56,7 +56,7 @@ class NameField(ShownText):
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
-        if not names.can_be_seen(name):
+        if not rules.can_be_seen(name):
             self.fail("invisible")
         return name
 

@@ -1,4 +1,4 @@
-"""What people do with their accounts. What staff do with them: `accounts.supervision`."""
+"""What people do with their accounts. What staff do with them: `accounts.suspension`."""
 
 import secrets
 from datetime import datetime

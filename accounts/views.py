@@ -16,7 +16,7 @@ from accounts import serializers as shapes
 from accounts import services
 from accounts.clients import client_of
 from accounts.models import User
-from accounts.ranks import ranks_of
+from accounts.profiles import ranks_of
 from accounts.services import SignedIn
 from accounts.tokens import TokenPair
 from core.api.errors import DomainError

@@ -170,7 +170,7 @@ def counts(users: int) -> None:
 
 
 def reads(users: int) -> None:
-    from accounts.ranks import ranks_of
+    from accounts.profiles import ranks_of
     from leaderboard.models import Order
     from leaderboard.periods import Period
     from leaderboard.selectors import entries, ranking

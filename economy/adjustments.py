@@ -16,7 +16,7 @@ from django.db.models.functions import Abs
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, checked_reason, record_action
-from accounts.supervision import lock_for_staff
+from accounts.suspension import lock_for_staff
 from core.api.errors import DomainError
 from core.db.transactions import run_transaction
 from economy import ledger

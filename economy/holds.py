@@ -6,7 +6,7 @@ from uuid import UUID
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, checked_reason, record_action
-from accounts.supervision import lock_for_staff
+from accounts.suspension import lock_for_staff
 from core.db.transactions import run_transaction
 from economy.ledger import InsufficientCredits, change_hold
 

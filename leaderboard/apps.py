@@ -5,7 +5,7 @@ class LeaderboardConfig(AppConfig):
     name = "leaderboard"
 
     def ready(self) -> None:
-        from accounts.ranks import register  # noqa: PLC0415 - models aren't loaded before
+        from accounts.profiles import register  # noqa: PLC0415 - models aren't loaded before
         from leaderboard.selectors import ranks_of  # noqa: PLC0415
 
         register(ranks_of)

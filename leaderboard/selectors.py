@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
-from accounts.ranks import Ranks
+from accounts.profiles import Ranks
 from core.api.json import dumps, iso_utc
 from leaderboard.models import Board, Order
 from leaderboard.periods import Period

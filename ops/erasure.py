@@ -17,7 +17,7 @@ from django.db.models import Q
 from accounts.erasure import erase_person
 from accounts.models import User
 from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
-from accounts.supervision import lock_for_staff
+from accounts.suspension import lock_for_staff
 from core.db.transactions import require_transaction, run_transaction
 from core.models import IdempotencyKey
 

@@ -7,7 +7,7 @@ class PurchasesConfig(AppConfig):
     name = "purchases"
 
     def ready(self) -> None:
-        from purchases.packages import packages  # noqa: PLC0415
+        from purchases.rules import packages  # noqa: PLC0415
 
         # A package that can't be read stops the start.
         packages()

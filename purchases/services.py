@@ -22,8 +22,8 @@ from economy import ledger
 from economy.ledger import Transfer
 from economy.models import Counterparty, TransactionType
 from purchases.models import CreditPurchase, PurchaseEvent
-from purchases.packages import Package, find_package
 from purchases.providers import Intent, Payment, Provider, find_provider
+from purchases.rules import Package, find_package
 
 logger = logging.getLogger(__name__)
 Status, Kind = CreditPurchase.Status, PurchaseEvent.Kind

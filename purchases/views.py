@@ -15,11 +15,11 @@ from core.api.json import dumps
 from core.api.public_reads import PublicReadsMixin, rendered
 from purchases import serializers as shapes
 from purchases import services
-from purchases.packages import packages
 from purchases.providers import offered
 from purchases.providers.stripe import Stripe
 from purchases.providers.stripe_webhook import check_signature, read_event
 from purchases.rendering import as_contract
+from purchases.rules import packages
 from purchases.selectors import list_purchases
 from purchases.services import Order
 from purchases.stripe_events import take_in

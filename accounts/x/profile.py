@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from accounts.names import DIRECTION_CHANGES, can_be_seen, without_controls
+from accounts.rules import DIRECTION_CHANGES, can_be_seen, without_controls
 
 MAX_USERNAME, MIN_USERNAME = 50, 3
 MAX_NAME = 100

@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.api.errors import DomainError
-from purchases.packages import Package
+from purchases.rules import Package
 
 
 class ProviderNotOffered(DomainError):

@@ -8,10 +8,10 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import roles, supervision
+from accounts import roles, suspension
 from accounts.models import Permission, User
 from accounts.staff import StaffMember
-from accounts.supervision import check_may_touch
+from accounts.suspension import check_may_touch
 from core.api.errors import DomainError
 from economy.adjustments import Adjustment, adjust_credits, limit, moved_today
 from economy.holds import hold_credits, release_hold
@@ -68,7 +68,7 @@ def called(user: User) -> str:
 
 def suspending(user: User, by: StaffMember) -> Confirmation:
     def act(said: Said) -> str:
-        supervision.suspend_user(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
+        suspension.suspend_user(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
         return f"{called(user)} is suspended and signed out everywhere."
 
     return Confirmation(
@@ -83,7 +83,7 @@ def suspending(user: User, by: StaffMember) -> Confirmation:
 
 def restoring(user: User, by: StaffMember) -> Confirmation:
     def act(said: Said) -> str:
-        supervision.restore_user(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
+        suspension.restore_user(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
         return f"{called(user)} may sign in again."
 
     return Confirmation(
@@ -97,7 +97,7 @@ def restoring(user: User, by: StaffMember) -> Confirmation:
 
 def ending_sessions(user: User, by: StaffMember) -> Confirmation:
     def act(said: Said) -> str:
-        supervision.end_sessions(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
+        suspension.end_sessions(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
         return f"{called(user)} is signed out everywhere."
 
     return Confirmation(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import services
 from accounts.models import User
 from tests.accounts import hashers
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     ME_FIELDS,
     PASSWORD,

@@ -8,7 +8,7 @@ import pytest
 from accounts import services
 from accounts.models import RefreshToken
 from accounts.tokens import InvalidRefreshToken, TokenReused
-from tests.accounts.people import (
+from tests.accounts.factories import (
     PASSWORD,
     live_tokens,
     refresh,

@@ -14,7 +14,7 @@ from rest_framework_simplejwt.tokens import RefreshToken as JwtRefreshToken
 from rest_framework_simplejwt.tokens import SlidingToken, UntypedToken
 
 from accounts.models import RefreshToken, User
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     PASSWORD,
     USERS,

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts import services
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     PASSWORD,
     bearer,

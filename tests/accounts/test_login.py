@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import make_password
 
 from accounts import services
 from accounts.models import RefreshToken, User
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     ME_FIELDS,
     PASSWORD,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.accounts.people import AUTH, everything, live_tokens, refresh, refusal, send, sign_up, success
+from tests.accounts.factories import AUTH, everything, live_tokens, refresh, refusal, send, sign_up, success
 
 pytestmark = pytest.mark.django_db
 LOGOUT = f"{AUTH}/logout"

@@ -6,7 +6,7 @@ import pytest
 
 from accounts import services, tokens
 from accounts.models import User
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     ME_FIELDS,
     PASSWORD,

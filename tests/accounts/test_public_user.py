@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.accounts.people import MONEY_FIELDS, PUBLIC_FIELDS, TIME, USERS, bearer, refusal, sign_up, success
+from tests.accounts.factories import MONEY_FIELDS, PUBLIC_FIELDS, TIME, USERS, bearer, refusal, sign_up, success
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ import pytest
 
 from accounts import services
 from accounts.models import RefreshToken
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     bearer,
     everything,

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts.models import RefreshToken, User
 from accounts.registration import EmailTaken, InvalidReferralCode, UsernameTaken, register
 from accounts.signals import user_registered
-from tests.accounts.people import everything, numbers, sign_up
+from tests.accounts.factories import everything, numbers, sign_up
 from tests.concurrently import all_at_once
 
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts import services, tasks, tokens
 from accounts.models import RefreshToken, User
 from core.jobs.runs import last_run
-from tests.accounts.people import PASSWORD, live_tokens, refresh, sign_up, stored, suspend
+from tests.accounts.factories import PASSWORD, live_tokens, refresh, sign_up, stored, suspend
 from tests.concurrently import all_at_once
 
 Reason = RefreshToken.Reason

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.hashers import identify_hasher
 
 from accounts.models import RefreshToken, User
-from tests.accounts.people import (
+from tests.accounts.factories import (
     AUTH,
     ME_FIELDS,
     PASSWORD,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.accounts.people import AUTH, PASSWORD, form, refusal, send, sign_up, success
+from tests.accounts.factories import AUTH, PASSWORD, form, refusal, send, sign_up, success
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.models import User
-from tests.accounts.people import (
+from tests.accounts.factories import (
     PUBLIC_FIELDS,
     USERS,
     bearer,

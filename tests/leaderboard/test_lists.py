@@ -7,10 +7,10 @@ import pytest
 from django.test import override_settings
 
 from accounts.models import User
-from accounts.ranks import Ranks, ranks_of
+from accounts.profiles import Ranks, ranks_of
 from core.api.json import iso_utc
 from leaderboard.services import recount
-from tests.accounts.people import suspend
+from tests.accounts.factories import suspend
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.leaderboard.factories import URL, mine, names, see

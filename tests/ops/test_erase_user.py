@@ -11,18 +11,18 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
 from django.test import Client as Browser
 
-from accounts import services, supervision
+from accounts import services, suspension
 from accounts.clients import Client
 from accounts.erasure import UserErased
 from accounts.models import StaffAction, User
 from accounts.staff import COMMAND_LINE, NotAllowed, StaffMember
-from accounts.supervision import NotYourself
+from accounts.suspension import NotYourself
 from accounts.x import sign_in as x
 from accounts.x.profile import Profile
 from leaderboard.services import recount
 from ops.erasure import erase_user
-from tests.accounts.people import AUTH, PASSWORD, USERS, bearer, refusal, send, success
-from tests.accounts.people import sign_up as arrive
+from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, send, success
+from tests.accounts.factories import sign_up as arrive
 from tests.betting.factories import Player, books_balance, order
 from tests.betting.settlement.factories import end, settle
 from tests.leaderboard.factories import names
@@ -168,7 +168,7 @@ def test_it_is_on_record_without_saying_who_it_was(marlin):
 def test_nothing_brings_the_person_back(marlin, now):
     erased = erase(marlin.user)
     with pytest.raises(UserErased):
-        supervision.restore_user(user_id=erased.pk, by=COMMAND_LINE, reason="Was a mistake.", now=now)
+        suspension.restore_user(user_id=erased.pk, by=COMMAND_LINE, reason="Was a mistake.", now=now)
     with pytest.raises(IntegrityError, match="users_erased_never_return"):
         User.objects.filter(pk=erased.pk).update(is_active=True)
 

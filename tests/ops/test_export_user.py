@@ -18,7 +18,7 @@ from betting.models import Bet
 from devtools.demo_data import create_demo_world
 from economy.models import CreditTransaction
 from ops.export import DERIVED_APPS, SECTIONS, export_user
-from tests.accounts.people import sign_up, suspend
+from tests.accounts.factories import sign_up, suspend
 
 
 def exported(user):

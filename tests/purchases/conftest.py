@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.purchases.stand_in import StandInStripe
-from tests.purchases.worlds import Buyer, arrive
+from tests.purchases.factories import Buyer, arrive
+from tests.purchases.stripe_simulator import StandInStripe
 
 
 @pytest.fixture

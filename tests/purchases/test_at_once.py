@@ -5,8 +5,8 @@ import pytest
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import PurchaseNotRefundable
 from tests.concurrently import all_at_once
-from tests.purchases.stand_in import event, tell
-from tests.purchases.worlds import arrive, books_balance, refund
+from tests.purchases.factories import arrive, books_balance, refund
+from tests.purchases.stripe_simulator import event, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from purchases.models import CreditPurchase, PurchaseEvent
-from tests.purchases.worlds import NOW, books_balance, everything, read, refusal
+from tests.purchases.factories import NOW, books_balance, everything, read, refusal
 
 pytestmark = pytest.mark.django_db
 FIELDS = [

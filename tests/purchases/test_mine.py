@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.purchases.worlds import PURCHASES, refund, refusal
+from tests.purchases.factories import PURCHASES, refund, refusal
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from purchases.packages import read_packages
+from purchases.rules import read_packages
 from tests.core.asking import ask
-from tests.purchases.worlds import PURCHASES, read
+from tests.purchases.factories import PURCHASES, read
 
 PACKAGES = f"{PURCHASES}/packages"
 

@@ -13,7 +13,7 @@ from economy.models import Debt
 from purchases.models import PurchaseEvent
 from purchases.services import PurchaseNotFound, PurchaseNotRefundable
 from tests.economy.worlds import give
-from tests.purchases.worlds import NOW, Buyer, books_balance, everything, refund
+from tests.purchases.factories import NOW, Buyer, books_balance, everything, refund
 from tests.staff.conftest import member
 
 __all__ = ["member"]

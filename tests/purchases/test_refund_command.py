@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
 from purchases.models import CreditPurchase
-from tests.purchases.worlds import books_balance, everything
+from tests.purchases.factories import books_balance, everything
 
 pytestmark = pytest.mark.django_db
 WHY = ("--reason", "Bought by mistake.")

@@ -8,8 +8,8 @@ from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import PurchaseNotRefundable
 from tests.concurrently import all_at_once
 from tests.economy.worlds import give
-from tests.purchases.stand_in import claimed, event, refunded, tell
-from tests.purchases.worlds import arrive, books_balance, everything, read, refund
+from tests.purchases.factories import arrive, books_balance, everything, read, refund
+from tests.purchases.stripe_simulator import claimed, event, refunded, tell
 
 pytestmark = pytest.mark.django_db
 GRANTED, TAKEN = ("credit_purchase", 500), ("purchase_refund", -500)

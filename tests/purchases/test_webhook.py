@@ -6,8 +6,8 @@ import time
 import pytest
 
 from purchases.models import PurchaseEvent
-from tests.purchases.stand_in import WEBHOOK, event, signature, tell
-from tests.purchases.worlds import books_balance, everything, read, refund, refusal
+from tests.purchases.factories import books_balance, everything, read, refund, refusal
+from tests.purchases.stripe_simulator import WEBHOOK, event, signature, tell
 
 pytestmark = pytest.mark.django_db
 COMPLETED, EXPIRED = "checkout.session.completed", "checkout.session.expired"

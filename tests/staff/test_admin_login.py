@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import RefreshToken, User
+from tests.accounts.factories import AUTH, bearer, send, sign_up
 from tests.accounts.hashers import runs
-from tests.accounts.people import AUTH, bearer, send, sign_up
 from tests.staff.worlds import WHY, act, text_of
 
 pytestmark = pytest.mark.django_db

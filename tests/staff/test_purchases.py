@@ -4,7 +4,7 @@ import pytest
 
 from accounts.models import User
 from purchases.models import CreditPurchase
-from tests.purchases.worlds import arrive, books_balance
+from tests.purchases.factories import arrive, books_balance
 from tests.staff.worlds import WHY, balance, records, statements, text_of
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts import roles
 from accounts.models import User
 from accounts.staff import COMMAND_LINE, NotAllowed, StaffMember
-from accounts.supervision import suspend_user
+from accounts.suspension import suspend_user
 from economy.adjustments import Adjustment, adjust_credits
 from economy.holds import hold_credits
 from economy.models import CreditAdjustment

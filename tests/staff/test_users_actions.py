@@ -4,13 +4,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import supervision
+from accounts import suspension
 from accounts.models import RefreshToken, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from economy.audit import audit
 from economy.models import Debt
 from ops.erasure import erase_user
-from tests.accounts.people import AUTH, bearer, refresh, refusal, send, sign_up, success
+from tests.accounts.factories import AUTH, bearer, refresh, refusal, send, sign_up, success
 from tests.economy.test_debts import lend
 from tests.economy.worlds import give
 from tests.staff.worlds import WHY, act, adjustment, balance, everything, page, records, text_of
@@ -153,15 +153,15 @@ def test_who_was_suspended_a_moment_ago_acts_no_more(boss, member, ann):
     other = member("other", superuser=True)
     stale = StaffMember(User.objects.get(pk=other.pk))
     now = timezone.now()
-    supervision.suspend_user(user_id=other.pk, by=StaffMember(boss), reason="First.", now=now)
-    with pytest.raises(supervision.NotAllowed):
-        supervision.suspend_user(user_id=boss.pk, by=stale, reason="Second.", now=now)
+    suspension.suspend_user(user_id=other.pk, by=StaffMember(boss), reason="First.", now=now)
+    with pytest.raises(suspension.NotAllowed):
+        suspension.suspend_user(user_id=boss.pk, by=stale, reason="Second.", now=now)
     boss.refresh_from_db()
     assert boss.is_active
 
 
 def test_the_command_line_may_too_and_is_recorded_as_such(ann):
-    supervision.end_sessions(user_id=ann.user.pk, by=COMMAND_LINE, reason="A leak.", now=timezone.now())
+    suspension.end_sessions(user_id=ann.user.pk, by=COMMAND_LINE, reason="A leak.", now=timezone.now())
     (record,) = records("end_sessions")
     assert (record.staff, record.ip) == (None, None)
 

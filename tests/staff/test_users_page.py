@@ -10,10 +10,10 @@ from django.utils import timezone
 from accounts.models import User
 from betting.models import Bet
 from economy.selectors import closing_balances
-from tests.accounts.people import SOMEWHERE, sign_up
+from tests.accounts.factories import SOMEWHERE, sign_up
 from tests.economy.worlds import give, make_user
 from tests.markets.factories import add_market
-from tests.purchases.worlds import arrive
+from tests.purchases.factories import arrive
 from tests.staff.worlds import WHY, act, adjustment, page, statements, text_of
 
 pytestmark = pytest.mark.django_db

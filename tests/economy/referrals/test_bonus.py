@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.models import User
 from devtools.simulators.x import Person
 from economy.audit import audit
-from tests.accounts.people import AUTH, form, refusal, send, sign_up, success, suspend
+from tests.accounts.factories import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.concurrently import all_at_once
 from tests.economy.worlds import booked, journal, make_user
 

@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from tests.accounts.people import sign_up, suspend
+from tests.accounts.factories import sign_up, suspend
 
 pytestmark = pytest.mark.django_db
 MINE = "/api/v1/referrals/me"

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from tests.accounts.people import sign_up
+from tests.accounts.factories import sign_up
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/economy/unpaidreferral/"

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.test import Client as HttpClient
 
-from accounts import services, supervision
+from accounts import services, suspension
 from accounts.clients import Client
 from accounts.models import RefreshToken, User
 from accounts.services import SignedIn
@@ -127,11 +127,11 @@ def faults(response: Any) -> dict[str, str]:
 
 
 def suspend(user: User, *, now: datetime) -> User:
-    return supervision.suspend_user(user_id=user.pk, by=COMMAND_LINE, reason="Cheats.", now=now)
+    return suspension.suspend_user(user_id=user.pk, by=COMMAND_LINE, reason="Cheats.", now=now)
 
 
 def restore(user: User, *, now: datetime) -> User:
-    return supervision.restore_user(user_id=user.pk, by=COMMAND_LINE, reason="Was a mistake.", now=now)
+    return suspension.restore_user(user_id=user.pk, by=COMMAND_LINE, reason="Was a mistake.", now=now)
 
 
 def stored(refresh_token: str) -> RefreshToken:

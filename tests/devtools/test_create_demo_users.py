@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
-from tests.accounts.people import AUTH, bearer, everything, send, success
+from tests.accounts.factories import AUTH, bearer, everything, send, success
 
 pytestmark = pytest.mark.django_db
 
