@@ -8,7 +8,7 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Collate, Lower, Now
 
 from accounts.referral_codes import new_referral_code
-from core.db.ids import new_id
+from core.db.sql import new_id
 
 
 class UserManager(BaseUserManager["User"]):

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from core.api.throttling import PerClientThrottle
+from core.api.requests import PerClientThrottle
 
 
 class SignupThrottle(PerClientThrottle):

@@ -20,7 +20,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import RefreshToken, User
 from core.api.errors import DomainError
-from core.db.ids import new_id
+from core.db.sql import new_id
 from core.db.transactions import require_transaction
 
 RANDOM_BYTES = 32

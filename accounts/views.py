@@ -20,7 +20,7 @@ from accounts.profiles import ranks_of
 from accounts.services import SignedIn
 from accounts.tokens import TokenPair
 from core.api.errors import DomainError
-from core.api.public_reads import PublicReadsMixin, rendered
+from core.api.responses import PublicReadsMixin, rendered
 
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 

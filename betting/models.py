@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, Q
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 from markets.models import Market
 
 # What numeric(18,2) holds ends below it. NaN, which PostgreSQL takes for greater than any number, isn't below it.

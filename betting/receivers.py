@@ -6,10 +6,10 @@ from uuid import UUID
 from django.dispatch import receiver
 
 from betting.tasks import settle_market
-from core.jobs.enqueue import nudge
+from core.jobs.queues import enqueue_best_effort
 from markets.signals import market_ended
 
 
 @receiver(market_ended, dispatch_uid="betting.settle_market")
 def on_market_ended(*, market_id: UUID, **kwargs: Any) -> None:
-    nudge(settle_market, str(market_id))
+    enqueue_best_effort(settle_market, str(market_id))

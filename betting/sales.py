@@ -15,7 +15,7 @@ from betting.prices import Clock, Price, check_age, current_price, locked_price
 from betting.pricing import position_value
 from betting.selectors import get_bet
 from core.api.errors import DomainError
-from core.db.ids import new_id
+from core.db.sql import new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType

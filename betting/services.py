@@ -21,7 +21,7 @@ from betting.pricing import potential_payout
 from betting.rendering import render_new
 from betting.rules import WATCH_NOTED_SECONDS, WATCHED_FOR, quote_max_age
 from core.api.errors import DomainError
-from core.db.ids import new_id
+from core.db.sql import new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType

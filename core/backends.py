@@ -28,7 +28,7 @@ def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
     statements = {"server_side_binding": True, "prepare_threshold": 2 if prepare else None}
     return {
         **config,
-        "ENGINE": "core.db.postgresql",
+        "ENGINE": "core.db",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {**DATABASE_PATIENCE, **config.get("OPTIONS", {}), **statements},

@@ -8,26 +8,26 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 
-from core.resilience.circuit import Circuit
+from core.resilience import CircuitBreaker
 
 MEMORY_ENTRIES = 20_000
 
 
 @cache
-def circuit_of(location: str) -> Circuit:
+def breaker_of(location: str) -> CircuitBreaker:
     """One for all threads, each of which has a cache object of its own. The location may hold a password."""
-    return Circuit("Redis", instead="each process caches and counts for itself")
+    return CircuitBreaker("Redis", fallback="each process caches and counts for itself")
 
 
 def or_in_memory(operation: str) -> Callable[..., Any]:
     """The operation on Redis; in memory when that fails, or failed a moment ago."""
 
     def run(self: "RedisOrMemory", *args: Any, **kwargs: Any) -> Any:
-        if self.circuit.allows():
+        if self.breaker.allows():
             try:
                 answer = getattr(RedisCache, operation)(self, *args, **kwargs)
             except RedisError as exc:
-                self.circuit.failed(exc)
+                self.breaker.record_failure(exc)
             else:
                 self.note_success()
                 return answer
@@ -41,7 +41,7 @@ class RedisOrMemory(RedisCache):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self.circuit = circuit_of(server)
+        self.breaker = breaker_of(server)
         self.memory = LocMemCache(f"instead of {server}", {"OPTIONS": {"MAX_ENTRIES": MEMORY_ENTRIES}})
 
     add = or_in_memory("add")
@@ -57,7 +57,7 @@ class RedisOrMemory(RedisCache):
     clear = or_in_memory("clear")
 
     def note_success(self) -> None:
-        if self.circuit.succeeded():
+        if self.breaker.record_success():
             self.memory.clear()
 
     def ping(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from core.durations import parse_duration
-
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 SECRET_LETTERS_MIN = 32
+LONGEST = timedelta(days=3_650)
+UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Env(environ.Env):  # type: ignore[misc]
@@ -49,3 +49,15 @@ class Env(environ.Env):  # type: ignore[misc]
     def duration(self, name: str, *, default: str) -> timedelta:
         """A time such as `7d`, `15m` or `900` (seconds)."""
         return parse_duration(self.str(name, default=default), name=name)
+
+
+def parse_duration(text: str, *, name: str) -> timedelta:
+    """Return the length of a time as operators write it: `7d`, `12h`, `15m`, `90s`, or a plain number of seconds.
+
+    Raises ImproperlyConfigured, with the setting's name, for what isn't a time above zero and within ten years.
+    """
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text.strip())
+    length = timedelta(**{UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    if not timedelta() < length <= LONGEST:
+        raise ImproperlyConfigured(f"{name} is {text!r}: give a time such as 7d, 12h, 15m or 900 (seconds).")
+    return length

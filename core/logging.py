@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from core.api.request_ids import current_request_id
+from core.api.middleware import current_request_id
 
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "taskName"}
 # What Django attaches to a record and must not be copied into a log: the request holds headers, and so tokens.

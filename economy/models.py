@@ -4,7 +4,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import TruncDate
 
 from accounts.models import User
-from core.db.ids import new_id
+from core.db.sql import new_id
 from economy.stocks import models as stocks  # noqa: F401 - Django looks for an app's models here
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Sum
 
-from core.api.pagination import decode_cursor, encode_cursor, invalid_cursor
+from core.api.requests import decode_cursor, encode_cursor, invalid_cursor
 from economy.models import Debt
 
 SEQUENCE_MAX = 2**63 - 1

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from core.api.fields import Clamped
+from core.api.serializers import ClampedIntegerField
 from economy.models import TransactionType
 from economy.rules import LIST_LIMIT, LIST_LIMIT_MAX, OFFSET_MAX
 
@@ -14,7 +14,7 @@ CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_str
 
 class TransactionsQuery(serializers.Serializer[dict[str, Any]]):
     type = serializers.ChoiceField(choices=TransactionType.choices, required=False, allow_blank=True)
-    limit = Clamped(low=1, high=LIST_LIMIT_MAX, default=LIST_LIMIT)
+    limit = ClampedIntegerField(low=1, high=LIST_LIMIT_MAX, default=LIST_LIMIT)
     offset = serializers.IntegerField(min_value=0, max_value=OFFSET_MAX, default=0)
     cursor = serializers.CharField(
         max_length=100, required=False, allow_blank=True, help_text="`nextCursor` of the page before."

@@ -10,7 +10,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.models import User
 from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
-from core.api.public_reads import rendered
+from core.api.responses import rendered
 from economy import serializers as shapes
 from economy.referrals import newest_referred
 from economy.rewards import claim_daily_reward

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from core.api.fields import Clamped
+from core.api.serializers import ClampedIntegerField
 from leaderboard.models import Order
 from leaderboard.periods import Period
 from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX
@@ -16,7 +16,7 @@ IN_PERIOD = "Days are UTC's, weeks begin on Monday, months on the first."
 
 class PageQuery(serializers.Serializer[dict[str, Any]]):
     period = serializers.ChoiceField(choices=Period.choices, default=Period.ALL, help_text=IN_PERIOD)
-    limit = Clamped(low=1, high=LIMIT_MAX, default=LIMIT)
+    limit = ClampedIntegerField(low=1, high=LIMIT_MAX, default=LIMIT)
     offset = serializers.IntegerField(min_value=0, max_value=OFFSET_MAX, default=0)
 
 

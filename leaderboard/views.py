@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from core.api.public_reads import PublicReadsMixin, rendered
+from core.api.responses import PublicReadsMixin, rendered
 from leaderboard import selectors
 from leaderboard import serializers as shapes
 from leaderboard.models import Order
@@ -25,7 +25,7 @@ def checked(serializer: type[Serializer[Any]], request: Request) -> dict[str, An
 class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     """Who is ahead. The lists are public and alike for everybody."""
 
-    remembered_actions: ClassVar[frozenset[str]] = frozenset({"pnl", "volume"})
+    cached_actions: ClassVar[frozenset[str]] = frozenset({"pnl", "volume"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"mine"})
 
     @extend_schema(

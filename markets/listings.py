@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 from rest_framework.exceptions import ValidationError
 
-from core.api.pagination import decode_cursor, encode_cursor, invalid_cursor
+from core.api.requests import decode_cursor, encode_cursor, invalid_cursor
 from markets.models import PUNCTUATION, MarketEdition
 from markets.rendering import VERSION, fetch, render_rows
 from markets.rules import SEARCH_TOTAL_MAX

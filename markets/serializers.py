@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from core.api.fields import Clamped
+from core.api.serializers import ClampedIntegerField
 from markets.listings import ORDERS, STATUSES
 from markets.models import Market
 from markets.rules import (
@@ -45,7 +45,7 @@ class ListQuery(serializers.Serializer[dict[str, Any]]):
 
 
 class RandomQuery(serializers.Serializer[dict[str, Any]]):
-    count = Clamped(low=1, high=RANDOM_COUNT_MAX, default=RANDOM_COUNT)
+    count = ClampedIntegerField(low=1, high=RANDOM_COUNT_MAX, default=RANDOM_COUNT)
     category = LowerCase(max_length=50, required=False)
     exclude = serializers.CharField(required=False, help_text="Ids, separated by commas.")
 
@@ -57,7 +57,7 @@ class RandomQuery(serializers.Serializer[dict[str, Any]]):
 
 
 class CategoryLimit(serializers.Serializer[dict[str, Any]]):
-    limit = Clamped(low=1, high=CATEGORY_LIMIT_MAX, default=CATEGORY_LIMIT)
+    limit = ClampedIntegerField(low=1, high=CATEGORY_LIMIT_MAX, default=CATEGORY_LIMIT)
 
 
 class CategoryQuery(CategoryLimit):

@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from core.api.json import dumps
-from core.db.ids import new_id
+from core.db.sql import new_id
 from core.db.transactions import require_transaction
 from markets.polymarket.parsing import ParsedMarket
 

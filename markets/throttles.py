@@ -4,7 +4,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from core.api.throttling import PerClientThrottle
+from core.api.requests import PerClientThrottle
 
 
 class IngestThrottle(PerClientThrottle):

@@ -14,7 +14,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
 from core.api.errors import DomainError
-from core.api.public_reads import PublicReadsMixin, forget, rendered
+from core.api.responses import PublicReadsMixin, clear_cache, rendered
 from markets import prices as live
 from markets import selectors, services
 from markets import serializers as shapes
@@ -56,7 +56,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
 
     authentication_classes = (PublicJWTAuthentication,)
     permission_classes = (AllowAny,)
-    remembered_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve", "categories", "in_category"})
+    cached_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve", "categories", "in_category"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"random"})
 
     @extend_schema(
@@ -178,5 +178,5 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             min_interval=interval,
             now=timezone.now(),
         )
-        forget()
+        clear_cache()
         return rendered({"success": True, "data": result})

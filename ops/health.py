@@ -25,7 +25,7 @@ from core.api.errors import render
 from core.api.json import dumps
 from core.caching import RedisOrMemory
 from core.jobs.runs import histories, shown
-from core.jobs.schedule import late_jobs
+from core.jobs.scheduling import late_jobs
 
 logger = logging.getLogger(__name__)
 BROKER_TIMEOUT_SECONDS = 2

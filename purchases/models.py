@@ -2,7 +2,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 
 
 class CreditPurchase(models.Model):

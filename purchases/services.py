@@ -16,7 +16,7 @@ from django.db import connection
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, checked_reason, record_action
 from core.api.errors import DomainError
-from core.db.ids import new_id
+from core.db.sql import new_id
 from core.db.transactions import require_transaction, run_transaction
 from economy import ledger
 from economy.ledger import Transfer

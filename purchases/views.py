@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 
 from core.api.idempotency import HEADER, HEADER_PARAMETER, Act, idempotent
 from core.api.json import dumps
-from core.api.public_reads import PublicReadsMixin, rendered
+from core.api.responses import PublicReadsMixin, rendered
 from purchases import serializers as shapes
 from purchases import services
 from purchases.providers import offered
@@ -35,7 +35,7 @@ class PackageViewSet(PublicReadsMixin, ViewSet):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    remembered_actions: ClassVar[frozenset[str]] = frozenset({"list"})
+    cached_actions: ClassVar[frozenset[str]] = frozenset({"list"})
 
     @extend_schema(
         operation_id="purchases_packages",

@@ -8,8 +8,8 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 
 from betting import offers
-from core.api import public_reads
-from core.jobs import enqueue as nudges
+from core.api import responses
+from core.jobs import queues
 from markets import rendering
 
 NEVER_EMPTIED = (
@@ -46,14 +46,14 @@ def nothing_remembered(settings) -> Iterator[None]:
     """Each test starts with empty caches, and asks the database every time unless it says otherwise."""
     settings.PUBLIC_CACHE_SECONDS = 0
     cache.clear()
-    public_reads.forget()
+    responses.clear_cache()
     rendering.forget()
     offers.forget()
     # What a test before this one found of the queue.
-    nudges._circuit.succeeded()
+    queues._breaker.record_success()
     yield
     cache.clear()
-    public_reads.forget()
+    responses.clear_cache()
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     # The schedule is copied to the database, where staff can switch a job off.
-    beat_scheduler="core.jobs.beat:Scheduler",
+    beat_scheduler="core.jobs.scheduling:Scheduler",
 )
 app.autodiscover_tasks()
 
@@ -101,7 +101,7 @@ def stop_between_queries(**kwargs: Any) -> None:
 @beat_init.connect
 def queue_first_runs(**kwargs: Any) -> None:
     """Also what was missed while nothing ran: beat by itself doesn't look at a daily job until its hour comes near."""
-    from core.jobs import beat, schedule  # noqa: PLC0415 - models, which this module comes before
+    from core.jobs import scheduling  # noqa: PLC0415 - models, which this module comes before
 
-    for task in schedule.due_at_start(AT_START, now=timezone.now()):
-        beat.send_or_do_here(task, partial(app.send_task, task))
+    for task in scheduling.due_at_start(AT_START, now=timezone.now()):
+        scheduling.send_or_run_locally(task, partial(app.send_task, task))

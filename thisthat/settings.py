@@ -43,8 +43,8 @@ INSTALLED_APPS = [
 ]  # fmt: skip
 MIDDLEWARE = [
     "core.metrics.CountRequestsMiddleware",
-    "core.api.request_ids.RequestIdMiddleware",
-    "core.api.slashes.TrailingSlashMiddleware",
+    "core.api.middleware.RequestIdMiddleware",
+    "core.api.middleware.TrailingSlashMiddleware",
     "core.api.errors.SanitizedErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",

@@ -1,6 +1,6 @@
 """How often one address may begin a sign-in: each one is a row for ten minutes, and a call to X."""
 
-from core.api.throttling import PerClientThrottle
+from core.api.requests import PerClientThrottle
 
 
 class StartThrottle(PerClientThrottle):

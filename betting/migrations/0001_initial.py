@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
-import core.db.ids
+import core.db.sql
 from django.conf import settings
 from django.db import migrations, models
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Bet',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('side', models.CharField(choices=[('this', 'This'), ('that', 'That')], max_length=4)),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=18)),
                 ('odds_at_bet', models.DecimalField(decimal_places=4, max_digits=5)),
@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='BetSale',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('occurrence', models.IntegerField()),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=18)),
                 ('odds', models.DecimalField(decimal_places=4, max_digits=5)),

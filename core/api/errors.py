@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
-from core.api.request_ids import current_request_id
+from core.api.middleware import current_request_id
 
 logger = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS = 2

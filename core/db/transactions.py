@@ -1,60 +1,69 @@
-"""Building blocks refuse to run without a transaction; a use case's whole one is tried again after a collision."""
+"""Transactions and database locks: a use case's transaction is retried after a collision; blocks require one."""
 
-import random
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
+
+from core.db.sql import execute, fetch_value
+from core.resilience import RetryPolicy
 
 T = TypeVar("T")
 # Serialization failure, deadlock, lock timeout: nothing happened, and the same again may succeed.
 COLLISIONS = ("40001", "40P01", "55P03")
 LOCK_TIMEOUT = "3s"
-ATTEMPTS = 5
-# No new attempt after this long: the client is waiting.
-PATIENCE_SECONDS = 4.0
-FIRST_PAUSE_SECONDS = 0.02
+# The client is waiting; jitter, so that those who collided don't meet again.
+RETRIES = RetryPolicy(attempts=5, total=4.0, backoff=0.04, backoff_max=0.64, jitter=0.75)
 
 
 def require_transaction(building_block: str) -> None:
-    """Raises TransactionManagementError where there is none: half of what the block does must never stay."""
+    """Raise TransactionManagementError where there is none: half of what the block does must never stay."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(f"{building_block} runs inside the caller's transaction.")
 
 
 def limit_lock_waits() -> None:
-    """For the rest of the transaction, waiting longer than LOCK_TIMEOUT for a lock is a collision."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+    """Make waiting longer than LOCK_TIMEOUT for a lock a collision, for the rest of the transaction."""
+    execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
 
 
 def run_transaction(act: Callable[[], T], *, begin: Callable[[], None] = limit_lock_waits) -> T:
-    """Runs `act` in a transaction of its own; after a collision the whole of it again, a few times, with jitter.
+    """Run `act` in a transaction of its own; after a collision the whole of it again, as RETRIES says.
 
     `act` reads and writes the database and nothing else. The last collision is raised as it came: an OperationalError,
     which the API answers with 503 `try_again`.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with transaction.atomic(durable=True):
-                begin()
-                return act()
-        except OperationalError as exc:
-            if state_of(exc) not in COLLISIONS or attempt == ATTEMPTS or time.monotonic() > deadline:
-                raise
-            time.sleep(pause_after(attempt))
-    raise AssertionError("unreachable")
+
+    def attempt() -> T:
+        with transaction.atomic(durable=True):
+            begin()
+            return act()
+
+    return RETRIES.run(attempt, is_retriable=is_collision)
 
 
-def pause_after(attempt: int) -> float:
-    """Seconds; random, so that those who collided don't meet again."""
-    longest: float = FIRST_PAUSE_SECONDS * 2**attempt
-    return random.uniform(0.25, 1) * longest  # noqa: S311 - no secret
+def is_collision(exc: Exception) -> bool:
+    """Return whether the database undid the transaction because of another one."""
+    return isinstance(exc, OperationalError) and state_of(exc) in COLLISIONS
 
 
 def state_of(exc: Exception) -> str | None:
-    """The SQLSTATE of a database error."""
+    """Return the SQLSTATE of a database error."""
     state: str | None = getattr(exc.__cause__, "sqlstate", None)
     return state
+
+
+@contextmanager
+def try_lock(name: str) -> Iterator[bool]:
+    """Hold the advisory lock of that name while the block runs; yield False when another session has it.
+
+    The lock belongs to the database session: it is gone the moment its process dies, and needs a connection of its
+    own (no transaction-pooling proxy in between).
+    """
+    held = fetch_value("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
+    try:
+        yield held
+    finally:
+        if held and connection.connection and not connection.connection.closed:
+            execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 
-from core.db.locks import try_lock
+from core.db.transactions import try_lock
 from core.models import JobRun
 
 logger = logging.getLogger(__name__)

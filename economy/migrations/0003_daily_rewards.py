@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import core.db.ids
+import core.db.sql
 from django.conf import settings
 from django.db import migrations, models
 
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='DailyReward',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('day', models.DateField()),
                 ('streak', models.IntegerField()),
                 ('credits', models.DecimalField(decimal_places=2, max_digits=18)),

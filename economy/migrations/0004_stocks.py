@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
-import core.db.ids
+import core.db.sql
 from django.conf import settings
 from django.db import migrations, models
 
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Stock',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('symbol', models.CharField(max_length=10, unique=True)),
                 ('name', models.CharField(max_length=100)),
                 ('description', models.TextField(blank=True, default='')),
@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='StockHolding',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('shares', models.DecimalField(decimal_places=8, max_digits=18)),
                 ('invested', models.DecimalField(decimal_places=2, max_digits=18)),
                 ('exact_cost', models.DecimalField(decimal_places=16, max_digits=36)),
@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='StockPrice',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('sequence', models.IntegerField()),
                 ('price', models.DecimalField(decimal_places=8, max_digits=18)),
                 ('reason', models.CharField(max_length=300)),
@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='StockTransaction',
             fields=[
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('sequence', models.BigIntegerField()),
                 ('type', models.CharField(choices=[('buy', 'Buy'), ('sell', 'Sell'), ('liquidation', 'Liquidation')], max_length=11)),
                 ('shares', models.DecimalField(decimal_places=8, max_digits=18)),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 from core.db.transactions import run_transaction
 
 

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 
 # What a column holds ends below these. NaN, which PostgreSQL takes for greater than any number, isn't below them.
 TOO_MANY_SHARES = 10**10

@@ -13,7 +13,7 @@ from django.db import connection
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
 from core.api.errors import DomainError
-from core.db.ids import new_id
+from core.db.sql import new_id
 from core.db.transactions import run_transaction
 from economy.stocks.liquidation import close_worthless_of, worthless_holders
 from economy.stocks.models import GREATEST_WORTH, Stock

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from core.jobs.enqueue import nudge
+from core.jobs.queues import enqueue_best_effort
 from economy.stocks.signals import price_changed
 from economy.stocks.tasks import close_worthless_holdings
 
 
 @receiver(price_changed, dispatch_uid="economy.close_worthless_holdings")
 def on_price_changed(**kwargs: Any) -> None:
-    nudge(close_worthless_holdings)
+    enqueue_best_effort(close_worthless_holdings)

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection
 
 from core.api.errors import DomainError
-from core.db.ids import new_id
+from core.db.sql import new_id
 from core.db.transactions import require_transaction
 from economy import ledger
 from economy.ledger import Transfer

@@ -10,7 +10,7 @@ from rest_framework.viewsets import ViewSet
 
 from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
 from core.api.json import ExactJsonParser
-from core.api.public_reads import PublicReadsMixin, rendered
+from core.api.responses import PublicReadsMixin, rendered
 from economy.stocks import selectors, services
 from economy.stocks import serializers as shapes
 from economy.stocks.pricing import average_price
@@ -33,7 +33,7 @@ class StockViewSet(PublicReadsMixin, ViewSet):
     """Stocks, and what the user holds of them."""
 
     parser_classes = (ExactJsonParser,)
-    remembered_actions: ClassVar[frozenset[str]] = frozenset({"list"})
+    cached_actions: ClassVar[frozenset[str]] = frozenset({"list"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"portfolio"})
 
     @extend_schema(

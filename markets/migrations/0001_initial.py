@@ -5,7 +5,7 @@ import django.contrib.postgres.search
 import django.db.models.deletion
 import django.db.models.functions.comparison
 import django.db.models.functions.datetime
-import core.db.ids
+import core.db.sql
 from decimal import Decimal
 from django.db import migrations, models
 
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 ('neg_risk', models.BooleanField(default=False)),
                 ('neg_risk_id', models.CharField(blank=True, default='', max_length=200)),
                 ('upstream_facts', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=core.db.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.db.sql.new_id, editable=False, primary_key=True, serialize=False)),
                 ('market_type', models.CharField(choices=[('polymarket', 'Polymarket'), ('credits', 'Credits')], default='polymarket', max_length=10)),
                 ('status', models.CharField(choices=[('open', 'Open'), ('closed', 'Closed'), ('resolved', 'Resolved'), ('cancelled', 'Cancelled')], default='open', max_length=9)),
                 ('resolution', models.CharField(choices=[('this', 'This'), ('that', 'That'), ('invalid', 'Invalid')], max_length=7, null=True)),

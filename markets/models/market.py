@@ -8,7 +8,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce, Now
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 
 ZERO = Decimal(0)
 TEXT = models.TextField()

@@ -8,7 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from core.jobs.runs import histories
-from core.jobs.schedule import late_jobs
+from core.jobs.scheduling import late_jobs
 from ops.doctor.findings import Finding, failure, ok, warning
 
 OLDEST_VERSION = 150_000  # as PostgreSQL numbers them; docs/operations.md

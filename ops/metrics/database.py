@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from core.jobs.runs import histories
-from core.jobs.schedule import entries, late_jobs
+from core.jobs.scheduling import entries, late_jobs
 
 ODDS = """
 SELECT count(*), max(age), percentile_cont(0.5) WITHIN GROUP (ORDER BY age) FROM (

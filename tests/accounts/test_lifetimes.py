@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from core.durations import parse_duration
+from core.environment import parse_duration
 from tests.core.asking import PRODUCTION, run
 
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.expressions import RawSQL
 
 from betting.models import Bet, BetSale
-from core.db.ids import new_id
+from core.db.sql import new_id
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
-from core.api.pagination import decode_cursor, encode_cursor
+from core.api.requests import decode_cursor, encode_cursor
 from tests.core.conftest import assert_is_error
 
 parts = st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-(2**63), 2**63 - 1), max_size=5)

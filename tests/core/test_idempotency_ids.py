@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 
 # What is used before PostgreSQL 18.
 (OLDER,) = import_module("core.migrations.0002_idempotency").NEW_ID.split("$$")[1:2]

@@ -8,7 +8,7 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
 from core.jobs.runs import histories
-from core.jobs.schedule import late_jobs
+from core.jobs.scheduling import late_jobs
 from core.models import JobRun
 from thisthat.celery import app
 

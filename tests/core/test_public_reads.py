@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.api import public_reads
+from core.api import responses
 
 pytestmark = pytest.mark.usefixtures("test_views")
 CONSTANT = "/tests/news/constant"
@@ -108,7 +108,7 @@ def test_a_remembered_answer_tells_each_origin_what_is_meant_for_it(stranger, re
 
 def test_a_memory_that_was_dropped_is_filled_anew(stranger, remembering):
     first = asked(stranger)
-    public_reads.forget()
+    responses.clear_cache()
     assert asked(stranger) != first
 
 
@@ -118,7 +118,7 @@ def test_an_answer_is_remembered_only_for_its_time(stranger, settings):
 
 
 def test_a_very_large_answer_is_not_remembered(stranger, remembering):
-    path = f"{LARGE}?size={public_reads.MAX_ENTRY_BYTES}"
+    path = f"{LARGE}?size={responses.MAX_ENTRY_BYTES}"
     assert asked(stranger, path) != asked(stranger, path)
 
 
@@ -129,13 +129,13 @@ def remembered_of(client, paths):
 
 
 def test_the_number_of_remembered_answers_is_bounded(stranger, remembering):
-    paths = [f"{REMEMBERED}?page={page}" for page in range(public_reads.MAX_ENTRIES + 5)]
-    assert remembered_of(stranger, paths) <= public_reads.MAX_ENTRIES
+    paths = [f"{REMEMBERED}?page={page}" for page in range(responses.MAX_ENTRIES + 5)]
+    assert remembered_of(stranger, paths) <= responses.MAX_ENTRIES
 
 
 def test_the_memory_that_remembered_answers_take_is_bounded(stranger, remembering):
-    size = public_reads.MAX_ENTRY_BYTES - 1_000
-    fitting = public_reads.MAX_BYTES // size
-    assert fitting < public_reads.MAX_ENTRIES
+    size = responses.MAX_ENTRY_BYTES - 1_000
+    fitting = responses.MAX_BYTES // size
+    assert fitting < responses.MAX_ENTRIES
     paths = [f"{LARGE}?size={size}&page={page}" for page in range(fitting + 5)]
     assert 0 < remembered_of(stranger, paths) <= fitting

@@ -8,8 +8,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from core.backends import broker_options
-from core.jobs.beat import Scheduler
-from core.jobs.schedule import due_at_start
+from core.jobs.scheduling import Scheduler, due_at_start
 from core.models import JobRun
 from thisthat.celery import AT_START, DEFAULT, PAYING, PAYMENTS, app
 

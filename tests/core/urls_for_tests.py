@@ -22,7 +22,7 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import PublicJWTAuthentication
 from accounts.models import User
 from core.api.errors import DomainError
-from core.api.public_reads import PublicReadsMixin, rendered
+from core.api.responses import PublicReadsMixin, rendered
 from markets.throttles import PerClientThrottle
 
 SECRET = "the-password-is-swordfish"
@@ -139,7 +139,7 @@ class NewsViewSet(PublicReadsMixin, ViewSet):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    remembered_actions = frozenset({"remembered", "large"})
+    cached_actions = frozenset({"remembered", "large"})
     private_actions = frozenset({"private"})
 
     def remembered(self, request: Request) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.profiles import ranks_of
-from core.db.locks import try_lock
+from core.db.transactions import try_lock
 from core.jobs.runs import last_run
 from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay
 from leaderboard.periods import Period

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 from markets.models import Market
 from tests.markets.factories import (
     MARKETS,

@@ -94,13 +94,13 @@ from uuid import uuid4
 import django
 django.setup()
 from betting.tasks import settle_market
-from core.jobs.enqueue import nudge
+from core.jobs.queues import enqueue_best_effort
 started = time.monotonic()
-print([nudge(settle_market, str(uuid4())) for _ in range(50)].count(True), time.monotonic() - started)
+print([enqueue_best_effort(settle_market, str(uuid4())) for _ in range(50)].count(True), time.monotonic() - started)
 """
 
 
-def nudge_fifty_times(redis_server):
+def enqueue_fifty_times(redis_server):
     """How many were queued, in how many seconds, and what was logged."""
     environment = PRODUCTION | {"DJANGO_SETTINGS_MODULE": "thisthat.settings", "REDIS_URL": redis_server.url}
     done = subprocess.run(
@@ -117,15 +117,15 @@ def nudge_fifty_times(redis_server):
     return int(queued), float(seconds), done.stderr
 
 
-def test_nudges_never_fail_nor_wait_while_the_queue_is_away(redis_server):
-    queued, seconds, log = nudge_fifty_times(redis_server)
+def test_best_effort_tasks_never_fail_nor_wait_while_the_queue_is_away(redis_server):
+    queued, seconds, log = enqueue_fifty_times(redis_server)
     assert queued == 0
     assert seconds < 10
     assert log.count("the queue is away") == 1
     redis_server.start()
-    assert nudge_fifty_times(redis_server)[0] == 50
+    assert enqueue_fifty_times(redis_server)[0] == 50
     with redis_server.frozen():
-        queued, seconds, log = nudge_fifty_times(redis_server)
+        queued, seconds, log = enqueue_fifty_times(redis_server)
     assert queued == 0
     assert seconds < 10
     assert log.count("the queue is away") == 1

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from core.db.ids import new_id
+from core.db.sql import new_id
 from economy.models import DailyReward
 from economy.stocks.models import StockPrice, StockStatusChange, StockTransaction
 from purchases.models import CreditPurchase, PurchaseEvent

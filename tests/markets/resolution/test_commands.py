@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
-from core.db.locks import try_lock
+from core.db.transactions import try_lock
 from core.jobs.runs import last_run
 from markets.models import Market
 from markets.resolution.job import RESOLVE

@@ -1,23 +1,82 @@
-"""Which jobs are late, by the one schedule in `thisthat.celery` and by what `job_runs` says.
+"""The scheduler (Celery beat), and which jobs are late by the schedule in `thisthat.celery` and by `job_runs`.
 
-Only jobs that are switched on count. A job that never ran has its periods from when beat first had it, and where there
-was no beat yet, from the first run of any job: a fresh installation isn't late.
+The scheduler sends a job to the queue when it is due, and runs it in its own process while the queue is away; a job
+that both a worker and the scheduler come to run is run once, because each run takes the job's lock.
+
+Late are only jobs that are switched on. A job that never ran has its periods from when beat first had it, and where
+there was no beat yet, from the first run of any job: a fresh installation isn't late.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
+from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 
 from celery import current_app
+from celery.beat import SchedulingError
 from celery.schedules import crontab, maybe_schedule
+from django.db import connections
 from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
+from kombu.exceptions import KombuError
 
 from core.jobs.runs import History, histories
+from core.resilience import CircuitBreaker
 
+logger = logging.getLogger(__name__)
 LATE_AFTER = 3  # periods without a success
 NOT_FOR_YEARS = timedelta(days=366 * 5)
+# How many jobs the scheduler runs itself at a time while the queue is away.
+LOCAL_RUNS_MAX = 2
+_queue_breaker = CircuitBreaker("the queue", fallback="the scheduler runs the jobs itself")
+_local_slots = BoundedSemaphore(LOCAL_RUNS_MAX)
+_local_lock = Lock()
+_running_locally: set[str] = set()
+
+
+class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat has no types
+    # A message takes a connection when it is sent: beat's own would wait for the queue and stop the scheduler.
+    producer = None
+
+    def apply_async(self, entry: Any, **kwargs: Any) -> Any:
+        return send_or_run_locally(entry.task, lambda: super(Scheduler, self).apply_async(entry, **kwargs))
+
+
+def send_or_run_locally(task: str, send: Callable[[], Any]) -> Any:
+    """Return what `send` returns; None where the job is run in this process because the queue is away."""
+    if _queue_breaker.allows():
+        try:
+            sent = send()
+        except (SchedulingError, KombuError, OSError) as exc:
+            _queue_breaker.record_failure(exc)
+        else:
+            _queue_breaker.record_success()
+            return sent
+    return run_locally(task)
+
+
+def run_locally(task: str) -> None:
+    """Run the task in a thread that holds up neither the scheduler nor its end; never twice at the same time."""
+    with _local_lock:
+        if task in _running_locally:
+            return
+        _running_locally.add(task)
+    Thread(target=_run, args=[task], daemon=True).start()
+
+
+def _run(task: str) -> None:
+    try:
+        with _local_slots:
+            current_app.tasks[task].apply(throw=True)
+    except Exception as exc:  # noqa: BLE001 - as a worker does: the job's next run tries again
+        logger.warning("%s failed: %s", task, exc)
+    finally:
+        connections.close_all()
+        with _local_lock:
+            _running_locally.discard(task)
 
 
 @dataclass(frozen=True, slots=True)

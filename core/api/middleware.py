@@ -1,4 +1,8 @@
-"""An id for every request: accepted if sane, else made; returned, and in every log line of that request."""
+"""Middlewares of every request: its id, and paths that are alike with and without a slash at the end.
+
+The id is the client's `X-Request-ID` if that is sane, else a new one; it is returned, and is in every log line of the
+request. `/api/v1/bets` and `/api/v1/bets/` are one resource, without a redirect, for POST too.
+"""
 
 import re
 from collections.abc import Callable
@@ -9,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Their own URL patterns end in a slash.
+BROWSER_PATHS = ("/admin/", "/static/")
 _current: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -29,3 +35,14 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response[HEADER] = request_id
         return response
+
+
+class TrailingSlashMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if path.endswith("/") and not path.startswith(BROWSER_PATHS):
+            request.path_info = path.rstrip("/") or "/"
+        return self.get_response(request)

@@ -1,3 +1,5 @@
+"""The database backend (`ENGINE`): PostgreSQL, with cheaper connection checks and a breaker on connecting."""
+
 import select
 import time
 from functools import cache
@@ -6,15 +8,15 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-from core.resilience.circuit import Circuit
+from core.resilience import CircuitBreaker
 
 # A refusal is quick. Who has to wait this long before failing spares the others the wait.
 SLOW_SECONDS = 1.0
 
 
 @cache
-def circuit_of(*address: Any) -> Circuit:
-    return Circuit("the database", instead="nobody tries to connect for a moment, requests are answered with 503")
+def breaker_of(*address: Any) -> CircuitBreaker:
+    return CircuitBreaker("the database", fallback="nobody tries to connect for a moment, requests get 503")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,15 +39,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Where connecting takes its whole time and fails, one at a time tries, and the others fail at once."""
-        circuit = circuit_of(*(conn_params.get(part) for part in ("host", "port", "dbname")))
-        if not circuit.allows():
+        breaker = breaker_of(*(conn_params.get(part) for part in ("host", "port", "dbname")))
+        if not breaker.allows():
             raise psycopg.OperationalError("the database didn't answer a moment ago")
         started = time.monotonic()
         try:
             connection = super().get_new_connection(conn_params)
         except psycopg.OperationalError as exc:
             if time.monotonic() - started >= SLOW_SECONDS:
-                circuit.failed(exc)
+                breaker.record_failure(exc)
             raise
-        circuit.succeeded()
+        breaker.record_success()
         return connection

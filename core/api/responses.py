@@ -1,0 +1,123 @@
+"""JSON responses; for public GETs `ETag` and `Cache-Control`, and 304 where the client's copy is still current.
+
+The list of open markets is the same for everybody, so a process may send it again from its own memory for about a
+second (`PUBLIC_CACHE_SECONDS`) instead of reading the database. Every such response says so in `Cache-Control`.
+"""
+
+import time
+from hashlib import blake2b
+from typing import Any, ClassVar, NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
+
+from core.api.json import dumps
+
+MAX_ENTRIES = 1_000
+MAX_ENTRY_BYTES = 512 * 1024
+MAX_BYTES = 32 * 1024 * 1024
+
+
+def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
+    """Return `{"success": true, …fields}` with `Cache-Control: no-store`; a PublicReadsMixin replaces that header.
+
+    Made without DRF's negotiation and template machinery, which take longer than the rendering.
+    """
+    body = dumps({"success": True, **fields})
+    return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def rendered(data: Any) -> HttpResponse:
+    """Return the data as JSON. Superseded by `json_response`."""
+    return HttpResponse(dumps(data), content_type="application/json")
+
+
+class Entry(NamedTuple):
+    body: bytes
+    etag: str
+    good_until: float  # time.monotonic()
+
+
+_entries: dict[str, Entry] = {}
+_bytes_taken = 0
+
+
+def clear_cache() -> None:
+    """Drop the responses that this process keeps, after it changed something that public GETs show."""
+    global _bytes_taken  # noqa: PLW0603
+    _entries.clear()
+    _bytes_taken = 0
+
+
+class PublicReadsMixin:
+    """For a viewset with public GETs that return `json_response`.
+
+    `cached_actions` give everybody the same and may be sent from this process's memory; other GETs get their headers
+    only, and `private_actions` one that keeps them out of shared caches.
+    """
+
+    cached_actions: ClassVar[frozenset[str]] = frozenset()
+    private_actions: ClassVar[frozenset[str]] = frozenset()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        action = self.action_map.get("get")  # type: ignore[attr-defined]
+        if not action or request.method not in ("GET", "HEAD"):
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
+        seconds = settings.PUBLIC_CACHE_SECONDS if action in self.cached_actions else 0
+        key = request.get_full_path()
+        if seconds and (entry := find_entry(key)):
+            return conditional_response(request, entry.body, entry.etag, cache_control(action, self.private_actions))
+        response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        if response.status_code != 200:  # noqa: PLR2004
+            return response  # type: ignore[no-any-return]
+        body = response.content
+        etag = etag_of(body)
+        if seconds:
+            keep_entry(key, Entry(body, etag, time.monotonic() + seconds))
+        return conditional_response(request, body, etag, cache_control(action, self.private_actions))
+
+
+def find_entry(key: str) -> Entry | None:
+    entry = _entries.get(key)
+    return entry if entry and entry.good_until > time.monotonic() else None
+
+
+def keep_entry(key: str, entry: Entry) -> None:
+    global _bytes_taken  # noqa: PLW0603 - an estimate: what is replaced counts until all is dropped
+    if len(entry.body) > MAX_ENTRY_BYTES:
+        return
+    if len(_entries) >= MAX_ENTRIES or _bytes_taken + len(entry.body) > MAX_BYTES:
+        clear_cache()
+    _entries[key] = entry
+    _bytes_taken += len(entry.body)
+
+
+def etag_of(body: bytes) -> str:
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def cache_control(action: str, private_actions: frozenset[str]) -> str:
+    if action in private_actions:
+        return "private, no-store"
+    return f"public, max-age={max(1, round(settings.PUBLIC_CACHE_SECONDS))}"
+
+
+def conditional_response(request: HttpRequest, body: bytes, etag: str, caching: str) -> HttpResponse:
+    """Return the body, or 304 where the request says that the client holds it."""
+    held = request.META.get("HTTP_IF_NONE_MATCH")
+    if held and (held == etag or is_current(held, etag)):
+        response = HttpResponse(status=304)
+        del response["Content-Type"]
+    else:
+        response = HttpResponse(body, content_type="application/json")
+    response["ETag"] = etag
+    response["Cache-Control"] = caching
+    return response
+
+
+def is_current(held: str, etag: str) -> bool:
+    """Compare weakly (RFC 9110, 13.1.2): a proxy that compressed the response may have marked the tag weak."""
+    tags = parse_etags(held)
+    return "*" in tags or etag in [tag.removeprefix("W/") for tag in tags]
