@@ -51,7 +51,7 @@ def fill(users: int, markets: int) -> list[str]:
     from economy.ledger import Transfer, post_many
     from economy.models import TransactionType
     from markets.models import Market
-    from tests.economy.worlds import record_adjustments
+    from tests.economy.factories import record_adjustments
 
     people = [
         User(id=name_id("user", n), email=f"{n}@example.com", username=f"user{n}", name="") for n in range(1, users + 1)

@@ -139,8 +139,8 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=5_000)
     arguments = parser.parse_args()
     with own_database("ledger"):
-        from economy.audit import audit
-        from tests.economy.worlds import record_adjustments
+        from economy.ledger.audit import audit
+        from tests.economy.factories import record_adjustments
 
         execute(USERS, [arguments.users])
         execute(BARE_TABLES)

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=3)
     arguments = parser.parse_args()
     with own_database("rewards"):
-        from economy.audit import audit
+        from economy.ledger.audit import audit
 
         execute(USERS, [arguments.users])
         execute(BARE_TABLES)

@@ -134,7 +134,7 @@ def measure(bets: int, users: int, size: int) -> bool:
     from django.utils import timezone
 
     from betting.settlement import settle_market
-    from economy.audit import audit
+    from economy.ledger.audit import audit
 
     market = world(bets, users)
     copy_to_bare()

@@ -26,15 +26,15 @@ def run(trades: int, holders: int) -> None:
     from accounts.models import User
     from accounts.staff import COMMAND_LINE
     from core.db.transactions import run_transaction
-    from economy.audit import audit
     from economy.ledger import Transfer, post
+    from economy.ledger.audit import audit
     from economy.models import TransactionType
     from economy.stocks import services
     from economy.stocks.liquidation import close_worthless_holdings
     from economy.stocks.models import Stock
     from economy.stocks.prices import set_price
     from economy.stocks.verification import verify_stock_transactions
-    from tests.economy.worlds import record_adjustments
+    from tests.economy.factories import record_adjustments
 
     users = [User.objects.create_user(email=f"{n}@example.com", username=f"user{n}").pk for n in range(holders)]
     stock = Stock.objects.get(symbol="HYPE")

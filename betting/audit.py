@@ -3,7 +3,7 @@
 `locked` and `profit`, two checks of the economy's, follow from what is registered as at stake here.
 """
 
-from economy.audit import by_sql, register, register_positions
+from economy.ledger.audit import by_sql, register, register_positions
 from economy.models import Counterparty
 
 AT_STAKE = "SELECT user_id, amount - sold_amount AS staked FROM bets WHERE status = 'pending'"

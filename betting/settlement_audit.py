@@ -1,6 +1,6 @@
 """What the audit of the ledger checks of settled bets, beside `betting.audit`."""
 
-from economy.audit import by_sql, register
+from economy.ledger.audit import by_sql, register
 
 SETTLED_EVER = "SELECT count(*) FROM bets WHERE settlement_count > 0"
 # Of each settlement of a bet: what was undone has its payout and the reversal of just that; what is in force has the

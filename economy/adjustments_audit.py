@@ -1,6 +1,6 @@
 """What the audit of the ledger checks of the credits that staff gave and took."""
 
-from economy.audit import by_sql, register
+from economy.ledger.audit import by_sql, register
 
 ADJUSTMENTS = "SELECT count(*) FROM credit_adjustments"
 # Nothing that waits or was declined is in the journal.

@@ -1,6 +1,6 @@
 """What the audit of the ledger checks of daily rewards."""
 
-from economy.audit import by_sql, register
+from economy.ledger.audit import by_sql, register
 
 REWARDS = "SELECT count(*) FROM daily_rewards"
 REWARDS_UNLIKE_JOURNAL = """

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from core.jobs.runs import run_job
 from economy import rewards
-from economy.audit import BooksDontBalance, audit
+from economy.ledger.audit import BooksDontBalance, audit
 
 
 @shared_task(name="economy.audit_ledger")

@@ -1,6 +1,6 @@
 """What the audit of the ledger checks of purchases."""
 
-from economy.audit import by_sql, register
+from economy.ledger.audit import by_sql, register
 
 PURCHASES = "SELECT count(*) FROM credit_purchases"
 # Of the journal's rows with the store: the grant, and what a refund took back. Loans of the house are apart.

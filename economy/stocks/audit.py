@@ -3,7 +3,7 @@
 `profit` and `expended`, two checks of the ledger's own, follow from what is registered as at stake here.
 """
 
-from economy.audit import EXAMPLES, Check, Finding, by_sql, register, register_positions
+from economy.ledger.audit import EXAMPLES, Check, Finding, by_sql, register, register_positions
 from economy.models import Counterparty
 from economy.stocks.verification import verify_stock_transactions
 

@@ -11,7 +11,7 @@ from django.db import connection
 
 from core.db.transactions import run_transaction
 from economy.stocks.pricing import NOTHING, value
-from economy.stocks.trades import Locked, Trade, Trader, Type, book, lock_stock, lock_traders
+from economy.stocks.trading import Locked, Trade, Trader, Type, book, lock_stock, lock_traders
 
 BATCH = 500
 # `pricing.value` is 0: what is worth less than a cent.

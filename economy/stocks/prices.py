@@ -18,7 +18,7 @@ from core.db.transactions import run_transaction
 from economy.stocks.liquidation import close_worthless_of, worthless_holders
 from economy.stocks.models import GREATEST_WORTH, Stock
 from economy.stocks.signals import price_changed
-from economy.stocks.trades import Locked, lock_stock
+from economy.stocks.trading import Locked, lock_stock
 
 
 class InvalidPrice(DomainError):

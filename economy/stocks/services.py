@@ -12,7 +12,7 @@ from core.api.errors import DomainError
 from economy.stocks.liquidation import close_if_worthless
 from economy.stocks.models import Stock
 from economy.stocks.pricing import NOTHING, Position, bought, part_of, proceeds
-from economy.stocks.trades import Booked, Locked, Trade, Trader, Type, book, lock_stock, lock_traders
+from economy.stocks.trading import Booked, Locked, Trade, Trader, Type, book, lock_stock, lock_traders
 
 Clock = Callable[[], datetime]
 

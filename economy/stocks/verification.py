@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from economy.stocks.signatures import is_signature_of
-from economy.stocks.trades import COLUMNS, Booked
+from economy.stocks.signing import is_signature_of
+from economy.stocks.trading import COLUMNS, Booked
 
 CHUNK = 5_000
 AFTER = f"""
@@ -36,7 +36,7 @@ class Verification:
 
 
 def verify_stock_transactions() -> Verification:
-    """All rows of all users; call it in one snapshot (`economy.audit.snapshot`)."""
+    """All rows of all users; call it in one snapshot (`economy.ledger.audit.snapshot`)."""
     examined, breaches = 0, []
     for _, chain in groupby(rows(), key=lambda row: row.user_id):
         length, found = verify_chain(chain)

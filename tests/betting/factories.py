@@ -14,10 +14,10 @@ from rest_framework_simplejwt.tokens import AccessToken
 from accounts.models import User
 from accounts.signals import user_registered
 from betting.models import Bet
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.economy.worlds import BOOKED
+from tests.economy.factories import BOOKED
 
 BETS = "/api/v1/bets"
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from betting.models import Bet, BetSale
-from economy.audit import audit
+from economy.ledger.audit import audit
 from tests.betting.factories import books_balance, everything, execute
 from tests.markets.factories import add_market
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from markets.models import Market
 from tests.betting.factories import BETS, Player, books_balance, order, sign_up
-from tests.economy.worlds import give
+from tests.economy.factories import give
 from tests.markets.factories import add_market
 
 fresh_number = count()

@@ -12,7 +12,7 @@ from betting.models import Bet
 from markets.models import Market, MarketWatch
 from markets.prices import LiveOdds, key
 from tests.betting.factories import books_balance, everything, order, read, sign_up
-from tests.economy.worlds import give
+from tests.economy.factories import give
 from tests.markets.factories import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from economy.models import CreditTransaction
 from markets.models import Market
 from tests.betting.factories import Player, execute, order, read, sign_up
 from tests.concurrently import all_at_once, in_thread, wait_until
-from tests.economy.worlds import give
+from tests.economy.factories import give
 from tests.markets.factories import add_market
 
 T = TypeVar("T")

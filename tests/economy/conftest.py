@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from accounts.models import User
-from economy import audit
-from tests.economy.worlds import make_user
+from economy.ledger import audit
+from tests.economy.factories import make_user
 
 OWN = {"chains", "owners", "balances", "locked", "expended", "volume", "profit", "referrals", "bonuses", "debts"}
 

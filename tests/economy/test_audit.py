@@ -11,10 +11,10 @@ from django.core.management import call_command
 from django.db import transaction
 
 from core.models import JobRun
-from economy import audit, tasks
-from economy.ledger import Transfer, post, post_many
+from economy import tasks
+from economy.ledger import Transfer, audit, post, post_many
 from economy.models import Counterparty, TransactionType
-from tests.economy.worlds import NOW, adjustment, booked, execute, give, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, give, journal, make_user
 
 
 @pytest.fixture

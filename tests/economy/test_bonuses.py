@@ -9,7 +9,7 @@ from accounts.models import User
 from accounts.signals import user_registered
 from economy.ledger import AlreadyPosted
 from economy.models import CreditTransaction
-from tests.economy.worlds import NOW, booked, journal, make_user
+from tests.economy.factories import NOW, booked, journal, make_user
 
 
 def register(name, referrer=None, now=NOW):

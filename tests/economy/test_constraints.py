@@ -7,7 +7,7 @@ import pytest
 from django.db import DataError, IntegrityError, transaction
 
 from economy.models import DIRECTIONS, IN, OUT, Counterparty, TransactionType
-from tests.economy.worlds import NOW, execute
+from tests.economy.factories import NOW, execute
 
 # A row as the ledger would write it: it follows `ann`'s first.
 ROW = {

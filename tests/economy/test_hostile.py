@@ -13,10 +13,9 @@ from django.db.models import F
 from django.db.models.deletion import ProtectedError
 
 from accounts.models import User
-from economy import audit
-from economy.ledger import post_many
+from economy.ledger import audit, post_many
 from economy.models import CreditTransaction
-from tests.economy.worlds import NOW, adjustment, booked, execute, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, journal, make_user
 
 INSERT = """
 INSERT INTO credit_transactions (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,

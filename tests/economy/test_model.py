@@ -9,10 +9,9 @@ from hypothesis import strategies as some
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from economy import audit
-from economy.ledger import AlreadyPosted, InsufficientCredits, Transfer, change_hold, post, post_many
+from economy.ledger import AlreadyPosted, InsufficientCredits, Transfer, audit, change_hold, post, post_many
 from economy.models import TransactionType as Type
-from tests.economy.worlds import NOW, booked, journal, make_user
+from tests.economy.factories import NOW, booked, journal, make_user
 
 people = some.integers(0, 2)
 cents = some.decimals(min_value=Decimal("0.01"), max_value=1500, places=2)

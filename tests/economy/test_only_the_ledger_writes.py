@@ -9,7 +9,7 @@ from economy.ledger_sql import EFFECTS
 from tests.architecture.conftest import modules, name_of
 
 COLUMNS = {*EFFECTS, "held_credits"}
-LEDGER = {"economy/ledger.py", "economy/ledger_sql.py"}
+LEDGER = {"economy/ledger/posting.py", "economy/ledger_sql.py"}
 OTHERS = [path for path in modules() if name_of(path) not in LEDGER]
 WRITERS = {"update", "create", "get_or_create", "update_or_create", "bulk_create", "bulk_update", "aupdate", "acreate"}
 SQL = re.compile(

@@ -10,7 +10,7 @@ from django.db.transaction import TransactionManagementError
 from economy import ledger
 from economy.ledger import AlreadyPosted, InsufficientCredits, Transfer, UnknownUser, change_hold, post
 from economy.models import CreditTransaction, TransactionType
-from tests.economy.worlds import NOW, adjustment, booked, give, journal
+from tests.economy.factories import NOW, adjustment, booked, give, journal
 
 Type = TransactionType
 

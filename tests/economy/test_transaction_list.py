@@ -9,7 +9,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from economy.ledger import post_many
 from economy.models import TransactionType
 from tests.core.conftest import assert_is_error
-from tests.economy.worlds import NOW, adjustment, give, make_user
+from tests.economy.factories import NOW, adjustment, give, make_user
 
 PATH = "/api/v1/transactions/me"
 

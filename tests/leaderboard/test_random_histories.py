@@ -22,7 +22,7 @@ from leaderboard.services import rebuild, recount
 from markets.models import Market
 from tests.betting.factories import Player, sign_up
 from tests.betting.settlement.factories import end, move_odds, settle
-from tests.economy.stocks.worlds import list_stock, new_trader, set_price
+from tests.economy.stocks.factories import list_stock, new_trader, set_price
 from tests.leaderboard.factories import bet_at, figures, kept, naive, ranks, sell_at
 from tests.markets.factories import add_market
 

@@ -12,11 +12,11 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import StaffAction, User
 from accounts.staff import StaffMember
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import CreditTransaction
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import refund_purchase
-from tests.economy.worlds import make_user
+from tests.economy.factories import make_user
 
 PURCHASES = "/api/v1/purchases"
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)

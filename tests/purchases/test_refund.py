@@ -12,7 +12,7 @@ from economy.ledger import change_hold
 from economy.models import Debt
 from purchases.models import PurchaseEvent
 from purchases.services import PurchaseNotFound, PurchaseNotRefundable
-from tests.economy.worlds import give
+from tests.economy.factories import give
 from tests.purchases.factories import NOW, Buyer, books_balance, everything, refund
 from tests.staff.conftest import member
 

@@ -7,7 +7,7 @@ import pytest
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import PurchaseNotRefundable
 from tests.concurrently import all_at_once
-from tests.economy.worlds import give
+from tests.economy.factories import give
 from tests.purchases.factories import arrive, books_balance, everything, read, refund
 from tests.purchases.stripe_simulator import claimed, event, refunded, tell
 

@@ -6,7 +6,7 @@ import pytest
 
 from purchases.models import CreditPurchase
 from tests.concurrently import all_at_once
-from tests.economy.worlds import execute
+from tests.economy.factories import execute
 from tests.purchases.factories import arrive, books_balance, everything, read, refusal
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,10 @@ import pytest
 from accounts.staff import COMMAND_LINE, StaffMember
 from economy import adjustments
 from economy.adjustments import Adjustment, adjust_credits
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import CreditAdjustment, CreditTransaction, Debt
+from tests.economy.factories import NOW, make_user
 from tests.economy.test_debts import lend
-from tests.economy.worlds import NOW, make_user
 from tests.staff.worlds import WHY, act, adjustment, balance, decide, everything, page, records, text_of
 
 pytestmark = pytest.mark.django_db

@@ -8,10 +8,10 @@ import pytest
 from accounts.staff import StaffMember
 from economy import adjustments
 from economy.adjustments import Adjustment
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import CreditAdjustment
 from tests.concurrently import all_at_once
-from tests.economy.worlds import NOW, make_user
+from tests.economy.factories import NOW, make_user
 from tests.staff.worlds import balance
 
 pytestmark = pytest.mark.django_db(transaction=True)

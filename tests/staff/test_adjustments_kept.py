@@ -7,11 +7,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from economy.audit import audit
 from economy.ledger import post
+from economy.ledger.audit import audit
 from economy.models import CreditAdjustment
-from tests.economy import worlds
-from tests.economy.worlds import make_user
+from tests.economy import factories as worlds
+from tests.economy.factories import make_user
 
 Status = CreditAdjustment.Status
 NOW = timezone.now()

@@ -23,7 +23,7 @@ from staff import dashboard_counts
 from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, move_odds, settle
-from tests.economy.worlds import adjustment
+from tests.economy.factories import adjustment
 from tests.markets.factories import add_market, add_mirrored
 
 pytestmark = pytest.mark.django_db

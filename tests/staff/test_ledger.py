@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from economy.models import CreditTransaction, DailyReward, TransactionType
 from tests.accounts.factories import sign_up
-from tests.economy.worlds import give, make_user
+from tests.economy.factories import give, make_user
 from tests.staff.worlds import page, statements, text_of
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from accounts.suspension import suspend_user
 from economy.adjustments import Adjustment, adjust_credits
 from economy.holds import hold_credits
 from economy.models import CreditAdjustment
-from tests.economy.worlds import make_user
+from tests.economy.factories import make_user
 from tests.markets.factories import add_market
 from tests.staff.worlds import WHY, act, adjustment, decide, everything, page, records
 

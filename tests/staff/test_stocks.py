@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from economy.stocks.models import Stock, StockHolding, StockPrice
-from tests.economy.stocks.worlds import books_balance, list_stock, new_trader
+from tests.economy.stocks.factories import books_balance, list_stock, new_trader
 from tests.staff.market_worlds import asked, state
 from tests.staff.worlds import records, text_of
 

@@ -7,12 +7,12 @@ from django.utils import timezone
 from accounts import suspension
 from accounts.models import RefreshToken, User
 from accounts.staff import COMMAND_LINE, StaffMember
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import Debt
 from ops.erasure import erase_user
 from tests.accounts.factories import AUTH, bearer, refresh, refusal, send, sign_up, success
+from tests.economy.factories import give
 from tests.economy.test_debts import lend
-from tests.economy.worlds import give
 from tests.staff.worlds import WHY, act, adjustment, balance, everything, page, records, text_of
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from accounts.models import User
 from betting.models import Bet
 from economy.selectors import closing_balances
 from tests.accounts.factories import SOMEWHERE, sign_up
-from tests.economy.worlds import give, make_user
+from tests.economy.factories import give, make_user
 from tests.markets.factories import add_market
 from tests.purchases.factories import arrive
 from tests.staff.worlds import WHY, act, adjustment, page, statements, text_of

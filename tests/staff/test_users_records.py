@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.models import StaffAction
-from tests.economy.worlds import make_user
+from tests.economy.factories import make_user
 from tests.staff.worlds import WHY, act, page, statements, text_of
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from django.utils import timezone
 from accounts.models import User
 from staff.people_search import beginning, with_x_handle
 from tests.accounts.factories import suspend
+from tests.economy.factories import make_user
 from tests.economy.test_debts import lend
-from tests.economy.worlds import make_user
 from tests.staff.worlds import WHY, act, page, statements, text_of
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from economy.audit import CHECKS, Report, audit
+from economy.ledger.audit import CHECKS, Report, audit
 
 
 class Command(BaseCommand):

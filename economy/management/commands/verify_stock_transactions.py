@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from economy.audit import snapshot
+from economy.ledger.audit import snapshot
 from economy.stocks.verification import Verification, verify_stock_transactions
 
 

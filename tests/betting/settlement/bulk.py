@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from economy.ledger import post_from
 from markets.models import Market
-from tests.economy.worlds import record_adjustments
+from tests.economy.factories import record_adjustments
 
 PEOPLE = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,

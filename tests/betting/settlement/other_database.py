@@ -18,7 +18,7 @@ def build() -> str:
 
 
 def check(market_id: str) -> str:
-    from economy.audit import audit
+    from economy.ledger.audit import audit
     from markets.models import Market
     from tests.betting.settlement.factories import settle
     from tests.betting.settlement.test_kills import check_paid_once, left

@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from betting import tasks
 from betting.models import Settlement, SettlementFailure
-from economy.audit import audit
+from economy.ledger.audit import audit
 from tests.betting.factories import execute
 from tests.betting.settlement.bulk import add_people, place_many
 from tests.betting.settlement.factories import end, outcome, settle, worth

@@ -16,7 +16,7 @@ from betting.settlement import MarketNotOver
 from economy.models import Debt
 from tests.betting.factories import books_balance, everything
 from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth
-from tests.economy.worlds import give
+from tests.economy.factories import give
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,10 @@ from django.test import Client
 
 from accounts.models import User
 from devtools.simulators.x import Person
-from economy.audit import audit
+from economy.ledger.audit import audit
 from tests.accounts.factories import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.concurrently import all_at_once
-from tests.economy.worlds import booked, journal, make_user
+from tests.economy.factories import booked, journal, make_user
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.economy.rewards.worlds import Regular, arrive
+from tests.economy.rewards.factories import Regular, arrive
 
 
 @pytest.fixture

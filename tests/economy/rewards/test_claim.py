@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.tokens import AccountSuspended
 from economy.models import DailyReward
-from tests.economy.rewards.worlds import A_DAY, CLAIM, MORNING, SCALE, books_balance, read
-from tests.economy.worlds import journal
+from tests.economy.factories import journal
+from tests.economy.rewards.factories import A_DAY, CLAIM, MORNING, SCALE, books_balance, read
 
 pytestmark = pytest.mark.django_db
 FIELDS = ["success", "creditsAwarded", "consecutiveDays", "nextAvailableAt", "newBalance"]

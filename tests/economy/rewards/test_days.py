@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.rewards import reward_active_users
-from tests.economy.rewards.worlds import A_DAY, MORNING, books_balance
-from tests.economy.worlds import execute
+from tests.economy.factories import execute
+from tests.economy.rewards.factories import A_DAY, MORNING, books_balance
 
 pytestmark = pytest.mark.django_db
 A_MOMENT = timedelta(microseconds=1)

@@ -1,7 +1,7 @@
 import pytest
 
 from economy.stocks.models import Stock
-from tests.economy.stocks.worlds import Trader, list_stock, new_trader
+from tests.economy.stocks.factories import Trader, list_stock, new_trader
 
 
 @pytest.fixture(autouse=True)

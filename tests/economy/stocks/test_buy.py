@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from economy.stocks.models import Stock
-from tests.economy.stocks.worlds import (
+from tests.economy.stocks.factories import (
     books_balance,
     everything,
     list_stock,

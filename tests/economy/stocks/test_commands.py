@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
 from economy.stocks.catalogue import CATALOGUE
-from tests.economy.stocks.worlds import books_balance, everything, list_stock, staff
+from tests.economy.stocks.factories import books_balance, everything, list_stock, staff
 
 pytestmark = pytest.mark.django_db
 WHY = ("--reason", "Good news")

@@ -9,7 +9,7 @@ from django.test import Client
 
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import Stock, StockHolding
-from tests.economy.stocks.worlds import as_json, books_balance, list_stock, new_trader, order, read, set_price
+from tests.economy.stocks.factories import as_json, books_balance, list_stock, new_trader, order, read, set_price
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from economy.stocks.models import Stock
-from tests.economy.stocks.worlds import books_balance, everything, execute, set_price, set_status
+from tests.economy.stocks.factories import books_balance, everything, execute, set_price, set_status
 
 pytestmark = pytest.mark.django_db
 TRADE = """

@@ -10,7 +10,7 @@ from core.models import JobRun
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import StockHolding, StockTransaction
 from economy.stocks.tasks import close_worthless_holdings as task
-from tests.economy.stocks.worlds import books_balance, list_stock, new_trader, set_price
+from tests.economy.stocks.factories import books_balance, list_stock, new_trader, set_price
 
 pytestmark = pytest.mark.django_db
 D = Decimal

@@ -14,8 +14,8 @@ from economy.stocks import prices
 from economy.stocks.catalogue import CATALOGUE
 from economy.stocks.models import Stock, StockPrice
 from economy.stocks.tasks import seed_stocks
-from economy.stocks.trades import StockNotFound
-from tests.economy.stocks.worlds import books_balance, by_staff, everything, new_trader, set_price, staff
+from economy.stocks.trading import StockNotFound
+from tests.economy.stocks.factories import books_balance, by_staff, everything, new_trader, set_price, staff
 from tests.staff.conftest import member
 
 __all__ = ["member"]

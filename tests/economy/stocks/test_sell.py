@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from economy.stocks.models import Stock, StockHolding
-from tests.economy.stocks.worlds import (
+from tests.economy.stocks.factories import (
     books_balance,
     everything,
     list_stock,

@@ -8,9 +8,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.stocks.models import StockTransaction
-from tests.economy.stocks.worlds import books_balance, execute, list_stock, new_trader, set_price
+from tests.economy.stocks.factories import books_balance, execute, list_stock, new_trader, set_price
 
 pytestmark = pytest.mark.django_db
 TABLES = ("credit_transactions", "stock_transactions", "stock_prices", "stocks", "stock_holdings")

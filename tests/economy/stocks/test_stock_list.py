@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.economy.stocks.worlds import list_stock, new_trader, read, set_price
+from tests.economy.stocks.factories import list_stock, new_trader, read, set_price
 
 pytestmark = pytest.mark.django_db
 STOCKS = "/api/v1/economy/stocks"

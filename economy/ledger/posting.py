@@ -207,7 +207,7 @@ def change_hold(*, user_id: UUID, change: Decimal, now: datetime) -> None:
 def rebuild_columns() -> int:
     """Sets the users' columns to what the audit derived from the journal; returns how many users were wrong.
 
-    Runs inside the audit (`economy.audit`), which made the table that it reads.
+    Runs inside the audit (`economy.ledger.audit`), which made the table that it reads.
     """
     require_transaction("The ledger")
     with connection.cursor() as cursor:

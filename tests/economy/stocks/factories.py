@@ -13,12 +13,12 @@ from rest_framework_simplejwt.tokens import AccessToken
 from accounts.models import StaffAction, User
 from accounts.staff import StaffMember
 from core.db.transactions import run_transaction
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import CreditTransaction
 from economy.stocks import prices
 from economy.stocks.catalogue import First, add
 from economy.stocks.models import Stock, StockHolding, StockPrice, StockStatusChange, StockTransaction
-from tests.economy.worlds import BOOKED, make_user
+from tests.economy.factories import BOOKED, make_user
 
 URL = "/api/v1/economy"
 

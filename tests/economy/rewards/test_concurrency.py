@@ -9,8 +9,8 @@ import pytest
 from economy.models import DailyReward
 from economy.rewards import reward_active_users
 from tests.concurrently import all_at_once
-from tests.economy.rewards.worlds import arrive, books_balance, read
-from tests.economy.worlds import give
+from tests.economy.factories import give
+from tests.economy.rewards.factories import arrive, books_balance, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import Stock, StockHolding, StockTransaction
 from tests.concurrently import all_at_once
-from tests.economy.stocks.worlds import books_balance, list_stock, new_trader, order, set_price
+from tests.economy.stocks.factories import books_balance, list_stock, new_trader, order, set_price
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -22,7 +22,7 @@ from economy.ledger import Transfer
 from economy.models import TransactionType
 from economy.stocks.models import StockTransaction
 from economy.stocks.pricing import Position
-from economy.stocks.signatures import Signed, current_key_id, sign
+from economy.stocks.signing import Signed, current_key_id, sign
 
 Type = StockTransaction.Type
 DESCRIPTIONS = {Type.BUY: "Shares bought", Type.SELL: "Shares sold", Type.LIQUIDATION: "Shares became worthless"}

@@ -13,10 +13,10 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from core.db.transactions import run_transaction
-from economy.audit import audit
+from economy.ledger.audit import audit
 from economy.models import CreditTransaction, DailyReward
 from economy.rewards import Claimed, claim_daily_reward
-from tests.economy.worlds import make_user
+from tests.economy.factories import make_user
 
 CLAIM = "/api/v1/economy/daily-credits"
 MORNING = datetime(2026, 3, 5, 8, 30, tzinfo=UTC)

@@ -15,8 +15,8 @@ from economy import rewards
 from economy.models import DailyReward
 from economy.rewards import UsersUnpaid, reward_active_users
 from economy.tasks import reward_active_users as nightly
-from tests.economy.rewards.worlds import A_DAY, MORNING, arrive, books_balance
-from tests.economy.worlds import execute
+from tests.economy.factories import execute
+from tests.economy.rewards.factories import A_DAY, MORNING, arrive, books_balance
 from thisthat.celery import AT_START, app
 
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)

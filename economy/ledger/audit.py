@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from core.api.errors import DomainError
 from economy import audit_sql as sql
-from economy.ledger import rebuild_columns
+from economy.ledger.posting import rebuild_columns
 from economy.models import Counterparty
 
 EXAMPLES = 20

@@ -8,20 +8,20 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from economy import audit
 from economy.ledger import (
     AlreadyPosted,
     Batch,
     InsufficientCredits,
     Transfer,
     UnknownUser,
+    audit,
     change_hold,
     post,
     post_from,
     post_many,
 )
 from economy.models import CreditTransaction, TransactionType
-from tests.economy.worlds import NOW, adjustment, booked, execute, give, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, give, journal, make_user
 
 cents = some.decimals(min_value=-2000, max_value=2000, places=2).filter(bool)
 

@@ -10,11 +10,10 @@ from django.db import OperationalError, connection, transaction
 from accounts.models import User
 from accounts.signals import user_registered
 from core.db.transactions import run_transaction, state_of
-from economy import audit
-from economy.ledger import AlreadyPosted, InsufficientCredits, post, post_many
+from economy.ledger import AlreadyPosted, InsufficientCredits, audit, post, post_many
 from economy.models import CreditTransaction
 from tests.concurrently import all_at_once
-from tests.economy.worlds import NOW, adjustment, booked, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, journal, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 40
