@@ -7,11 +7,10 @@
 The standard library is all it needs. Run by itself: `python -m devtools.simulators.polymarket --help`.
 """
 
-from .event import Event
 from .faults import Fault, Faults
-from .market import Market, Outcome
-from .requests_log import Asked, RequestLog
-from .simulator import Simulator
+from .messages import LoggedRequest, RequestLog
+from .models import Event, Market, Outcome
+from .server import Simulator
 from .world import World
 
-__all__ = ["Asked", "Event", "Fault", "Faults", "Market", "Outcome", "RequestLog", "Simulator", "World"]
+__all__ = ["Event", "Fault", "Faults", "LoggedRequest", "Market", "Outcome", "RequestLog", "Simulator", "World"]

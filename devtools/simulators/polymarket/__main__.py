@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from threading import Event as Signal
 
-from .simulator import Simulator
-from .stamps import read_time
+from .formats import read_time
+from .server import Simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

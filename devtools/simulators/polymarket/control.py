@@ -1,14 +1,12 @@
-"""`/_control/...`: the same switches over HTTP. Served on loopback only."""
+"""Control endpoints, `/_control/...`: the commands of the simulator over HTTP. Served on loopback only."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .faults import Faults
-from .market import Market
-from .rendering import dump
-from .replies import Call, RefusedError, Reply
-from .requests_log import RequestLog
-from .stamps import rfc3339
+from .formats import dump, rfc3339
+from .messages import RefusedError, Request, RequestLog, Response
+from .models import Market
 from .world import World
 
 PREFIX = "/_control/"
@@ -16,30 +14,30 @@ MAX_TICKS = 10_000
 
 
 class Control:
-    """Answers the control paths; what is wrong with a command is said with a 400."""
+    """Responds to the control paths; a command that can't be carried out gets a 400 that says why."""
 
     def __init__(self, world: World, faults: Faults, requests: RequestLog) -> None:
         self._world = world
         self._faults = faults
         self._requests = requests
 
-    def answer(self, call: Call) -> Reply:
-        body = call.body if isinstance(call.body, dict) else {}
+    def respond(self, request: Request) -> Response:
+        body = request.body if isinstance(request.body, dict) else {}
         try:
-            match call.method, call.path.removeprefix(PREFIX):
+            match request.method, request.path.removeprefix(PREFIX):
                 case "GET", "state":
                     pass
                 case "POST", "tick":
                     self._tick(body.get("ticks", 1))
                 case "POST", "faults":
-                    self._faults.set_from_json(call.body)
+                    self._faults.set_from_json(request.body)
                 case "POST", "market":
-                    return Reply(200, dump(self._command(body)))
+                    return Response(200, dump(self._command(body)))
                 case _:
                     raise RefusedError(404, {"error": "no such control"})
         except (KeyError, ValueError, TypeError, InvalidOperation) as error:
             raise RefusedError(400, {"error": str(error)}) from error
-        return Reply(200, dump(self._state()))
+        return Response(200, dump(self._state()))
 
     def _tick(self, ticks: object) -> None:
         if not isinstance(ticks, int) or not 0 < ticks <= MAX_TICKS:
@@ -50,7 +48,7 @@ class Control:
         """`{"market": any id, "do": "resolve", ...}` with the options of the command of that name."""
         options = {key: value for key, value in body.items() if key not in {"market", "do"}}
         market = self._world.find(str(body.get("market")))
-        _obey(market, str(body.get("do")), options)
+        _run_command(market, str(body.get("do")), options)
         return {
             "id": market.id,
             "condition_id": market.condition_id,
@@ -74,7 +72,7 @@ class Control:
             }
 
 
-def _obey(market: Market, command: str, options: dict[str, Any]) -> None:
+def _run_command(market: Market, command: str, options: dict[str, Any]) -> None:
     match command:
         case "set_price":
             market.set_price(Decimal(str(options.pop("price", ""))), **options)

@@ -1,15 +1,20 @@
-"""Switches that make the simulated upstream misbehave."""
+"""Faults: switches that make the simulated upstream misbehave, and the spoilt responses they produce."""
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from itertools import cycle, islice
 from random import Random
 from threading import Condition
 from typing import Any, Literal, get_args
+
+from .messages import HTML, Response
 
 Kind = Literal[
     "status", "html", "broken_json", "wrong_shape", "hang", "drip", "reset", "repeat_cursor", "malformed", "latency"
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
-# These change how an answer is made; the others replace it or stand in its way.
+# These change how a response is made; the others replace it or stand in its way.
 TRICKS = frozenset({"repeat_cursor", "malformed"})
 
 
@@ -42,7 +47,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are on. Threads ask `pick`; whoever waits in `pause` wakes on `clear`."""
+    """The faults that are on. Threads call `pick`; one that waits in `pause` wakes on `clear`."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(f"faults:{seed}")  # noqa: S311 - faults to be repeated, not a secret
@@ -106,3 +111,123 @@ def _fault(given: object) -> Fault:
     if unknown or "kind" not in given:
         raise ValueError(f"a fault needs a kind, and knows nothing of {unknown}" if unknown else "a fault needs a kind")
     return Fault(**given)
+
+
+Json = dict[str, Any]
+CLOUDFLARE = """<!DOCTYPE html>
+<html lang="en-US"><head><title>{status} | gamma-api</title><meta charset="UTF-8" /></head>
+<body><div id="cf-wrapper"><div id="cf-error-details"><h1>Error {status}</h1>
+<p>The web server reported an error. Cloudflare Ray ID: 0a1b2c3d4e5f6071</p></div></div></body></html>
+"""
+
+
+def error_page(status: int) -> Response:
+    """Return Cloudflare's HTML page, whatever the status."""
+    return Response(status, CLOUDFLARE.format(status=status).encode(), HTML)
+
+
+def broken_json(response: Response) -> Response:
+    """Return the response with its body cut off in the middle."""
+    return response._replace(body=response.body[: max(1, len(response.body) * 2 // 3)])
+
+
+def wrong_shape(fault: Fault, response: Response) -> Response:
+    """Return good JSON of an unexpected shape; another one each time."""
+    shapes = (b"[]", b'{"data":null}', b"null", b'"ok"', b'{"events":{},"markets":{},"history":7}', b"42")
+    return response._replace(body=shapes[(fault.hits - 1) % len(shapes)])
+
+
+def mix_into(items: list[bytes], *, events: bool) -> list[bytes]:
+    """Return the page with a bad object of another kind after each good one, until all kinds were there."""
+    bad = _bad_events(items) if events else _bad_markets(items)
+    mixed: list[bytes] = []
+    for position, item in enumerate(items):
+        mixed += [item, *bad[position : position + 1]]
+    return mixed + bad[len(items) :]
+
+
+def _bad_markets(items: list[bytes]) -> list[bytes]:
+    good = json.loads(items[0]) if items else {"question": "Will it parse?", "outcomes": '["Yes", "No"]'}
+    return [*(json.dumps(market).encode() for market in _spoilt(good)), *_NOT_OBJECTS]
+
+
+def _bad_events(items: list[bytes]) -> list[bytes]:
+    """Bad events, and one good event whose markets are every kind of bad."""
+    if not items:
+        return list(_NOT_OBJECTS)
+    event = json.loads(items[0])
+    spoilt = _spoilt(event["markets"][0])
+    variants: list[Json] = [
+        {**event, "markets": [None, "market", *spoilt, 7]},
+        {**event, "markets": None},
+        {**event, "markets": {"a": 1}},
+        {**event, "markets": [], "tags": "politics"},
+        {**event, "markets": [], "tags": [None, 5, {"slug": None}], "title": None},
+        {key: value for key, value in event.items() if key not in {"markets", "id"}},
+    ]
+    numbered = ({**variant, "id": f"99{event['id']}{place}"} for place, variant in enumerate(variants[:-1]))
+    return [*_NOT_OBJECTS, *(json.dumps(variant).encode() for variant in [*numbered, variants[-1]])]
+
+
+def _spoilt(market: Json) -> list[Json]:
+    """Spoilt copies of a good market. Their ids are their own: none may pass for the good one."""
+    return [spoil(_copy(market, place)) for place, spoil in enumerate(_SPOILERS)]
+
+
+def _copy(market: Json, place: int) -> Json:
+    number = f"99{market.get('id', '')}{place:02}"
+    own = {"id": number, "slug": f"spoilt-{number}", "conditionId": f"0x{int(number):064x}"}
+    return {**market, **own, "clobTokenIds": json.dumps([f"{number}1", f"{number}2"])}
+
+
+def _with(**changed: Any) -> Callable[[Json], Json]:
+    return lambda market: {**market, **changed}
+
+
+def _without(key: str) -> Callable[[Json], Json]:
+    return lambda market: {name: value for name, value in market.items() if name != key}
+
+
+_NOT_OBJECTS = (b"null", b'"market"', b"17", b"[]", b"{}")
+_SPOILERS: tuple[Callable[[Json], Json], ...] = (
+    _without("question"),
+    _with(question=None),
+    _with(question=""),
+    _without("outcomes"),
+    _with(outcomes="Yes, No"),
+    _with(outcomes="[]"),
+    _with(outcomes='{"Yes": "No"}'),
+    _with(outcomes="[1, 2]"),
+    _with(outcomePrices='["NaN", "NaN"]'),
+    _with(outcomePrices='["Infinity", "-Infinity"]'),
+    _with(outcomePrices='["1.7", "-0.7"]'),
+    _with(outcomePrices='["0.4"]'),
+    _with(outcomePrices='["a lot", "little"]'),
+    _with(outcomePrices='["1e400", "1e-400"]'),
+    _with(outcomePrices=f'["{"9" * 5000}", "0"]'),
+    _with(outcomePrices={"Yes": 0.4}),
+    _with(outcomePrices="[[0.4], [0.6]]"),
+    _with(clobTokenIds="123"),
+    _with(clobTokenIds='["only-one"]'),
+    _with(conditionId=12345),
+    _with(conditionId=None),
+    _with(id=None),
+    _with(id={"number": 1}),
+    _with(endDate="the day after tomorrow"),
+    _with(endDate=1790000000),
+    _with(endDate="0000-00-00T00:00:00Z"),
+    _with(endDate="+292277026596-12-04T15:30:07Z"),
+    _with(active="yes", closed="no"),
+    _with(image=17, icon=["x"]),
+    _with(volumeNum="1e999", volume24hr="lots", liquidityNum=None),
+    _with(question="?" * 200_000),
+    _with(question="null\u0000byte"),
+    _with(question="half a surrogate \ud800"),
+    _with(slug=None, description=None),
+)
+
+
+def spoil_prices(tokens: list[str]) -> Json:
+    """Return a body of `/midpoints` with a bad price for every token."""
+    bad = ("NaN", "1.5", "-0.2", "", None, "abc", {"mid": "0.4"}, ["0.4"], "1e999", True)
+    return dict(zip(tokens, islice(cycle(bad), len(tokens)), strict=True))

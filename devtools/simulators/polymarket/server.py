@@ -1,4 +1,4 @@
-"""The HTTP server: Gamma and the CLOB on one origin, with faults in front of both."""
+"""The simulator as an HTTP server: Gamma and the CLOB on one origin, with faults in front of both."""
 
 import json
 import socket
@@ -6,27 +6,28 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from datetime import datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from threading import Event as Signal
 from threading import Lock, Thread
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from .clob import Clob
 from .control import PREFIX, Control
-from .faults import TRICKS, Fault, Faults
+from .faults import TRICKS, Fault, Faults, broken_json, error_page, wrong_shape
 from .gamma import Gamma
-from .malformed import broken_json, error_page, wrong_shape
-from .replies import Call, RefusedError, Reply, invalid, not_found
-from .requests_log import Asked, RequestLog
-from .world import World
+from .messages import LoggedRequest, RefusedError, Request, RequestLog, Response, invalid, not_found
+from .world import TICK, World
 
 MAX_BODY = 4_000_000
 
 
 class Application:
-    """Answers calls, whatever carries them."""
+    """Responds to requests, whatever carries them."""
 
     def __init__(self, world: World, faults: Faults, requests: RequestLog, *, loopback: bool) -> None:
         self.faults = faults
@@ -35,21 +36,21 @@ class Application:
         self._parts = (Clob(world), Gamma(world))
         self._control = Control(world, faults, requests) if loopback else None
 
-    def answer(self, call: Call) -> Reply:
-        """The answer of the upstream, or of the controls. Never raises `RefusedError`."""
+    def respond(self, request: Request) -> Response:
+        """Return the response of the upstream, or of the controls. Never raises `RefusedError`."""
         try:
-            if call.path.startswith(PREFIX) and self._control is not None:
-                return self._control.answer(call)
-            return self._upstream(call)
+            if request.path.startswith(PREFIX) and self._control is not None:
+                return self._control.respond(request)
+            return self._upstream(request)
         except RefusedError as refusal:
-            return refusal.reply
+            return refusal.response
 
-    def _upstream(self, call: Call) -> Reply:
+    def _upstream(self, request: Request) -> Response:
         with self._world.clock.lock:
             for part in self._parts:
-                reply = part.answer(call)
-                if reply is not None:
-                    return reply
+                response = part.respond(request)
+                if response is not None:
+                    return response
         raise not_found("page not found")
 
 
@@ -75,13 +76,13 @@ class Server(ThreadingHTTPServer):
                 self._open.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that went away is no news; anything else is shown."""
+        """Ignore a client that disconnected; report anything else."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
-    def hang_up(self, patience: float = 2.0) -> None:
-        """Close every connection and wait for its thread, at most `patience` seconds in all."""
-        until = time.monotonic() + patience
+    def hang_up(self, timeout: float = 2.0) -> None:
+        """Close every connection and wait for its thread, at most `timeout` seconds in all."""
+        until = time.monotonic() + timeout
         while self._hang_up_once() and time.monotonic() < until:
             time.sleep(0.005)
 
@@ -94,7 +95,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request, lets the faults have it, writes the answer in one piece."""
+    """Reads a request, applies the faults, writes the response in one piece."""
 
     protocol_version = "HTTP/1.1"
     server_version = "cloudflare"
@@ -111,32 +112,32 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY:
             self.close_connection = True
-            self._write(invalid("body is too long").reply)
+            self._write(invalid("body is too long").response)
             return
         try:
             body = json.loads(self.rfile.read(int(length)) or b"null")
         except ValueError:
-            self._write(Reply(400, b'{"error":"Invalid payload"}'))
+            self._write(Response(400, b'{"error":"Invalid payload"}'))
         else:
             self._serve(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-        """Say nothing: callers read the request log."""
+        """Log nothing: tests read the request log."""
 
     def _serve(self, body: Any) -> None:
         parts = urlsplit(self.path)
         query = parse_qs(parts.query, keep_blank_values=True)
         application = self.server.application
         if parts.path.startswith(PREFIX):
-            self._write(application.answer(Call(self.command, parts.path, query, body)))
+            self._write(application.respond(Request(self.command, parts.path, query, body)))
             return
-        application.requests.add(Asked(self.command, parts.path, query))
+        application.requests.add(LoggedRequest(self.command, parts.path, query))
         met = application.faults.pick(parts.path)
         tricks = frozenset(fault.kind for fault in met if fault.kind in TRICKS)
-        call = Call(self.command, parts.path, query, body, tricks)
-        self._suffer(call, [fault for fault in met if fault.kind not in TRICKS])
+        request = Request(self.command, parts.path, query, body, tricks)
+        self._apply_faults(request, [fault for fault in met if fault.kind not in TRICKS])
 
-    def _suffer(self, call: Call, faults: list[Fault]) -> None:
+    def _apply_faults(self, request: Request, faults: list[Fault]) -> None:
         application = self.server.application
         hard = None
         for fault in faults:
@@ -145,27 +146,27 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 hard = fault
         if hard is None:
-            self._write(application.answer(call))
+            self._write(application.respond(request))
         elif hard.kind == "reset":
             self._reset()
         elif hard.kind == "hang":
             application.faults.pause(hard, hard.seconds)
             self.close_connection = True
         elif hard.kind == "drip":
-            self._drip(application.answer(call), hard)
+            self._drip(application.respond(request), hard)
         else:
-            self._write(_spoilt(hard, application.answer(call)))
+            self._write(_spoilt(hard, application.respond(request)))
 
-    def _write(self, reply: Reply) -> None:
-        self._write_head(reply)
-        self.wfile.write(reply.body)
+    def _write(self, response: Response) -> None:
+        self._write_head(response)
+        self.wfile.write(response.body)
         self.wfile.flush()
 
-    def _write_head(self, reply: Reply) -> None:
-        self.send_response(reply.status)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Content-Length", str(len(reply.body)))
-        for name, value in reply.headers:
+    def _write_head(self, response: Response) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers:
             self.send_header(name, value)
         self.end_headers()
 
@@ -176,26 +177,26 @@ class Handler(BaseHTTPRequestHandler):
         # The server's polite shutdown would send a FIN first.
         self.connection.close()
 
-    def _drip(self, reply: Reply, fault: Fault) -> None:
+    def _drip(self, response: Response, fault: Fault) -> None:
         """The head at once, then a byte each `fault.seconds`, until the faults are cleared: then the rest."""
-        self._write_head(reply)
+        self._write_head(response)
         self.wfile.flush()
-        for position in range(len(reply.body)):
-            self.wfile.write(reply.body[position : position + 1])
+        for position in range(len(response.body)):
+            self.wfile.write(response.body[position : position + 1])
             self.wfile.flush()
             if self.server.application.faults.pause(fault, fault.seconds):
-                self.wfile.write(reply.body[position + 1 :])
+                self.wfile.write(response.body[position + 1 :])
                 break
 
 
-def _spoilt(fault: Fault, reply: Reply) -> Reply:
+def _spoilt(fault: Fault, response: Response) -> Response:
     match fault.kind:
         case "html":
             return error_page(200)
         case "broken_json":
-            return broken_json(reply)
+            return broken_json(response)
         case "wrong_shape":
-            return wrong_shape(fault, reply)
+            return wrong_shape(fault, response)
     headers: tuple[tuple[str, str], ...] = ()
     if fault.retry_after is not None:
         # An HTTP date only means something beside the caller's own clock, so this one is the wall's.
@@ -215,3 +216,77 @@ def serve_in_thread(server: Server) -> Thread:
     thread = Thread(target=server.serve_forever, args=(0.02,), name="polymarket-simulator", daemon=True)
     thread.start()
     return thread
+
+
+class Simulator:
+    """Serves a world on its own threads from `start` to `stop`, or inside a `with`.
+
+    `port` 0 takes a free one. `tick_seconds` above 0 lets time pass by itself. `events` is the size at the start,
+    `start` the simulated time of tick 0: give it to make two simulations equal.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        events: int = 400,
+        start: datetime | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tick_seconds: float = 0,
+    ) -> None:
+        length = timedelta(seconds=tick_seconds) if tick_seconds else TICK
+        self.world = World(seed=seed, events=events, start=start, tick_length=length)
+        self.faults = Faults(seed)
+        self.requests = RequestLog()
+        application = Application(self.world, self.faults, self.requests, loopback=is_loopback(host))
+        self._server = Server((host, port), application)
+        self._tick_seconds = tick_seconds
+        self._stopping = Signal()
+        self._threads: list[Thread] = []
+
+    @property
+    def url(self) -> str:
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    @property
+    def gamma_url(self) -> str:
+        return self.url
+
+    @property
+    def clob_url(self) -> str:
+        """The same origin: the paths of the two do not collide."""
+        return self.url
+
+    def start(self) -> None:
+        self._threads.append(serve_in_thread(self._server))
+        if self._tick_seconds > 0:
+            ticker = Thread(target=self._tick_on, name="polymarket-simulator-clock", daemon=True)
+            ticker.start()
+            self._threads.append(ticker)
+
+    def stop(self) -> None:
+        """Stop listening, let go of what hangs, close every connection."""
+        self._stopping.set()
+        if self._threads:
+            self._server.shutdown()
+        self._server.server_close()
+        self.faults.clear()
+        self._server.hang_up()
+        for thread in self._threads:
+            thread.join(5)
+        self._threads.clear()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _tick_on(self) -> None:
+        while not self._stopping.wait(self._tick_seconds):
+            self.world.tick()

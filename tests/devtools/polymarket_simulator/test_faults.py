@@ -1,11 +1,13 @@
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
-from http.client import IncompleteRead
-from threading import Timer
+from http.client import HTTPResponse, IncompleteRead
 
 import pytest
 
 from devtools.simulators.polymarket import Simulator
+from tests.concurrently import wait_until
 
 from .conftest import START, Caller
 
@@ -29,8 +31,9 @@ def test_retry_after_is_seconds_or_a_date(upstream, caller):
     upstream.faults.set("status", status=429, retry_after=7, times=1)
     upstream.faults.set("status", status=429, retry_after=7, retry_after_date=True, times=1)
     assert caller.get(EVENTS).headers["Retry-After"] == "7"
+    before = time.time()
     date = parsedate_to_datetime(caller.get(EVENTS).headers["Retry-After"])
-    assert 4 < date.timestamp() - time.time() < 8
+    assert int(before) + 7 <= date.timestamp() <= time.time() + 7
 
 
 def test_a_fault_keeps_to_its_path_until_cleared(upstream, caller):
@@ -86,38 +89,50 @@ def test_a_hanging_socket_says_nothing(upstream):
 
 
 def test_clearing_lets_go_of_what_hangs(upstream):
-    upstream.faults.set("hang", seconds=30)
-    caller = Caller(upstream)
-    Timer(0.1, upstream.faults.clear).start()
-    started = time.monotonic()
-    with pytest.raises(ConnectionError):
-        caller.get(EVENTS)
-    assert time.monotonic() - started < 3
-    caller.connection.close()
+    fault = upstream.faults.set("hang", seconds=3600)
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(Caller(upstream, timeout=60).get, EVENTS)
+        wait_until(lambda: fault.hits == 1)
+        upstream.faults.clear()
+        with pytest.raises(ConnectionError):
+            hanging.result()
 
 
 def test_stopping_lets_go_of_what_hangs():
-    started = time.monotonic()
-    with Simulator(seed=1, events=2, start=START) as simulator:
-        simulator.faults.set("hang", seconds=30)
-        hasty = Caller(simulator, timeout=0.1)
-        with pytest.raises(TimeoutError):
-            hasty.get(EVENTS)
-        hasty.connection.close()
-    assert time.monotonic() - started < 3
+    with ThreadPoolExecutor(1) as pool:
+        with Simulator(seed=1, events=2, start=START) as simulator:
+            fault = simulator.faults.set("hang", seconds=3600)
+            hanging = pool.submit(Caller(simulator, timeout=60).get, EVENTS)
+            wait_until(lambda: fault.hits == 1)
+        with pytest.raises(ConnectionError):
+            hanging.result()
 
 
-def test_a_drip_feeds_a_byte_now_and_then_but_whole_once_cleared(upstream):
-    upstream.faults.set("drip", seconds=0.05)
-    hasty = Caller(upstream, timeout=5)
-    hasty.connection.request("GET", "/tags?limit=1")
-    response = hasty.connection.getresponse()
+@pytest.fixture
+def dripping(upstream) -> Iterator[Callable[[float], HTTPResponse]]:
+    """Opens a response that comes a byte each so many seconds."""
+    caller = Caller(upstream, timeout=60)
+
+    def open_response(seconds: float) -> HTTPResponse:
+        upstream.faults.set("drip", seconds=seconds)
+        caller.connection.request("GET", "/tags?limit=1")
+        return caller.connection.getresponse()
+
+    yield open_response
+    caller.connection.close()
+
+
+def test_a_drip_feeds_a_byte_now_and_then(dripping):
     started = time.monotonic()
-    assert response.read(3)[:1] == b"["
-    assert 0.05 < time.monotonic() - started < 2
+    assert dripping(0.05).read(3)[:1] == b"["
+    assert time.monotonic() - started >= 0.1
+
+
+def test_a_drip_ends_once_it_is_cleared(upstream, dripping):
+    response = dripping(3600)
+    assert response.read(1) == b"["
     upstream.faults.clear()
     assert response.read().endswith(b"]")
-    hasty.connection.close()
 
 
 def test_a_reset_breaks_the_connection(upstream):
@@ -143,7 +158,7 @@ def test_latency_is_added_to_a_good_answer(upstream, caller):
     upstream.faults.set("latency", seconds=0.15, times=1)
     started = time.monotonic()
     assert caller.get(EVENTS).status == 200
-    assert 0.15 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.15
 
 
 def test_several_faults_meet_one_request(upstream, caller):

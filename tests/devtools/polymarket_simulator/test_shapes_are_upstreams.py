@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from devtools.simulators.polymarket import World
-from devtools.simulators.polymarket.clob_shapes import book, clob_market
-from devtools.simulators.polymarket.rendering import event_json, market_with_event_json
+from devtools.simulators.polymarket.clob import book, clob_market
+from devtools.simulators.polymarket.gamma_json import event_json, market_with_event_json
 
 from .conftest import RECORDED, START
 

@@ -6,9 +6,7 @@ from decimal import Decimal
 import pytest
 
 from devtools.simulators.polymarket import World
-from devtools.simulators.polymarket.event_shapes import gamma_event
-from devtools.simulators.polymarket.market_shapes import gamma_market
-from devtools.simulators.polymarket.rendering import event_json
+from devtools.simulators.polymarket.gamma_json import event_json, gamma_event, gamma_market
 
 from .conftest import START, Caller
 
@@ -116,7 +114,7 @@ def test_time_brings_results_disputes_newcomers_and_names():
     assert seen["proposed"]
     assert seen["disputed"]
     assert seen["resolved"]
-    assert {m.destiny for m in world.markets if m.final and m.destiny} == {"this", "that", "50-50"}
+    assert {m.proposed_outcome for m in world.markets if m.final and m.proposed_outcome} == {"this", "that", "50-50"}
     assert any(m.id in spare and m.active and not m.placeholder for m in world.markets)
     assert any(m.id not in before and m.priced for m in world.markets)
     assert any(m.closed and m.accepting and m.uma_status == "resolved" for m in world.markets)
@@ -126,7 +124,7 @@ def test_a_pool_of_candidates_has_at_most_one_winner():
     world = World(seed=13, events=120, start=START)
     world.tick(300)
     pools = [event for event in world.events if event.neg_risk]
-    winners = [sum(market.destiny == "this" for market in event.markets) for event in pools]
+    winners = [sum(market.proposed_outcome == "this" for market in event.markets) for event in pools]
     assert set(winners) <= {0, 1}
     assert 1 in winners
 

@@ -157,7 +157,7 @@ def test_all_that_a_world_comes_with_are_judged_by_the_same_rules():
         elif there.uma_status in ("proposed", "disputed", "requested") or there.final in (None, (0, 0)):
             assert (status, resolution) == CLOSED, there.question
         else:
-            won = {"this": "this", "that": "that", "50-50": "invalid"}[there.destiny]
+            won = {"this": "this", "that": "that", "50-50": "invalid"}[there.proposed_outcome]
             assert (status, resolution) == ("resolved", won), there.question
     assert {status for status, _ in map(state, here.values())} == {"open", "closed", "resolved"}
 

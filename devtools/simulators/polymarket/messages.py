@@ -1,17 +1,19 @@
-"""What a request is and what an answer is, inside the simulator."""
+"""Requests and responses inside the simulator, and the log of what was requested."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, NamedTuple
 
-from .rendering import dump
+from .formats import dump
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=UTF-8"
 Query = dict[str, list[str]]
 
 
-class Reply(NamedTuple):
-    """A whole HTTP answer."""
+class Response(NamedTuple):
+    """A whole HTTP response."""
 
     status: int
     body: bytes
@@ -20,11 +22,11 @@ class Reply(NamedTuple):
 
 
 class RefusedError(Exception):
-    """The upstream says no; `reply` is how."""
+    """The upstream refuses; `response` says how."""
 
     def __init__(self, status: int, body: object) -> None:
         super().__init__(f"{status} {body}")
-        self.reply = Reply(status, dump(body))
+        self.response = Response(status, dump(body))
 
 
 def invalid(error: str) -> RefusedError:
@@ -38,7 +40,7 @@ def not_found(error: str = "id not found") -> RefusedError:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Request:
     """One request, read. `tricks` names the faults that change how a page is made."""
 
     method: str
@@ -67,3 +69,48 @@ class Call:
         if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - what fits in 64 bits
             raise invalid(f"{name} is not a whole number")
         return int(text)
+
+
+KEPT = 100_000
+
+
+class LoggedRequest(NamedTuple):
+    """One request: `query` has a list of values for every name."""
+
+    method: str
+    path: str
+    query: Query
+
+
+class RequestLog:
+    """The requests so far, oldest first, without those to `/_control`. The last 100,000 are kept."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._requests: list[LoggedRequest] = []
+
+    def add(self, request: LoggedRequest) -> None:
+        with self._lock:
+            self._requests.append(request)
+            if len(self._requests) > 2 * KEPT:
+                del self._requests[:KEPT]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._requests.clear()
+
+    def to(self, path: str) -> list[LoggedRequest]:
+        """The requests whose path begins with `path`."""
+        return [request for request in self if request.path.startswith(path)]
+
+    def __iter__(self) -> Iterator[LoggedRequest]:
+        with self._lock:
+            return iter(list(self._requests))
+
+    def __getitem__(self, index: int) -> LoggedRequest:
+        with self._lock:
+            return self._requests[index]
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._requests)

@@ -1,9 +1,15 @@
-"""How the upstream writes times, decimals and slugs."""
+"""How the upstream writes JSON, times, decimals and slugs."""
 
+import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
+
+
+def dump(value: object) -> bytes:
+    """Return compact JSON."""
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def rfc3339(moment: datetime, decimals: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""The state of one market, and the commands that change it."""
+"""Markets and events of the simulated upstream: their state, and the commands that change it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from threading import RLock
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
-from .stamps import plain
-
-if TYPE_CHECKING:
-    from .event import Event
+from .formats import plain
 
 Outcome = Literal["this", "that", "50-50"]
-ClobVerdict = Literal["this", "that", "50-50", "pending"]
+ClobOutcome = Literal["this", "that", "50-50", "pending"]
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
 FINAL_PRICES: dict[str, tuple[Decimal, Decimal]] = {"this": (ONE, ZERO), "that": (ZERO, ONE), "50-50": (HALF, HALF)}
 GRIDS = (100, 1000, 10000)
@@ -72,8 +69,8 @@ class Market:
     uma_status: str | None = None
     uma_history: list[str] = field(default_factory=list)
     final: tuple[Decimal, ...] | None = None
-    destiny: Outcome | None = None
-    verdict: ClobVerdict = "pending"
+    proposed_outcome: Outcome | None = None
+    clob_outcome: ClobOutcome = "pending"
     clob_says_50_50: bool = False
     resolved_by_oracle: bool = False
     scripted: bool = False
@@ -181,14 +178,14 @@ class Market:
 
     def dispute(self) -> None:
         with self.clock.lock:
-            self.oracle_says("disputed", self.destiny)
+            self.oracle_says("disputed", self.proposed_outcome)
             self._script()
 
     def resolve(
         self,
         outcome: Outcome,
         *,
-        clob: ClobVerdict | None = None,
+        clob: ClobOutcome | None = None,
         status: str | None = "resolved",
         fifty_flag: bool = True,
         accepting: bool = False,
@@ -196,14 +193,14 @@ class Market:
         """Decide it for good.
 
         `clob` lets the second source say something else, or nothing yet (`pending`). `status=None` leaves
-        `umaResolutionStatus` out. `fifty_flag=False` makes the CLOB forget `is_50_50_outcome` on a true 50-50.
+        `umaResolutionStatus` out. `fifty_flag=False` leaves the CLOB's `is_50_50_outcome` false on a true 50-50.
         `accepting=True` leaves `acceptingOrders` true on it.
         """
         with self.clock.lock:
             self.decide(outcome, accepting=accepting, fifty_flag=fifty_flag)
             self.uma_status = status
-            self.verdict = clob or outcome
-            self.clob_says_50_50 = fifty_flag and self.verdict == "50-50"
+            self.clob_outcome = clob or outcome
+            self.clob_says_50_50 = fifty_flag and self.clob_outcome == "50-50"
             self._script()
 
     def rename(self, name: str) -> None:
@@ -235,7 +232,7 @@ class Market:
         self.touch()
 
     def oracle_says(self, status: str, outcome: Outcome | None) -> None:
-        self.uma_status, self.destiny = status, outcome
+        self.uma_status, self.proposed_outcome = status, outcome
         self.uma_history.append(status)
         self.touch()
 
@@ -243,7 +240,8 @@ class Market:
         self.shut(accepting=accepting)
         if not self.uma_history:
             self.uma_history.append("proposed")
-        self.uma_status, self.destiny, self.final, self.verdict = "resolved", outcome, FINAL_PRICES[outcome], outcome
+        self.uma_status, self.proposed_outcome, self.clob_outcome = "resolved", outcome, outcome
+        self.final = FINAL_PRICES[outcome]
         self.clob_says_50_50 = fifty_flag and outcome == "50-50"
         self.resolved_by_oracle = True
 
@@ -251,3 +249,71 @@ class Market:
         self.scripted = True
         self.price_held = self.price_held or holds_price
         self.touch()
+
+
+class Tag(NamedTuple):
+    """A tag of events. `slug` may hold capitals."""
+
+    number: int
+    label: str
+    slug: str
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Event:
+    """One event. Volumes and liquidity are the sums of its markets, in dollars."""
+
+    clock: Clock
+    number: int
+    title: str
+    slug: str
+    rules: str
+    tags: tuple[Tag, ...]
+    created_at: datetime
+    starts_at: datetime
+    ends_at: datetime | None
+    neg_risk: bool = False
+    neg_risk_id: str = ""
+    fee_type: str | None = None
+    series: str | None = None
+    source: str = ""
+    legacy_category: str | None = None
+    game_at: datetime | None = None
+    has_picture: bool = True
+    markets: list[Market] = field(default_factory=list)
+    updated_at: datetime | None = None
+    brief_json: bytes | None = None
+    tags_json: bytes | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.number)
+
+    @property
+    def closed(self) -> bool:
+        """Over once every market is; placeholders do not count."""
+        return all(market.closed or market.placeholder for market in self.markets)
+
+    @property
+    def active(self) -> bool:
+        return True
+
+    @property
+    def closed_at(self) -> datetime | None:
+        return max((market.closed_at for market in self.markets if market.closed_at), default=None)
+
+    @property
+    def volume(self) -> float:
+        return sum(market.volume for market in self.markets)
+
+    @property
+    def volume24hr(self) -> float:
+        return sum(market.volume24hr for market in self.markets)
+
+    @property
+    def liquidity(self) -> float:
+        return sum(market.liquidity for market in self.markets)
+
+    def touch(self) -> None:
+        self.brief_json = None
+        self.updated_at = self.clock.now
