@@ -6,10 +6,11 @@ from rest_framework import serializers
 
 from betting.models import Bet
 from betting.rules import LIST_LIMIT, LIST_LIMIT_MAX, OFFSET_MAX
+from core.api.serializers import response_schema as answer
 from markets.models import Market
 from markets.selectors import CONDITION_ID, as_uuid
-from markets.serializers import ODDS, answer
 
+ODDS: dict[str, Any] = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
 
 

@@ -15,8 +15,9 @@ import orjson
 from rest_framework.exceptions import ValidationError
 
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor
+from core.db.sql import fetch_all
 from markets.models import PUNCTUATION, MarketEdition
-from markets.rendering import VERSION, fetch, render_rows
+from markets.rendering import VERSION, render_rows
 from markets.rules import SEARCH_TOTAL_MAX
 from markets.selectors import as_uuid
 
@@ -124,7 +125,7 @@ TOTAL = """(
 
 
 def count(query: Query) -> int:
-    ((total,),) = fetch(f"SELECT {TOTAL}", {"status": query.status, "category": query.category})
+    ((total,),) = fetch_all(f"SELECT {TOTAL}", {"status": query.status, "category": query.category})
     return int(total)
 
 
@@ -146,7 +147,7 @@ def open_rows(query: Query) -> Rows:
         in_category="AND ranking.category = %(category)s" if query.category else "",
         paging=paging(query),
     )
-    rows = fetch(sql, {**parameters(query), "edition": edition, "after": after})
+    rows = fetch_all(sql, {**parameters(query), "edition": edition, "after": after})
     if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
         raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
     return cut(rows, query, lambda row: encode_cursor("open", query.sort, query.category or "", row[-3], row[-2]))
@@ -180,7 +181,7 @@ def past_rows(query: Query) -> Rows:
         order=order.by,
         paging=paging(query),
     )
-    rows = fetch(sql, {**parameters(query), "key": key, "id": last})
+    rows = fetch_all(sql, {**parameters(query), "key": key, "id": last})
     return cut(rows, query, lambda row: encode_cursor(query.status, query.sort, row[-2], str(row[0])))
 
 
@@ -254,8 +255,8 @@ def search(query: Query) -> Page:
     after = f"AND {order.after}" if last else ""
     sql = SEARCH.format(key=order.key, matches=MATCHES, after=after, order=order.by, paging=paging(query))
     given = {**parameters(query), "words": words, "key": key, "id": last}
-    part = cut(fetch(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
-    ((total,),) = fetch(SEARCH_TOTAL, given)
+    part = cut(fetch_all(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
+    ((total,),) = fetch_all(SEARCH_TOTAL, given)
     return Page(render_rows(part.rows), total, part.cursor if part.more else None)
 
 

@@ -13,8 +13,10 @@ from uuid import UUID
 
 import orjson
 
+from core.db.sql import fetch_all
 from markets.models import Market
-from markets.rendering import COLUMNS, VERSION, fetch, render, render_rows
+from markets.rendering import VERSION, render, render_rows
+from markets.serializers import MarketSerializer
 
 UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 # Condition ids are text that Polymarket made; longer or stranger than this, it isn't one.
@@ -35,7 +37,7 @@ def get_market(reference: str) -> orjson.Fragment | None:
         condition = "market.polymarket_id = %(polymarket_id)s"
     else:
         return None
-    rows = fetch(f"SELECT {COLUMNS} FROM markets AS market WHERE {condition}", parameters)  # noqa: S608
+    rows = fetch_all(f"SELECT {MarketSerializer.columns} FROM markets AS market WHERE {condition}", parameters)  # noqa: S608
     return render(rows[0]) if rows else None
 
 
@@ -50,13 +52,10 @@ def find_market(reference: str) -> Market | None:
 
 def category_counts() -> dict[str, int]:
     """Open markets by category, most first."""
-    rows = fetch(
-        """
+    rows = fetch_all("""
         SELECT category, markets FROM market_tallies
         WHERE status = 'open' AND markets > 0 ORDER BY markets DESC, category
-        """,
-        {},
-    )
+        """)
     return dict(rows)
 
 
@@ -114,7 +113,7 @@ def random_markets(sample: Sample) -> list[orjson.Fragment]:
     again. A bounded number of statements; fewer than asked for come back when little else is on offer.
     """
     size_of = SAMPLE_SIZE_OF_CATEGORY if sample.category else SAMPLE_SIZE
-    rows = fetch(size_of, {"category": sample.category})
+    rows = fetch_all(size_of, {"category": sample.category})
     if not rows:
         return []
     size, edition = rows[0]
@@ -135,7 +134,7 @@ def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple
     sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE, unfit=unfit)
     parameters = {"edition": edition, "positions": positions, "category": sample.category, "now": sample.now}
     parameters["user_id"] = sample.user_id
-    rows = fetch(sql, parameters)
+    rows = fetch_all(sql, parameters)
     random.shuffle(rows)
     return [row for row in rows if not names_of(row) & sample.excluded] if sample.excluded else rows
 

@@ -9,18 +9,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied, Throttled
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
 from core.api.errors import DomainError
-from core.api.responses import PublicReadsMixin, clear_cache, rendered
+from core.api.requests import validate
+from core.api.responses import PublicReadsMixin, clear_cache, json_response
+from markets import filters, selectors, services
 from markets import prices as live
-from markets import selectors, services
 from markets import serializers as shapes
 from markets.listings import Query, list_markets
 from markets.models import Market
-from markets.rendering import as_contract, live_as_contract
 from markets.rules import INGEST_LIMIT_MAX
 from markets.throttles import check_upstream_throttle
 from markets.upstream import patient_client, quick_client
@@ -31,18 +30,11 @@ class NoPolymarketId(DomainError):
     message = "Market has no Polymarket ID"
 
 
-def checked(serializer: type[Serializer[Any]], data: Any, **context: Any) -> dict[str, Any]:
-    given = serializer(data=data, context=context)
-    given.is_valid(raise_exception=True)
-    validated: dict[str, Any] = given.validated_data
-    return validated
-
-
 @lru_cache(maxsize=1_000)
 def list_query(query_string: str) -> Query:
     """Checking takes a third of the time of a page, and the same few queries are asked all day."""
     # WSGI hands bytes over as Latin-1 letters.
-    return Query(**checked(shapes.ListQuery, QueryDict(query_string.encode("latin-1"))))
+    return Query(**validate(filters.ListQuery, QueryDict(query_string.encode("latin-1"))))
 
 
 def market_or_404(market: Any) -> Any:
@@ -62,33 +54,33 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     @extend_schema(
         operation_id="markets_list",
         summary="Markets, page by page",
-        parameters=[shapes.ListQuery],
-        responses=shapes.MarketList,
+        parameters=[filters.ListQuery],
+        responses=shapes.MarketListResponse,
         tags=["markets"],
     )
     def list(self, request: Request) -> HttpResponse:
         page = list_markets(list_query(request.META["QUERY_STRING"]))
-        body = {"count": len(page.markets), "total": page.total, "nextCursor": page.next_cursor, "data": page.markets}
-        return rendered({"success": True, **body})
+        markets = page.markets
+        return json_response(count=len(markets), total=page.total, nextCursor=page.next_cursor, data=markets)
 
     @extend_schema(
         operation_id="markets_retrieve",
         summary="A market, by our id or by Polymarket's condition id",
-        responses=shapes.MarketDetail,
+        responses=shapes.MarketDetailResponse,
         tags=["markets"],
     )
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
-        return rendered({"success": True, "data": market_or_404(selectors.get_market(pk))})
+        return json_response(data=market_or_404(selectors.get_market(pk)))
 
     @extend_schema(
         operation_id="markets_random",
         summary="A fair sample of the markets on offer",
-        parameters=[shapes.RandomQuery],
-        responses=shapes.MarketSample,
+        parameters=[filters.RandomQuery],
+        responses=shapes.MarketSampleResponse,
         tags=["markets"],
     )
     def random(self, request: Request) -> HttpResponse:
-        query = checked(shapes.RandomQuery, request.query_params)
+        query = validate(filters.RandomQuery, request.query_params)
         sample = selectors.Sample(
             count=query["count"],
             category=query.get("category"),
@@ -97,47 +89,46 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             user_id=request.user.pk,
         )
         markets = selectors.random_markets(sample)
-        return rendered({"success": True, "count": len(markets), "data": markets})
+        return json_response(count=len(markets), data=markets)
 
     @extend_schema(
         operation_id="markets_categories",
         summary="Categories of open markets, most markets first",
-        responses=shapes.Categories,
+        responses=shapes.CategoriesResponse,
         tags=["markets"],
     )
     def categories(self, request: Request) -> HttpResponse:
         counts = selectors.category_counts()
-        return rendered({"success": True, "data": list(counts), "counts": counts})
+        return json_response(data=list(counts), counts=counts)
 
     @extend_schema(
         operation_id="markets_in_category",
         summary="Open markets of a category",
-        parameters=[shapes.CategoryLimit],
-        responses=shapes.CategoryMarkets,
+        parameters=[filters.CategoryLimit],
+        responses=shapes.CategoryMarketsResponse,
         tags=["markets"],
     )
     def in_category(self, request: Request, category: str) -> HttpResponse:
-        query = checked(shapes.CategoryQuery, {**request.query_params.dict(), "category": category})
+        query = validate(filters.CategoryQuery, {**request.query_params.dict(), "category": category})
         page = list_markets(Query(**query))
-        body = {"count": len(page.markets), "category": query["category"], "data": page.markets}
-        return rendered({"success": True, **body})
+        return json_response(count=len(page.markets), category=query["category"], data=page.markets)
 
     @extend_schema(
         operation_id="markets_live",
         summary="Odds of this moment, from the order book",
-        responses=shapes.MarketLive,
+        responses=shapes.MarketLiveResponse,
         tags=["markets"],
     )
     def live(self, request: Request, pk: str) -> HttpResponse:
         market = market_or_404(selectors.find_market(pk))
         if not market.polymarket_id:
             raise NoPolymarketId
-        return rendered({"success": True, "marketId": market.id, "data": self.live_data(request, market)})
+        return json_response(marketId=market.id, data=self.live_data(request, market))
 
     @extend_schema(
         operation_id="markets_full",
         summary="A market with its live odds, where they can be had",
-        responses=shapes.MarketFull,
+        responses=shapes.MarketFullResponse,
         tags=["markets"],
     )
     def full(self, request: Request, pk: str) -> HttpResponse:
@@ -146,7 +137,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             data = self.live_data(request, market) if market.polymarket_id else None
         except (live.PriceUnavailable, Throttled):
             data = None
-        return rendered({"success": True, "data": {**as_contract(market), "live": data}})
+        return json_response(data=shapes.FullMarketSerializer.from_object(market, live=data))
 
     def live_data(self, request: Request, market: Market) -> dict[str, Any]:
         now = timezone.now()
@@ -155,18 +146,20 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             check_upstream_throttle(request, self)
             odds = live.live_odds(market, client=quick_client(), now=now)
         services.watch_while_looked_at(market.id, now=now)
-        return live_as_contract(market, odds)
+        return shapes.LiveSerializer.from_object(
+            market, this=odds.this, that=odds.that, as_of=odds.as_of, stale=odds.stale
+        )
 
     @extend_schema(
         operation_id="markets_ingest",
         summary="Copy Polymarket's open markets now",
         request=shapes.IngestRequest,
-        responses=shapes.IngestAnswer,
+        responses=shapes.IngestResponse,
         tags=["markets"],
     )
     def ingest(self, request: Request) -> HttpResponse:
         highest = INGEST_LIMIT_MAX if request.user.is_staff else settings.MARKET_INGEST_LIMIT
-        given = checked(shapes.IngestRequest, request.data, highest=highest)
+        given = validate(shapes.IngestRequest, request.data, {"highest": highest})
         if given["force"] and not request.user.is_staff:
             raise PermissionDenied("Only staff may force an ingestion.")
         interval = timedelta(seconds=0 if given["force"] else settings.MARKET_INGEST_MIN_INTERVAL)
@@ -179,4 +172,4 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             now=timezone.now(),
         )
         clear_cache()
-        return rendered({"success": True, "data": result})
+        return json_response(data=result)

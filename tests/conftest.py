@@ -47,7 +47,7 @@ def nothing_remembered(settings) -> Iterator[None]:
     settings.PUBLIC_CACHE_SECONDS = 0
     cache.clear()
     responses.clear_cache()
-    rendering.forget()
+    rendering.clear_cache()
     offers.forget()
     # What a test before this one found of the queue.
     queues._breaker.record_success()

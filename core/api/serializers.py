@@ -33,6 +33,13 @@ class SharesField(serializers.DecimalField):
         super().__init__(**{"max_digits": 18, "decimal_places": 8, "coerce_to_string": False, **kwargs})
 
 
+class LowerCaseField(serializers.CharField):
+    """Text that counts in any case: the value is in lower case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).lower()
+
+
 class ClampedIntegerField(serializers.IntegerField):
     """A whole number; outside its range it counts as the nearest inside. The contract asks for it by name."""
 
@@ -121,14 +128,15 @@ class ResourceSerializer(serializers.Serializer[Any]):
     def from_object(cls, instance: Any, **values: Any) -> dict[str, Any]:
         """Return the resource as JSON values, from the attributes named by the fields' sources.
 
-        `values` are by source, and win over attributes: what is computed, or known better than the instance knows it.
+        `values` are by source, and win over attributes: what is computed, or known better than the instance knows it. A
+        nested resource may be given as a dict, rendered already.
         """
         resource = {
             name: values[source] if source in values else getattr(instance, source) for name, source in cls._sources
         }
         for name, source, nested in cls._nested:
             inner = values[source] if source in values else getattr(instance, source)
-            resource[name] = None if inner is None else nested.from_object(inner)
+            resource[name] = inner if inner is None or isinstance(inner, dict) else nested.from_object(inner)
         return resource
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
