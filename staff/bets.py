@@ -12,11 +12,11 @@ from betting.models import Bet, BetSale, Settlement, SettlementFailure
 from economy.models import CreditTransaction
 from markets.selectors import as_uuid
 from staff.core.formatting import credits_of, label_of, link_to, moment_of, percent_of
-from staff.core.pages import Detail, DetailTable, Facts, Rows
+from staff.core.pages import Detail, Facts, Rows
+from staff.core.tables import DetailTable, Recent
 from staff.markets.page import state_of
 from staff.markets.table import WIDE, OfMarkets
-from staff.people_search import one_named
-from staff.recent import Recent
+from staff.selectors import one_named
 
 SHOWN = 200
 

@@ -1,6 +1,8 @@
 """The first page of the admin: how credits, bets, users, market data and jobs do."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -10,12 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Permission
-from staff import dashboard_charts as charts
+from core.models import JobRun
+from economy.models import Counterparty
+from staff.core.formatting import ago, how_many, lasting, named, taking, thousands
+from staff.core.pages import PRIMARY, Chart, chart, dataset, line, names, numbers, options
 from staff.core.tables import staff_member
-from staff.dashboard_tiles import audit_tile, credit_tiles, market_tile
-from staff.job_states import JobState, Run, read_jobs
-from staff.selectors import Figures, read_figures
-from staff.wording import ago, taking
+from staff.selectors import Ages, Day, Exposure, Figures, Flow, JobState, Run, read_figures, read_jobs
 
 CACHE_SECONDS = 60
 
@@ -47,14 +49,14 @@ def read_cached(*, now: datetime) -> Figures:
     return figures
 
 
-def pictures(figures: Figures) -> list[charts.Chart]:
+def pictures(figures: Figures) -> list[Chart]:
     return [
-        charts.circulation(figures.days),
-        charts.bets(figures.days),
-        charts.flows(figures.flows),
-        charts.users(figures.days),
-        charts.ages(figures.ages),
-        charts.exposures(figures.exposures),
+        circulation_chart(figures.days),
+        bets_chart(figures.days),
+        flows_chart(figures.flows),
+        users_chart(figures.days),
+        ages_chart(figures.ages),
+        exposures_chart(figures.exposures),
     ]
 
 
@@ -75,3 +77,173 @@ def described(job: JobState, *, now: datetime) -> dict[str, Any]:
 def words_of(run: Run, *, now: datetime) -> str:
     took = f", took {taking(run.took)}" if run.took else ""
     return f"{run.status} {ago(run.started_at, now=now)}{took}{': ' if run.error else ''}{run.error}"
+
+
+INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"
+# Thrice the time between two ingestions or counts; and a night and two hours.
+LATE, LATE_AUDIT = timedelta(minutes=15), timedelta(hours=26)
+GOOD, BAD = "good", "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    label: str
+    value: str
+    unit: str = ""
+    note: str = ""
+    state: str = ""
+
+
+def credit_tiles(figures: Figures, *, now: datetime) -> list[Tile]:
+    today, counted_at = figures.days[-1], figures.counted_at
+    state = BAD if counted_at is None or now - counted_at > LATE else ""
+    return [
+        of_credits("In circulation", figures.circulation, f"counted {ago(counted_at, now=now)}", state),
+        of_credits("At stake", figures.open.stake, f"in {how_many(figures.open.bets, 'open bet')}"),
+        of_credits("Owed at worst", figures.open.worst, "if the dearer sides win"),
+        Tile(
+            "Active today",
+            thousands(today.active_users),
+            named("user", today.active_users),
+            f"{thousands(today.new_users)} joined today",
+        ),
+    ]
+
+
+def of_credits(label: str, amount: Decimal, note: str, state: str = "") -> Tile:
+    return Tile(label, thousands(amount), named("credit", amount), note, state)
+
+
+def market_tile(figures: Figures, *, now: datetime) -> Tile:
+    """One query."""
+    successes = JobRun.objects.filter(job=INGEST, status=JobRun.Status.SUCCEEDED)
+    last = successes.order_by("-finished_at").values_list("finished_at", flat=True).first()
+    oldest = figures.ages.oldest_at
+    note = f"oldest odds {lasting(now - oldest)}" if oldest else "no open markets"
+    state = BAD if last is None or now - last > LATE else GOOD
+    value, unit = (lasting(now - last), "ago") if last else ("never", "")
+    return Tile("Markets read", value, unit, note, state)
+
+
+def audit_tile(*, now: datetime) -> Tile:
+    """The last audit that came to an end. One query."""
+    ended = JobRun.objects.filter(job=AUDIT).exclude(status=JobRun.Status.RUNNING)
+    run = ended.order_by("-started_at").first()
+    if run is None or run.finished_at is None:
+        return Tile("Audit", "never run", state=BAD)
+    when = ago(run.finished_at, now=now)
+    if run.status != JobRun.Status.SUCCEEDED:
+        return Tile("Audit", run.status, "", when, BAD)
+    checks = how_many(len((run.result or {}).get("checks", {})), "check")
+    state = BAD if now - run.finished_at > LATE_AUDIT else GOOD
+    return Tile("Audit", "passed", "", f"{checks}, {when}", state)
+
+
+# Read as well on white as on black.
+GREEN, RED, AMBER, BLUE = "#16a34a", "#ef4444", "#f59e0b", "#3b82f6"
+MAX_LETTERS = 38
+
+
+def dates(days: list[Day]) -> list[str]:
+    return [f"{day.day.day} {day.day:%b}" for day in days]
+
+
+def circulation_chart(days: list[Day]) -> Chart:
+    values = [day.circulation for day in days]
+    fill = {"fill": True, "backgroundColor": "rgba(99, 102, 241, 0.15)"}
+    return chart(
+        "circulation",
+        "Credits in circulation, 30 days",
+        "line",
+        dates(days),
+        [{**line("Credits", values, PRIMARY), **fill}],
+        options=options(names(), numbers("credits", beginAtZero=False), legend=False),
+        words=f"{thousands(values[-1])} credits, {thousands(values[0])} thirty days ago.",
+    )
+
+
+def bets_chart(days: list[Day]) -> Chart:
+    volume, placed = [day.volume for day in days], [day.bets for day in days]
+    right = numbers("bets", position="right", grid={"drawOnChartArea": False})
+    return chart(
+        "bets",
+        "Bets and volume by day",
+        "bar",
+        dates(days),
+        [line("Bets", placed, AMBER, yAxisID="count"), dataset("Credits staked", volume, PRIMARY)],
+        options=options(names(), numbers("credits"), axes={"count": right}),
+        words=f"{how_many(sum(placed), 'bet')} of {thousands(sum(volume))} credits in thirty days.",
+    )
+
+
+def users_chart(days: list[Day]) -> Chart:
+    active, joined = [day.active_users for day in days], [day.new_users for day in days]
+    return chart(
+        "users",
+        "Users by day",
+        "bar",
+        dates(days),
+        [dataset("Bet, traded or bought", active, BLUE), dataset("Joined", joined, GREEN)],
+        options=options(names(), numbers("users")),
+        words=f"{how_many(active[-1], 'user')} active today, {how_many(sum(joined), 'user')} new in thirty days.",
+    )
+
+
+def flows_chart(found: list[Flow]) -> Chart:
+    """Sources and sinks, the largest first."""
+    largest = sorted(found, key=lambda flow: flow.given + flow.taken, reverse=True)
+    given, taken = [flow.given for flow in largest], [-flow.taken for flow in largest]
+    return chart(
+        "flows",
+        "Where credits come from, and where they go",
+        "bar",
+        [source_of(flow) for flow in largest],
+        [dataset("To users", given, GREEN), dataset("From users", taken, RED)],
+        options=options(
+            numbers("credits, ever", stacked=True),
+            {**names(autoSkip=False), "stacked": True},
+            indexAxis="y",
+        ),
+        words=f"{thousands(sum(given))} credits given, {thousands(-sum(taken))} taken.",
+        shape="tall",
+    )
+
+
+def source_of(flow: Flow) -> str:
+    words = flow.transaction_type.replace("_", " ").capitalize()
+    return f"{words} (debt)" if flow.counterparty == Counterparty.HOUSE else words
+
+
+def exposures_chart(found: list[Exposure]) -> Chart:
+    return chart(
+        "exposures",
+        "What the house owes if a side wins: largest markets",
+        "bar",
+        [shortened(exposure.title) for exposure in found],
+        [
+            dataset("If THIS wins", [exposure.this_payout for exposure in found], BLUE),
+            dataset("If THAT wins", [exposure.that_payout for exposure in found], AMBER),
+            dataset("At stake", [exposure.stake for exposure in found], "rgba(139, 147, 161, 0.45)"),
+        ],
+        options=options(numbers("credits"), names(autoSkip=False), indexAxis="y"),
+        words=f"At most {thousands(max((max(e.this_payout, e.that_payout) for e in found), default=0))} credits.",
+        shape="wide",
+    )
+
+
+def shortened(title: str) -> str:
+    return title if len(title) <= MAX_LETTERS else f"{title[: MAX_LETTERS - 1].rstrip()}…"
+
+
+def ages_chart(found: Ages) -> Chart:
+    colors = [GREEN, GREEN, BLUE, AMBER, RED, RED]
+    values = list(found.markets.values())
+    return chart(
+        "ages",
+        "Age of odds, open Polymarket markets",
+        "bar",
+        list(found.markets),
+        [{**dataset("Markets", values, PRIMARY), "backgroundColor": colors, "borderColor": colors}],
+        options=options(names(autoSkip=False, font={"size": 10}), numbers("markets"), legend=False),
+        words=f"{how_many(sum(values), 'market')}.",
+    )

@@ -19,11 +19,10 @@ from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import refund_purchase
 from staff.core.actions import Confirmation
 from staff.core.formatting import DASH, credits_of, label_of, moment_of, page_of
-from staff.core.pages import Detail, DetailTable, Facts, Link, Rows
-from staff.core.tables import staff_member
+from staff.core.pages import Detail, Facts, Link, Rows
+from staff.core.tables import DetailTable, Recent, staff_member
 from staff.ledger import OfUser, person_of
-from staff.people_search import one_named
-from staff.recent import Recent
+from staff.selectors import one_named
 from staff.staff_actions import done_to
 
 SHOWN = 50

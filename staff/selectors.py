@@ -7,12 +7,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, F, Min, Q, Sum, Value, When
+from django.db import connection
+from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Collate, Lower
 
+from accounts.models import User
+from core.models import JobRun
 from economy.models import TransactionType
 from markets.models import Market
-from staff.dashboard_counts import day_of
-from staff.models import CountedDay, LedgerDay, MarketExposure
+from markets.selectors import as_uuid
+from staff.core.formatting import when
+from staff.models import CountedDay, Job, LedgerDay, MarketExposure
+from staff.services import day_of
 
 DAYS = 30
 MARKETS = 7
@@ -171,3 +177,120 @@ def read_ages(*, now: datetime) -> Ages:
     found = {row["age"]: row for row in rows.order_by("age")}
     oldest = min((row["oldest_at"] for row in found.values()), default=None)
     return Ages({label: found[label]["markets"] if label in found else 0 for label in AGES}, oldest)
+
+
+# Of those whose name begins like that; who isn't among them is found by more letters.
+MAX_FOUND = 200
+
+
+def matching(term: str) -> Q:
+    """An id, an e-mail, an X handle, a username or a referral code, in any case; or how a name or username begins."""
+    term = term.strip()
+    if user_id := as_uuid(term):
+        return Q(pk=user_id)
+    if "@" in term[1:]:
+        return Q(pk__in=ids(User.objects.with_email(term)))
+    handle = term.removeprefix("@")
+    found = {*ids(with_x_handle(handle)), *ids(User.objects.filter(referral_code=handle.upper()))}
+    found |= {*ids(beginning("username", handle)), *ids(beginning("name", handle))}
+    return Q(pk__in=found)
+
+
+def one_named(term: str) -> UUID | None:
+    """The user of that id, e-mail, username, X handle or referral code, in any case."""
+    term = term.strip()
+    if user_id := as_uuid(term):
+        return User.objects.filter(pk=user_id).values_list("pk", flat=True).first()
+    if "@" in term[1:]:
+        return next(iter(ids(User.objects.with_email(term))), None)
+    handle = term.removeprefix("@")
+    so_named = User.objects.alias(lower=Lower("username")).filter(lower=Lower(Value(handle)))
+    for users in (so_named, with_x_handle(handle), User.objects.filter(referral_code=handle.upper())):
+        if found := ids(users):
+            return found[0]
+    return None
+
+
+def ids(users: QuerySet[User]) -> list[UUID]:
+    """Asked for one by one, so that each is answered by its own index."""
+    return list(users.values_list("pk", flat=True)[:MAX_FOUND])
+
+
+def with_x_handle(handle: str) -> QuerySet[User]:
+    return User.objects.alias(handle=Lower("x_username")).filter(handle=Lower(Value(handle))).exclude(x_username="")
+
+
+def beginning(field: str, letters: str) -> QuerySet[User]:
+    """In any case, in the order of the index: between two places of it, whatever the database's own order of text."""
+    begins = letters.lower()
+    place = Collate(Lower(field), "C")
+    users = User.objects.alias(place=place).order_by("place")
+    return users.filter(place__gte=Value(begins), place__lt=Value(begins + "\U0010ffff"))
+
+
+RUNS = 20
+
+
+# One index look-up a job.
+RECENT = """
+SELECT named.job, status, started_at, finished_at, left(error, 300) FROM unnest(%(jobs)s::text[]) AS named (job)
+CROSS JOIN LATERAL (
+    SELECT * FROM job_runs WHERE job_runs.job = named.job ORDER BY started_at DESC LIMIT %(runs)s
+) AS newest
+ORDER BY named.job, started_at DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    error: str
+
+    @property
+    def took(self) -> timedelta | None:
+        return self.finished_at - self.started_at if self.finished_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job of the schedule. `runs`: its last ones, the newest first, none where it keeps no record."""
+
+    pk: int
+    title: str
+    schedule: str
+    is_on: bool
+    runs: list[Run]
+
+
+def schedule() -> "QuerySet[Job]":
+    """Beat's own housekeeping apart."""
+    jobs = Job.objects.select_related("interval", "crontab")
+    ours: QuerySet[Job] = jobs.exclude(task__startswith="celery.").order_by("name")
+    return ours
+
+
+def with_last_runs(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
+    """Adds of the newest run `status`, `started_at`, `finished_at`, `error`, and `success_at`, by index."""
+    runs = JobRun.objects.filter(job=OuterRef("task")).order_by("-started_at")
+    successes = JobRun.objects.filter(job=OuterRef("task"), status="succeeded").order_by("-finished_at")
+    newest = {name: Subquery(runs.values(name)[:1]) for name in ("status", "started_at", "finished_at", "error")}
+    told: QuerySet[Job] = jobs.annotate(**newest, success_at=Subquery(successes.values("finished_at")[:1]))
+    return told
+
+
+def read_jobs() -> list[JobState]:
+    """Two queries."""
+    jobs = list(schedule())
+    runs = recent_runs([job.task for job in jobs])
+    return [JobState(job.pk, str(job), when(job), job.enabled, runs.get(job.task, [])) for job in jobs]
+
+
+def recent_runs(jobs: list[str]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(RECENT, {"jobs": jobs, "runs": RUNS})
+        for job, *run in cursor.fetchall():
+            found.setdefault(job, []).append(Run(*run))
+    return found

@@ -1,36 +1,25 @@
 """What staff may do to a job: switch it off and on, and have it run at once. Each is kept with who and why."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
+from django.db import connection
+from django.db.models import Min
 from django_celery_beat.models import PeriodicTask
 from kombu import Producer
 from kombu.exceptions import KombuError
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
-from core.api.errors import DomainError
 from core.backends import quick_broker_options
 from core.db.transactions import run_transaction
-
-
-class NoSuchJob(DomainError):
-    code = "job_not_found"
-    status = 404
-    message = "No such job."
-
-
-class AlreadySwitched(DomainError):
-    code = "job_already_switched"
-    status = 409
-    message = "Somebody has done so already."
-
-
-class JobNotSent(DomainError):
-    code = "job_not_sent"
-    status = 503
-    message = "The queue is away: the job was not sent. It runs at its own time."
+from economy.models import CreditTransaction
+from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob
+from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
 
 
 def switch_job(*, job_id: int, on: bool, by: StaffMember, reason: str, now: datetime) -> PeriodicTask:
@@ -84,3 +73,158 @@ def lock_job(job_id: int) -> PeriodicTask:
     if job is None:
         raise NoSuchJob
     return job
+
+
+# A row's time is taken before its transaction commits; none of ours runs nearly so long.
+LATEST_COMMIT = timedelta(hours=1)
+A_DAY = timedelta(days=1)
+
+
+# By the BRIN on the journal's time: no more is read than the span has.
+OF_SPAN = "FROM credit_transactions WHERE created_at >= %(from_at)s AND created_at < %(until_at)s"
+COUNT_HOURS = f"""
+INSERT INTO ledger_hours AS known (begins_at, transaction_type, counterparty, transfers, given, taken)
+SELECT date_trunc('hour', created_at, 'UTC'), transaction_type, counterparty, count(*),
+    coalesce(sum(amount) FILTER (WHERE amount > 0), 0), coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)
+{OF_SPAN} GROUP BY 1, 2, 3
+ON CONFLICT (begins_at, transaction_type, counterparty)
+DO UPDATE SET transfers = excluded.transfers, given = excluded.given, taken = excluded.taken
+WHERE known.transfers <> excluded.transfers
+"""
+NOTE_ACTIVE = f"""
+INSERT INTO active_users (day, user_id)
+SELECT DISTINCT %(day)s::date, user_id {OF_SPAN} AND transaction_type = ANY(%(deeds)s::text[])
+ON CONFLICT (day, user_id) DO NOTHING
+"""
+# The journal only grows: a day never has fewer than it had.
+COUNT_DAY = """
+INSERT INTO ledger_days AS known (day, transaction_type, counterparty, transfers, given, taken)
+SELECT %(day)s, transaction_type, counterparty, sum(transfers), sum(given), sum(taken) FROM ledger_hours
+WHERE begins_at >= %(begins_at)s AND begins_at < %(until_at)s GROUP BY transaction_type, counterparty
+ON CONFLICT (day, transaction_type, counterparty)
+DO UPDATE SET transfers = excluded.transfers, given = excluded.given, taken = excluded.taken
+WHERE known.transfers < excluded.transfers
+"""
+COUNT_ACTIVE = """
+INSERT INTO counted_days AS known (day, active_users, counted_at)
+SELECT %(day)s, count(*), %(now)s FROM active_users WHERE day = %(day)s
+ON CONFLICT (day) DO UPDATE
+SET active_users = greatest(known.active_users, excluded.active_users), counted_at = excluded.counted_at
+"""
+DELETE_HOURS = "DELETE FROM ledger_hours WHERE begins_at < %(before)s"
+DELETE_ACTIVE = "DELETE FROM active_users WHERE day < %(day)s"
+# What users do themselves; the rest happens to them.
+DEEDS = ["bet_placed", "position_sold", "stock_purchase", "stock_sale", "credit_purchase"]
+
+# Where bets changed since. A bet that is lost has no row in the journal: its market is over, and goes for that.
+TOUCHED = """
+SELECT bets.market_id FROM credit_transactions AS journal JOIN bets ON bets.id = journal.reference_id
+WHERE journal.created_at >= %(since)s AND journal.counterparty = 'escrow'
+UNION SELECT market_id FROM settlements WHERE reversed_at >= %(since)s
+"""
+EVERY = "SELECT DISTINCT market_id FROM bets WHERE status = 'pending'"
+# What a bet pays is said in betting.settlement_sql: the rest of the stake over its odds, rounded down.
+COUNT_EXPOSURES = """
+WITH touched AS MATERIALIZED ({touched}), owed AS MATERIALIZED (
+    SELECT market_id, count(*) AS bets, sum(amount - sold_amount) AS stake,
+        coalesce(sum(trunc((amount - sold_amount) / odds_at_bet, 2)) FILTER (WHERE side = 'this'), 0) AS this_payout,
+        coalesce(sum(trunc((amount - sold_amount) / odds_at_bet, 2)) FILTER (WHERE side = 'that'), 0) AS that_payout
+    FROM bets
+    WHERE status = 'pending' AND market_id IN (
+        SELECT id FROM touched JOIN markets ON id = market_id WHERE status IN ('open', 'closed')
+    ) GROUP BY market_id
+), gone AS (
+    DELETE FROM market_exposures AS known USING markets
+    WHERE markets.id = known.market_id AND (
+        markets.status IN ('resolved', 'cancelled')
+        OR known.market_id IN (SELECT market_id FROM touched EXCEPT SELECT market_id FROM owed)
+    )
+)
+INSERT INTO market_exposures AS known (market_id, bets, stake, this_payout, that_payout)
+SELECT market_id, bets, stake, this_payout, that_payout FROM owed
+ON CONFLICT (market_id) DO UPDATE
+SET bets = excluded.bets, stake = excluded.stake, this_payout = excluded.this_payout, that_payout = excluded.that_payout
+WHERE (known.bets, known.stake, known.this_payout, known.that_payout)
+    IS DISTINCT FROM (excluded.bets, excluded.stake, excluded.this_payout, excluded.that_payout)
+"""
+
+
+def refresh_dashboard_counts(*, now: datetime) -> dict[str, int]:
+    """Reads what happened since the last count, and the open bets of the markets concerned; all of history at first."""
+    last = CountedDay.objects.order_by("-day").first()
+    # Before the days, which say since when: dying in between leaves nothing out.
+    since = last.counted_at - LATEST_COMMIT if last else None
+    markets = run_transaction(partial(count_exposures, since))
+    spans = list(spans_to_count(start_after(last) if last else first_moment(now), now=now))
+    for from_at, until_at in spans:
+        run_transaction(partial(count_span, from_at, until_at, now))
+    run_transaction(partial(delete_superseded, day_of(now) - A_DAY))
+    return {"days": len(spans), "markets": markets}
+
+
+def rebuild_dashboard_counts(*, now: datetime) -> dict[str, int]:
+    """The same from nothing."""
+    run_transaction(empty)
+    return refresh_dashboard_counts(now=now)
+
+
+def empty() -> None:
+    for table in (CountedDay, LedgerDay, LedgerHour, ActiveUser, MarketExposure):
+        table.objects.all().delete()
+
+
+def start_after(last: CountedDay) -> datetime:
+    """The hour in which something may have come since; `last`: the last day that was counted, when it was."""
+    return hour_of(min(midnight(last.day + A_DAY), last.counted_at) - LATEST_COMMIT)
+
+
+def first_moment(now: datetime) -> datetime:
+    first = CreditTransaction.objects.aggregate(at=Min("created_at"))["at"]
+    return midnight(day_of(min(first, now) if first else now))
+
+
+def spans_to_count(from_at: datetime, *, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """A day each, the first from its hour on."""
+    while from_at <= now:
+        until_at = midnight(day_of(from_at) + A_DAY)
+        yield from_at, until_at
+        from_at = until_at
+
+
+def count_span(from_at: datetime, until_at: datetime, now: datetime) -> None:
+    """The hours from then to the day's end, and the day, whose earlier hours are known."""
+    day = day_of(from_at)
+    span = {"day": day, "begins_at": midnight(day), "from_at": from_at, "until_at": until_at}
+    for statement in (COUNT_HOURS, NOTE_ACTIVE, COUNT_DAY, COUNT_ACTIVE):
+        execute(statement, {**span, "deeds": DEEDS, "now": now})
+
+
+def delete_superseded(day: date) -> None:
+    """What only served to sum the days before; those won't change any more."""
+    execute(DELETE_HOURS, {"before": midnight(day)})
+    execute(DELETE_ACTIVE, {"day": day})
+
+
+def count_exposures(since: datetime | None) -> int:
+    """How many markets' exposures are different now."""
+    statement = COUNT_EXPOSURES.format(touched=TOUCHED if since else EVERY)
+    return execute(statement, {"since": since} if since else {})
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def hour_of(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def execute(statement: str, parameters: dict[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        touched: int = cursor.rowcount
+        return touched

@@ -11,8 +11,9 @@ from django.urls import NoReverseMatch
 from accounts.models import Permission, StaffAction, User
 from markets.selectors import as_uuid
 from staff.core.formatting import DASH, link_to, moment_of
-from staff.core.pages import Detail, DetailTable, Facts, Rows
-from staff.people_search import matching
+from staff.core.pages import Detail, Facts, Rows
+from staff.core.tables import DetailTable
+from staff.selectors import matching
 
 SHOWN = 20
 

@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from core.jobs.runs import run_job
-from staff import dashboard_counts
+from staff.services import refresh_dashboard_counts
 
 COUNT_DAYS = "staff.count_days"
 
@@ -10,4 +10,4 @@ COUNT_DAYS = "staff.count_days"
 @shared_task(name=COUNT_DAYS)
 def count_days() -> None:
     """What the dashboard shows of the journal and of open bets."""
-    run_job(COUNT_DAYS, lambda: dashboard_counts.count(now=timezone.now()))
+    run_job(COUNT_DAYS, lambda: refresh_dashboard_counts(now=timezone.now()))

@@ -7,7 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, 
 
 from core.api.errors import bad_request, not_found, server_error
 from ops.health import HelloView, ReadyView, health
-from ops.metrics.views import metrics
+from ops.metrics import metrics
 
 unchanging = cache_control(public=True, max_age=3600)
 

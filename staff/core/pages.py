@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from staff.core.tables import Table
-from staff.dashboard_charts import Chart
+from core.api.json import dumps
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,70 @@ class Rows:
         return {"headers": self.columns, "rows": self.rows}
 
 
+PRIMARY = "var(--color-primary-500)"
+# Reads as well on white as on black.
+TEXT = "#8b93a1"
+SHORT = {"notation": "compact", "maximumFractionDigits": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`kind`: unfold's component, "bar" or "line". `words`: the same for whom no picture reaches."""
+
+    name: str
+    title: str
+    kind: str
+    data: str
+    options: str
+    words: str
+    shape: str = ""
+
+
+Dataset = dict[str, Any]
+
+
+def dataset(label: str, values: Sequence[Decimal | int], color: str, **more: Any) -> Dataset:
+    return {"label": label, "data": list(values), "backgroundColor": color, "borderColor": color, **more}
+
+
+def line(label: str, values: Sequence[Decimal | int], color: str, **more: Any) -> Dataset:
+    drawn = {"type": "line", "borderWidth": 2, "pointRadius": 0, "pointHitRadius": 8, "tension": 0.25}
+    return dataset(label, values, color, **drawn, **more)
+
+
+def numbers(unit: str, **more: Any) -> dict[str, Any]:
+    """An axis from 0, of a unit."""
+    ticks = {"color": TEXT, "format": SHORT, "maxTicksLimit": 6, "precision": 0}
+    title = {"display": True, "text": unit, "color": TEXT}
+    return {"beginAtZero": True, "ticks": ticks, "title": title, "border": {"display": False}, "grid": {}, **more}
+
+
+def names(**ticks: Any) -> dict[str, Any]:
+    """An axis of names or days."""
+    shown = {"color": TEXT, "maxRotation": 0, "autoSkipPadding": 12, **ticks}
+    return {"ticks": shown, "grid": {"display": False}, "border": {"display": False}}
+
+
+def options(x: Mapping[str, Any], y: Mapping[str, Any], *, legend: bool = True, **more: Any) -> dict[str, Any]:
+    labels = {"color": TEXT, "boxWidth": 8, "boxHeight": 8, "usePointStyle": True}
+    other_axes = more.pop("axes", {})
+    return {
+        "animation": False,
+        "responsive": True,
+        "maintainAspectRatio": False,
+        "interaction": {"mode": "index", "intersect": False, **({"axis": "y"} if "indexAxis" in more else {})},
+        "plugins": {"legend": {"display": legend, "align": "end", "labels": labels}},
+        "datasets": {"bar": {"borderRadius": 3, "maxBarThickness": 22}},
+        "scales": {"x": x, "y": y, **other_axes},
+        **more,
+    }
+
+
+def chart(name: str, title: str, kind: str, labels: list[str], sets: list[Dataset], **more: Any) -> Chart:
+    data = dumps({"labels": labels, "datasets": sets}).decode()
+    return Chart(name, title, kind, data, dumps(more.pop("options")).decode(), **more)
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     picture: Chart
@@ -82,21 +144,3 @@ class Detail:
             "detail": self,
         }
         return render(request, "staff/detail.html", context)
-
-
-class DetailTable(Table):
-    """A table whose rows each have a page."""
-
-    def detail(self, request: HttpRequest, original: Any) -> Detail:
-        raise NotImplementedError
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The page, which nothing can be sent to."""
-        if not self.has_view_permission(request) or request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        original = self.get_object(request, unquote(object_id))
-        if original is None:
-            raise Http404
-        return self.detail(request, original).answer(request)

@@ -1,31 +1,93 @@
 """Markets: the table, each one's page, and what was concluded about them."""
 
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin import SimpleListFilter
+from django.contrib.postgres.search import SearchQuery
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action
 
 from accounts.models import Permission
-from markets.models import Market, MarketResolution
+from markets.listings import prefixes
+from markets.models import Market, MarketResolution, MarketTally
+from markets.resolution.records import needing_staff
 from markets.selectors import as_uuid
 from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, page_of, percent_of
-from staff.core.pages import Detail, DetailTable
-from staff.core.tables import staff_member
-from staff.markets.actions import decision_named
+from staff.core.pages import Detail
+from staff.core.tables import DetailTable, Recent, staff_member
+from staff.markets.actions import creation, decision_named
 from staff.markets.page import conclusion_page, market_page, who_concluded
-from staff.markets_house import creation
-from staff.markets_search import CategoryFilter, NeedsFilter, StatusFilter, TypeFilter, matching
-from staff.recent import Recent
 
 WIDE = ("search", "upstream_facts", "description", "tags")
+
+
+def matching(term: str) -> Q:
+    """Ours or Polymarket's id, the slug or the page's address, or words of the title or the event's."""
+    term = term.strip()
+    if term.startswith(("http://", "https://")):
+        term = urlsplit(term).path.rstrip("/").rpartition("/")[2]
+    if market_id := as_uuid(term):
+        return Q(pk=market_id)
+    if term.startswith("0x"):
+        return Q(polymarket_id=term)
+    words = prefixes(term)
+    found = Q(search=SearchQuery(words, config="simple", search_type="raw")) if words else Q(pk__in=[])
+    return found if " " in term else found | Q(slug=term)
+
+
+class ByField(SimpleListFilter):
+    """By a column that an index begins with."""
+
+    parameter_name: str
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Market]) -> QuerySet[Market]:
+        wanted = self.value()
+        return queryset.filter(**{self.parameter_name: wanted}) if wanted else queryset
+
+
+class StatusFilter(ByField):
+    title, parameter_name = "status", "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(Market.Status.choices)
+
+
+class TypeFilter(ByField):
+    title, parameter_name = "type", "market_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("polymarket", "Polymarket"), ("credits", "House")]
+
+
+class CategoryFilter(ByField):
+    title, parameter_name = "category", "category"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Those that there are, from the tallies."""
+        there = MarketTally.objects.filter(markets__gt=0).order_by("category").distinct()
+        return [(category, category.capitalize()) for category in there.values_list("category", flat=True)]
+
+
+class NeedsFilter(SimpleListFilter):
+    title, parameter_name = "what to look at", "needs"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("staff", "Needs staff"), ("bets", "Has open bets")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Market]) -> QuerySet[Market]:
+        if self.value() == "staff":
+            return queryset.filter(pk__in=needing_staff(now=timezone.now()))
+        return queryset.filter(exposure__isnull=False) if self.value() == "bets" else queryset
 
 
 @admin.register(Market)

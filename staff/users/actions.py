@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
+from uuid import uuid4
 
+from django import forms
+from django.contrib.auth.models import Group
 from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanWidget,
+)
 
 from accounts import roles, suspension
 from accounts.models import Permission, User
@@ -17,9 +27,8 @@ from economy.adjustments import Adjustment, adjust_credits, limit, moved_today
 from economy.holds import hold_credits, release_hold
 from economy.models import CreditAdjustment
 from economy.selectors import debt_of
-from staff.core.actions import Confirmation
+from staff.core.actions import Confirmation, ReasonForm
 from staff.core.formatting import credits_of, page_of
-from staff.people_forms import AdjustmentForm, AmountForm, RolesForm, signed
 
 Said = Mapping[str, Any]
 
@@ -236,3 +245,42 @@ ACTIONS = {
     "adjust": Action(button="Give or take credits", permission=Permission.ADJUST_CREDITS, fits=always, page=adjusting),
     "roles": Action(button="Roles", permission=None, fits=lambda user: not user.erased_at, page=giving_roles),
 }
+
+
+CENT = Decimal("0.01")
+
+
+class AmountForm(ReasonForm):
+    field_order = ["amount", "reason"]
+    amount = forms.DecimalField(
+        label="Credits", min_value=CENT, max_digits=18, decimal_places=2, widget=UnfoldAdminDecimalFieldWidget()
+    )
+
+
+class AdjustmentForm(AmountForm):
+    """`request_id` goes with the form: sent twice, it is done once."""
+
+    field_order = ["direction", "amount", "reason", "request_id"]
+    direction = forms.ChoiceField(
+        label="What", choices=(("give", "Give credits"), ("take", "Take credits")), widget=UnfoldAdminSelectWidget()
+    )
+    request_id = forms.UUIDField(widget=forms.HiddenInput(), initial=uuid4)
+
+
+def signed(said: Any) -> Decimal:
+    """The amount as the ledger counts it: negative where it is taken."""
+    amount: Decimal = said["amount"].quantize(CENT)
+    return -amount if said["direction"] == "take" else amount
+
+
+class RolesForm(ReasonForm):
+    field_order = ["is_staff", "roles", "reason"]
+    is_staff = forms.BooleanField(label="May enter the admin", required=False, widget=UnfoldBooleanWidget())
+    roles = forms.MultipleChoiceField(required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget(), choices=())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = Group.objects.order_by("name").values_list("name", flat=True)
+        choices = self.fields["roles"]
+        if isinstance(choices, forms.MultipleChoiceField):
+            choices.choices = [(name, name.capitalize()) for name in names]

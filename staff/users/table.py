@@ -6,27 +6,45 @@ from uuid import UUID
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
+from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from accounts.models import Permission, User
+from economy.models import Debt
 from markets.selectors import as_uuid
 from staff.core.formatting import credits_of, label_of, moment_of, page_of
-from staff.core.pages import Detail, DetailTable
-from staff.core.tables import staff_member
-from staff.people_search import StateFilter, matching, state_of
+from staff.core.pages import Detail
+from staff.core.tables import DetailTable, staff_member
+from staff.selectors import matching
 from staff.users.actions import action_named
-from staff.users.page import person_page
+from staff.users.page import person_page, state_of
 
 # Roles are given on a user's page, on record; who signs in with X is nothing to edit.
 for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):
     if admin.site.is_registered(edited_elsewhere):
         admin.site.unregister(edited_elsewhere)
+
+
+class StateFilter(SimpleListFilter):
+    title, parameter_name = "state", "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("suspended", "Suspended"), ("held", "Credits on hold"), ("owing", "In debt"), ("staff", "Staff")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        wanted = {
+            "suspended": Q(is_active=False),
+            "held": Q(held_credits__gt=0),
+            "owing": Q(pk__in=Debt.objects.filter(repaid__lt=F("lent")).values("user_id")),
+            "staff": Q(is_staff=True),
+        }
+        return queryset.filter(wanted[chosen]) if (chosen := self.value()) in wanted else queryset
 
 
 @admin.register(User)

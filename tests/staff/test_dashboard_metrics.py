@@ -19,8 +19,8 @@ from betting.settlement_preview import preview_settlement
 from economy.ledger import post
 from economy.models import CreditTransaction
 from markets.models import Market
-from staff import dashboard_counts
 from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
+from staff.services import rebuild_dashboard_counts, refresh_dashboard_counts
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, move_odds, settle
 from tests.economy.factories import adjustment
@@ -42,7 +42,7 @@ def pictures(desk):
 
 
 def count(**ago):
-    dashboard_counts.count(now=timezone.now() - timedelta(**ago))
+    refresh_dashboard_counts(now=timezone.now() - timedelta(**ago))
     cache.clear()
 
 
@@ -160,7 +160,7 @@ def test_a_market_that_was_decided_since_is_not_shown(world, desk):
 def test_counting_anew_gives_the_same(world):
     count()
     before = counted_sums(), exposures()
-    dashboard_counts.recount(now=timezone.now())
+    rebuild_dashboard_counts(now=timezone.now())
     assert (counted_sums(), exposures()) == before
 
 
@@ -168,7 +168,7 @@ def test_each_day_has_its_own_and_a_late_commit_is_still_counted(desk):
     ann = sign_up("ann")
     noon = timezone.now().replace(hour=12, minute=0) - timedelta(days=3)
     with_time(ann, 500, noon)
-    dashboard_counts.count(now=noon + timedelta(minutes=30))
+    refresh_dashboard_counts(now=noon + timedelta(minutes=30))
     assert CountedDay.objects.get().day == noon.date()
     with_time(ann, 70, noon + timedelta(minutes=1))
     with_time(ann, -20, noon + timedelta(days=1))
@@ -182,7 +182,7 @@ def test_what_only_served_to_sum_a_day_is_forgotten(world):
     ann, _, _ = world
     old = timezone.now() - timedelta(days=4)
     with_time(ann, 500, old)
-    dashboard_counts.count(now=old + timedelta(minutes=1))
+    refresh_dashboard_counts(now=old + timedelta(minutes=1))
     assert LedgerHour.objects.exists()
     ann.bet(add_market(slug="fog"), 15)
     count()

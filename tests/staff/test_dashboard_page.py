@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from economy.tasks import audit_ledger
-from staff.dashboard_counts import count
+from staff.services import refresh_dashboard_counts
 from staff.tasks import count_days
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market
@@ -46,7 +46,7 @@ def test_numbers_carry_their_units(desk):
     ann, market = sign_up("ann"), add_market()
     ann.bet(market, 600, "that")
     sign_up("bob")
-    count(now=timezone.now())
+    refresh_dashboard_counts(now=timezone.now())
     page = page_of(desk)
     assert re.search(r"In circulation 1,400 credits counted \d+ s ago", page)
     assert "At stake 600 credits in 1 open bet" in page
@@ -111,7 +111,7 @@ def fill(first, last):
         sign_up(f"ann{place}").bet(market, 20)
         add_job(f"job-{place}", f"tests.job_{place}")
         add_run(f"tests.job_{place}")
-    count(now=timezone.now())
+    refresh_dashboard_counts(now=timezone.now())
     cache.clear()
 
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from markets.models import Market, MarketResolution
-from staff import dashboard_counts
+from staff.services import refresh_dashboard_counts
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market, add_mirrored, add_past
 from tests.staff.market_worlds import MARKETS, asked, page, rows_read, shown
@@ -74,7 +74,7 @@ def test_the_list_is_narrowed_by_status_type_category_and_need(desk, three):
     over = add_past("cancelled", title="Over", category="sports")
     stuck = add_past("closed", title="Stuck")
     sign_up("ann").bet(three[0], 100)
-    dashboard_counts.count(now=timezone.now())
+    refresh_dashboard_counts(now=timezone.now())
     assert shown(desk, MARKETS) == {*(market.title for market in three), "Over", "Stuck"}
     assert shown(desk, MARKETS, status="cancelled") == {over.title}
     assert shown(desk, MARKETS, market_type="polymarket") == {market.title for market in three[1:]}
@@ -88,7 +88,7 @@ def test_the_list_is_narrowed_by_status_type_category_and_need(desk, three):
 def test_odds_bets_and_what_the_house_owes_are_shown(desk, three):
     sign_up("ann").bet(three[0], 100, "this")
     sign_up("bob").bet(three[0], 50, "that")
-    dashboard_counts.count(now=timezone.now())
+    refresh_dashboard_counts(now=timezone.now())
     read = text_of(desk.get(MARKETS, {"q": "kettle"}))
     assert "House, general open Yes 60% \N{EN DASH} 2 166.66 125.00" in read
 
@@ -98,7 +98,7 @@ def test_a_page_takes_as_many_statements_for_sixty_markets_with_bets_as_for_one(
     ann = sign_up("ann")
     for number in range(60):
         ann.bet(add_market(title=f"Number {number}"), 10)
-    dashboard_counts.count(now=timezone.now())
+    refresh_dashboard_counts(now=timezone.now())
     statements = asked(desk, MARKETS)
     assert len(statements) == STATEMENTS
     assert not any('FROM "bets"' in statement or 'JOIN "bets"' in statement for statement in statements)
@@ -123,7 +123,7 @@ def test_what_is_rare_is_found_by_an_index(desk, three, query):
     add_many(3_000)
     add_past("closed", title="Stuck")
     sign_up("ann").bet(three[0], 100)
-    dashboard_counts.count(now=timezone.now())
+    refresh_dashboard_counts(now=timezone.now())
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE markets, market_exposures, market_resolutions")
     statements = asked(desk, f"{MARKETS}?{query}")

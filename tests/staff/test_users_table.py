@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from staff.people_search import beginning, with_x_handle
+from staff.selectors import beginning, with_x_handle
 from tests.accounts.factories import suspend
 from tests.economy.factories import make_user
 from tests.economy.test_debts import lend

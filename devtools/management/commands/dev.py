@@ -19,7 +19,7 @@ from devtools.postgres import server as postgres
 from devtools.supervisor import Output, Program, Supervisor
 from ops import processes as programs
 from ops.broker import prepare_broker
-from ops.metrics.folders import fresh_folder
+from ops.metrics_files import fresh_folder
 
 WEB_SECONDS = 60
 READY_SECONDS = 30

@@ -10,8 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from core.api.json import dumps
-from ops.doctor.examination import examine
-from ops.doctor.findings import Finding, State
+from ops.doctor import Finding, State, examine
 
 MARKS = {State.OK: "ok     ", State.WARNING: "WARNING", State.FAILURE: "FAILURE"}
 

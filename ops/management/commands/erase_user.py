@@ -11,7 +11,7 @@ from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from core.api.errors import DomainError
 from ops.erasure import erase_user
-from staff.people_search import one_named
+from staff.selectors import one_named
 
 WARNING = """{username} has {credits:,} credits and {bets:,} open bets, which stay on the account's books.
 The person's name, e-mail, sign-ins and sessions are erased for good. Export them first if they are to be kept.

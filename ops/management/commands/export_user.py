@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from ops.export import export_user
-from staff.people_search import one_named
+from staff.selectors import one_named
 
 
 class Command(BaseCommand):

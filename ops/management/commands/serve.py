@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from ops.broker import prepare_broker
-from ops.metrics.folders import fresh_folder
+from ops.metrics_files import fresh_folder
 from ops.processes import web_command
 
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from core.jobs.queues import QUEUES
 from ops.broker import prepare_broker
-from ops.metrics.folders import fresh_folder
+from ops.metrics_files import fresh_folder
 from ops.processes import worker_command
 
 

@@ -1,0 +1,218 @@
+"""Serves `/metrics`: what processes counted, what the database knows, and what waits in the queues.
+
+The database is read in six queries whose cost is bounded. The ledger's metrics are sums of `ledger_days`, which a job
+keeps for the dashboard: no ledger entry is read.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hmac import compare_digest
+from ipaddress import ip_address
+from time import perf_counter
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from kombu import Queue
+from kombu.exceptions import ChannelError, KombuError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from core.api.errors import not_found
+from core.jobs.runs import histories
+from core.jobs.scheduling import entries, late_jobs
+from core.metrics import COUNTS
+from ops.metrics_files import VARIABLE, files_of_counts
+
+ODDS = """
+SELECT count(*), max(age), percentile_cont(0.5) WITHIN GROUP (ORDER BY age) FROM (
+    SELECT extract(epoch FROM %(now)s - market.odds_updated_at)::float AS age
+    FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
+    WHERE watch.watched_until > %(now)s AND market.status = 'open' AND market.market_type = 'polymarket'
+) AS watched
+"""
+LEDGER = """
+SELECT transaction_type, counterparty, sum(transfers), sum(given), sum(taken) FROM ledger_days
+GROUP BY transaction_type, counterparty ORDER BY transaction_type, counterparty
+"""
+COUNTED = "SELECT extract(epoch FROM max(counted_at))::float FROM counted_days"
+CONNECTIONS = """
+SELECT coalesce(state, 'other'), count(*), current_setting('max_connections')::integer FROM pg_stat_activity
+WHERE datname = current_database() GROUP BY 1
+"""
+
+
+def database_metrics() -> Iterator[Metric]:
+    yield from job_metrics()
+    yield from odds_metrics()
+    yield from ledger_metrics()
+    yield from connection_metrics()
+
+
+def job_metrics() -> Iterator[Metric]:
+    history = histories()
+    late = {job.job for job in late_jobs(history, now=timezone.now())}
+    succeeded = gauge("job_last_success_timestamp_seconds", "When the job last succeeded.", "job")
+    took = gauge("job_last_success_duration_seconds", "How long its last success took.", "job")
+    failed = gauge("job_last_run_failed", "Whether its newest run failed, or its process died: 1 or 0.", "job")
+    is_late = gauge("job_late", "Whether it hasn't succeeded for three periods: 1 or 0.", "job")
+    for job, past in history.items():
+        failed.add_metric([job], float(past.status in ("failed", "abandoned")))
+        if past.success:
+            started_at, finished_at = past.success
+            succeeded.add_metric([job], finished_at.timestamp())
+            took.add_metric([job], (finished_at - started_at).total_seconds())
+    for job in sorted({entry["task"] for entry in entries().values()}):
+        is_late.add_metric([job], float(job in late))
+    yield from (succeeded, took, failed, is_late)
+
+
+def odds_metrics() -> Iterator[Metric]:
+    ((watched, oldest, median),) = fetch(ODDS, {"now": timezone.now()})
+    yield gauge("watched_markets", "Open markets of Polymarket that somebody looks at or has a bet on.", value=watched)
+    age = gauge("odds_age_seconds", "How old the odds of watched markets are: the oldest, and the median.", "which")
+    if watched:
+        age.add_metric(["oldest"], oldest)
+        age.add_metric(["median"], median)
+    yield age
+
+
+def ledger_metrics() -> Iterator[Metric]:
+    transfers = counter("ledger_transfers", "Rows of the journal; those of `bet_placed` are the bets.", "type", "with")
+    moved = counter("ledger_credits", "Credits given to users, and taken from them.", "type", "with", "way")
+    for transaction_type, counterparty, rows, given, taken in fetch(LEDGER):
+        transfers.add_metric([transaction_type, counterparty], float(rows))
+        moved.add_metric([transaction_type, counterparty, "given"], float(given))
+        moved.add_metric([transaction_type, counterparty, "taken"], float(taken))
+    ((counted_at,),) = fetch(COUNTED)
+    yield from (transfers, moved)
+    yield gauge("ledger_counted_timestamp_seconds", "When these were last counted.", value=counted_at or 0.0)
+
+
+def connection_metrics() -> Iterator[Metric]:
+    states = gauge("database_connections", "Connections to the database, of all processes, by state.", "state")
+    rows = fetch(CONNECTIONS)
+    for state, connections, _ in rows:
+        states.add_metric([state], connections)
+    yield states
+    yield gauge("database_connections_max", "How many the server allows, all databases together.", value=rows[0][2])
+
+
+def gauge(name: str, says: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"thisthat_{name}", says, labels=labels or None, value=value)
+
+
+def counter(name: str, says: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"thisthat_{name}", says, labels=labels)
+
+
+def fetch(statement: str, parameters: dict[str, Any] | None = None) -> Sequence[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+logger = logging.getLogger(__name__)
+BROKER_SECONDS = 1
+
+
+def exposition() -> bytes:
+    """In Prometheus's text format. A source that is away is left out, and said to be by `thisthat_source_up`."""
+    registry = CollectorRegistry()
+    registry.register(Figures())
+    return generate_latest(registry)
+
+
+class Figures:
+    """A collector, as Prometheus's library calls it."""
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("thisthat_source_up", "Whether these figures could be had: 1 or 0.", labels=["source"])
+        took = GaugeMetricFamily(
+            "thisthat_source_duration_seconds", "How long it took to get these figures.", labels=["source"]
+        )
+        for source, read in SOURCES.items():
+            start = perf_counter()
+            found = read_or_none(source, read)
+            yield from found or ()
+            up.add_metric([source], float(found is not None))
+            took.add_metric([source], perf_counter() - start)
+        yield up
+        yield took
+
+
+def read_or_none(source: str, read: Callable[[], Iterable[Metric]]) -> list[Metric] | None:
+    try:
+        return list(read())
+    except (DatabaseError, InterfaceError, KombuError, ChannelError, OSError) as exc:
+        logger.warning("no figures of %s: %s", source, exc)
+        return None
+
+
+def counts() -> Iterable[Metric]:
+    if VARIABLE in os.environ:
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files_of_counts(settings.VAR_DIR))  # type: ignore[no-untyped-call]
+        return merged
+    return COUNTS.collect()
+
+
+def queue_metrics() -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("thisthat_queue_messages", "Tasks that wait for a worker.", labels=["queue"])
+    with current_app.connection_for_read() as connection:
+        connection.ensure_connection(max_retries=0, timeout=BROKER_SECONDS)
+        for queue in current_app.conf.task_queues:
+            waiting.add_metric([queue.name], messages_in(queue, connection.default_channel))
+    yield waiting
+
+
+def messages_in(queue: Queue, channel: Any) -> int:
+    """A queue that nothing was ever put into is unknown to the broker."""
+    try:
+        declared: Any = queue(channel).queue_declare(passive=True)
+    except ChannelError:
+        return 0
+    return int(declared.message_count)
+
+
+SOURCES: dict[str, Callable[[], Iterable[Metric]]] = {
+    "processes": counts,
+    "database": database_metrics,
+    "queues": queue_metrics,
+}
+
+
+# What proxies add. One that adds none must be known by NUM_PROXIES or TRUST_PROXY.
+FORWARDED = ("X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REAL_IP", "FORWARDED", "VIA")
+
+
+@csrf_exempt
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For who has METRICS_TOKEN, and for this machine's own Prometheus."""
+    if request.method not in ("GET", "HEAD") or not (has_token(request) or is_on_this_machine(request)):
+        return not_found(request)
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+
+
+def has_token(request: HttpRequest) -> bool:
+    scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    token = settings.METRICS_TOKEN.encode()
+    return bool(token) and scheme.lower() == "bearer" and compare_digest(given.strip().encode(), token)
+
+
+def is_on_this_machine(request: HttpRequest) -> bool:
+    """Whether it came from here and not through a proxy, which may stand on this machine and serve the world."""
+    behind_proxy = settings.SECURE_PROXY_SSL_HEADER or settings.REST_FRAMEWORK["NUM_PROXIES"]
+    if behind_proxy or any(f"HTTP_{header}" in request.META for header in FORWARDED):
+        return False
+    try:
+        return ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
