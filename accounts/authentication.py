@@ -4,7 +4,7 @@ Whether the user still exists and is active is looked up each time: one query.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import connection
@@ -23,6 +23,8 @@ ACTIVITY_NOTED_EVERY = timedelta(minutes=5)
 
 class JWTAuthentication(authentication.JWTAuthentication):
     """Answers 401 for a token that is bad or expired, or whose user is gone, and 403 for a suspended user."""
+
+    errors: ClassVar[tuple[type[Exception], ...]] = (AuthenticationFailed, AccountSuspended)
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
@@ -46,6 +48,8 @@ class JWTAuthentication(authentication.JWTAuthentication):
 
 class PublicJWTAuthentication(JWTAuthentication):
     """For public endpoints: a bad token is as good as none, and so is a suspended user's."""
+
+    errors = ()
 
     def authenticate(self, request: Request) -> Any:
         try:

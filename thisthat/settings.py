@@ -10,7 +10,6 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from core import backends
-from core.api import openapi
 from core.environment import Env
 from core.logging import logging_config
 from staff import site as staff
@@ -184,7 +183,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.json.AlwaysJson",
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "core.api.schema.Schema",
+    "DEFAULT_SCHEMA_CLASS": "core.api.openapi.Schema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_THROTTLE_RATES": {
         "ingest": env.str("THROTTLE_INGEST", default="30/min"),
@@ -200,7 +199,29 @@ REST_FRAMEWORK = {
     # How many proxies in front add to X-Forwarded-For: the client's address is that many from its end.
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
 }
-SPECTACULAR_SETTINGS = openapi.SETTINGS
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "THISTHAT",
+    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    # Several things have a status.
+    "ENUM_NAME_OVERRIDES": {
+        "MarketStatus": "markets.models.Market.Status",
+        "BetStatus": "betting.models.Bet.Status",
+        "StockStatus": "economy.stocks.models.Stock.Status",
+        "StockTransactionType": "economy.stocks.models.StockTransaction.Type",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.api.openapi.add_common_parts",
+    ],
+}
 
 # Polymarket and the markets; their numbers are of markets and of seconds
 

@@ -62,6 +62,14 @@ class TryAgain(DomainError):
     message = "The service is busy or restarting. Nothing happened; try again."
 
 
+class InternalError(DomainError):
+    """Any failure that wasn't expected. Never raised: `describe` uses it for what was."""
+
+    code = "internal_error"
+    status = 500
+    message = "Something went wrong on our side."
+
+
 class PayloadTooLarge(DomainError):
     code = "payload_too_large"
     status = 413
@@ -70,6 +78,7 @@ class PayloadTooLarge(DomainError):
 
 # What DRF calls these, in the words that clients of this API branch on.
 CODES: dict[type[exceptions.APIException], str] = {
+    exceptions.ValidationError: "validation_error",
     exceptions.ParseError: "parse_error",
     exceptions.NotAuthenticated: "not_authenticated",
     exceptions.AuthenticationFailed: "invalid_token",
@@ -95,7 +104,7 @@ def render(exc: Exception, request: HttpRequest | Request | None = None) -> Http
     if is_passing(exc):
         # A line each, no stack: an outage makes many of these.
         log_response("%s: unavailable: %s", where, exc, response=response, logger=logger)
-    elif body["code"] == "internal_error":
+    elif body["code"] == InternalError.code:
         log_response("%s: unexpected failure", where, response=response, logger=logger, exception=exc)
     return response
 
@@ -110,7 +119,7 @@ def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
         return exc.status_code, {**envelope(sentence(details), "validation_error"), "details": details}, {}
     if isinstance(exc, exceptions.APIException):
         return describe_api_exception(exc)
-    return 500, unexpected(), {}
+    return InternalError.status, unexpected(), {}
 
 
 def in_our_words(exc: Exception) -> Exception:
@@ -141,7 +150,7 @@ def envelope(message: str, code: str) -> dict[str, Any]:
 
 
 def unexpected() -> dict[str, Any]:
-    return envelope("Something went wrong on our side.", "internal_error") | {"requestId": current_request_id()}
+    return envelope(InternalError.message, InternalError.code) | {"requestId": current_request_id()}
 
 
 def retry_header(seconds: float | None) -> dict[str, str]:

@@ -83,6 +83,7 @@ def idempotent(prepare: Callable[..., Act]) -> Callable[..., HttpResponse]:
             raise
         return run_once(act, claim)
 
+    answer.is_idempotent = True  # type: ignore[attr-defined]
     return answer
 
 

@@ -1,30 +1,46 @@
-"""How the API describes itself, and what every operation has in common, added after drf-spectacular made the rest."""
+"""The OpenAPI description: operations with the error codes that each can return, and what all operations share.
 
-from typing import Any
+Codes come from where they are decided: a view action lists its own errors in `operation(errors=[…])`; authenticators,
+permissions and throttles add theirs, and so does having a body, parameters or an idempotency key.
+"""
 
-SETTINGS: dict[str, Any] = {
-    "TITLE": "THISTHAT",
-    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
-    "VERSION": "1.0.0",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SERVE_AUTHENTICATION": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    # Several things have a status.
-    "ENUM_NAME_OVERRIDES": {
-        "MarketStatus": "markets.models.Market.Status",
-        "BetStatus": "betting.models.Bet.Status",
-        "StockStatus": "economy.stocks.models.Stock.Status",
-        "StockTransactionType": "economy.stocks.models.StockTransaction.Type",
-    },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.api.openapi.add_common_parts",
-    ],
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from django.utils.module_loading import autodiscover_modules
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import get_doc
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions
+from rest_framework.permissions import AllowAny
+
+from core.api.errors import CODES, BadRequest, DomainError, InternalError, MalformedJson, PayloadTooLarge, TryAgain
+from core.api.idempotency import HEADER_PARAMETER, InProgress, KeyReused
+
+ErrorClass = type[DomainError] | type[exceptions.APIException]
+F = TypeVar("F", bound=Callable[..., Any])
+
+ALWAYS: tuple[ErrorClass, ...] = (BadRequest, InternalError, TryAgain)
+WITH_BODY: tuple[ErrorClass, ...] = (
+    MalformedJson,
+    PayloadTooLarge,
+    exceptions.UnsupportedMediaType,
+    exceptions.ValidationError,
+)
+IDEMPOTENT: tuple[ErrorClass, ...] = (KeyReused, InProgress, exceptions.ValidationError)
+# What DRF raises, in the words of the table of codes.
+MEANINGS: Mapping[type[exceptions.APIException], str] = {
+    exceptions.ValidationError: "Fields of the request are missing or wrong; `details` has one entry a field.",
+    exceptions.NotAuthenticated: "The operation needs an access token.",
+    exceptions.AuthenticationFailed: "The access token is invalid or has expired.",
+    exceptions.PermissionDenied: "The current user may not do this.",
+    exceptions.NotFound: "There is no such resource, or no such path.",
+    exceptions.MethodNotAllowed: "The path has no such method.",
+    exceptions.UnsupportedMediaType: "The body isn't `application/json`.",
+    exceptions.Throttled: "Too many requests from this client; `Retry-After` says when to try again.",
 }
+# Any path can get these, described or not.
+OF_ANY_PATH: tuple[ErrorClass, ...] = (exceptions.NotFound, exceptions.MethodNotAllowed)
 
 ERROR = {
     "type": "object",
@@ -48,10 +64,6 @@ ERROR = {
         },
         "requestId": {"type": "string", "description": "On unexpected failures only."},
     },
-}
-ERROR_RESPONSE = {
-    "description": "Any failure.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
 HEALTH = {
     "get": {
@@ -79,11 +91,131 @@ HEALTH = {
 }
 
 
+def operation(*, errors: Sequence[ErrorClass] = (), **description: Any) -> Callable[[F], F]:
+    """Describe a view's action as drf-spectacular's `extend_schema` does, with the errors of its own that it returns.
+
+    Errors that come from authentication, permissions, throttle classes, the body, parameters or the idempotency key are
+    added by rule, and so is the header of an action that is `idempotent`.
+    """
+
+    def decorate(action: F) -> F:
+        action.errors = tuple(errors)  # type: ignore[attr-defined]
+        if getattr(action, "is_idempotent", False):
+            given = [each for each in description.get("parameters", ()) if each is not HEADER_PARAMETER]
+            description["parameters"] = [*given, HEADER_PARAMETER]
+        return extend_schema(**description)(action)
+
+    return decorate
+
+
+class Schema(AutoSchema):
+    """How drf-spectacular describes our operations."""
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if found:
+            found["responses"] |= error_responses(self.errors_of(found))
+        return found
+
+    def errors_of(self, described: Mapping[str, Any]) -> Iterator[ErrorClass]:
+        """Yield the error classes that the operation can return."""
+        action = self.action_method
+        yield from ALWAYS
+        yield from getattr(action, "errors", ())
+        permissions = self.view.get_permissions()
+        if any(not isinstance(permission, AllowAny) for permission in permissions):
+            yield exceptions.NotAuthenticated
+        for authenticator in self.view.get_authenticators():
+            yield from getattr(authenticator, "errors", (exceptions.AuthenticationFailed,))
+        for permission in permissions:
+            yield from getattr(permission, "errors", ())
+        if self.view.get_throttles():
+            yield exceptions.Throttled
+        if "requestBody" in described:
+            yield from WITH_BODY
+        if any(parameter["in"] == "query" for parameter in described.get("parameters", ())):
+            yield exceptions.ValidationError
+        if getattr(action, "is_idempotent", False):
+            yield from IDEMPOTENT
+
+    @property
+    def action_method(self) -> Any:
+        return getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """Return False: every response is an object that says what is in it; a bare list is never sent."""
+        return False
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return what the operation says of itself: a view's docstring is for readers of the code."""
+        return str(get_doc(self.action_method))
+
+    def get_serializer_name(self, serializer: Any, direction: Literal["request", "response"]) -> str:
+        return str(super().get_serializer_name(serializer, direction)).removesuffix("Schema")
+
+
+def status_and_code(error: ErrorClass) -> tuple[int, str]:
+    if issubclass(error, DomainError):
+        return error.status, error.code
+    return error.status_code, CODES.get(error, error.default_code)
+
+
+def meaning_of(error: ErrorClass) -> str:
+    return error.message if issubclass(error, DomainError) else MEANINGS[error]
+
+
+def error_responses(errors: Iterable[ErrorClass]) -> dict[str, Any]:
+    """Return the OpenAPI responses of the errors: for each status the Error with the codes that it can have."""
+    codes: dict[int, set[str]] = {}
+    for status, code in map(status_and_code, errors):
+        codes.setdefault(status, set()).add(code)
+    return {str(status): error_response(sorted(found)) for status, found in sorted(codes.items())}
+
+
+def error_response(codes: Sequence[str]) -> dict[str, Any]:
+    narrowed = {"type": "object", "properties": {"code": {"type": "string", "enum": list(codes)}}}
+    return {
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {"application/json": {"schema": {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]}}},
+    }
+
+
+def all_errors() -> list[ErrorClass]:
+    """Return all error classes that have a code of their own: DRF's that are used, and those of the apps."""
+    autodiscover_modules("errors")
+    own = [error for error in subclasses(DomainError) if "code" in vars(error)]
+    return [*MEANINGS, *(error for error in own if not error.__module__.startswith("tests."))]
+
+
+def subclasses(parent: type[DomainError]) -> Iterator[type[DomainError]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def codes_in(operations: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the error codes of described operations."""
+    return {
+        code
+        for described in operations
+        for response in described["responses"].values()
+        for content in response.get("content", {}).values()
+        for part in content["schema"].get("allOf", ())
+        for code in part.get("properties", {}).get("code", {}).get("enum", ())
+    }
+
+
 def add_common_parts(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook: the error shape on every operation, and `/health`, a plain view."""
-    result.setdefault("components", {}).setdefault("schemas", {})["Error"] = ERROR
+    """Add the Error component with all codes and their meanings, and `/health`, a plain view.
+
+    A drf-spectacular postprocessing hook.
+    """
     result["paths"]["/health"] = HEALTH
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            operation["responses"].setdefault("default", ERROR_RESPONSE)
+    operations = [described for methods in result["paths"].values() for described in methods.values()]
+    codes = codes_in(operations) | {status_and_code(error)[1] for error in OF_ANY_PATH}
+    errors = {status_and_code(error)[1]: error for error in all_errors()}
+    meanings = {code: meaning_of(errors[code]) for code in sorted(codes)}
+    code = ERROR["properties"]["code"] | {"enum": list(meanings), "x-enum-descriptions": meanings}  # type: ignore[index]
+    properties = ERROR["properties"] | {"code": code}  # type: ignore[operator]
+    result.setdefault("components", {}).setdefault("schemas", {})["Error"] = {**ERROR, "properties": properties}
     return result

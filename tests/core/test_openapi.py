@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from core.api.errors import not_found
+from core.api.openapi import all_errors, status_and_code
 
 # Pages for browsers, and what Prometheus reads.
 NOT_THE_API = ("/admin", "/api/docs", "/api/redoc", "/api/schema", "/metrics")
@@ -49,15 +51,57 @@ def test_every_path_of_the_service_is_described(description):
     assert served == {shape(path) for path in description["paths"]}
 
 
-def test_every_operation_has_a_name_of_its_own_a_summary_and_the_shape_of_errors(description):
+def errors_of(operation):
+    """The error codes that the operation lists, by status."""
+    found = {}
+    for status, response in operation["responses"].items():
+        shapes = response.get("content", {}).get("application/json", {}).get("schema", {}).get("allOf", [])
+        if {"$ref": "#/components/schemas/Error"} in shapes:
+            found[int(status)] = [
+                code for shape in shapes for code in shape.get("properties", {}).get("code", {}).get("enum", [])
+            ]
+    return found
+
+
+def test_every_operation_has_a_name_of_its_own_a_summary_and_the_codes_of_its_errors(description):
     operations = [operation for path in description["paths"].values() for operation in path.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len(set(names))
     for operation in operations:
         assert operation["summary"], operation
-        assert operation["responses"]["default"]["content"]["application/json"]["schema"] == {
-            "$ref": "#/components/schemas/Error"
-        }
+        if operation["operationId"] != "health":
+            assert errors_of(operation)[500] == ["internal_error"], operation["operationId"]
+            assert errors_of(operation)[503], operation["operationId"]
+
+
+def test_the_error_component_knows_all_codes_and_what_they_mean(description):
+    error = description["components"]["schemas"]["Error"]["properties"]
+    assert error["success"] == {"type": "boolean", "const": False}
+    codes = {
+        code
+        for path in description["paths"].values()
+        for each in path.values()
+        for found in errors_of(each).values()
+        for code in found
+    }
+    assert set(error["code"]["enum"]) == codes | {"not_found", "method_not_allowed"}
+    assert set(error["code"]["x-enum-descriptions"]) == set(error["code"]["enum"])
+    assert all(error["code"]["x-enum-descriptions"].values())
+
+
+def test_authentication_a_body_and_an_idempotency_key_bring_their_codes(description):
+    placing = errors_of(description["paths"]["/api/v1/bets"]["post"])
+    assert {"parse_error", "validation_error", "bad_request"} <= set(placing[400])
+    assert {"not_authenticated", "invalid_token"} <= set(placing[401])
+    assert {"idempotency_in_progress", "idempotency_key_reused"} <= set(placing[409])
+    assert placing[413] == ["payload_too_large"]
+    assert 401 not in errors_of(description["paths"]["/api/v1/markets"]["get"])
+
+
+def test_one_condition_has_one_code():
+    codes = Counter(status_and_code(error)[1] for error in all_errors())
+    # Until staff's and betting's are one class each.
+    assert {code for code, count in codes.items() if count > 1} <= {"market_not_found", "nothing_changed"}
 
 
 def test_the_description_is_json_and_can_be_revalidated(stranger):
