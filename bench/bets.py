@@ -84,7 +84,7 @@ def bets(tokens: list[str], markets: int) -> Iterator[bytes]:
 def script(users: int, markets: int) -> str:
     """What a bet sends to PostgreSQL, from the application's own statements, for pgbench."""
     from accounts.models import User
-    from betting import offers, services
+    from betting import orders, services
     from core.api import idempotency
     from economy import ledger_sql
 
@@ -101,10 +101,10 @@ def script(users: int, markets: int) -> str:
     columns = ", ".join(field.column for field in User._meta.concrete_fields)  # noqa: SLF001 - Django's public API
     statements = [
         f"SELECT {columns} FROM users WHERE id = {USER}",
-        offers.BY_ID % {"id": MARKET},
+        orders.MARKET_BY_ID % {"id": MARKET},
         "BEGIN",
         idempotency.TAKE % key,
-        offers.LOCK % {"id": MARKET},
+        orders.LOCK_MARKET % {"id": MARKET},
         ledger_sql.POST.format(also=f", {services.INSERT_BET}")
         % (bet | {f"ledger_{name}": value for name, value in ledger.items()}),
         idempotency.KEEP % (key | answer),

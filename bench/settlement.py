@@ -86,9 +86,8 @@ def probes() -> list[Probe]:
     from django.utils import timezone
 
     from accounts.models import User
-    from betting.offers import find_offer
-    from betting.orders import parse_order
-    from betting.services import place_bet, price_order
+    from betting.orders import get_market_snapshot, price_order, validate_order
+    from betting.services import place_bet
     from core.db.transactions import run_transaction
     from tests.betting.factories import order
     from tests.markets.factories import add_market
@@ -100,9 +99,10 @@ def probes() -> list[Probe]:
         execute("SELECT credit_balance FROM users WHERE id = %s", [random.choice(users)])
 
     def bet() -> None:
-        offer = find_offer(str(market.pk))
-        intent = price_order(parse_order(order(market, 10)), offer, now=timezone.now(), before_asking=lambda: None)
-        run_transaction(lambda: place_bet(intent, user_id=random.choice(users), clock=timezone.now))
+        snapshot = get_market_snapshot(str(market.pk))
+        wanted = validate_order(order(market, 10))
+        priced = price_order(order=wanted, market=snapshot, now=timezone.now(), before_upstream=lambda: None)
+        run_transaction(lambda: place_bet(priced=priced, user_id=random.choice(users), clock=timezone.now))
 
     return [Probe("balances read", read), Probe("bets placed", bet)]
 

@@ -21,16 +21,16 @@ def odds_column() -> "models.DecimalField[Any, Any]":
 
 
 def rounded_down(exact: Any) -> Func:
-    """Credits as `betting.pricing` rounds them: to 2 decimals, downwards."""
+    """Return an expression rounded as `betting.orders` rounds credits: down, to 2 decimals."""
     return Func(exact, function="trunc", template="trunc(%(expressions)s, 2)", output_field=credits_column())
 
 
 class Bet(models.Model):
-    """A stake on one side of a market. Its terms never change (a trigger refuses it); what became of it may.
+    """A bet on one side of a market. Its terms never change (a trigger refuses it); what became of it may.
 
-    At stake are `amount - sold_amount`, while the bet is pending. `sold_amount` and `sold_payout` are the sums of its
-    sales. `actual_payout` is what settlement paid for the rest. `sale_count` and `settlement_count` number what may
-    happen again: the next sale's, or settlement's, `occurrence` in the journal.
+    The stake of a pending bet is `amount - sold_amount`. `sold_amount` and `sold_payout` are the sums of its sales.
+    `actual_payout` is what settlement paid for the stake. `sale_count` and `settlement_count` number what may happen
+    again: the `occurrence` of the next sale, or settlement, in the ledger.
     """
 
     class Side(models.TextChoices):
@@ -42,7 +42,7 @@ class Bet(models.Model):
         WON = "won"
         LOST = "lost"
         SOLD = "sold"  # all of it
-        CANCELLED = "cancelled"  # the market came to nothing: what was at stake went back
+        CANCELLED = "cancelled"  # the market was invalid: the stake was refunded
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # The indexes below begin with these.
@@ -126,12 +126,12 @@ class Bet(models.Model):
 
 
 class BetSale(models.Model):
-    """A part of a bet that was sold, or all that was left of it. Rows are never changed nor deleted."""
+    """The sale of a part of a bet, or of all that was left of it. Rows are never changed nor deleted."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # The unique constraint's index begins with it.
     bet = models.ForeignKey(Bet, models.PROTECT, db_index=False, related_name="sales")
-    occurrence = models.IntegerField()  # 0, 1, 2… of a bet; the same in the journal
+    occurrence = models.IntegerField()  # 0, 1, 2… of a bet; the same in the ledger
     amount = credits_column()  # of the stake
     odds = odds_column()
     payout = credits_column()
@@ -154,10 +154,10 @@ class BetSale(models.Model):
 
 
 class Settlement(models.Model):
-    """What became of a market's bets: how many were settled how, and what was paid, so far.
+    """The settlement of a market: how many bets were settled how, and what was paid, so far.
 
-    A market that is over has one; another, of the next `generation`, where the one before was undone. It is unfinished
-    while there are bets to settle that aren't set aside (SettlementFailure).
+    A market that is over has one; another, of the next `generation`, where the one before was reversed. It is
+    unfinished while there are bets to settle that haven't failed (SettlementFailure).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -169,11 +169,11 @@ class Settlement(models.Model):
     lost = models.IntegerField(default=0)
     cancelled = models.IntegerField(default=0)
     paid = credits_column(default=0)  # to those that won
-    refunded = credits_column(default=0)  # stakes given back
+    refunded = credits_column(default=0)  # stakes returned
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     reversed_at = models.DateTimeField(null=True)
-    # Null though it was undone: by whoever has the command line.
+    # Null also for a reversal by whoever has the command line.
     reversed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False)
     reversal_reason = models.CharField(max_length=500, blank=True, default="")
 
@@ -212,7 +212,7 @@ class Settlement(models.Model):
 
 
 class SettlementFailure(models.Model):
-    """A bet that the database refused to settle: set aside, so that the others are paid, until staff try it again."""
+    """A failed settlement: a bet that the database refused to settle, skipped until staff have it retried."""
 
     bet = models.OneToOneField(Bet, models.PROTECT, primary_key=True, related_name="settlement_failure")
     market = models.ForeignKey(Market, models.PROTECT, related_name="settlement_failures")

@@ -1,27 +1,51 @@
-"""Orders as clients send them. Amounts and odds are JSON numbers, read exactly, and never a float on the way.
+"""Orders: what a user wants to bet, validated; the market as read for betting; the price; and what it pays.
 
-By hand: a serializer takes longer than everything else that Python does for a bet.
+Request bodies are validated by hand, because a DRF serializer takes longer than everything else that Python does for a
+bet. Amounts and odds are JSON numbers, read exactly as Decimal, never as a float.
+
+Prices: the stored odds of a house market, or Polymarket's from the order book, seconds old. All amounts are rounded
+down to the cent, in the house's favour, and that is exact: odds are whole ten-thousandths, so a quotient of cents has a
+denominator below 10,000, and what isn't a whole cent is at least 1/10,000 of a cent away from one, far more than the 28
+digits of a Decimal lose.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
+from uuid import UUID
 
+from django.db import connection
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from betting.errors import MarketExpired, MarketNotAccepting, MarketNotFound, MarketNotOpen, OddsMoved
 from betting.models import Bet
-from betting.pricing import CENT
-from betting.rules import max_bet_amount, min_bet_amount
+from betting.rules import max_bet_amount, min_bet_amount, quote_max_age
+from core.db.transactions import require_transaction
+from markets.models import Market
+from markets.prices import PriceUnavailable, fresh_odds, remembered
+from markets.selectors import CONDITION_ID, as_uuid
+from markets.upstream import quick_client
 
+CENT = Decimal("0.01")
+ONE = Decimal(1)
 REFERENCE_MAX = 200
 SIDES = frozenset(Bet.Side.values)
-ONE = Decimal(1)
+# Returns the current time; called again after waiting for locks.
+Clock = Callable[[], datetime]
+
+
+# -- Orders, validated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A bet that somebody wants. `market`: our UUID or the condition id. Outside `min_odds` to `max_odds` none."""
+    """What a user wants to bet.
+
+    `market`: our UUID or Polymarket's condition id. `amount`: in credits. `min_odds`, `max_odds`: bounds, inclusive,
+    outside of which the bet must not be placed.
+    """
 
     market: str
     side: str
@@ -29,111 +53,327 @@ class Order:
     min_odds: Decimal | None
     max_odds: Decimal | None
 
+    def ensure_within_bounds(self, odds: Decimal) -> None:
+        """Raise OddsMoved for odds outside the order's bounds."""
+        too_low = self.min_odds is not None and odds < self.min_odds
+        if too_low or (self.max_odds is not None and odds > self.max_odds):
+            raise OddsMoved(f"The odds are {odds} now.")
 
-class Refused(Exception):
-    """What is wrong with one field; collected into a ValidationError."""
 
-
-def parse_order(given: Any) -> Order:
-    """Raises ValidationError, with an entry for each bad field."""
-    fields = Fields(given)
+def validate_order(data: Any) -> Order:
+    """Return the order of a request body. Raises ValidationError, with an entry for each invalid field."""
+    fields = Fields(data)
     order = Order(
-        market=fields.read("marketId", as_reference, default=""),
-        side=fields.read("side", as_side, default=""),
-        amount=fields.read("amount", as_bet_amount, default=CENT),
-        min_odds=fields.read("minOdds", as_odds, optional=True),
-        max_odds=fields.read("maxOdds", as_odds, optional=True),
+        market=fields.read("marketId", to_market_reference, default=""),
+        side=fields.read("side", to_side, default=""),
+        amount=fields.read("amount", to_bet_amount, default=CENT),
+        min_odds=fields.read("minOdds", to_odds, optional=True),
+        max_odds=fields.read("maxOdds", to_odds, optional=True),
     )
     if order.min_odds is not None and order.max_odds is not None and order.min_odds > order.max_odds:
-        fields.refuse("minOdds", "Not more than maxOdds.", "max_value")
-    fields.check()
+        fields.add_error("minOdds", "Not more than maxOdds.", "max_value")
+    fields.raise_errors()
     return order
 
 
-def parse_sale(given: Any) -> Decimal | None:
-    """How much of the stake to sell; None for all of it. Raises ValidationError."""
-    fields = Fields(given)
-    amount: Decimal | None = fields.read("amount", as_part, optional=True)
-    fields.check()
+def validate_sale(data: Any) -> Decimal | None:
+    """Return how much of the stake to sell, in credits; None for all of it. Raises ValidationError."""
+    fields = Fields(data)
+    amount: Decimal | None = fields.read("amount", to_part_of_stake, optional=True)
+    fields.raise_errors()
     return amount
 
 
-class Fields:
-    """The fields of a JSON object; what is wrong with them is collected."""
+class InvalidField(Exception):
+    """One invalid field: message and code; collected into a ValidationError."""
 
-    def __init__(self, given: Any) -> None:
-        if not isinstance(given, Mapping):
+
+class Fields:
+    """The fields of a JSON object, and what is wrong with them."""
+
+    def __init__(self, data: Any) -> None:
+        if not isinstance(data, Mapping):
             raise ValidationError({"non_field_errors": ["A JSON object is expected."]}, code="invalid")
-        self.given = given
+        self.data = data
         self.errors: dict[str, list[ErrorDetail]] = {}
 
-    def read(self, name: str, accept: Callable[[Any], Any], *, default: Any = None, optional: bool = False) -> Any:
-        value = self.given.get(name)
+    def read(self, name: str, convert: Callable[[Any], Any], *, default: Any = None, optional: bool = False) -> Any:
+        value = self.data.get(name)
         if value is None:
             if not optional:
-                self.refuse(name, "This field is required.", "null" if name in self.given else "required")
+                self.add_error(name, "This field is required.", "null" if name in self.data else "required")
             return default
         try:
-            return accept(value)
-        except Refused as refused:
-            self.refuse(name, *refused.args)
+            return convert(value)
+        except InvalidField as exc:
+            self.add_error(name, *exc.args)
             return default
 
-    def refuse(self, name: str, message: str, code: str) -> None:
+    def add_error(self, name: str, message: str, code: str) -> None:
         self.errors[name] = [ErrorDetail(message, code)]
 
-    def check(self) -> None:
+    def raise_errors(self) -> None:
         if self.errors:
             raise ValidationError(self.errors)
 
 
-def as_reference(value: Any) -> str:
+def to_market_reference(value: Any) -> str:
     if not isinstance(value, str):
-        raise Refused("A text is expected.", "invalid")
+        raise InvalidField("A text is expected.", "invalid")
     if not 0 < len(value) <= REFERENCE_MAX:
-        raise Refused(f"1 to {REFERENCE_MAX} characters.", "max_length" if value else "blank")
+        raise InvalidField(f"1 to {REFERENCE_MAX} characters.", "max_length" if value else "blank")
     return value
 
 
-def as_side(value: Any) -> str:
+def to_side(value: Any) -> str:
     if not isinstance(value, str) or value not in SIDES:
-        raise Refused("Either this or that.", "invalid_choice")
+        raise InvalidField("Either this or that.", "invalid_choice")
     return value
 
 
-def as_number(value: Any) -> Decimal:
+def to_number(value: Any) -> Decimal:
     # JSON's `true` is an int to Python.
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise Refused("A number is expected.", "invalid")
+        raise InvalidField("A number is expected.", "invalid")
     return Decimal(value)
 
 
-def as_bet_amount(value: Any) -> Decimal:
-    amount, low, high = as_number(value), min_bet_amount(), max_bet_amount()
+def to_bet_amount(value: Any) -> Decimal:
+    amount, low, high = to_number(value), min_bet_amount(), max_bet_amount()
     if amount < low:
-        raise Refused(f"At least {low}.", "min_value")
+        raise InvalidField(f"At least {low}.", "min_value")
     if amount > high:
-        raise Refused(f"At most {high}.", "max_value")
-    return in_cents(amount)
+        raise InvalidField(f"At most {high}.", "max_value")
+    return to_cents(amount)
 
 
-def as_part(value: Any) -> Decimal:
-    amount, high = as_number(value), max_bet_amount()
+def to_part_of_stake(value: Any) -> Decimal:
+    amount, high = to_number(value), max_bet_amount()
     if amount < CENT:
-        raise Refused(f"At least {CENT}.", "min_value")
+        raise InvalidField(f"At least {CENT}.", "min_value")
     # More than any stake: as good as a hundred times that, and no more digits than arithmetic takes.
-    return in_cents(min(amount, 100 * high))
+    return to_cents(min(amount, 100 * high))
 
 
-def in_cents(amount: Decimal) -> Decimal:
+def to_cents(amount: Decimal) -> Decimal:
     cents = amount.quantize(CENT)
     if cents != amount:
-        raise Refused("At most 2 decimals.", "max_decimal_places")
+        raise InvalidField("At most 2 decimals.", "max_decimal_places")
     return cents
 
 
-def as_odds(value: Any) -> Decimal:
-    odds = as_number(value)
+def to_odds(value: Any) -> Decimal:
+    odds = to_number(value)
     if not 0 <= odds <= ONE:
-        raise Refused("A number from 0 to 1.", "min_value" if odds < 0 else "max_value")
+        raise InvalidField("A number from 0 to 1.", "min_value" if odds < 0 else "max_value")
     return odds
+
+
+# -- Payouts and values
+
+
+def potential_payout(amount: Decimal, odds: Decimal) -> Decimal:
+    """Return the credits that a winning stake of `amount` pays, at odds between 0 and 1: `amount / odds`."""
+    return (amount / odds).quantize(CENT, ROUND_DOWN)
+
+
+def position_value(stake: Decimal, *, current_odds: Decimal, odds_at_bet: Decimal) -> Decimal:
+    """Return the credits that a stake is worth now: `stake * current_odds / odds_at_bet`.
+
+    The values of its parts, each rounded down, never add up to more than the value of the whole.
+    """
+    return (stake * current_odds / odds_at_bet).quantize(CENT, ROUND_DOWN)
+
+
+def can_be_bet_on(odds: Decimal) -> bool:
+    """Return whether the odds are between 0 and 1: at 0 a payout has no bound, at 1 there is nothing to win."""
+    return 0 < odds < 1
+
+
+# -- Market snapshots
+
+
+@dataclass(slots=True)
+class MarketSnapshot:
+    """A market as read for betting: the fields in the order of MARKET_COLUMNS. Odds are the stored ones."""
+
+    id: UUID
+    market_type: str
+    status: str
+    accepting_orders: bool
+    expires_at: datetime | None
+    resolution: str | None
+    resolved_at: datetime | None
+    this_odds: Decimal
+    that_odds: Decimal
+    odds_updated_at: datetime
+    this_token_id: str
+    that_token_id: str
+    title: str
+    this_option: str
+    that_option: str
+    image_url: str
+
+    @property
+    def is_house(self) -> bool:
+        """Whether the market was made by staff, for credits alone: its stored odds are its price."""
+        return self.market_type == Market.Type.CREDITS
+
+    def ensure_open(self, *, now: datetime) -> None:
+        """Raise MarketNotOpen, MarketExpired or MarketNotAccepting for a market that takes no orders.
+
+        The end date stops orders, unless the upstream goes on accepting them.
+        """
+        if self.status != Market.Status.OPEN:
+            raise MarketNotOpen
+        past_end = self.expires_at is not None and self.expires_at <= now
+        if past_end and (self.is_house or not self.accepting_orders):
+            raise MarketExpired
+        if not self.accepting_orders:
+            raise MarketNotAccepting
+
+
+MARKET_COLUMNS = ", ".join(f"market.{column}" for column in MarketSnapshot.__slots__)
+MARKET_BY_ID = f"SELECT {MARKET_COLUMNS} FROM markets AS market WHERE market.id = %(id)s"  # noqa: S608 - constants of this module
+MARKET_BY_CONDITION = f"SELECT {MARKET_COLUMNS} FROM markets AS market WHERE market.polymarket_id = %(condition)s"  # noqa: S608
+# Many may hold it at once; whoever closes or settles the market waits for them, and they for it.
+LOCK_MARKET = f"{MARKET_BY_ID} FOR SHARE"
+
+# A market that many bet on is read once a second in each process, not for each bet.
+SNAPSHOT_CACHED_FOR = timedelta(seconds=1)
+MAX_CACHED_SNAPSHOTS = 1_000
+_snapshots: dict[str, tuple[MarketSnapshot, datetime]] = {}
+
+
+def clear_cache() -> None:
+    """Drop the market snapshots that this process has cached."""
+    _snapshots.clear()
+
+
+def get_market_snapshot(reference: str) -> MarketSnapshot:
+    """Return the market by our UUID or Polymarket's condition id. Raises MarketNotFound."""
+    if market_id := as_uuid(reference):
+        return fetch_snapshot(MARKET_BY_ID, {"id": market_id})
+    if CONDITION_ID.fullmatch(reference):
+        return fetch_snapshot(MARKET_BY_CONDITION, {"condition": reference})
+    raise MarketNotFound
+
+
+def get_cached_market_snapshot(reference: str, *, now: datetime) -> MarketSnapshot:
+    """Return the market as it was up to SNAPSHOT_CACHED_FOR ago, for callers who lock it before credits move.
+
+    Only markets that took orders are cached, so that nobody is refused for a state that has passed.
+    Raises MarketNotFound.
+    """
+    cached, read_at = _snapshots.get(reference, (None, now))
+    if cached and now - SNAPSHOT_CACHED_FOR < read_at <= now:
+        return cached
+    market = get_market_snapshot(reference)
+    if market.status == Market.Status.OPEN and market.accepting_orders:
+        if len(_snapshots) >= MAX_CACHED_SNAPSHOTS:
+            clear_cache()
+        _snapshots[reference] = market, now
+    return market
+
+
+def lock_market_snapshot(market_id: UUID) -> MarketSnapshot:
+    """Return the market as it stays until the transaction ends. Lock it before any user. Raises MarketNotFound."""
+    require_transaction("lock_market_snapshot")
+    return fetch_snapshot(LOCK_MARKET, {"id": market_id})
+
+
+def fetch_snapshot(statement: str, parameters: dict[str, Any]) -> MarketSnapshot:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        raise MarketNotFound
+    return MarketSnapshot(*row)
+
+
+# -- Prices, and orders with a price
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Odds of both sides, and when the upstream gave them; `as_of` is None for a house market's, which don't age."""
+
+    this: Decimal
+    that: Decimal
+    as_of: datetime | None
+
+    def of(self, side: Bet.Side | str) -> Decimal:
+        """Return the side's odds. Raises MarketNotAccepting for odds that can't be bet on."""
+        odds = self.this if side == Bet.Side.THIS else self.that
+        if not can_be_bet_on(odds):
+            raise MarketNotAccepting("At these odds there is nothing to bet on.")
+        return odds
+
+    def ensure_fresh(self, *, now: datetime) -> None:
+        """Raise PriceUnavailable for a price older than allowed: waiting for locks may have taken that long."""
+        if self.as_of is not None and self.as_of < now - quote_max_age():
+            raise PriceUnavailable(retry_after=RETRY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class PricedOrder:
+    """An order, the market that it names, and the price found for it."""
+
+    order: Order
+    market: MarketSnapshot
+    price: Price
+
+
+RETRY_SECONDS = 2
+
+
+def price_order(
+    *, order: Order, market: MarketSnapshot, now: datetime, before_upstream: Callable[[], None]
+) -> PricedOrder:
+    """Return the order with its price; no transaction may be open, because the upstream may be asked.
+
+    `before_upstream` is called before the upstream is asked, and may refuse (a throttle).
+    Raises MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable.
+    """
+    market.ensure_open(now=now)
+    return PricedOrder(order, market, get_price(market, now=now, before_upstream=before_upstream))
+
+
+def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
+    """Return what the bet would be, as the contract's Quote. Raises MarketNotAccepting, OddsMoved.
+
+    `validFor`: whole seconds that the price is good for.
+    """
+    amount, odds = priced.order.amount, priced.price.of(priced.order.side)
+    priced.order.ensure_within_bounds(odds)
+    payout = potential_payout(amount, odds)
+    as_of = priced.price.as_of or now
+    left = as_of + quote_max_age() - now
+    return {
+        "odds": odds,
+        "potentialPayout": payout,
+        "profit": payout - amount,
+        "asOf": as_of,
+        "validFor": max(0, int(left.total_seconds())),
+    }
+
+
+def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callable[[], None]) -> Price:
+    """Return the market's price: the upstream's no older than allowed, or the house's. Raises PriceUnavailable."""
+    if market.is_house:
+        return stored_price(market)
+    max_age = quote_max_age().total_seconds()
+    odds = remembered(market.id, now=now, max_age=max_age)
+    if odds is None:
+        before_upstream()
+        odds = fresh_odds(market, client=quick_client(), now=now, max_age=max_age)
+    return Price(this=odds.this, that=odds.that, as_of=odds.as_of)
+
+
+def stored_price(market: MarketSnapshot) -> Price:
+    return Price(this=market.this_odds, that=market.that_odds, as_of=None)
+
+
+def locked_price(market: MarketSnapshot, price: Price) -> Price:
+    """Return the price to book at, once the market is locked: the house's may have changed since it was read."""
+    return stored_price(market) if market.is_house else price

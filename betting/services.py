@@ -1,85 +1,54 @@
-"""Placing bets and selling them. Prices are found first, with no transaction open; then one short one books.
+"""Use cases: place a bet, price a sale, sell a bet, keep the odds of markets with bets fresh.
 
-Locks are taken in one order: market (shared), user, bet. The functions that book run inside the caller's transaction,
-which `common.idempotency` opens; `clock` tells the time once all locks are held.
+Prices are found first, with no transaction open (`betting.orders.price_order`, `price_sale`); then one short
+transaction books. Locks are taken in one order: market (shared), user, bet. The functions that book run inside the
+caller's transaction, which `core.api.idempotency` opens; `clock` returns the time once all locks are held.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.cache import cache
 from django.db import connection
 
-from betting.offers import Offer, check_takes_orders, lock_offer
-from betting.orders import Order
-from betting.prices import Clock, Price, check_age, current_price, locked_price
-from betting.pricing import potential_payout
-from betting.rendering import render_new
-from betting.rules import WATCH_NOTED_SECONDS, WATCHED_FOR, quote_max_age
-from core.api.errors import DomainError
+from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, PositionChanged
+from betting.models import Bet
+from betting.orders import (
+    Clock,
+    MarketSnapshot,
+    Order,
+    Price,
+    PricedOrder,
+    get_market_snapshot,
+    get_price,
+    lock_market_snapshot,
+    locked_price,
+    position_value,
+    potential_payout,
+)
+from betting.rules import WATCH_NOTED_SECONDS, WATCHED_FOR
+from betting.selectors import get_bet
+from betting.serializers import render_placed_bet
 from core.db.sql import new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
 from markets.services import watch_markets
 
-
-class OddsMoved(DomainError):
-    code = "odds_moved"
-    message = "The odds have moved beyond what you asked for."
+# -- Placing
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
-    """An order, the market that it names, and the price found for it."""
-
-    order: Order
-    offer: Offer
-    price: Price
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The bet as the contract shows it, and the user's balance after it."""
+class PlacedBet:
+    """The bet as the contract shows it, the user's balance after it, and what the bet may pay."""
 
     bet: dict[str, Any]
     balance: Decimal
     payout: Decimal
-
-
-def price_order(order: Order, offer: Offer, *, now: datetime, before_asking: Callable[[], None]) -> Intent:
-    """Asks Polymarket where its odds aren't known young enough; `before_asking` may refuse that.
-
-    Raises MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable.
-    """
-    check_takes_orders(offer, now=now)
-    return Intent(order, offer, current_price(offer, now=now, before_asking=before_asking))
-
-
-def check_bounds(order: Order, odds: Decimal) -> None:
-    too_low = order.min_odds is not None and odds < order.min_odds
-    if too_low or (order.max_odds is not None and odds > order.max_odds):
-        raise OddsMoved(f"The odds are {odds} now.")
-
-
-def quote(intent: Intent, *, now: datetime) -> dict[str, Any]:
-    """What the bet would be; `validFor`: whole seconds that the price is good for. Raises OddsMoved."""
-    amount, odds = intent.order.amount, intent.price.of(intent.order.side)
-    check_bounds(intent.order, odds)
-    payout = potential_payout(amount, odds)
-    as_of = intent.price.as_of or now
-    left = as_of + quote_max_age() - now
-    return {
-        "odds": odds,
-        "potentialPayout": payout,
-        "profit": payout - amount,
-        "asOf": as_of,
-        "validFor": max(0, int(left.total_seconds())),
-    }
 
 
 # In the statement that moves the credits: there is a bet where they moved, and none where not.
@@ -91,29 +60,29 @@ placed AS (
 """
 
 
-def place_bet(intent: Intent, *, user_id: UUID, clock: Clock) -> Placed:
-    """Takes the stake and writes the bet, in one statement, at the price that was found, if that is still good.
+def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
+    """Take the stake and write the bet, in one statement, at the price that was found, if that is still good.
 
     Raises InsufficientCredits, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
     PriceUnavailable.
     """
-    offer = lock_offer(intent.offer.id)
+    market = lock_market_snapshot(priced.market.id)
     now = clock()
-    check_takes_orders(offer, now=now)
-    price = locked_price(offer, intent.price)
-    odds = price.of(intent.order.side)
-    check_bounds(intent.order, odds)
-    bet = terms(intent.order, offer, odds, user_id)
-    posted = ledger.post(stake_of(bet), now=now, also=INSERT_BET, parameters=bet)
-    check_age(price, now=clock())
-    return Placed(render_new(bet, offer, placed_at=now), posted.balance_after, bet["potential_payout"])
+    market.ensure_open(now=now)
+    price = locked_price(market, priced.price)
+    odds = price.of(priced.order.side)
+    priced.order.ensure_within_bounds(odds)
+    bet = bet_terms(priced.order, market, odds, user_id)
+    entry = ledger.post(stake_transfer(bet), now=now, also=INSERT_BET, parameters=bet)
+    price.ensure_fresh(now=clock())
+    return PlacedBet(render_placed_bet(bet, market, placed_at=now), entry.balance_after, bet["potential_payout"])
 
 
-def terms(order: Order, offer: Offer, odds: Decimal, user_id: UUID) -> dict[str, Any]:
+def bet_terms(order: Order, market: MarketSnapshot, odds: Decimal, user_id: UUID) -> dict[str, Any]:
     return {
         "id": new_id(),
         "user_id": user_id,
-        "market_id": offer.id,
+        "market_id": market.id,
         "side": order.side,
         "amount": order.amount,
         "odds_at_bet": odds,
@@ -121,7 +90,7 @@ def terms(order: Order, offer: Offer, odds: Decimal, user_id: UUID) -> dict[str,
     }
 
 
-def stake_of(bet: dict[str, Any]) -> Transfer:
+def stake_transfer(bet: dict[str, Any]) -> Transfer:
     return Transfer(
         user_id=bet["user_id"],
         amount=-bet["amount"],
@@ -132,10 +101,162 @@ def stake_of(bet: dict[str, Any]) -> Transfer:
     )
 
 
-def watch(offer: Offer, *, now: datetime) -> None:
-    """Has the odds of a market with bets kept fresh. Written now and then, however many bets come; no transaction."""
-    if not offer.is_house and cache.add(f"bet-on:{offer.id}", 1, timeout=WATCH_NOTED_SECONDS):
-        watch_markets([offer.id], until=now + WATCHED_FOR)
+# -- Selling
+
+
+class Position(NamedTuple):
+    """A bet as read for selling. `stake`: what of it isn't sold, in credits."""
+
+    market_id: UUID
+    side: str
+    status: str
+    odds_at_bet: Decimal
+    stake: Decimal
+    sale_count: int
+
+    def ensure_sellable(self, amount: Decimal | None) -> None:
+        """Raise BetNotSellable or AmountExceedsStake where `amount` of the stake (None: all) can't be sold."""
+        if self.status != Bet.Status.PENDING:
+            raise BetNotSellable
+        if amount is not None and amount > self.stake:
+            raise AmountExceedsStake
+
+    def value(self, stake: Decimal, odds: Decimal) -> Decimal:
+        return position_value(stake, current_odds=odds, odds_at_bet=self.odds_at_bet)
+
+
+@dataclass(frozen=True, slots=True)
+class PricedSale:
+    """A sale with its price. `amount`: how much of the stake; None for whatever is left when the sale is booked."""
+
+    bet_id: UUID
+    amount: Decimal | None
+    market: MarketSnapshot
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class SoldBet:
+    """The bet as it is now, what the sale brought, the user's balance, and what the rest of the bet is worth."""
+
+    bet: dict[str, Any]
+    proceeds: Decimal
+    balance: Decimal
+    remaining_value: Decimal
+
+
+POSITION = """
+SELECT market_id, side, status, odds_at_bet, amount - sold_amount, sale_count
+FROM bets WHERE id = %(bet_id)s AND user_id = %(user_id)s
+"""
+LOCK_POSITION = f"{POSITION} FOR NO KEY UPDATE"
+LOCK_USER = "SELECT credit_balance FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE"
+INSERT_SALE = """
+WITH sale AS (
+    INSERT INTO bet_sales (id, bet_id, occurrence, amount, odds, payout, created_at)
+    VALUES (%(id)s, %(bet_id)s, %(occurrence)s, %(amount)s, %(odds)s, %(payout)s, %(now)s)
+)
+UPDATE bets SET sold_amount = sold_amount + %(amount)s, sold_payout = sold_payout + %(payout)s,
+    sale_count = sale_count + 1,
+    status = CASE WHEN sold_amount + %(amount)s = amount THEN 'sold' ELSE status END,
+    resolved_at = CASE WHEN sold_amount + %(amount)s = amount THEN %(now)s END
+WHERE id = %(bet_id)s
+"""
+
+
+def price_sale(
+    *, bet_id: UUID, amount: Decimal | None, user_id: UUID, now: datetime, before_upstream: Callable[[], None]
+) -> PricedSale:
+    """Return the sale with its price; no transaction may be open, because the upstream may be asked.
+
+    Raises BetNotFound, BetNotSellable, AmountExceedsStake, MarketNotOpen, MarketExpired, MarketNotAccepting,
+    PriceUnavailable.
+    """
+    position = fetch_position(POSITION, bet_id, user_id)
+    position.ensure_sellable(amount)
+    market = get_market_snapshot(str(position.market_id))
+    market.ensure_open(now=now)
+    price = get_price(market, now=now, before_upstream=before_upstream)
+    price.of(position.side)
+    return PricedSale(bet_id, amount, market, price)
+
+
+def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
+    """Book the sale, inside the caller's transaction. What brings less than a cent is sold for nothing.
+
+    Raises PositionChanged, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable.
+    """
+    market = lock_market_snapshot(priced.market.id)
+    balance = lock_user(user_id)
+    position = fetch_position(LOCK_POSITION, priced.bet_id, user_id)
+    ensure_still_sellable(position, priced.amount)
+    now = clock()
+    market.ensure_open(now=now)
+    price = locked_price(market, priced.price)
+    price.ensure_fresh(now=now)
+    odds = price.of(position.side)
+    part = position.stake if priced.amount is None else priced.amount
+    proceeds = position.value(part, odds)
+    (entry,) = ledger.post_many([sale_transfer(priced.bet_id, user_id, part, proceeds, position.sale_count)], now=now)
+    insert_sale(priced.bet_id, position, part, odds, proceeds, now)
+    remaining_value = position.value(position.stake - part, odds)
+    bet = get_sold_bet(priced.bet_id, user_id, odds, remaining_value)
+    return SoldBet(bet, proceeds, entry.balance_after if entry else balance, remaining_value)
+
+
+def fetch_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:
+    """Return the user's bet as read for selling. Raises BetNotFound, also for another user's bet."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"bet_id": bet_id, "user_id": user_id})
+        row = cursor.fetchone()
+    if row is None:
+        raise BetNotFound
+    return Position(*row)
+
+
+def lock_user(user_id: UUID) -> Decimal:
+    """Return the user's balance, which nobody else changes until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_USER, {"user_id": user_id})
+        (balance,) = cursor.fetchone()
+    return Decimal(balance)
+
+
+def ensure_still_sellable(position: Position, amount: Decimal | None) -> None:
+    """Raise PositionChanged for what could be sold when it was priced, and can't any more."""
+    try:
+        position.ensure_sellable(amount)
+    except (BetNotSellable, AmountExceedsStake) as exc:
+        raise PositionChanged from exc
+
+
+def sale_transfer(bet_id: UUID, user_id: UUID, part: Decimal, proceeds: Decimal, occurrence: int) -> Transfer:
+    return Transfer(
+        user_id=user_id,
+        amount=proceeds,
+        staked=-part,
+        transaction_type=TransactionType.POSITION_SOLD,
+        reference_id=bet_id,
+        occurrence=occurrence,
+        description="Position sold",
+    )
+
+
+def insert_sale(bet_id: UUID, position: Position, part: Decimal, odds: Decimal, payout: Decimal, now: datetime) -> None:
+    sale: dict[str, Any] = {"id": new_id(), "bet_id": bet_id, "occurrence": position.sale_count}
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_SALE, {**sale, "amount": part, "odds": odds, "payout": payout, "now": now})
+
+
+def get_sold_bet(bet_id: UUID, user_id: UUID, odds: Decimal, value: Decimal) -> dict[str, Any]:
+    """Return the bet as it is in this transaction, with the odds of the sale as its current odds."""
+    bet = get_bet(bet_id=bet_id, user_id=user_id)
+    if bet is None:
+        raise BetNotFound
+    return bet | {"currentOdds": odds, "currentValue": value}
+
+
+# -- Fresh odds for markets with bets
 
 
 # A loose index scan: one look-up a market with open bets, however many bets there are.
@@ -152,8 +273,17 @@ WHERE markets.status = 'open' AND markets.market_type = 'polymarket'
 """
 
 
+def watch_market(*, market: MarketSnapshot, now: datetime) -> None:
+    """Have the odds of a market with bets kept fresh; no transaction may be open.
+
+    Written once in WATCH_NOTED_SECONDS, however many bets come.
+    """
+    if not market.is_house and cache.add(f"bet-on:{market.id}", 1, timeout=WATCH_NOTED_SECONDS):
+        watch_markets([market.id], until=now + WATCHED_FOR)
+
+
 def watch_open_bets(*, now: datetime) -> int:
-    """Has the odds of all markets with open bets kept fresh until the next sweep; returns how many."""
+    """Have the odds of all markets with open bets kept fresh until the next sweep; return how many markets."""
     with connection.cursor() as cursor:
         cursor.execute(MARKETS_WITH_OPEN_BETS)
         markets = [market_id for (market_id,) in cursor.fetchall()]

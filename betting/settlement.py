@@ -1,8 +1,9 @@
-"""Paying bets on markets that are over.
+"""Settlement: paying the bets on markets that are over, retrying those that failed, and a preview for staff.
 
 A market that is over with pending bets is the queue; nothing else remembers what is to be done. Each batch is a durable
 transaction: it locks the market, takes the next pending bets, moves the credits, and settles the bets. Whatever is
-killed goes on there later; who comes at the same time waits for the market and finds the next batch.
+killed goes on there later; who comes at the same time waits for the market and finds the next batch. What a bet is
+paid is said once, in OUTCOMES, for the ledger as for the bet. `betting.reversal` undoes a settlement.
 """
 
 import logging
@@ -10,39 +11,121 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, OperationalError, connection
 
-from betting import settlement_sql as sql
-from betting.offers import MarketNotFound
-from core.api.errors import DomainError
+from accounts.models import Permission
+from accounts.staff import StaffMember, checked_reason, record_action
+from betting.errors import MarketNotFound, MarketNotOver, MarketsUnsettled
+from betting.models import SettlementFailure
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger
 from markets.models import Market
+from markets.resolution.records import tell_of_end
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
 OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
-# What is wrong with one bet or one user, and doesn't pass: the bet is set aside. Anything else stops the settlement.
+# What is wrong with one bet or one user, and doesn't pass: that bet's settlement fails. Anything else stops the run.
 REFUSALS = (IntegrityError, DataError, ledger.InsufficientCredits, ledger.AlreadyPosted, ledger.UnknownUser)
 MAX_ERROR_LETTERS = 500
 EXAMPLES = 20
+PREVIEW_LIMIT = 200
 FIRST = UUID(int=0)
 
+# What each pending bet of a market pays. The rest of the stake pays `rest / odds`, rounded down:
+# `betting.orders.potential_payout`, and the constraint bets_status_and_outcome.
+OUTCOMES = """
+SELECT id, user_id, settlement_count, amount - sold_amount AS stake,
+    CASE WHEN %(resolution)s = 'invalid' THEN amount - sold_amount
+        WHEN side = %(resolution)s THEN trunc((amount - sold_amount) / odds_at_bet, 2) ELSE 0::numeric END AS payout
+FROM bets WHERE market_id = %(market_id)s AND status = 'pending'
+"""
+TRANSFERS = f"""
+SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, payout AS amount,
+    CASE %(resolution)s WHEN 'invalid' THEN 'bet_refund' ELSE 'bet_payout' END AS transaction_type,
+    'escrow' AS counterparty, id AS reference_id, settlement_count AS occurrence, -stake AS staked,
+    CASE %(resolution)s WHEN 'invalid' THEN 'Stake returned' ELSE 'Bet won' END AS description
+FROM ({OUTCOMES} AND id = ANY(%(bets)s::uuid[])) AS settled
+"""  # noqa: S608 - constants of this module
+# In the ledger's own statement: settles the bets with what was computed for the ledger, and counts them.
+SETTLE_BETS = """
+settled AS (
+    UPDATE bets SET actual_payout = running.amount, resolved_at = %(now)s, settlement_count = settlement_count + 1,
+        status = CASE WHEN %(resolution)s = 'invalid' THEN 'cancelled' WHEN side = %(resolution)s THEN 'won'
+            ELSE 'lost' END
+    FROM running WHERE bets.id = running.reference_id
+    RETURNING bets.status, bets.actual_payout
+), counted AS (
+    SELECT count(*) FILTER (WHERE status = 'won') AS won, count(*) FILTER (WHERE status = 'lost') AS lost,
+        count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+        coalesce(sum(actual_payout) FILTER (WHERE status = 'won'), 0) AS paid,
+        coalesce(sum(actual_payout) FILTER (WHERE status = 'cancelled'), 0) AS refunded
+    FROM settled
+), summed AS (
+    UPDATE settlements SET won = settlements.won + counted.won, lost = settlements.lost + counted.lost,
+        cancelled = settlements.cancelled + counted.cancelled, paid = settlements.paid + counted.paid,
+        refunded = settlements.refunded + counted.refunded
+    FROM counted WHERE settlements.id = %(settlement_id)s
+)
+"""
 
-class MarketNotOver(DomainError):
-    code = "market_not_over"
-    message = "This market isn't resolved: there is nothing to pay yet."
+LOCK_MARKET = "SELECT status, resolution FROM markets WHERE id = %(market_id)s FOR NO KEY UPDATE"
+SETTLEMENT_IN_FORCE = """
+SELECT id, resolution, finished_at FROM settlements WHERE market_id = %(market_id)s AND reversed_at IS NULL
+"""
+BEGIN_SETTLEMENT = """
+INSERT INTO settlements (id, market_id, generation, resolution, won, lost, cancelled, paid, refunded, started_at,
+    reversal_reason)
+SELECT new_id(), %(market_id)s, coalesce(max(generation) + 1, 0), %(resolution)s, 0, 0, 0, 0, 0, %(now)s, ''
+FROM settlements WHERE market_id = %(market_id)s
+RETURNING id
+"""
+NEXT_BETS = """
+SELECT id FROM bets WHERE market_id = %(market_id)s AND status = 'pending' AND id > %(after)s
+AND NOT EXISTS (SELECT FROM settlement_failures WHERE bet_id = bets.id)
+ORDER BY id LIMIT %(size)s
+"""
+FINISH_SETTLEMENT = "UPDATE settlements SET finished_at = coalesce(finished_at, %(now)s) WHERE id = %(settlement_id)s"
+RECORD_FAILURE = """
+INSERT INTO settlement_failures (bet_id, market_id, error, failed_at)
+SELECT id, market_id, %(error)s, %(now)s FROM bets WHERE id = %(bet_id)s AND status = 'pending'
+ON CONFLICT (bet_id) DO NOTHING
+"""
+CLEAR_FAILURES = """
+WITH cleared AS (DELETE FROM settlement_failures WHERE market_id = %(market_id)s RETURNING bet_id)
+UPDATE settlements SET finished_at = NULL
+WHERE market_id = %(market_id)s AND reversed_at IS NULL AND EXISTS (SELECT FROM cleared)
+"""
 
-
-class MarketsUnsettled(DomainError):
-    """Some couldn't be settled; all others were."""
-
-    code = "markets_unsettled"
-    status = 500
-    message = "Some markets couldn't be settled."
+# Markets that are over and have bets to settle, or a settlement to finish. A loose index scan: one look-up a market
+# with open bets, however many bets there are.
+QUEUE = """
+WITH RECURSIVE open AS (
+    (SELECT market_id FROM bets WHERE status = 'pending' ORDER BY market_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT bets.market_id FROM bets WHERE status = 'pending' AND bets.market_id > open.market_id
+        ORDER BY bets.market_id LIMIT 1
+    ) FROM open WHERE open.market_id IS NOT NULL
+)
+SELECT markets.id FROM markets
+WHERE id IN (SELECT market_id FROM open) AND status IN ('resolved', 'cancelled') AND EXISTS (
+    SELECT FROM bets WHERE market_id = markets.id AND status = 'pending'
+    AND NOT EXISTS (SELECT FROM settlement_failures WHERE bet_id = bets.id)
+)
+UNION
+SELECT markets.id FROM settlements JOIN markets ON markets.id = market_id
+WHERE finished_at IS NULL AND reversed_at IS NULL AND status IN ('resolved', 'cancelled')
+ORDER BY id
+"""
+SUMMARY = """
+SELECT generation, resolution, won, lost, cancelled, paid, refunded,
+    (SELECT count(*) FROM settlement_failures WHERE market_id = settlements.market_id), started_at, finished_at
+FROM settlements WHERE market_id = %(market_id)s AND reversed_at IS NULL
+"""
 
 
 class BatchRefused(Exception):
@@ -54,8 +137,8 @@ class BatchRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What the settlement in force has done so far: numbers of bets, and credits."""
+class SettlementSummary:
+    """What the settlement in force has done so far: numbers of bets, and credits. `failed`: failed settlements."""
 
     generation: int
     resolution: str
@@ -64,14 +147,14 @@ class Summary:
     cancelled: int
     paid: Decimal
     refunded: Decimal
-    set_aside: int
+    failed: int
     started_at: datetime
     finished_at: datetime | None
 
 
 @dataclass(slots=True)
 class Run:
-    """A market's settlement by this process; `progress` is told how many bets each transaction settled.
+    """A market's settlement by this process; `progress` is called with how many bets each transaction settled.
 
     `after`: the last bet that it settled. The next are looked for behind it, and not among those that are done.
     """
@@ -83,8 +166,11 @@ class Run:
     after: UUID = FIRST
 
 
-def silently(settled: int) -> None:
-    """No progress is shown."""
+# -- Settling
+
+
+def no_progress(settled: int) -> None:
+    """Show nothing."""
 
 
 def settle_market(
@@ -93,26 +179,26 @@ def settle_market(
     now: datetime,
     retry: bool = False,
     size: int = BATCH,
-    progress: Callable[[int], None] = silently,
-) -> Summary:
-    """Pays all bets on a market that is over, in batches of `size`, and says what has been paid by now.
+    progress: Callable[[int], None] = no_progress,
+) -> SettlementSummary:
+    """Pay all bets on a market that is over, in batches of `size`, and return what has been paid by now.
 
-    With `retry` the bets that were set aside are tried again. Raises MarketNotFound, MarketNotOver.
+    With `retry` failed settlements are tried again. Raises MarketNotFound, MarketNotOver.
     """
     run = Run(market_id, now, size, progress)
     if retry:
-        run_transaction(lambda: take_up_again(market_id))
-    while settle_next(run):
+        run_transaction(lambda: clear_failures(market_id))
+    while settle_next_batch(run):
         pass
-    return summary(market_id)
+    return get_summary(market_id)
 
 
 def settle_ended_markets(*, now: datetime) -> dict[str, Any]:
-    """Settles whatever is over and unsettled; returns the counts. A market that is busy waits for the next time.
+    """Settle whatever is over and unsettled, and return the counts. A market that is busy waits for the next time.
 
     Raises MarketsUnsettled, once all others are settled, where one failed as a whole.
     """
-    markets = [market_id for (market_id,) in fetch(sql.QUEUE, {})]
+    markets = [market_id for (market_id,) in fetch(QUEUE, {})]
     counts = {"markets": 0, "bets": 0, "busy": 0}
     failed: list[UUID] = []
 
@@ -133,8 +219,8 @@ def settle_ended_markets(*, now: datetime) -> dict[str, Any]:
     return counts
 
 
-def settle_if_over(*, market_id: UUID, now: datetime, progress: Callable[[int], None] = silently) -> bool:
-    """Settles the market, unless it isn't over (any more) or is busy: then the next sweep does."""
+def settle_if_over(*, market_id: UUID, now: datetime, progress: Callable[[int], None] = no_progress) -> bool:
+    """Settle the market and return True; False where it isn't over (any more) or is busy: then the next sweep does."""
     try:
         settle_market(market_id=market_id, now=now, progress=progress)
     except MarketNotOver:
@@ -148,12 +234,12 @@ def settle_if_over(*, market_id: UUID, now: datetime, progress: Callable[[int], 
     return True
 
 
-def settle_next(run: Run) -> bool:
-    """Settles the next batch; whether there may be more."""
+def settle_next_batch(run: Run) -> bool:
+    """Settle the next batch; return whether there may be more."""
     try:
         settled = run_transaction(lambda: settle_batch(run))
     except BatchRefused as refused:
-        find_refused(run, refused)
+        isolate_failures(run, refused)
         return True
     run.progress(len(settled))
     if is_last(run, settled):
@@ -162,43 +248,43 @@ def settle_next(run: Run) -> bool:
     return True
 
 
-def find_refused(run: Run, refused: BatchRefused) -> None:
-    """Settles the halves of what was refused as a whole, and theirs, until those that can't be settled are found."""
+def isolate_failures(run: Run, refused: BatchRefused) -> None:
+    """Settle the halves of what was refused as a whole, and theirs, until the bets that can't be settled are found."""
     bets = refused.bets
     if len(bets) == 1:
-        run_transaction(lambda: set_aside(run, bets[0], refused.__cause__))
+        run_transaction(lambda: record_failure(run, bets[0], refused.__cause__))
         return
     middle = len(bets) // 2
     for half in (bets[:middle], bets[middle:]):
         try:
             run.progress(len(run_transaction(lambda half=half: settle_batch(run, half))))  # type: ignore[misc]
         except BatchRefused as part:
-            find_refused(run, part)
+            isolate_failures(run, part)
 
 
 def settle_batch(run: Run, bets: list[UUID] | None = None) -> list[UUID]:
-    """The next pending bets, or those given where they are still pending; returns them.
+    """Settle the next pending bets, or those given where they are still pending; return them.
 
     Finishes the settlement with its last bets. Inside the caller's transaction; raises BatchRefused to undo it.
     """
-    resolution = lock_market(run.market_id)
-    settlement_id = settlement_in_force(run, resolution)
+    resolution = lock_ended_market(run.market_id)
+    settlement_id = get_or_begin_settlement(run, resolution)
     chosen = next_bets(run) if bets is None else bets
     facts = {"market_id": run.market_id, "settlement_id": settlement_id, "now": run.now}
     if chosen:
-        pay(chosen, facts | {"resolution": resolution, "bets": chosen})
+        pay_bets(chosen, facts | {"resolution": resolution, "bets": chosen})
     if bets is None and is_last(run, chosen):
-        execute(sql.FINISH, facts)
+        execute(FINISH_SETTLEMENT, facts)
     return chosen
 
 
-def lock_market(market_id: UUID) -> str:
-    """The resolution of a market that is over, where until the transaction ends nobody sells, settles or reverses.
+def lock_ended_market(market_id: UUID) -> str:
+    """Return the resolution of a market that is over; until the transaction ends nobody sells, settles or reverses.
 
     Raises MarketNotFound, MarketNotOver.
     """
-    require_transaction("lock_market")
-    rows = fetch(sql.LOCK_MARKET, {"market_id": market_id})
+    require_transaction("lock_ended_market")
+    rows = fetch(LOCK_MARKET, {"market_id": market_id})
     if not rows:
         raise MarketNotFound
     ((status, resolution),) = rows
@@ -207,53 +293,130 @@ def lock_market(market_id: UUID) -> str:
     return str(resolution)
 
 
-def settlement_in_force(run: Run, resolution: str) -> UUID:
-    """The settlement's row, which is made by the first batch. The market is locked."""
+def get_or_begin_settlement(run: Run, resolution: str) -> UUID:
+    """Return the id of the settlement in force, whose row the first batch makes. The market is locked."""
     facts = {"market_id": run.market_id, "resolution": resolution, "now": run.now}
-    rows = fetch(sql.IN_FORCE, facts) or fetch(sql.BEGIN, facts)
+    rows = fetch(SETTLEMENT_IN_FORCE, facts) or fetch(BEGIN_SETTLEMENT, facts)
     settlement_id: UUID = rows[0][0]
     return settlement_id
 
 
 def next_bets(run: Run) -> list[UUID]:
-    """Behind those that are done; where none are left, from the first on: a bet may be pending again."""
-    bets = search_bets(run, run.after)
-    return bets if bets or run.after == FIRST else search_bets(run, FIRST)
+    """Return bets behind those that are done; where none are left, from the first on: a bet may be pending again."""
+    bets = find_bets(run, run.after)
+    return bets if bets or run.after == FIRST else find_bets(run, FIRST)
 
 
-def search_bets(run: Run, after: UUID) -> list[UUID]:
+def find_bets(run: Run, after: UUID) -> list[UUID]:
     facts = {"market_id": run.market_id, "after": after, "size": run.size}
-    return [bet_id for (bet_id,) in fetch(sql.NEXT, facts)]
+    return [bet_id for (bet_id,) in fetch(NEXT_BETS, facts)]
 
 
 def is_last(run: Run, bets: list[UUID]) -> bool:
-    """Whether no bet is left, seeing the batch that was found."""
+    """Return whether no bet is left after this batch."""
     return not bets or (run.after == FIRST and len(bets) < run.size)
 
 
-def pay(bets: list[UUID], facts: dict[str, Any]) -> None:
+def pay_bets(bets: list[UUID], facts: dict[str, Any]) -> None:
     try:
-        ledger.post_from(sql.TRANSFERS, parameters=facts, also=sql.RECORD, now=facts["now"])
+        ledger.post_from(TRANSFERS, parameters=facts, also=SETTLE_BETS, now=facts["now"])
     except REFUSALS as exc:
         raise BatchRefused(bets) from exc
 
 
-def set_aside(run: Run, bet_id: UUID, cause: BaseException | None) -> None:
-    """Has the others go on without this bet, and staff see it."""
-    lock_market(run.market_id)
+def get_summary(market_id: UUID) -> SettlementSummary:
+    ((*figures,),) = fetch(SUMMARY, {"market_id": market_id})
+    return SettlementSummary(*figures)
+
+
+# -- Failed settlements and their retry
+
+
+def record_failure(run: Run, bet_id: UUID, cause: BaseException | None) -> None:
+    """Record a bet that can't be settled, so that the others are paid and staff see it."""
+    lock_ended_market(run.market_id)
     error = f"{type(cause).__name__}: {cause}".replace("\x00", "?")[:MAX_ERROR_LETTERS]
-    execute(sql.SET_ASIDE, {"bet_id": bet_id, "error": error, "now": run.now})
-    logger.error("bet %s can't be settled and is set aside: %s", bet_id, error)
+    execute(RECORD_FAILURE, {"bet_id": bet_id, "error": error, "now": run.now})
+    logger.error("bet %s can't be settled: %s", bet_id, error)
 
 
-def take_up_again(market_id: UUID) -> None:
-    lock_market(market_id)
-    execute(sql.TAKE_UP_AGAIN, {"market_id": market_id})
+def clear_failures(market_id: UUID) -> None:
+    """Make the market's failed settlements pending ones again. Raises MarketNotFound, MarketNotOver."""
+    lock_ended_market(market_id)
+    execute(CLEAR_FAILURES, {"market_id": market_id})
 
 
-def summary(market_id: UUID) -> Summary:
-    ((*figures,),) = fetch(sql.SUMMARY, {"market_id": market_id})
-    return Summary(*figures)
+def retry_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> int:
+    """Have the market settled as soon as there is a worker; return how many failed settlements are tried again.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, MarketNotOver.
+    """
+    by.require(Permission.DECIDE_MARKETS)
+    reason = checked_reason(reason)
+
+    def act() -> int:
+        failures = SettlementFailure.objects.filter(market_id=market_id).count()
+        clear_failures(market_id)
+        before, after = {"failed_settlements": failures}, {"failed_settlements": 0}
+        target = Market(pk=market_id)
+        record_action("settle_market", by=by, target=target, reason=reason, before=before, after=after, now=now)
+        tell_of_end(market_id)
+        return failures
+
+    return run_transaction(act)
+
+
+# -- Preview
+
+
+PREVIEW_TOTALS = f"""
+SELECT count(*), count(DISTINCT user_id), coalesce(sum(stake), 0), coalesce(sum(payout), 0)
+FROM ({OUTCOMES}) AS outcome
+"""  # noqa: S608 - constants of this module
+# By user, those who would get most first.
+PREVIEW_RECEIVERS = f"""
+SELECT user_id, username, bets, payout FROM (
+    SELECT user_id, count(*) AS bets, sum(payout) AS payout FROM ({OUTCOMES}) AS outcome WHERE payout > 0
+    GROUP BY user_id ORDER BY payout DESC, user_id LIMIT %(limit)s
+) AS receivers JOIN users ON users.id = user_id ORDER BY payout DESC, user_id
+"""  # noqa: S608 - constants of this module
+
+
+class Receiver(NamedTuple):
+    """What a user would get, in credits, for so many of the user's bets."""
+
+    user_id: UUID
+    username: str
+    bets: int
+    payout: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementPreview:
+    """Of all open bets on the market, in credits. `receivers`: those who would get most first, up to a limit."""
+
+    bets: int
+    users: int
+    stake: Decimal
+    payout: Decimal
+    receivers: list[Receiver]
+
+    @property
+    def house_gain(self) -> Decimal:
+        """What the house would keep; below zero, what it would pay."""
+        return self.stake - self.payout
+
+
+def preview_settlement(
+    *, market_id: UUID, outcome: Literal["this", "that", "invalid"], limit: int = PREVIEW_LIMIT
+) -> SettlementPreview:
+    """Return what a decision about the market would pay now. Nothing is locked. Raises MarketNotFound."""
+    if not Market.objects.filter(pk=market_id).exists():
+        raise MarketNotFound
+    facts = {"market_id": market_id, "resolution": outcome, "limit": limit}
+    ((bets, users, stake, payout),) = fetch(PREVIEW_TOTALS, facts)
+    receivers = [Receiver(*row) for row in fetch(PREVIEW_RECEIVERS, facts)]
+    return SettlementPreview(bets, users, stake, payout, receivers)
 
 
 def execute(statement: str, parameters: dict[str, Any]) -> None:

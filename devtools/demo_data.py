@@ -20,10 +20,8 @@ from accounts.registration import register
 from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
 from betting.models import Bet
-from betting.offers import find_offer
-from betting.orders import parse_order
-from betting.sales import price_sale, sell_bet
-from betting.services import place_bet, price_order
+from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.services import place_bet, price_sale, sell_bet
 from betting.settlement import settle_market
 from core.db.transactions import run_transaction
 from economy.ledger import InsufficientCredits
@@ -144,17 +142,18 @@ def spend(world: World, user: UUID, moments: Iterator[datetime]) -> None:
 def bet(world: World, user: UUID, now: datetime) -> None:
     market, side = world.chance.choice(world.markets), world.chance.choice(("this", "that"))
     stake = Decimal(world.chance.randint(2, 16) * 10)
-    order = parse_order({"marketId": str(market.pk), "side": side, "amount": stake})
-    intent = price_order(order, find_offer(order.market), now=now, before_asking=nothing)
+    order = validate_order({"marketId": str(market.pk), "side": side, "amount": stake})
+    market_snapshot = get_market_snapshot(order.market)
+    priced = price_order(order=order, market=market_snapshot, now=now, before_upstream=nothing)
     with suppress(InsufficientCredits):
-        placed = run_transaction(partial(place_bet, intent, user_id=user, clock=lambda: now))
+        placed = run_transaction(partial(place_bet, priced=priced, user_id=user, clock=lambda: now))
         world.bets.append((user, UUID(str(placed.bet["id"]))))
 
 
 def sell(world: World, now: datetime) -> None:
     user, bet_id = world.bets.pop(world.chance.randrange(len(world.bets)))
-    intent = price_sale(bet_id, None, user_id=user, now=now, before_asking=nothing)
-    run_transaction(partial(sell_bet, intent, user_id=user, clock=lambda: now))
+    priced = price_sale(bet_id=bet_id, amount=None, user_id=user, now=now, before_upstream=nothing)
+    run_transaction(partial(sell_bet, priced=priced, user_id=user, clock=lambda: now))
 
 
 def trade(stock_id: UUID, shares: Decimal, user: UUID, now: datetime) -> None:

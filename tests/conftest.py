@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 
-from betting import offers
+from betting import orders
 from core.api import responses
 from core.jobs import queues
 from markets import rendering
@@ -48,7 +48,7 @@ def nothing_remembered(settings) -> Iterator[None]:
     cache.clear()
     responses.clear_cache()
     rendering.clear_cache()
-    offers.forget()
+    orders.clear_cache()
     # What a test before this one found of the queue.
     queues._breaker.record_success()
     yield

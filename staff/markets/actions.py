@@ -20,12 +20,13 @@ from unfold.widgets import (
 
 from accounts.models import Permission
 from accounts.staff import StaffMember
-from betting.exposure import open_exposure
+from betting.selectors import get_open_exposure
 from betting.models import Bet
-from betting.pricing import potential_payout
-from betting.retrying import settle_again
+from betting.orders import potential_payout
+from betting.settlement import retry_settlement
 from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
-from betting.settlement_preview import LIMIT, SettlementPreview, preview_settlement
+from betting.settlement import PREVIEW_LIMIT as RECEIVERS_SHOWN
+from betting.settlement import SettlementPreview, preview_settlement
 from markets import house
 from markets.models import Market
 from markets.resolution import staff as verdicts
@@ -76,7 +77,7 @@ def called(market: Market, outcome: Outcome) -> str:
 
 
 def closing(market: Market, by: StaffMember) -> Confirmation:
-    exposure = open_exposure(market.pk)
+    exposure = get_open_exposure(market_id=market.pk)
 
     def act(said: Any) -> str:
         verdicts.close_market(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
@@ -124,7 +125,7 @@ def voiding(market: Market, by: StaffMember) -> Confirmation:
 
 def settling(market: Market, by: StaffMember) -> Confirmation:
     def act(said: Any) -> str:
-        retried = settle_again(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+        retried = retry_settlement(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
         return f"It is being settled: {retried:,} bets that were set aside are tried again."
 
     outcome: Outcome = market.resolution or "invalid"  # type: ignore[assignment]
@@ -149,7 +150,7 @@ def paying(
             "It pays": credits_of(preview.payout),
             **gain_of_house(preview.house_gain),
         },
-        caption=f"Whom it pays: the {LIMIT} who get most" if len(preview.receivers) == LIMIT else "Whom it pays",
+        caption=f"Whom it pays: the {RECEIVERS_SHOWN} who get most" if len(preview.receivers) == RECEIVERS_SHOWN else "Whom it pays",
         columns=("User", "Bets paid", "Credits"),
         rows=[(row.username, f"{row.bets:,}", credits_of(row.payout)) for row in preview.receivers],
     )

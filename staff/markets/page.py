@@ -6,8 +6,8 @@ from django.urls import reverse
 
 from accounts.models import Permission, StaffAction
 from accounts.staff import StaffMember
-from betting.exposure import Exposure, open_exposure
 from betting.models import Settlement, SettlementFailure
+from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
 from markets.models import Market, MarketResolution
 from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, percent_of
@@ -19,7 +19,7 @@ SHOWN = 50
 
 def market_page(market: Market, *, by: StaffMember) -> Detail:
     """Five statements for who may see what staff did, and four for others, whatever there is to show."""
-    exposure = open_exposure(market.pk)
+    exposure = get_open_exposure(market_id=market.pk)
     failures = set_aside(market)
     return Detail(
         original=market,

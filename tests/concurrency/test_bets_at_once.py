@@ -12,9 +12,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from betting.models import Bet, BetSale
-from betting.offers import find_offer
-from betting.orders import parse_order
-from betting.services import place_bet, price_order
+from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.services import place_bet
 from economy.models import CreditTransaction
 from markets.models import Market
 from tests.betting.factories import Player, execute, order, read, sign_up
@@ -169,10 +168,9 @@ def test_two_users_bets_on_one_market_do_not_wait_for_each_other(ann, kettle):
     answers = []
     now = timezone.now()
     with transaction.atomic():
-        intent = price_order(
-            parse_order(order(kettle)), find_offer(str(kettle.pk)), now=now, before_asking=lambda: None
-        )
-        place_bet(intent, user_id=ann.id, clock=timezone.now)
+        market = get_market_snapshot(str(kettle.pk))
+        priced = price_order(order=validate_order(order(kettle)), market=market, now=now, before_upstream=lambda: None)
+        place_bet(priced=priced, user_id=ann.id, clock=timezone.now)
         other = threading.Thread(target=in_thread, args=(lambda: answers.append(bob.post("", order(kettle))),))
         other.start()
         other.join(5)

@@ -12,9 +12,9 @@ from rest_framework_simplejwt.tokens import AccessToken
 from accounts.models import User
 from accounts.staff import COMMAND_LINE
 from betting import tasks
+from betting.errors import MarketNotOver
 from betting.models import Bet, Settlement
 from betting.reversal import reverse_settlement
-from betting.settlement import MarketNotOver
 from markets.models import Market
 from tests.betting.factories import Player, order
 from tests.betting.settlement.bulk import add_people, place_many

@@ -12,10 +12,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from betting.models import Bet, BetSale
-from betting.offers import find_offer
-from betting.orders import parse_order
-from betting.sales import price_sale, sell_bet
-from betting.services import place_bet, price_order
+from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.services import place_bet, price_sale, sell_bet
 from core.db.transactions import run_transaction
 from economy.stocks.models import StockTransaction
 from leaderboard.models import Order, Standing, UserDay
@@ -29,20 +27,20 @@ A_WEDNESDAY = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 def bet_at(player: Player, market: Market, amount: int, moment: datetime, side: str = "this") -> UUID:
-    intent = price_order(
-        parse_order(order(market, amount, side)),
-        find_offer(str(market.pk)),
+    priced = price_order(
+        order=validate_order(order(market, amount, side)),
+        market=get_market_snapshot(str(market.pk)),
         now=timezone.now(),
-        before_asking=lambda: None,
+        before_upstream=lambda: None,
     )
-    run_transaction(lambda: place_bet(intent, user_id=player.id, clock=lambda: moment))
+    run_transaction(lambda: place_bet(priced=priced, user_id=player.id, clock=lambda: moment))
     return Bet.objects.filter(user_id=player.id).latest("id").pk
 
 
 def sell_at(player: Player, bet_id: UUID, amount: int | None, moment: datetime) -> None:
     part = None if amount is None else Decimal(amount)
-    intent = price_sale(bet_id, user_id=player.id, amount=part, now=timezone.now(), before_asking=lambda: None)
-    run_transaction(lambda: sell_bet(intent, user_id=player.id, clock=lambda: moment))
+    priced = price_sale(bet_id=bet_id, user_id=player.id, amount=part, now=timezone.now(), before_upstream=lambda: None)
+    run_transaction(lambda: sell_bet(priced=priced, user_id=player.id, clock=lambda: moment))
 
 
 def see(order: str, status: int = 200, **query: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from betting.models import Bet
-from betting.settlement_preview import preview_settlement
+from betting.settlement import preview_settlement
 from economy.ledger import post
 from economy.models import CreditTransaction
 from markets.models import Market

@@ -8,9 +8,8 @@ from threading import Event
 import pytest
 from django.db import transaction
 
-from betting.offers import find_offer
-from betting.orders import Order
-from betting.services import place_bet, price_order
+from betting.orders import Order, get_market_snapshot, price_order
+from betting.services import place_bet
 from markets.models import Market
 from tests.betting.factories import sign_up
 from tests.concurrently import in_thread, wait_until
@@ -30,12 +29,13 @@ def test_a_rewording_waits_for_the_bet_that_is_being_placed_and_is_refused(membe
     market, ann = add_market(), sign_up("ann")
     mary = browser(member("mary", role="market managers"))
     order = Order(market=str(market.pk), side="this", amount=Decimal(100), min_odds=None, max_odds=None)
-    intent = price_order(order, find_offer(order.market), now=clock(), before_asking=lambda: None)
+    market = get_market_snapshot(order.market)
+    priced = price_order(order=order, market=market, now=clock(), before_upstream=lambda: None)
     placed, may_commit = Event(), Event()
 
     def bet() -> None:
         with transaction.atomic():
-            place_bet(intent, user_id=ann.id, clock=clock)
+            place_bet(priced=priced, user_id=ann.id, clock=clock)
             placed.set()
             may_commit.wait(10)
 

@@ -128,7 +128,7 @@ def test_bets_that_were_set_aside_are_seen_and_tried_again(mary, kettle):
     mary.post(decide("settle", kettle), WHY)
     assert SettlementFailure.objects.count() == 0
     (record,) = records("settle_market")
-    assert (record.before, record.after) == ({"set_aside": 1}, {"set_aside": 0})
+    assert (record.before, record.after) == ({"failed_settlements": 1}, {"failed_settlements": 0})
     assert settle(kettle).won == 1
     books_balance()
 

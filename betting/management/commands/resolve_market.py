@@ -3,21 +3,24 @@ from datetime import datetime
 from typing import Any
 
 from accounts.staff import COMMAND_LINE
-from betting.management.deciding import PayingDecision
+from betting.management import SettlingDecisionCommand
 from markets.models import Market
-from markets.resolution import staff as verdicts
+from markets.resolution import staff
 
 
-class Command(PayingDecision):
-    help = "Says how one market ended, and pays its bets. Exits 1 when that can't be done, 2 where bets are set aside."
+class Command(SettlingDecisionCommand):
+    help = (
+        "Says how one market ended, and pays its bets. Exits 1 when that can't be done, 2 where bets couldn't be "
+        "settled."
+    )
     done = "Resolved"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("outcome", choices=list(verdicts.RESULTS), help="who wins; invalid gives all stakes back")
+        parser.add_argument("outcome", choices=list(staff.RESULTS), help="who wins; invalid returns all stakes")
 
     def decide(self, options: dict[str, Any], *, now: datetime) -> Market:
-        return verdicts.resolve_market(
+        return staff.resolve_market(
             market_id=options["market_id"],
             outcome=options["outcome"],
             by=COMMAND_LINE,

@@ -1,4 +1,3 @@
-import json
 import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
@@ -9,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.staff import COMMAND_LINE
-from betting.reversal import Preview, Reversed, preview_reversal, reverse_settlement
+from betting.management import report_refusal
+from betting.reversal import Reversal, ReversalPreview, preview_reversal, reverse_settlement
 from core.api.errors import DomainError
 from core.api.json import dumps
 
@@ -39,11 +39,11 @@ class Command(BaseCommand):
                 market_id=options["market"], by=COMMAND_LINE, reason=options["reason"], now=timezone.now()
             )
         except DomainError as exc:
-            self.refuse(exc, as_json=options["json"])
+            report_refusal(self, exc, as_json=options["json"])
             sys.exit(1)
         self.report(done, as_json=options["json"])
 
-    def show(self, preview: Preview, *, as_json: bool) -> None:
+    def show(self, preview: ReversalPreview, *, as_json: bool) -> None:
         if as_json:
             takings = [dict(zip(TAKING, taking, strict=True)) for taking in preview.takings]
             self.stdout.write(dumps({"success": True, "data": asdict(preview) | {"takings": takings}}).decode())
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         for taking in preview.takings:
             self.stdout.write(f"{taking.username}: {taking.taken:,}, of which owed {taking.debt:,}")
 
-    def report(self, done: Reversed, *, as_json: bool) -> None:
+    def report(self, done: Reversal, *, as_json: bool) -> None:
         if as_json:
             self.stdout.write(dumps({"success": True, "data": asdict(done)}).decode())
             return
@@ -63,9 +63,3 @@ class Command(BaseCommand):
             f"{done.bets:,} bets of {done.users:,} users are open again; {done.taken:,} were taken back, "
             f"{done.debt:,} of it is owed now."
         )
-
-    def refuse(self, exc: DomainError, *, as_json: bool) -> None:
-        if as_json:
-            self.stdout.write(json.dumps({"success": False, "error": str(exc), "code": exc.code}))
-        else:
-            self.stderr.write(f"Failed: {exc}")

@@ -2,17 +2,17 @@ from datetime import datetime
 from typing import Any
 
 from accounts.staff import COMMAND_LINE
-from betting.management.deciding import PayingDecision
+from betting.management import SettlingDecisionCommand
 from markets.models import Market
-from markets.resolution import staff as verdicts
+from markets.resolution import staff
 
 
-class Command(PayingDecision):
+class Command(SettlingDecisionCommand):
     help = (
-        "Cancels a market that isn't over, and gives back what is at stake. Exits 1 when that can't be done, 2 where "
-        "bets are set aside."
+        "Cancels a market that isn't over, and returns the stakes. Exits 1 when that can't be done, 2 where bets "
+        "couldn't be settled."
     )
     done = "Cancelled"
 
     def decide(self, options: dict[str, Any], *, now: datetime) -> Market:
-        return verdicts.void_market(market_id=options["market_id"], by=COMMAND_LINE, reason=options["reason"], now=now)
+        return staff.void_market(market_id=options["market_id"], by=COMMAND_LINE, reason=options["reason"], now=now)

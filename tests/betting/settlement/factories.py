@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from betting import settlement
 from betting.models import Bet
-from betting.settlement import Summary
+from betting.settlement import SettlementSummary
 from markets.models import Market
 
 ENDED = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -23,11 +23,11 @@ def close(market: Market) -> None:
     Market.objects.filter(pk=market.pk).update(status="closed", resolution=None, resolved_at=None)
 
 
-def settle(market: Market, **options: Any) -> Summary:
+def settle(market: Market, **options: Any) -> SettlementSummary:
     return settlement.settle_market(market_id=market.pk, **{"now": timezone.now(), **options})
 
 
-def figures(done: Summary) -> tuple[int, int, int, Decimal, Decimal]:
+def figures(done: SettlementSummary) -> tuple[int, int, int, Decimal, Decimal]:
     """Won, lost, cancelled; credits paid and refunded."""
     return done.won, done.lost, done.cancelled, done.paid, done.refunded
 

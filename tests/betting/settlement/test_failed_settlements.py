@@ -42,7 +42,7 @@ def test_a_poisoned_bet_is_set_aside_and_all_others_are_paid(ann, kettle, size):
     poison(ann)
     end(kettle, "this")
     done = settle(kettle, size=size)
-    assert (done.won, done.lost, done.set_aside) == (20, 10, 1)
+    assert (done.won, done.lost, done.failed) == (20, 10, 1)
     assert done.finished_at
     failure = SettlementFailure.objects.get()
     assert (str(failure.bet_id), failure.market_id) == (bet["id"], kettle.pk)
@@ -80,7 +80,7 @@ def test_tried_again_uncured_it_is_set_aside_again(ann, kettle):
     poison(ann)
     end(kettle, "this")
     settle(kettle)
-    assert settle(kettle, retry=True).set_aside == 1
+    assert settle(kettle, retry=True).failed == 1
     assert Settlement.objects.get().finished_at
 
 
@@ -134,7 +134,7 @@ def test_the_command_says_in_words_what_it_did(ann, kettle):
     end(kettle, "invalid")
     out = StringIO()
     call_command("settle_market", str(kettle.pk), stdout=out)
-    assert out.getvalue() == ("1 bets settled now. In all: 0 won 0.00, 0 lost, 1 got 100.00 back, 0 set aside.\n")
+    assert out.getvalue() == ("1 bets settled now. In all: 0 won 0.00, 0 lost, 1 got 100.00 back, 0 failed.\n")
 
 
 def test_the_command_refuses_a_market_that_is_not_over(kettle):

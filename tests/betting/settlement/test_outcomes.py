@@ -5,9 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from betting.errors import MarketNotFound, MarketNotOver
 from betting.models import Settlement
-from betting.offers import MarketNotFound
-from betting.settlement import MarketNotOver
 from markets.models import Market
 from tests.betting.factories import books_balance, everything
 from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from betting.offers import MarketNotFound
-from betting.settlement_preview import preview_settlement
+from betting.errors import MarketNotFound
+from betting.settlement import preview_settlement
 from tests.betting.factories import everything
 from tests.betting.settlement.bulk import add_people, place_many
 from tests.betting.settlement.factories import end, move_odds, settle

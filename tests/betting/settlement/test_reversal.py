@@ -9,10 +9,9 @@ from django.utils import timezone
 
 from accounts.models import StaffAction
 from accounts.staff import NotAllowed, ReasonMissing, ReasonTooLong, StaffMember
+from betting.errors import MarketNotFound, MarketNotOver
 from betting.models import Settlement
-from betting.offers import MarketNotFound
 from betting.reversal import preview_reversal, reverse_settlement
-from betting.settlement import MarketNotOver
 from economy.models import Debt
 from tests.betting.factories import books_balance, everything
 from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth

@@ -63,7 +63,7 @@ def test_resolving_pays_and_says_in_words_what(ann, stakes, kettle):
         0,
         [
             "Resolved: Will the kettle boil?",
-            "2 bets settled now. In all: 1 won 166.66, 1 lost, 0 got 0.00 back, 0 set aside.",
+            "2 bets settled now. In all: 1 won 166.66, 1 lost, 0 got 0.00 back, 0 failed.",
         ],
     )
     books_balance()
