@@ -133,7 +133,7 @@ def recount(days: int = 0) -> None:
     def progress(counted: str, rows: int) -> None:
         print(f"  {counted}: {rows:,} rows, {time.perf_counter() - begun[0]:.2f} s", flush=True)
 
-    services.recount(now=moment(days=days), progress=progress)
+    services.update_leaderboard(now=moment(days=days), progress=progress)
 
 
 def move_some(users: int, turn: int) -> None:
@@ -172,14 +172,16 @@ def counts(users: int) -> None:
 def reads(users: int) -> None:
     from accounts.profiles import ranks_of
     from leaderboard.models import Order
-    from leaderboard.periods import Period
-    from leaderboard.selectors import entries, ranking
+    from leaderboard.rules import Period
+    from leaderboard.selectors import get_ranking, list_entries
 
-    middle = entries(Order.PNL, Period.ALL, after=users // 2, limit=1)[0]["user"]["id"]
+    middle = list_entries(order=Order.PNL, period=Period.ALL, after=users // 2, limit=1)[0]["user"]["id"]
     each: dict[str, Callable[[], Any]] = {
-        "top 100": lambda: entries(Order.PNL, Period.ALL, after=0, limit=100),
-        f"100 at {users // 2:,}": lambda: entries(Order.VOLUME, Period.ALL, after=users // 2, limit=100),
-        "own rank and ten around": lambda: ranking(middle, Order.PNL, Period.ALL),
+        "top 100": lambda: list_entries(order=Order.PNL, period=Period.ALL, after=0, limit=100),
+        f"100 at {users // 2:,}": lambda: list_entries(
+            order=Order.VOLUME, period=Period.ALL, after=users // 2, limit=100
+        ),
+        "own rank and ten around": lambda: get_ranking(user_id=middle, order=Order.PNL, period=Period.ALL),
         "ranks of a profile": lambda: ranks_of(middle),
     }
     for name, work in each.items():

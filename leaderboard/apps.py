@@ -6,6 +6,6 @@ class LeaderboardConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.profiles import register  # noqa: PLC0415 - models aren't loaded before
-        from leaderboard.selectors import ranks_of  # noqa: PLC0415
+        from leaderboard.selectors import get_ranks  # noqa: PLC0415
 
-        register(ranks_of)
+        register(get_ranks)

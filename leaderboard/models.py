@@ -1,6 +1,6 @@
-"""What is derived here from users, bets and the journal; `manage.py update_leaderboard --rebuild` makes it anew.
+"""Tables derived from users, bets and the ledger; `manage.py update_leaderboard --rebuild` makes them anew.
 
-No foreign key to users: a million look-ups a recount, and locks on rows that bets need, for what is derived.
+No foreign key to users: a million look-ups an update, and locks on rows that bets need, for what is derived.
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from leaderboard.periods import Period
+from leaderboard.rules import Period
 
 
 def credits_column() -> "models.DecimalField[Any, Any]":

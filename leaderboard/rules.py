@@ -1,9 +1,40 @@
-"""The numbers of the leaderboards."""
+"""The numbers of the leaderboards, and the periods that they cover."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import models
 
 LIMIT, LIMIT_MAX = 100, 1_000
 OFFSET_MAX = 2_000_000_000  # what a rank may be; any page costs the same
-SURROUNDING = 10  # how many others are shown around oneself
-CACHED_SECONDS = 10  # a page; so long a changed name may show as it was, and a suspended user at all
+SURROUNDING = 10  # how many others are shown around the current user
+CACHED_SECONDS = 10  # a page; a changed name, or a suspended user, may show for so long
 SPACING = 128  # from one milestone to the next when they are laid: who is read to find one place
 FARTHEST_APART = 4 * SPACING  # where others have come between them
-KEPT_DAYS = 35  # of what users did each day; a month has at most 31
+KEPT_DAYS = 35  # of user_days; a month has at most 31
+
+
+class Period(models.TextChoices):
+    """Days are UTC's, weeks begin on Monday, months on the first."""
+
+    ALL = "all"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+def day_of(moment: datetime) -> date:
+    """Return the UTC day of a moment."""
+    return moment.astimezone(UTC).date()
+
+
+def first_day(period: Period, today: date) -> date:
+    """Return the day on which the period that `today` is part of began."""
+    match period:
+        case Period.DAY:
+            return today
+        case Period.WEEK:
+            return today - timedelta(days=today.weekday())
+        case Period.MONTH:
+            return today.replace(day=1)
+        case _:
+            return date.min

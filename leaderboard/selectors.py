@@ -1,4 +1,4 @@
-"""Reading the boards: from a milestone on, an index range scan of what is shown, at any depth."""
+"""Reads of the leaderboards: from a milestone on, an index range scan of what is shown, at any depth."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from redis.exceptions import RedisError
 from accounts.profiles import Ranks
 from core.api.json import dumps, iso_utc
 from leaderboard.models import Board, Order
-from leaderboard.periods import Period
-from leaderboard.rules import CACHED_SECONDS, SURROUNDING
+from leaderboard.rules import CACHED_SECONDS, SURROUNDING, Period
 from leaderboard.statements import fetch
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
+    """A page of a leaderboard."""
+
     period: Period
     limit: int
     offset: int
@@ -40,7 +41,7 @@ WITH milestone AS MATERIALIZED (
 SELECT place, users.id, users.username, users.avatar_url, chosen.overall_pnl, chosen.total_volume
 FROM chosen JOIN users ON users.id = user_id WHERE users.is_active AND NOT users.is_staff ORDER BY place
 """
-# Those before the last milestone that a user has behind, and from there to the user.
+# How many come before the last milestone that a user has behind, and from there to the user.
 PLACE = """
 SELECT passed + (
     SELECT count(*) FROM standings AS passing
@@ -52,8 +53,8 @@ FROM milestones WHERE period = %(period)s AND milestones.order = '{order}'
 AND (figure, created_at, user_id) <= (own.minus_{order}, own.created_at, own.user_id)
 ORDER BY figure DESC, created_at DESC, user_id DESC LIMIT 1
 """
-# One's own place, where one has any, beside the board's size: always one row.
-MINE = f"""
+# A user's place, if any, besides the board's size: always one row.
+OWN_PLACE = f"""
 SELECT coalesce(board.total, 0), ({PLACE.format(order="pnl")}), ({PLACE.format(order="volume")}),
     coalesce(-own.minus_pnl, 0.00), coalesce(-own.minus_volume, 0.00)
 FROM (SELECT 1) AS one LEFT JOIN boards AS board ON board.period = %(period)s
@@ -61,43 +62,43 @@ LEFT JOIN standings AS own ON own.period = %(period)s AND own.user_id = %(user_i
 """  # noqa: S608 - constants of this module
 
 
-def page(order: Order, query: Query) -> bytes:
-    """The answer of a public list, from the shared cache where it has this page of the newest count."""
+def get_page(*, order: Order, query: Query) -> bytes:
+    """Return the response body of a public list, from the shared cache where it has this page of the newest count."""
     board = Board.objects.filter(period=query.period).first()
     updated_at = iso_utc(board.updated_at) if board else None
     key = f"leaderboard:{updated_at}:{order}:{query.period}:{query.limit}:{query.offset}"
-    if (known := remembered(key)) is not None:
-        return known
-    answer = dumps(
+    if (cached := read_cache(key)) is not None:
+        return cached
+    body = dumps(
         {
             "success": True,
-            "leaderboard": entries(order, query.period, after=query.offset, limit=query.limit),
+            "leaderboard": list_entries(order=order, period=query.period, after=query.offset, limit=query.limit),
             "total": board.total if board else 0,
             "limit": query.limit,
             "offset": query.offset,
             "updatedAt": updated_at,
         }
     )
-    remember(key, answer)
-    return answer
+    write_cache(key, body)
+    return body
 
 
-def entries(order: Order, period: Period, *, after: int, limit: int) -> list[dict[str, Any]]:
-    """Those of ranks `after + 1` to `after + limit`, without gaps but for who was suspended since the count."""
+def list_entries(*, order: Order, period: Period, after: int, limit: int) -> list[dict[str, Any]]:
+    """Return ranks `after + 1` to `after + limit`, without gaps except for users suspended since the count."""
     rows = fetch(ENTRIES.format(order=order), {"period": str(period), "after": after, "limit": limit})
-    return [entry(*row) for row in rows]
+    return [render_entry(*row) for row in rows]
 
 
-def entry(
+def render_entry(
     rank: int, user_id: UUID, username: str, avatar_url: str, overall_pnl: Any, total_volume: Any
 ) -> dict[str, Any]:
     user = {"id": user_id, "username": username, "avatarUrl": avatar_url or None}
     return {"rank": rank, "user": user, "overallPnL": overall_pnl, "totalVolume": total_volume}
 
 
-def ranking(user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
-    """A user's own place, null where the user isn't ranked in the period, and who is around."""
-    total, by_pnl, by_volume, overall_pnl, total_volume = own(user_id, period)
+def get_ranking(*, user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
+    """Return the user's place, null where the user isn't ranked in the period, and who is around."""
+    total, by_pnl, by_volume, overall_pnl, total_volume = get_place(user_id=user_id, period=period)
     rank = by_pnl if order == Order.PNL else by_volume
     return {
         "type": order,
@@ -107,37 +108,37 @@ def ranking(user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
         "totalUsers": total,
         "overallPnL": overall_pnl,
         "totalVolume": total_volume,
-        "surrounding": surrounding(order, period, rank=rank, total=total) if rank else [],
+        "surrounding": list_surrounding(order, period, rank=rank, total=total) if rank else [],
     }
 
 
-def own(user_id: UUID, period: Period) -> tuple[Any, ...]:
-    """The board's total, and the user's rank by profit, by volume, profit and volume."""
-    (found,) = fetch(MINE, {"period": str(period), "user_id": user_id})
+def get_place(*, user_id: UUID, period: Period) -> tuple[Any, ...]:
+    """Return the board's total, and the user's rank by profit, rank by volume, profit and volume."""
+    (found,) = fetch(OWN_PLACE, {"period": str(period), "user_id": user_id})
     return found
 
 
-def ranks_of(user_id: UUID) -> Ranks:
-    """What profiles show: the ranks of all time."""
-    _, by_pnl, by_volume, _, _ = own(user_id, Period.ALL)
+def get_ranks(user_id: UUID) -> Ranks:
+    """Return what profiles show: the ranks of all time."""
+    _, by_pnl, by_volume, _, _ = get_place(user_id=user_id, period=Period.ALL)
     return Ranks(by_pnl, by_volume)
 
 
-def surrounding(order: Order, period: Period, *, rank: int, total: int) -> list[dict[str, Any]]:
-    """The user, and ten others: five on either side, or more on one where the other has fewer."""
+def list_surrounding(order: Order, period: Period, *, rank: int, total: int) -> list[dict[str, Any]]:
+    """Return the user and SURROUNDING others: half on either side, or more on one where the other has fewer."""
     after = max(0, min(rank - 1 - SURROUNDING // 2, total - 1 - SURROUNDING))
-    return entries(order, period, after=after, limit=1 + SURROUNDING)
+    return list_entries(order=order, period=period, after=after, limit=1 + SURROUNDING)
 
 
-def remembered(key: str) -> bytes | None:
-    """None, too, while the cache is away: it makes pages faster, nothing else."""
+def read_cache(key: str) -> bytes | None:
+    """Return the cached body; None also while the cache is away: it makes pages faster, nothing else."""
     with suppress(RedisError):
-        known: bytes | None = cache.get(key)
-        return known
+        body: bytes | None = cache.get(key)
+        return body
     return None
 
 
-def remember(key: str, answer: bytes) -> None:
-    """A new count has new keys: nothing old is ever read again."""
+def write_cache(key: str, body: bytes) -> None:
+    """Cache a body. A new count has new keys: nothing old is ever read again."""
     with suppress(RedisError):
-        cache.set(key, answer, CACHED_SECONDS)
+        cache.set(key, body, CACHED_SECONDS)

@@ -1,4 +1,4 @@
-"""Shapes in, checked; shapes out, for the schema: rows are rendered as the database gives them."""
+"""Query parameters, and the schemas of responses: rows are rendered as the database gives them."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ from rest_framework import serializers
 
 from core.api.serializers import ClampedIntegerField
 from leaderboard.models import Order
-from leaderboard.periods import Period
-from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX
+from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX, Period
 
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
 IN_PERIOD = "Days are UTC's, weeks begin on Monday, months on the first."

@@ -9,7 +9,7 @@ JOB = "leaderboard.update"
 
 @shared_task(name=JOB)
 def update() -> None:
-    run_job(JOB, lambda: services.recount(now=timezone.now()).as_dict())
+    run_job(JOB, lambda: services.update_leaderboard(now=timezone.now()).as_dict())
 
 
 @shared_task(name="leaderboard.purge_days")

@@ -5,7 +5,7 @@ from rest_framework.permissions import AllowAny
 
 from leaderboard.views import LeaderboardViewSet
 
-# Alike for everybody: who asks isn't looked at.
+# The same for everybody: the current user isn't looked at.
 anonymous: dict[str, Any] = {"authentication_classes": (), "permission_classes": (AllowAny,)}
 
 urlpatterns = [

@@ -7,23 +7,16 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from core.api.responses import PublicReadsMixin, rendered
-from leaderboard import selectors
-from leaderboard import serializers as shapes
+from core.api.requests import current_user_id, validate
+from core.api.responses import PublicReadsMixin, json_response
+from leaderboard import selectors, serializers
 from leaderboard.models import Order
-from leaderboard.periods import Period
+from leaderboard.rules import Period
 from leaderboard.selectors import Query
 
 
-def checked(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    given = serializer(data=request.query_params)
-    given.is_valid(raise_exception=True)
-    validated: dict[str, Any] = given.validated_data
-    return validated
-
-
 class LeaderboardViewSet(PublicReadsMixin, ViewSet):
-    """Who is ahead. The lists are public and alike for everybody."""
+    """Users by profit and by volume. The lists are public and the same for everybody."""
 
     cached_actions: ClassVar[frozenset[str]] = frozenset({"pnl", "volume"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"mine"})
@@ -31,38 +24,37 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     @extend_schema(
         operation_id="leaderboard_pnl",
         summary="Users by realized profit, page by page",
-        parameters=[shapes.PageQuery],
-        responses=shapes.LeaderboardPage,
+        parameters=[serializers.PageQuery],
+        responses=serializers.LeaderboardPage,
         tags=["leaderboard"],
     )
     def pnl(self, request: Request) -> HttpResponse:
-        return listed(Order.PNL, request)
+        return list_page(Order.PNL, request)
 
     @extend_schema(
         operation_id="leaderboard_volume",
         summary="Users by what they staked on markets, page by page",
-        parameters=[shapes.PageQuery],
-        responses=shapes.LeaderboardPage,
+        parameters=[serializers.PageQuery],
+        responses=serializers.LeaderboardPage,
         tags=["leaderboard"],
     )
     def volume(self, request: Request) -> HttpResponse:
-        return listed(Order.VOLUME, request)
+        return list_page(Order.VOLUME, request)
 
     @extend_schema(
         operation_id="leaderboard_me",
         summary="The user's own place, and who is around",
-        parameters=[shapes.RankingQuery],
-        responses=shapes.RankingAnswer,
+        parameters=[serializers.RankingQuery],
+        responses=serializers.RankingAnswer,
         tags=["leaderboard"],
     )
     def mine(self, request: Request) -> HttpResponse:
-        query = checked(shapes.RankingQuery, request)
-        user_id = cast("UUID", request.user.pk)
-        ranking = selectors.ranking(user_id, Order(query["type"]), Period(query["period"]))
-        return rendered({"success": True, "ranking": ranking})
+        query = validate(serializers.RankingQuery, request.query_params)
+        ranking = selectors.get_ranking(user_id=current_user_id(request), order=Order(query["type"]), period=Period(query["period"]))
+        return json_response(ranking=ranking)
 
 
-def listed(order: Order, request: Request) -> HttpResponse:
-    given = checked(shapes.PageQuery, request)
-    query = Query(Period(given["period"]), given["limit"], given["offset"])
-    return HttpResponse(selectors.page(order, query), content_type="application/json")
+def list_page(order: Order, request: Request) -> HttpResponse:
+    validated = validate(serializers.PageQuery, request.query_params)
+    query = Query(Period(validated["period"]), validated["limit"], validated["offset"])
+    return HttpResponse(selectors.get_page(order=order, query=query), content_type="application/json")

@@ -17,8 +17,8 @@ from betting.services import place_bet, price_sale, sell_bet
 from core.db.transactions import run_transaction
 from economy.stocks.models import StockTransaction
 from leaderboard.models import Order, Standing, UserDay
-from leaderboard.periods import Period
-from leaderboard.selectors import entries, own
+from leaderboard.rules import Period
+from leaderboard.selectors import get_place, list_entries
 from markets.models import Market
 from tests.betting.factories import Player, order
 
@@ -74,13 +74,17 @@ def kept() -> dict[str, list[Any]]:
         "days": list(UserDay.objects.order_by("day", "user_id").values()),
         "standings": list(Standing.objects.order_by("period", "user_id").values()),
         "boards": {(period, order): shown(order, period) for period in Period for order in Order},
-        "own": {(user.pk, period): own(user.pk, period) for user in User.objects.all() for period in Period},
+        "own": {
+            (user.pk, period): get_place(user_id=user.pk, period=period)
+            for user in User.objects.all()
+            for period in Period
+        },
     }
 
 
 def shown(order: Order, period: Period) -> list[tuple[Any, ...]]:
     """Place, id, profit and volume of everybody on a board."""
-    listed = entries(order, period, after=0, limit=1_000_000)
+    listed = list_entries(order=order, period=period, after=0, limit=1_000_000)
     return [(one["rank"], one["user"]["id"], one["overallPnL"], one["totalVolume"]) for one in listed]
 
 

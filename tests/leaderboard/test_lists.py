@@ -9,7 +9,7 @@ from django.test import override_settings
 from accounts.models import User
 from accounts.profiles import Ranks, ranks_of
 from core.api.json import iso_utc
-from leaderboard.services import recount
+from leaderboard.services import update_leaderboard
 from tests.accounts.factories import suspend
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
@@ -26,7 +26,7 @@ def test_before_the_first_count_the_list_is_empty_and_says_that_it_was_never_cou
 
 
 def test_who_staked_more_is_first_and_of_equals_the_earlier_account(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     answer = see("volume")
     assert names("volume") == ["cem", "bob", "dee", "ann", "eva"]
     assert [entry["rank"] for entry in answer["leaderboard"]] == [1, 2, 3, 4, 5]
@@ -42,17 +42,17 @@ def test_who_staked_more_is_first_and_of_equals_the_earlier_account(five, now):
 def test_who_realized_more_is_first_whatever_was_staked(five, kettle, now):
     end(kettle, "that")
     settle(kettle)
-    recount(now=now)
+    update_leaderboard(now=now)
     assert names("pnl") == ["eva", "ann", "bob", "dee", "cem"]
     assert [entry["overallPnL"] for entry in see("pnl")["leaderboard"]] == [0, -10, -30, -30, -50]
 
 
 @BOTH
 def test_suspended_users_and_staff_are_left_out(five, now, order):
-    recount(now=now)
+    update_leaderboard(now=now)
     User.objects.filter(username="cem").update(is_active=False)
     User.objects.filter(username="bob").update(is_staff=True)
-    recount(now=now)
+    update_leaderboard(now=now)
     assert set(names(order)) == {"ann", "dee", "eva"}
     assert [entry["rank"] for entry in see(order)["leaderboard"]] == [1, 2, 3]
     assert see(order)["total"] == 3
@@ -62,7 +62,7 @@ def test_suspended_users_and_staff_are_left_out(five, now, order):
 
 @BOTH
 def test_who_is_suspended_after_a_count_is_shown_no_more_and_the_others_keep_their_ranks(five, now, order):
-    recount(now=now)
+    update_leaderboard(now=now)
     before = {entry["user"]["username"]: entry["rank"] for entry in see(order, limit=200)["leaderboard"]}
     suspend(five[2].user, now=now)
     after = {entry["user"]["username"]: entry["rank"] for entry in see(order)["leaderboard"]}
@@ -72,7 +72,7 @@ def test_who_is_suspended_after_a_count_is_shown_no_more_and_the_others_keep_the
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     paged = [name for offset in (0, 2, 4) for name in names("volume", limit=2, offset=offset)]
     assert paged == names("volume")
     assert names("volume", offset=5) == names("volume", offset=2_000_000_000) == []
@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_a_bad_request(db, order, query):
 
 
 def test_it_is_public_may_be_cached_and_is_not_sent_twice(api, five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     first = api.get(f"{URL}/pnl", headers={"Authorization": "Bearer nonsense"})
     assert first.status_code == 200
     assert first["Cache-Control"].startswith("public")
@@ -103,16 +103,16 @@ def test_it_is_public_may_be_cached_and_is_not_sent_twice(api, five, now):
 
 
 def test_a_new_count_is_shown_at_once_though_pages_are_cached(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     assert names("volume")[-1] == "eva"
     sign_up("flo")
-    recount(now=now + timedelta(minutes=15))
+    update_leaderboard(now=now + timedelta(minutes=15))
     assert names("volume")[-1] == "flo"
     assert see("volume")["updatedAt"] == iso_utc(now + timedelta(minutes=15))
 
 
 def test_a_cached_page_asks_for_the_time_of_the_count_alone(five, now, django_assert_num_queries):
-    recount(now=now)
+    update_leaderboard(now=now)
     with django_assert_num_queries(2):
         first = see("volume", limit=3)
     with django_assert_num_queries(1):
@@ -120,7 +120,7 @@ def test_a_cached_page_asks_for_the_time_of_the_count_alone(five, now, django_as
 
 
 def test_a_redis_that_is_away_changes_nothing_but_the_speed(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     with_cache = see("volume")
     away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
     with override_settings(CACHES={"default": away}):

@@ -5,13 +5,13 @@ from decimal import Decimal
 import pytest
 
 from accounts.models import User
-from leaderboard.services import recount
+from leaderboard.services import update_leaderboard
 from tests.betting.factories import sign_up
 from tests.leaderboard.factories import URL, mine
 
 
 def test_it_says_where_one_stands_and_who_is_around(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     bob = five[1]
     ranking = mine(bob, type="volume")
     around = ranking.pop("surrounding")
@@ -23,7 +23,7 @@ def test_it_says_where_one_stands_and_who_is_around(five, now):
 
 
 def test_by_profit_unless_volume_is_asked_for(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     cem = five[2]
     assert (mine(cem)["type"], mine(cem)["rank"]) == ("pnl", 3)
     assert mine(cem, type="volume")["rank"] == 1
@@ -32,14 +32,14 @@ def test_by_profit_unless_volume_is_asked_for(five, now):
 @pytest.mark.parametrize(("place", "first", "last"), [(1, 1, 11), (4, 1, 11), (10, 5, 15), (18, 10, 20), (20, 10, 20)])
 def test_ten_others_are_around_wherever_one_stands(db, now, place, first, last):
     people = [sign_up(f"user_{number:02}") for number in range(1, 21)]
-    recount(now=now)
+    update_leaderboard(now=now)
     ranking = mine(people[place - 1])
     assert ranking["rank"] == place
     assert [entry["rank"] for entry in ranking["surrounding"]] == list(range(first, last + 1))
 
 
 def test_who_signed_up_after_the_count_has_no_rank_yet(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     ranking = mine(sign_up("flo"))
     assert (ranking["rank"], ranking["rankByPnL"], ranking["rankByVolume"]) == (None, None, None)
     assert (ranking["totalUsers"], ranking["surrounding"]) == (5, [])
@@ -67,13 +67,13 @@ def test_it_is_kept_out_of_shared_caches(api, five):
 
 
 def test_ones_profile_shows_the_ranks_of_the_last_count(api, five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     profile = api.get(f"/api/v1/users/{five[2].id}").json()["user"]
     assert (profile["rankByPnL"], profile["rankByVolume"]) == (3, 1)
 
 
 def test_it_takes_two_queries_beside_signing_in(five, now, django_assert_num_queries):
-    recount(now=now)
+    update_leaderboard(now=now)
     mine(five[0])
     with django_assert_num_queries(3):
         mine(five[0])

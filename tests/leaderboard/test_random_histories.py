@@ -16,9 +16,8 @@ from betting.models import Bet
 from betting.reversal import reverse_settlement
 from economy.stocks.liquidation import close_worthless_holdings
 from leaderboard.models import Board
-from leaderboard.periods import Period, first_day
-from leaderboard.selectors import own
-from leaderboard.services import rebuild, recount
+from leaderboard.rules import Period, first_day
+from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from markets.models import Market
 from tests.betting.factories import Player, sign_up
 from tests.betting.settlement.factories import end, move_odds, settle
@@ -97,7 +96,7 @@ class World:
         User.objects.filter(pk=chosen.id).update(is_staff=self.random.choice([True, False]))
 
     def count(self) -> None:
-        recount(now=self.now)
+        update_leaderboard(now=self.now)
 
 
 class TestRandomWorlds(TestCase):
@@ -114,10 +113,10 @@ class TestRandomWorlds(TestCase):
             expected = naive(period, first_day(period, today), date.max if period == Period.ALL else today)
             assert ranks(period) == expected, period
             assert Board.objects.get(period=period).total == len(expected)
-            places = {player.id: own(player.id, period)[1:] for player in world.players}
+            places = {player.id: get_place(user_id=player.id, period=period)[1:] for player in world.players}
             assert places == {player: expected.get(player, NOWHERE) for player in places}
         counted = kept()
-        rebuild(now=world.now)
+        rebuild_leaderboard(now=world.now)
         assert kept() == counted
 
 
@@ -126,7 +125,7 @@ def test_profit_of_stocks_counts_on_the_day_of_their_sale():
     ann.buy(acme, 10, leverage=2)
     set_price(acme, "12")
     ann.sell(acme, 4)
-    recount(now=timezone.now())
+    update_leaderboard(now=timezone.now())
     profit = ann.booked()["overall_pnl"]
     assert profit > 0
     assert figures("pnl", period="week") == figures("pnl", period="month") == {"ann": (profit, 0)}
@@ -137,6 +136,6 @@ def test_a_holding_that_became_worthless_is_a_loss_of_that_day():
     ann.buy(acme, 10, leverage=10)
     set_price(acme, "5")
     close_worthless_holdings(now=timezone.now())
-    recount(now=timezone.now())
+    update_leaderboard(now=timezone.now())
     assert ann.booked()["overall_pnl"] < 0
     assert figures("pnl", period="week") == {"ann": (ann.booked()["overall_pnl"], 0)}

@@ -7,10 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from leaderboard.models import Order
-from leaderboard.periods import Period
-from leaderboard.rules import SPACING, SURROUNDING
-from leaderboard.selectors import entries, ranking
-from leaderboard.services import recount
+from leaderboard.rules import SPACING, SURROUNDING, Period
+from leaderboard.selectors import get_ranking, list_entries
+from leaderboard.services import update_leaderboard
 from tests.leaderboard.bulk import crowd, move
 from tests.leaderboard.factories import see
 
@@ -22,7 +21,7 @@ def middle(db, now):
     """Who is in the middle of 5,000, by profit and by volume."""
     ids = crowd(PEOPLE, at=now)
     move([(user_id, place, place) for place, user_id in enumerate(ids)])
-    recount(now=now)
+    update_leaderboard(now=now)
     return ids[PEOPLE // 2]
 
 
@@ -47,7 +46,7 @@ def rows_read(plan: str) -> int:
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("after", [0, PEOPLE // 2, PEOPLE - 100, PEOPLE * 2])
 def test_a_page_is_one_range_of_one_index_however_deep(middle, order, after):
-    (plan,) = plans(lambda: entries(order, Period.ALL, after=after, limit=100))
+    (plan,) = plans(lambda: list_entries(order=order, period=Period.ALL, after=after, limit=100))
     assert f"_by_{order} on standings" in plan
     assert "Seq Scan on standings" not in plan
     assert rows_read(plan) <= 100 + SPACING
@@ -55,7 +54,7 @@ def test_a_page_is_one_range_of_one_index_however_deep(middle, order, after):
 
 @pytest.mark.parametrize("order", Order)
 def test_ones_own_place_and_those_around_are_ranges_too(middle, order):
-    own, around = plans(lambda: ranking(middle, order, Period.ALL))
+    own, around = plans(lambda: get_ranking(user_id=middle, order=order, period=Period.ALL))
     assert "_pkey on standings" in own
     assert f"_by_{order} on standings" in around
     assert "Seq Scan on standings" not in own + around

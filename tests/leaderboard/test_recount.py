@@ -15,8 +15,8 @@ from accounts.profiles import ranks_of
 from core.db.transactions import try_lock
 from core.jobs.runs import last_run
 from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay
-from leaderboard.periods import Period
-from leaderboard.services import rebuild, recount
+from leaderboard.rules import Period
+from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from leaderboard.tasks import JOB, update
 from tests.betting.factories import books_balance, order, sign_up
 from tests.concurrently import all_at_once, in_thread, wait_until
@@ -45,19 +45,19 @@ def rewritten(before: dict[str, dict[str, str]]) -> dict[str, int]:
 
 
 def test_a_count_without_news_writes_nothing(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     before = versions()
-    done = recount(now=now)
+    done = update_leaderboard(now=now)
     assert (done.days, done.standings) == (0, {"all": 0, "day": 0, "week": 0, "month": 0})
     assert rewritten(before) == {"users": 0, "standings": 0, "user_days": 0}
 
 
 def test_one_row_is_written_for_a_user_who_passes_others_and_none_for_those_who_are_passed(five, kettle, now):
     """Lesson 36: two updates a user in one burst, whether the ranks changed or not."""
-    recount(now=now)
+    update_leaderboard(now=now)
     bet_at(five[0], kettle, 100, now)
     before = versions()
-    done = recount(now=now)
+    done = update_leaderboard(now=now)
     # ann, who was fourth, passes three by volume; by profit all stay.
     assert names("volume") == ["ann", "cem", "bob", "dee", "eva"]
     assert [ranks_of(player.id).by_volume for player in five] == [1, 3, 2, 4, 5]
@@ -66,43 +66,43 @@ def test_one_row_is_written_for_a_user_who_passes_others_and_none_for_those_who_
 
 
 def test_dropped_it_is_the_same_again(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     counted = kept()
     for table in (Standing, Milestone, UserDay, Board):
         table.objects.all().delete()
     assert names("pnl") == []
-    recount(now=now)
+    update_leaderboard(now=now)
     assert kept() == counted
 
 
 def test_whatever_was_done_to_it_rebuilt_it_is_the_same_again(five, now):
-    recount(now=now)
+    update_leaderboard(now=now)
     counted = kept()
     Standing.objects.update(minus_volume=-77)
     Milestone.objects.update(passed=3)
     UserDay.objects.update(volume=77)
-    rebuild(now=now)
+    rebuild_leaderboard(now=now)
     assert kept() == counted
 
 
 def test_figures_that_were_set_by_hand_are_noticed_by_the_first_count_of_a_day(five):
     User.objects.update(created_at=A_WEDNESDAY - timedelta(days=1))
-    recount(now=A_WEDNESDAY)
+    update_leaderboard(now=A_WEDNESDAY)
     counted = kept()["boards"]["all", "volume"]
     Standing.objects.filter(user_id=five[0].id).update(minus_volume=-500)
     User.objects.filter(pk=five[1].id).update(overall_pnl=500)
-    assert recount(now=A_WEDNESDAY + timedelta(minutes=15)).standings["all"] == 0
-    assert recount(now=A_WEDNESDAY + timedelta(days=1)).standings["all"] == 2
+    assert update_leaderboard(now=A_WEDNESDAY + timedelta(minutes=15)).standings["all"] == 0
+    assert update_leaderboard(now=A_WEDNESDAY + timedelta(days=1)).standings["all"] == 2
     assert names("pnl")[0] == "bob"
     User.objects.filter(pk=five[1].id).update(overall_pnl=0)
-    assert recount(now=A_WEDNESDAY + timedelta(days=2)).standings["all"] == 1
+    assert update_leaderboard(now=A_WEDNESDAY + timedelta(days=2)).standings["all"] == 1
     assert kept()["boards"]["all", "volume"] == counted
 
 
 def test_a_count_that_died_between_periods_is_made_up_for_by_the_next(kettle):
     ann, bob = sign_up("ann"), sign_up("bob")
     bet_at(ann, kettle, 20, A_WEDNESDAY)
-    recount(now=A_WEDNESDAY)
+    update_leaderboard(now=A_WEDNESDAY)
     bet_at(bob, kettle, 30, A_WEDNESDAY)
 
     def die(counted: str, rows: int) -> None:
@@ -110,10 +110,10 @@ def test_a_count_that_died_between_periods_is_made_up_for_by_the_next(kettle):
             raise Died
 
     with pytest.raises(Died):
-        recount(now=A_WEDNESDAY + timedelta(minutes=15), progress=die)
+        update_leaderboard(now=A_WEDNESDAY + timedelta(minutes=15), progress=die)
     assert names("volume") == ["bob", "ann"]
     assert names("volume", period="day") == ["ann"]
-    recount(now=A_WEDNESDAY + timedelta(minutes=30))
+    update_leaderboard(now=A_WEDNESDAY + timedelta(minutes=30))
     assert names("volume", period="day") == names("volume", period="month") == ["bob", "ann"]
     assert not StaleStanding.objects.exists()
 
@@ -214,14 +214,14 @@ class TestAtOnce:
     def test_counts_at_once_leave_one_right_result(self, five, now):
         all_at_once(update, 4)
         recounted = kept()
-        rebuild(now=now + timedelta(seconds=1))
+        rebuild_leaderboard(now=now + timedelta(seconds=1))
         assert kept() == recounted
 
     def test_a_user_who_bets_at_that_moment_is_not_waited_for(self, five, now):
         with transaction.atomic():
             User.objects.select_for_update().get(username="ann")
             done: list[Any] = []
-            count = Thread(target=in_thread, args=(lambda: done.append(recount(now=now)),))
+            count = Thread(target=in_thread, args=(lambda: done.append(update_leaderboard(now=now)),))
             count.start()
             count.join(10)
             assert done, "the count waits for the bet"
@@ -231,7 +231,7 @@ class TestAtOnce:
         """Somebody reads: the new table can't take the old one's place, and the count waits with all locks it has."""
         with transaction.atomic():
             list(Standing.objects.all())
-            counting = Thread(target=in_thread, args=(lambda: recount(now=now),))
+            counting = Thread(target=in_thread, args=(lambda: update_leaderboard(now=now),))
             counting.start()
             wait_until(waits_for_standings)
             assert asked(HELD) == {("users", "AccessShareLock")}
@@ -248,7 +248,7 @@ class TestAtOnce:
 
         def count() -> None:
             while not finished.is_set():
-                counts.append(recount(now=now))
+                counts.append(update_leaderboard(now=now))
 
         counting = Thread(target=in_thread, args=(count,))
         counting.start()

@@ -12,10 +12,9 @@ from hypothesis.extra.django import TestCase
 
 from accounts.models import User
 from leaderboard.models import Board, Milestone, Order
-from leaderboard.periods import Period
-from leaderboard.rules import FARTHEST_APART, SPACING
-from leaderboard.selectors import entries, own
-from leaderboard.services import rebuild, recount
+from leaderboard.rules import FARTHEST_APART, SPACING, Period
+from leaderboard.selectors import get_place, list_entries
+from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from tests.leaderboard.bulk import crowd, move
 from tests.leaderboard.factories import ranks, shown
 
@@ -69,9 +68,9 @@ def check() -> None:
     assert [user_id for _, user_id, _, _ in shown(Order.VOLUME, Period.ALL)] == [user.pk for user in by_volume]
     assert Board.objects.get(period="all").total == len(people)
     for user_id, row in list(ranks(Period.ALL).items())[::29]:
-        assert own(user_id, Period.ALL)[1:] == row
+        assert get_place(user_id=user_id, period=Period.ALL)[1:] == row
     for after in range(0, len(people) + SPACING, 97):
-        places = [entry["rank"] for entry in entries(Order.VOLUME, Period.ALL, after=after, limit=5)]
+        places = [entry["rank"] for entry in list_entries(order=Order.VOLUME, period=Period.ALL, after=after, limit=5)]
         assert places == [place for place in range(after + 1, after + 6) if place <= len(people)]
     check_milestones(len(people))
 
@@ -90,21 +89,21 @@ class TestStandings(TestCase):
     @given(random=some.randoms(use_true_random=False))
     def test_places_are_those_of_a_naive_sort_whoever_moved(self, random):
         world = Crowd(random, ids=crowd(900, at=NOW))
-        recount(now=NOW)
+        update_leaderboard(now=NOW)
         for _ in range(6):
             world.act()
             # Another day's first count looks at everybody, others at those whom something happened to.
             world.now += random.choice([AN_HOUR, AN_HOUR, A_DAY])
-            recount(now=world.now)
+            update_leaderboard(now=world.now)
             check()
-        rebuild(now=world.now)
+        rebuild_leaderboard(now=world.now)
         check()
 
     def test_milestones_are_not_left_where_nobody_is_any_more(self):
         ids = crowd(3 * FARTHEST_APART, at=NOW)
-        recount(now=NOW)
+        update_leaderboard(now=NOW)
         for figure in range(1, 7):
             move([(user_id, figure * 1000 + place, 0) for place, user_id in enumerate(ids)])
-            recount(now=NOW)
+            update_leaderboard(now=NOW)
         check()
         assert Milestone.objects.filter(period="all").count() <= 2 * 3 * FARTHEST_APART / SPACING * 3

@@ -19,7 +19,7 @@ from accounts.staff import COMMAND_LINE, NotAllowed, StaffMember
 from accounts.suspension import NotYourself
 from accounts.x import sign_in as x
 from accounts.x.profile import Profile
-from leaderboard.services import recount
+from leaderboard.services import update_leaderboard
 from ops.erasure import erase_user
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, send, success
 from tests.accounts.factories import sign_up as arrive
@@ -143,12 +143,12 @@ def test_the_books_balance_and_open_bets_are_settled_on_them(marlin, player):
 
 def test_leaderboards_leave_the_user_out(marlin, player, now):
     player.bet(add_market(), 100)
-    recount(now=now)
+    update_leaderboard(now=now)
     assert names("volume") == ["marlin"]
     erase(marlin.user)
     # Another page than the one that is remembered for some seconds.
     assert names("volume", limit=7) == names("pnl", limit=7) == []
-    recount(now=now + timedelta(minutes=15))
+    update_leaderboard(now=now + timedelta(minutes=15))
     assert names("volume") == names("pnl") == []
 
 

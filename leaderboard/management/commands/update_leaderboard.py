@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from core.jobs.runs import run_job
-from leaderboard.services import rebuild, recount, silently
+from leaderboard.services import no_progress, rebuild_leaderboard, update_leaderboard
 from leaderboard.tasks import JOB
 
 EPILOG = """
@@ -19,12 +19,12 @@ class Command(BaseCommand):
     help = "Counts the leaderboards now, as the worker does every 15 minutes." + EPILOG
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rebuild", action="store_true", help="from nothing: forgets all that was counted before")
+        parser.add_argument("--rebuild", action="store_true", help="count everything anew")
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = rebuild if options["rebuild"] else recount
-        progress = silently if options["json"] else self.show_progress
+        count = rebuild_leaderboard if options["rebuild"] else update_leaderboard
+        progress = no_progress if options["json"] else self.show_progress
         run = run_job(JOB, lambda: count(now=timezone.now(), progress=progress).as_dict())
         if run is None:
             self.refuse(as_json=options["json"])
