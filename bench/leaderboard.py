@@ -146,7 +146,7 @@ def move_some(users: int, turn: int) -> None:
 
 
 def counts(users: int) -> None:
-    from leaderboard.statements import fetch
+    from core.db.sql import fetch_all
 
     measured("first count", recount, users)
     execute("VACUUM ANALYZE standings")
@@ -156,7 +156,7 @@ def counts(users: int) -> None:
         move_some(users, turn)
         measured("1 % of the users bet", recount, users)
         execute(PLACES.format(name="after"))
-        ((by_pnl, by_volume),) = fetch(CHANGED)
+        ((by_pnl, by_volume),) = fetch_all(CHANGED)
         print(f"  that changed {by_pnl:,} ranks by profit, {by_volume:,} by volume", flush=True)
         execute("DROP TABLE places_before, places_after")
     execute(WITHOUT_TRIGGERS)

@@ -16,16 +16,17 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from betting.errors import MarketExpired, MarketNotAccepting, MarketNotFound, MarketNotOpen, OddsMoved
 from betting.models import Bet
 from betting.rules import max_bet_amount, min_bet_amount, quote_max_age
+from core.api.requests import parse_uuid
+from core.db.sql import fetch_one
 from core.db.transactions import require_transaction
 from markets.models import Market
 from markets.prices import PriceUnavailable, fresh_odds, remembered
-from markets.selectors import CONDITION_ID, as_uuid
+from markets.selectors import CONDITION_ID
 from markets.upstream import quick_client
 
 CENT = Decimal("0.01")
@@ -252,7 +253,7 @@ def clear_cache() -> None:
 
 def get_market_snapshot(reference: str) -> MarketSnapshot:
     """Return the market by our UUID or Polymarket's condition id. Raises MarketNotFound."""
-    if market_id := as_uuid(reference):
+    if market_id := parse_uuid(reference):
         return fetch_snapshot(MARKET_BY_ID, {"id": market_id})
     if CONDITION_ID.fullmatch(reference):
         return fetch_snapshot(MARKET_BY_CONDITION, {"condition": reference})
@@ -283,9 +284,7 @@ def lock_market_snapshot(market_id: UUID) -> MarketSnapshot:
 
 
 def fetch_snapshot(statement: str, parameters: dict[str, Any]) -> MarketSnapshot:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        row = cursor.fetchone()
+    row = fetch_one(statement, parameters)
     if row is None:
         raise MarketNotFound
     return MarketSnapshot(*row)

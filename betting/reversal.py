@@ -12,7 +12,8 @@ from uuid import UUID
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
-from betting.settlement import execute, fetch, lock_ended_market
+from betting.settlement import lock_ended_market
+from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
 from economy import ledger
 from markets.models import Market
@@ -110,8 +111,10 @@ class Reversal:
 def preview_reversal(*, market_id: UUID) -> ReversalPreview:
     """Return what a reversal would take now, for staff before they confirm. Nothing is locked."""
     facts = {"market_id": market_id, "limit": PREVIEW_LIMIT}
-    ((bets, users, taken, debt, debtors),) = fetch(PREVIEW_TOTALS, facts)
-    return ReversalPreview(bets, users, taken, debt, debtors, [Taking(*row) for row in fetch(PREVIEW_TAKINGS, facts)])
+    ((bets, users, taken, debt, debtors),) = fetch_all(PREVIEW_TOTALS, facts)
+    return ReversalPreview(
+        bets, users, taken, debt, debtors, [Taking(*row) for row in fetch_all(PREVIEW_TAKINGS, facts)]
+    )
 
 
 def reverse_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Reversal:
@@ -136,8 +139,8 @@ def reverse_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: da
 
 def take_back(facts: dict[str, Any]) -> Reversal:
     """Lock the users, then move the credits and reopen the bets. The market is locked."""
-    fetch(LOCK_USERS, facts)
-    ((bets, users, taken, debt, _),) = fetch(PREVIEW_TOTALS, facts)
+    fetch_all(LOCK_USERS, facts)
+    ((bets, users, taken, debt, _),) = fetch_all(PREVIEW_TOTALS, facts)
     ledger.post_from(TRANSFERS, parameters=facts, now=facts["now"])
     execute(REOPEN_BETS, facts)
     execute(RECORD_REVERSAL, facts)

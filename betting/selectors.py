@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Count, F, Sum
 
 from betting.models import Bet, rounded_down
 from betting.serializers import BET_COLUMNS, render_bet
-from markets.selectors import as_uuid
+from core.api.requests import parse_uuid
+from core.db.sql import fetch_all, fetch_one
 
 # For `markets.selectors`: a random sample of markets leaves out those that the user has bet on.
 HAS_BET = "EXISTS (SELECT FROM bets WHERE bets.user_id = %(user_id)s AND bets.market_id = market.id)"
@@ -41,9 +41,7 @@ class Query:
 
 def get_bet(*, bet_id: UUID, user_id: UUID) -> dict[str, Any] | None:
     """Return the user's bet as the contract shows it; None also for another user's bet."""
-    with connection.cursor() as cursor:
-        cursor.execute(ONE_BET, {"bet_id": bet_id, "user_id": user_id})
-        row = cursor.fetchone()
+    row = fetch_one(ONE_BET, {"bet_id": bet_id, "user_id": user_id})
     return render_bet(row) if row else None
 
 
@@ -54,14 +52,12 @@ def list_bets(*, query: Query, user_id: UUID) -> tuple[list[dict[str, Any]], int
     condition += f" AND bet.market_id = {market_id_sql(query.market)}" if query.market else ""
     statement = BETS_OF_USER.format(condition=condition, limit=query.limit, offset=query.offset)
     parameters = {"user_id": user_id, "status": query.status, "market": query.market}
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows = cursor.fetchall()
+    rows = fetch_all(statement, parameters)
     return [render_bet(row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
 
 def market_id_sql(reference: str) -> str:
-    return "%(market)s::uuid" if as_uuid(reference) else "(SELECT id FROM markets WHERE polymarket_id = %(market)s)"
+    return "%(market)s::uuid" if parse_uuid(reference) else "(SELECT id FROM markets WHERE polymarket_id = %(market)s)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from betting.models import Bet
 from betting.orders import MarketSnapshot, position_value
 from betting.rules import LIST_LIMIT, LIST_LIMIT_MAX, OFFSET_MAX
 from core.api.json import iso_utc
+from core.api.requests import parse_uuid
 from core.api.serializers import response_schema as answer
 from markets.models import Market
-from markets.selectors import CONDITION_ID, as_uuid
+from markets.selectors import CONDITION_ID
 
 ODDS: dict[str, Any] = {"max_digits": 5, "decimal_places": 4, "coerce_to_string": False, "min_value": 0, "max_value": 1}
 CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
@@ -32,7 +33,7 @@ class BetsQuery(serializers.Serializer[dict[str, Any]]):
     offset = serializers.IntegerField(min_value=0, max_value=OFFSET_MAX, default=0)
 
     def validate_marketId(self, text: str) -> str:  # noqa: N802 - the contract's name
-        if not as_uuid(text) and not CONDITION_ID.fullmatch(text):
+        if not parse_uuid(text) and not CONDITION_ID.fullmatch(text):
             raise serializers.ValidationError("This names no market.", code="invalid")
         return text
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db import connection
 
 from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, PositionChanged
 from betting.models import Bet
@@ -33,7 +32,7 @@ from betting.orders import (
 from betting.rules import WATCH_NOTED_SECONDS, WATCHED_FOR
 from betting.selectors import get_bet
 from betting.serializers import render_placed_bet
-from core.db.sql import new_id
+from core.db.sql import execute, fetch_all, fetch_one, fetch_value, new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
@@ -206,9 +205,7 @@ def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
 
 def fetch_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:
     """Return the user's bet as read for selling. Raises BetNotFound, also for another user's bet."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"bet_id": bet_id, "user_id": user_id})
-        row = cursor.fetchone()
+    row = fetch_one(statement, {"bet_id": bet_id, "user_id": user_id})
     if row is None:
         raise BetNotFound
     return Position(*row)
@@ -216,10 +213,7 @@ def fetch_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:
 
 def lock_user(user_id: UUID) -> Decimal:
     """Return the user's balance, which nobody else changes until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK_USER, {"user_id": user_id})
-        (balance,) = cursor.fetchone()
-    return Decimal(balance)
+    return Decimal(fetch_value(LOCK_USER, {"user_id": user_id}))
 
 
 def ensure_still_sellable(position: Position, amount: Decimal | None) -> None:
@@ -244,8 +238,7 @@ def sale_transfer(bet_id: UUID, user_id: UUID, part: Decimal, proceeds: Decimal,
 
 def insert_sale(bet_id: UUID, position: Position, part: Decimal, odds: Decimal, payout: Decimal, now: datetime) -> None:
     sale: dict[str, Any] = {"id": new_id(), "bet_id": bet_id, "occurrence": position.sale_count}
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT_SALE, {**sale, "amount": part, "odds": odds, "payout": payout, "now": now})
+    execute(INSERT_SALE, {**sale, "amount": part, "odds": odds, "payout": payout, "now": now})
 
 
 def get_sold_bet(bet_id: UUID, user_id: UUID, odds: Decimal, value: Decimal) -> dict[str, Any]:
@@ -284,8 +277,6 @@ def watch_market(*, market: MarketSnapshot, now: datetime) -> None:
 
 def watch_open_bets(*, now: datetime) -> int:
     """Have the odds of all markets with open bets kept fresh until the next sweep; return how many markets."""
-    with connection.cursor() as cursor:
-        cursor.execute(MARKETS_WITH_OPEN_BETS)
-        markets = [market_id for (market_id,) in cursor.fetchall()]
+    markets = [market_id for (market_id,) in fetch_all(MARKETS_WITH_OPEN_BETS)]
     watch_markets(markets, until=now + WATCHED_FOR)
     return len(markets)

@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, OperationalError, connection
+from django.db import DataError, IntegrityError, OperationalError
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, checked_reason, record_action
 from betting.errors import MarketNotFound, MarketNotOver, MarketsUnsettled
 from betting.models import SettlementFailure
+from core.db.sql import execute, fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger
 from markets.models import Market
@@ -198,7 +199,7 @@ def settle_ended_markets(*, now: datetime) -> dict[str, Any]:
 
     Raises MarketsUnsettled, once all others are settled, where one failed as a whole.
     """
-    markets = [market_id for (market_id,) in fetch(QUEUE, {})]
+    markets = [market_id for (market_id,) in fetch_all(QUEUE, {})]
     counts = {"markets": 0, "bets": 0, "busy": 0}
     failed: list[UUID] = []
 
@@ -284,7 +285,7 @@ def lock_ended_market(market_id: UUID) -> str:
     Raises MarketNotFound, MarketNotOver.
     """
     require_transaction("lock_ended_market")
-    rows = fetch(LOCK_MARKET, {"market_id": market_id})
+    rows = fetch_all(LOCK_MARKET, {"market_id": market_id})
     if not rows:
         raise MarketNotFound
     ((status, resolution),) = rows
@@ -296,7 +297,7 @@ def lock_ended_market(market_id: UUID) -> str:
 def get_or_begin_settlement(run: Run, resolution: str) -> UUID:
     """Return the id of the settlement in force, whose row the first batch makes. The market is locked."""
     facts = {"market_id": run.market_id, "resolution": resolution, "now": run.now}
-    rows = fetch(SETTLEMENT_IN_FORCE, facts) or fetch(BEGIN_SETTLEMENT, facts)
+    rows = fetch_all(SETTLEMENT_IN_FORCE, facts) or fetch_all(BEGIN_SETTLEMENT, facts)
     settlement_id: UUID = rows[0][0]
     return settlement_id
 
@@ -309,7 +310,7 @@ def next_bets(run: Run) -> list[UUID]:
 
 def find_bets(run: Run, after: UUID) -> list[UUID]:
     facts = {"market_id": run.market_id, "after": after, "size": run.size}
-    return [bet_id for (bet_id,) in fetch(NEXT_BETS, facts)]
+    return [bet_id for (bet_id,) in fetch_all(NEXT_BETS, facts)]
 
 
 def is_last(run: Run, bets: list[UUID]) -> bool:
@@ -325,7 +326,7 @@ def pay_bets(bets: list[UUID], facts: dict[str, Any]) -> None:
 
 
 def get_summary(market_id: UUID) -> SettlementSummary:
-    ((*figures,),) = fetch(SUMMARY, {"market_id": market_id})
+    ((*figures,),) = fetch_all(SUMMARY, {"market_id": market_id})
     return SettlementSummary(*figures)
 
 
@@ -414,18 +415,6 @@ def preview_settlement(
     if not Market.objects.filter(pk=market_id).exists():
         raise MarketNotFound
     facts = {"market_id": market_id, "resolution": outcome, "limit": limit}
-    ((bets, users, stake, payout),) = fetch(PREVIEW_TOTALS, facts)
-    receivers = [Receiver(*row) for row in fetch(PREVIEW_RECEIVERS, facts)]
+    ((bets, users, stake, payout),) = fetch_all(PREVIEW_TOTALS, facts)
+    receivers = [Receiver(*row) for row in fetch_all(PREVIEW_RECEIVERS, facts)]
     return SettlementPreview(bets, users, stake, payout, receivers)
-
-
-def execute(statement: str, parameters: dict[str, Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-
-
-def fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -15,28 +14,20 @@ from betting.orders import PricedOrder
 from betting.selectors import Query
 from betting.services import PricedSale
 from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
-from core.api.json import ExactJsonParser, dumps
-from markets.selectors import as_uuid
+from core.api.json import ExactJsonParser
+from core.api.requests import current_user_id, parse_uuid, validate
+from core.api.responses import json_response
 from markets.throttles import check_upstream_throttle
 
 BET_ID = OpenApiParameter("bet_id", UUID, OpenApiParameter.PATH)
 
 
-def current_user_id(request: Request) -> UUID:
-    """Return the current user's id, in views that only signed-in users reach."""
-    return cast("UUID", request.user.pk)
-
-
 def bet_id_or_404(text: str) -> UUID:
-    bet_id = as_uuid(text)
+    """Return the id of a path. Raises BetNotFound for what is no UUID."""
+    bet_id = parse_uuid(text)
     if bet_id is None:
         raise BetNotFound
     return bet_id
-
-
-def json_response(status: int = 200, **fields: Any) -> HttpResponse:
-    body = dumps({"success": True, **fields})
-    return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 class BetViewSet(ViewSet):
@@ -91,9 +82,7 @@ class BetViewSet(ViewSet):
         tags=["bets"],
     )
     def mine(self, request: Request) -> HttpResponse:
-        parameters = serializers.BetsQuery(data=request.query_params)
-        parameters.is_valid(raise_exception=True)
-        query = Query(**parameters.validated_data)
+        query = Query(**validate(serializers.BetsQuery, request.query_params))
         bets, total = selectors.list_bets(query=query, user_id=current_user_id(request))
         return json_response(bets=bets, total=total, limit=query.limit, offset=query.offset)
 

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 
 from accounts.profiles import Ranks
 from core.api.json import dumps, iso_utc
+from core.db.sql import fetch_all
 from leaderboard.models import Board, Order
 from leaderboard.rules import CACHED_SECONDS, SURROUNDING, Period
-from leaderboard.statements import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def get_page(*, order: Order, query: Query) -> bytes:
 
 def list_entries(*, order: Order, period: Period, after: int, limit: int) -> list[dict[str, Any]]:
     """Return ranks `after + 1` to `after + limit`, without gaps except for users suspended since the count."""
-    rows = fetch(ENTRIES.format(order=order), {"period": str(period), "after": after, "limit": limit})
+    rows = fetch_all(ENTRIES.format(order=order), {"period": str(period), "after": after, "limit": limit})
     return [render_entry(*row) for row in rows]
 
 
@@ -114,7 +114,7 @@ def get_ranking(*, user_id: UUID, order: Order, period: Period) -> dict[str, Any
 
 def get_place(*, user_id: UUID, period: Period) -> tuple[Any, ...]:
     """Return the board's total, and the user's rank by profit, rank by volume, profit and volume."""
-    (found,) = fetch(OWN_PLACE, {"period": str(period), "user_id": user_id})
+    (found,) = fetch_all(OWN_PLACE, {"period": str(period), "user_id": user_id})
     return found
 
 

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
+from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
 from leaderboard.models import Board, LeftOutUser, StaleStanding, UserDay
 from leaderboard.rules import KEPT_DAYS, Period, day_of
 from leaderboard.standings import delete_stale, mark_stale, update_standings
-from leaderboard.statements import execute, fetch
 
 # A row's time is taken before its transaction commits; none of ours runs nearly so long.
 LATEST_COMMIT = timedelta(hours=1)
@@ -125,7 +125,7 @@ def days_to_count(*, since: datetime | None, now: datetime) -> Iterator[tuple[da
     """Yield first and last day of the spans that may have changed since then; without it all that are kept."""
     today = day_of(now)
     yield max(min(day_of(since), today), first_kept(today)) if since else first_kept(today), today
-    for first, until in fetch(REVERSED_SPANS, {"since": since}):
+    for first, until in fetch_all(REVERSED_SPANS, {"since": since}):
         if until >= first_kept(today):
             yield max(first, first_kept(today)), until
 

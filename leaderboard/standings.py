@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction
 from leaderboard.models import Board, Order
 from leaderboard.rules import FARTHEST_APART, SPACING, Period, day_of, first_day
-from leaderboard.statements import execute, fetch
 
 # Of a table's rows, what is cheaper to change in place than to write anew with the whole table.
 PART_IN_PLACE, LEAST_IN_PLACE = 0.2, 10_000
@@ -227,7 +227,7 @@ def mark_stale(*, since: datetime) -> int:
     execute(MARK_REVERSED, {"since": since})
     execute(MARK_LEFT_OUT)
     execute(ANALYZE_STALE)
-    ((newest,),) = fetch(NEWEST_STALE)
+    ((newest,),) = fetch_all(NEWEST_STALE)
     return int(newest)
 
 
@@ -244,7 +244,7 @@ def update_standings(period: Period, *, newest: int, now: datetime) -> int:
     require_transaction("update_standings")
     count = Count(period, now, newest)
     execute(LOCK_BOARDS)
-    fetch(SET_MEMORY)
+    fetch_all(SET_MEMORY)
     board = Board.objects.filter(period=period).first()
     total, written = (board and amend(count, board)) or replace(count)
     execute(RECORD_BOARD, count.facts | {"total": total})
@@ -274,7 +274,7 @@ def find_moves(count: Count, *, everybody: bool, limit: int) -> tuple[int, int]:
         with nested_loops():
             execute(COMPARE_STALE.format(figures=count.figures_of_one), count.facts | {"limit": limit})
     execute(ANALYZE_MOVES)
-    ((moved, growth),) = fetch(COUNT_MOVES)
+    ((moved, growth),) = fetch_all(COUNT_MOVES)
     return moved, growth
 
 
@@ -309,9 +309,9 @@ def replace(count: Count) -> tuple[int, int]:
 @contextmanager
 def nested_loops() -> Iterator[None]:
     """Allow nested loops, which are right for few rows."""
-    fetch(NESTED_LOOPS, {"on": "on"})
+    fetch_all(NESTED_LOOPS, {"on": "on"})
     yield
-    fetch(NESTED_LOOPS, {"on": "off"})
+    fetch_all(NESTED_LOOPS, {"on": "off"})
 
 
 def add_milestones(count: Count, order: Order, *, table: str, total: int) -> None:
@@ -321,5 +321,5 @@ def add_milestones(count: Count, order: Order, *, table: str, total: int) -> Non
 def table_names(period: Period) -> tuple[str, str]:
     """Return the name of the period's table, and the one that is free."""
     a, b = f"standings_{period}_a", f"standings_{period}_b"
-    ((old,),) = fetch(TABLE_IN_USE, {"a": a, "b": b})
+    ((old,),) = fetch_all(TABLE_IN_USE, {"a": a, "b": b})
     return old, b if old == a else a

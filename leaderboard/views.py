@@ -1,10 +1,8 @@
-from typing import Any, ClassVar, cast
-from uuid import UUID
+from typing import ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from core.api.requests import current_user_id, validate
@@ -50,7 +48,9 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     )
     def mine(self, request: Request) -> HttpResponse:
         query = validate(serializers.RankingQuery, request.query_params)
-        ranking = selectors.get_ranking(user_id=current_user_id(request), order=Order(query["type"]), period=Period(query["period"]))
+        ranking = selectors.get_ranking(
+            user_id=current_user_id(request), order=Order(query["type"]), period=Period(query["period"])
+        )
         return json_response(ranking=ranking)
 
 

@@ -17,6 +17,7 @@ from betting.reversal import reverse_settlement
 from economy.stocks.liquidation import close_worthless_holdings
 from leaderboard.models import Board
 from leaderboard.rules import Period, first_day
+from leaderboard.selectors import get_place
 from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from markets.models import Market
 from tests.betting.factories import Player, sign_up
