@@ -20,13 +20,12 @@ from unfold.widgets import (
 
 from accounts.models import Permission
 from accounts.staff import StaffMember
-from betting.selectors import get_open_exposure
 from betting.models import Bet
 from betting.orders import potential_payout
-from betting.settlement import retry_settlement
 from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
+from betting.selectors import get_open_exposure
 from betting.settlement import PREVIEW_LIMIT as RECEIVERS_SHOWN
-from betting.settlement import SettlementPreview, preview_settlement
+from betting.settlement import SettlementPreview, preview_settlement, retry_settlement
 from markets import house
 from markets.models import Market
 from markets.resolution import staff as verdicts
@@ -150,7 +149,9 @@ def paying(
             "It pays": credits_of(preview.payout),
             **gain_of_house(preview.house_gain),
         },
-        caption=f"Whom it pays: the {RECEIVERS_SHOWN} who get most" if len(preview.receivers) == RECEIVERS_SHOWN else "Whom it pays",
+        caption=f"Whom it pays: the {RECEIVERS_SHOWN} who get most"
+        if len(preview.receivers) == RECEIVERS_SHOWN
+        else "Whom it pays",
         columns=("User", "Bets paid", "Credits"),
         rows=[(row.username, f"{row.bets:,}", credits_of(row.payout)) for row in preview.receivers],
     )

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.staff import COMMAND_LINE
-from betting import receivers, tasks
+from betting import tasks
 from betting.models import Settlement
 from betting.settlement import MarketsUnsettled
 from core.models import JobRun
@@ -105,5 +105,5 @@ def test_a_market_that_fails_as_a_whole_holds_up_no_other_and_fails_the_run(ann)
 
 
 def test_betting_listens_to_the_signal_and_the_clock():
-    assert receivers.on_market_ended in [entry[1]() for entry in market_ended.receivers]
+    assert tasks.enqueue_settlement in [entry[1]() for entry in market_ended.receivers]
     assert app.conf.beat_schedule["settle-markets"]["schedule"] == 60
