@@ -29,8 +29,8 @@ def test_a_rewording_waits_for_the_bet_that_is_being_placed_and_is_refused(membe
     market, ann = add_market(), sign_up("ann")
     mary = browser(member("mary", role="market managers"))
     order = Order(market=str(market.pk), side="this", amount=Decimal(100), min_odds=None, max_odds=None)
-    market = get_market_snapshot(order.market)
-    priced = price_order(order=order, market=market, now=clock(), before_upstream=lambda: None)
+    snapshot = get_market_snapshot(order.market)
+    priced = price_order(order=order, market=snapshot, now=clock(), before_upstream=lambda: None)
     placed, may_commit = Event(), Event()
 
     def bet() -> None:
