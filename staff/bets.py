@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Permission, User
 from betting.models import Bet, BetSale, Settlement, SettlementFailure
+from core.api.requests import parse_uuid
 from economy.models import CreditTransaction
-from markets.selectors import as_uuid
-from staff.core.formatting import credits_of, label_of, link_to, moment_of, percent_of
+from staff.core.formatting import format_credits, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable, Recent
 from staff.markets.page import state_of
@@ -55,7 +55,7 @@ class BetTable(DetailTable):
 
     @admin.display(description="Placed, UTC")
     def placed(self, bet: Bet) -> str:
-        return moment_of(bet.placed_at)
+        return format_time(bet.placed_at)
 
     @admin.display(description="User")
     def user_(self, bet: Bet) -> SafeString:
@@ -71,19 +71,19 @@ class BetTable(DetailTable):
 
     @admin.display(description="Stake")
     def stake(self, bet: Bet) -> str:
-        return credits_of(bet.amount - bet.sold_amount)
+        return format_credits(bet.amount - bet.sold_amount)
 
     @admin.display(description="Odds")
     def odds(self, bet: Bet) -> str:
-        return percent_of(bet.odds_at_bet)
+        return format_percent(bet.odds_at_bet)
 
     @admin.display(description="Status")
     def state(self, bet: Bet) -> SafeString:
-        return label_of(bet.status)
+        return status_label(bet.status)
 
     @admin.display(description="Got so far")
     def gets(self, bet: Bet) -> str:
-        return credits_of((bet.actual_payout or 0) + bet.sold_payout)
+        return format_credits((bet.actual_payout or 0) + bet.sold_payout)
 
     def detail(self, request: HttpRequest, original: Bet) -> Detail:
         return bet_page(original)
@@ -91,7 +91,7 @@ class BetTable(DetailTable):
 
 def matching(term: str) -> Q:
     """One look-up each says whose id it is; a name is a user's."""
-    if named := as_uuid(term):
+    if named := parse_uuid(term):
         if Bet.objects.filter(pk=named).exists():
             return Q(pk=named)
         return Q(user_id=named) if User.objects.filter(pk=named).exists() else Q(market_id=named)
@@ -109,9 +109,9 @@ def bet_page(bet: Bet) -> Detail:
     failure = SettlementFailure.objects.filter(bet=bet).first()
     return Detail(
         original=bet,
-        title=f"{credits_of(bet.amount)} on {option_of(bet)}",
-        subtitle=label_of(bet.status),
-        notice=f"Set aside at {moment_of(failure.failed_at)} UTC: {failure.error}" if failure else "",
+        title=f"{format_credits(bet.amount)} on {option_of(bet)}",
+        subtitle=status_label(bet.status),
+        notice=f"Set aside at {format_time(failure.failed_at)} UTC: {failure.error}" if failure else "",
         blocks=[terms(bet), sales(bet), journal(bet)],
     )
 
@@ -122,14 +122,14 @@ def terms(bet: Bet) -> Facts:
         facts={
             "User": link_to("accounts_user_change", bet.user.username, bet.user_id),
             "Market": link_to("markets_market_change", bet.market.title, bet.market_id),
-            "Odds": percent_of(bet.odds_at_bet),
-            "Placed, UTC": moment_of(bet.placed_at),
-            "Stake": credits_of(bet.amount),
-            "Stake sold": credits_of(bet.sold_amount),
-            "Got for it": credits_of(bet.sold_payout),
-            "Pays if it wins": credits_of(bet.potential_payout) if not bet.sale_count else "Less: some is sold",
-            "Paid at the end": credits_of(bet.actual_payout),
-            "Ended, UTC": moment_of(bet.resolved_at),
+            "Odds": format_percent(bet.odds_at_bet),
+            "Placed, UTC": format_time(bet.placed_at),
+            "Stake": format_credits(bet.amount),
+            "Stake sold": format_credits(bet.sold_amount),
+            "Got for it": format_credits(bet.sold_payout),
+            "Pays if it wins": format_credits(bet.potential_payout) if not bet.sale_count else "Less: some is sold",
+            "Paid at the end": format_credits(bet.actual_payout),
+            "Ended, UTC": format_time(bet.resolved_at),
             "Times settled": f"{bet.settlement_count}",
             "Id": bet.pk,
         },
@@ -141,7 +141,12 @@ def sales(bet: Bet) -> Rows:
         title="Sales",
         columns=("When, UTC", "Stake sold", "At odds", "Credits"),
         rows=[
-            (moment_of(sale.created_at), credits_of(sale.amount), percent_of(sale.odds), credits_of(sale.payout))
+            (
+                format_time(sale.created_at),
+                format_credits(sale.amount),
+                format_percent(sale.odds),
+                format_credits(sale.payout),
+            )
             for sale in BetSale.objects.filter(bet=bet).order_by("occurrence")[:SHOWN]
         ],
         none="Nothing of it was sold.",
@@ -154,11 +159,11 @@ def journal(bet: Bet) -> Rows:
         columns=("When, UTC", "What", "Other end", "Credits", "Balance after"),
         rows=[
             (
-                moment_of(row.created_at),
+                format_time(row.created_at),
                 row.description or row.get_transaction_type_display(),
                 row.get_counterparty_display(),
-                credits_of(row.amount),
-                credits_of(row.balance_after),
+                format_credits(row.amount),
+                format_credits(row.balance_after),
             )
             for row in CreditTransaction.objects.filter(reference_id=bet.pk).order_by("sequence")[:SHOWN]
         ],
@@ -179,7 +184,7 @@ class SettlementTable(OfMarkets):
 
     @admin.display(description="Begun, UTC")
     def begun(self, row: Settlement) -> str:
-        return moment_of(row.started_at)
+        return format_time(row.started_at)
 
     @admin.display(description="As")
     def as_(self, row: Settlement) -> str:
@@ -187,15 +192,15 @@ class SettlementTable(OfMarkets):
 
     @admin.display(description="State")
     def state(self, row: Settlement) -> SafeString:
-        return label_of(state_of(row))
+        return status_label(state_of(row))
 
     @admin.display(description="Paid")
     def paid_(self, row: Settlement) -> str:
-        return credits_of(row.paid)
+        return format_credits(row.paid)
 
     @admin.display(description="Refunded")
     def refunded_(self, row: Settlement) -> str:
-        return credits_of(row.refunded)
+        return format_credits(row.refunded)
 
 
 @admin.register(SettlementFailure)
@@ -207,7 +212,7 @@ class FailureTable(OfMarkets):
 
     @admin.display(description="When, UTC")
     def failed(self, row: SettlementFailure) -> str:
-        return moment_of(row.failed_at)
+        return format_time(row.failed_at)
 
     @admin.display(description="Bet")
     def bet_(self, row: Any) -> SafeString:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Permission
 from core.models import JobRun
 from economy.models import Counterparty
-from staff.core.formatting import ago, how_many, lasting, named, taking, thousands
+from staff.core.formatting import count_of, format_duration, format_integer, largest_unit, named, time_ago
 from staff.core.pages import PRIMARY, Chart, chart, dataset, line, names, numbers, options
 from staff.core.tables import staff_member
 from staff.selectors import Ages, Day, Exposure, Figures, Flow, JobState, Run, read_figures, read_jobs
@@ -69,14 +69,14 @@ def described(job: JobState, *, now: datetime) -> dict[str, Any]:
         "link": reverse("admin:staff_job_change", args=[job.pk]),
         "is_on": job.is_on,
         "runs": [{"status": run.status, "words": words_of(run, now=now)} for run in reversed(job.runs)],
-        "last": ago(newest.started_at, now=now) if newest else "no record",
+        "last": time_ago(newest.started_at, now=now) if newest else "no record",
         "state": newest.status if newest else "",
     }
 
 
 def words_of(run: Run, *, now: datetime) -> str:
-    took = f", took {taking(run.took)}" if run.took else ""
-    return f"{run.status} {ago(run.started_at, now=now)}{took}{': ' if run.error else ''}{run.error}"
+    took = f", took {format_duration(run.took)}" if run.took else ""
+    return f"{run.status} {time_ago(run.started_at, now=now)}{took}{': ' if run.error else ''}{run.error}"
 
 
 INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"
@@ -98,20 +98,20 @@ def credit_tiles(figures: Figures, *, now: datetime) -> list[Tile]:
     today, counted_at = figures.days[-1], figures.counted_at
     state = BAD if counted_at is None or now - counted_at > LATE else ""
     return [
-        of_credits("In circulation", figures.circulation, f"counted {ago(counted_at, now=now)}", state),
-        of_credits("At stake", figures.open.stake, f"in {how_many(figures.open.bets, 'open bet')}"),
+        of_credits("In circulation", figures.circulation, f"counted {time_ago(counted_at, now=now)}", state),
+        of_credits("At stake", figures.open.stake, f"in {count_of(figures.open.bets, 'open bet')}"),
         of_credits("Owed at worst", figures.open.worst, "if the dearer sides win"),
         Tile(
             "Active today",
-            thousands(today.active_users),
+            format_integer(today.active_users),
             named("user", today.active_users),
-            f"{thousands(today.new_users)} joined today",
+            f"{format_integer(today.new_users)} joined today",
         ),
     ]
 
 
 def of_credits(label: str, amount: Decimal, note: str, state: str = "") -> Tile:
-    return Tile(label, thousands(amount), named("credit", amount), note, state)
+    return Tile(label, format_integer(amount), named("credit", amount), note, state)
 
 
 def market_tile(figures: Figures, *, now: datetime) -> Tile:
@@ -119,9 +119,9 @@ def market_tile(figures: Figures, *, now: datetime) -> Tile:
     successes = JobRun.objects.filter(job=INGEST, status=JobRun.Status.SUCCEEDED)
     last = successes.order_by("-finished_at").values_list("finished_at", flat=True).first()
     oldest = figures.ages.oldest_at
-    note = f"oldest odds {lasting(now - oldest)}" if oldest else "no open markets"
+    note = f"oldest odds {largest_unit(now - oldest)}" if oldest else "no open markets"
     state = BAD if last is None or now - last > LATE else GOOD
-    value, unit = (lasting(now - last), "ago") if last else ("never", "")
+    value, unit = (largest_unit(now - last), "ago") if last else ("never", "")
     return Tile("Markets read", value, unit, note, state)
 
 
@@ -131,10 +131,10 @@ def audit_tile(*, now: datetime) -> Tile:
     run = ended.order_by("-started_at").first()
     if run is None or run.finished_at is None:
         return Tile("Audit", "never run", state=BAD)
-    when = ago(run.finished_at, now=now)
+    when = time_ago(run.finished_at, now=now)
     if run.status != JobRun.Status.SUCCEEDED:
         return Tile("Audit", run.status, "", when, BAD)
-    checks = how_many(len((run.result or {}).get("checks", {})), "check")
+    checks = count_of(len((run.result or {}).get("checks", {})), "check")
     state = BAD if now - run.finished_at > LATE_AUDIT else GOOD
     return Tile("Audit", "passed", "", f"{checks}, {when}", state)
 
@@ -158,7 +158,7 @@ def circulation_chart(days: list[Day]) -> Chart:
         dates(days),
         [{**line("Credits", values, PRIMARY), **fill}],
         options=options(names(), numbers("credits", beginAtZero=False), legend=False),
-        words=f"{thousands(values[-1])} credits, {thousands(values[0])} thirty days ago.",
+        words=f"{format_integer(values[-1])} credits, {format_integer(values[0])} thirty days ago.",
     )
 
 
@@ -172,7 +172,7 @@ def bets_chart(days: list[Day]) -> Chart:
         dates(days),
         [line("Bets", placed, AMBER, yAxisID="count"), dataset("Credits staked", volume, PRIMARY)],
         options=options(names(), numbers("credits"), axes={"count": right}),
-        words=f"{how_many(sum(placed), 'bet')} of {thousands(sum(volume))} credits in thirty days.",
+        words=f"{count_of(sum(placed), 'bet')} of {format_integer(sum(volume))} credits in thirty days.",
     )
 
 
@@ -185,7 +185,7 @@ def users_chart(days: list[Day]) -> Chart:
         dates(days),
         [dataset("Bet, traded or bought", active, BLUE), dataset("Joined", joined, GREEN)],
         options=options(names(), numbers("users")),
-        words=f"{how_many(active[-1], 'user')} active today, {how_many(sum(joined), 'user')} new in thirty days.",
+        words=f"{count_of(active[-1], 'user')} active today, {count_of(sum(joined), 'user')} new in thirty days.",
     )
 
 
@@ -204,7 +204,7 @@ def flows_chart(found: list[Flow]) -> Chart:
             {**names(autoSkip=False), "stacked": True},
             indexAxis="y",
         ),
-        words=f"{thousands(sum(given))} credits given, {thousands(-sum(taken))} taken.",
+        words=f"{format_integer(sum(given))} credits given, {format_integer(-sum(taken))} taken.",
         shape="tall",
     )
 
@@ -226,7 +226,7 @@ def exposures_chart(found: list[Exposure]) -> Chart:
             dataset("At stake", [exposure.stake for exposure in found], "rgba(139, 147, 161, 0.45)"),
         ],
         options=options(numbers("credits"), names(autoSkip=False), indexAxis="y"),
-        words=f"At most {thousands(max((max(e.this_payout, e.that_payout) for e in found), default=0))} credits.",
+        words=f"At most {format_integer(max((max(e.this_payout, e.that_payout) for e in found), default=0))} credits.",
         shape="wide",
     )
 
@@ -245,5 +245,5 @@ def ages_chart(found: Ages) -> Chart:
         list(found.markets),
         [{**dataset("Markets", values, PRIMARY), "backgroundColor": colors, "borderColor": colors}],
         options=options(names(autoSkip=False, font={"size": 10}), numbers("markets"), legend=False),
-        words=f"{how_many(sum(values), 'market')}.",
+        words=f"{count_of(sum(values), 'market')}.",
     )

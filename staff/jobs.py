@@ -1,41 +1,76 @@
 """The jobs of the schedule: to look at, and for some to switch off and on. Their times change with the code."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from accounts.models import Permission
+from accounts.staff import StaffMember
 from core.models import JobRun
-from staff.core.actions import Confirmation
-from staff.core.formatting import ago, label_of, moment_of, taking, when
+from staff.core.actions import Action, Actions, ActionTable, Confirmation
+from staff.core.formatting import change_url, format_duration, format_time, status_label, time_ago, when
 from staff.core.pages import Block, Detail, Facts, Link, Rows
 from staff.core.tables import DetailTable, Recent, staff_member
 from staff.models import Job
 from staff.selectors import Run, recent_runs, schedule, with_last_runs
 from staff.services import send_job, switch_job
 
-JOB, RUNS = "admin:staff_job_change", "admin:common_jobrun_changelist"
-
-Ask = Callable[[HttpRequest, Any], Confirmation]
+RUNS = "admin:common_jobrun_changelist"
 
 for raw in (ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule, PeriodicTask):
     admin.site.unregister(raw)
 
 
+def switching(job: Any, by: StaffMember) -> Confirmation:
+    on = not job.enabled
+    verb = f"Switch {'on' if on else 'off'}"
+
+    def act(data: Mapping[str, Any]) -> str:
+        switch_job(job_id=job.pk, on=on, by=by, reason=data["reason"], now=timezone.now())
+        return f"{job!s}: switched {'on' if on else 'off'}."
+
+    warning = "" if on else "Nobody does its work until it is switched on again."
+    return confirmation(job, f"{verb}: {job!s}", verb, act, warning)
+
+
+def running(job: Any, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        send_job(job_id=job.pk, by=by, reason=data["reason"], now=timezone.now())
+        return f"{job!s}: sent to the workers."
+
+    return confirmation(job, f"Run now: {job!s}", "Run now", act, "")
+
+
+def confirmation(job: Any, title: str, button: str, act: Any, warning: str) -> Confirmation:
+    facts = {"Schedule": when(job), "Last success": time_ago(job.success_at, now=timezone.now())}
+    return Confirmation(title=title, button=button, back=change_url(job), act=act, facts=facts, warning=warning)
+
+
+JOB_ACTIONS = Actions(
+    url_name="job_{name}",
+    url_path="<int:object_id>/{name}/",
+    by_name={
+        "switch": Action(
+            button="{row.switch_label}", permission=Permission.SWITCH_JOBS, page=switching, variant="danger"
+        ),
+        "run": Action(button="Run now", permission=Permission.SWITCH_JOBS, page=running),
+    },
+)
+
+
 @admin.register(Job)
-class JobTable(DetailTable):
+class JobTable(ActionTable):
     view_permission = Permission.VIEW_SYSTEM
+    staff_actions = JOB_ACTIONS
     list_display = ("job", "schedule", "is_on", "last_run", "state", "took", "last_success", "error")
     list_display_links = ("job",)
     sortable_by = ()
@@ -43,14 +78,6 @@ class JobTable(DetailTable):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
         return with_last_runs(schedule())
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        return [
-            path("<int:object_id>/switch/", wrap(partial(self.confirm, switching)), name="job_switch"),
-            path("<int:object_id>/run/", wrap(partial(self.confirm, running)), name="job_run"),
-            *super().get_urls(),
-        ]
 
     @admin.display(description="Job")
     def job(self, job: Job) -> str:
@@ -66,19 +93,19 @@ class JobTable(DetailTable):
 
     @admin.display(description="Last run", empty_value="none on record")
     def last_run(self, job: Any) -> str | None:
-        return ago(job.started_at, now=timezone.now()) if job.started_at else None
+        return time_ago(job.started_at, now=timezone.now()) if job.started_at else None
 
     @admin.display(description="State")
     def state(self, job: Any) -> SafeString | None:
-        return label_of(job.status) if job.status else None
+        return status_label(job.status) if job.status else None
 
     @admin.display(description="Took")
     def took(self, job: Any) -> str | None:
-        return taking(job.finished_at - job.started_at) if job.finished_at else None
+        return format_duration(job.finished_at - job.started_at) if job.finished_at else None
 
     @admin.display(description="Last success")
     def last_success(self, job: Any) -> str | None:
-        return ago(job.success_at, now=timezone.now()) if job.success_at else None
+        return time_ago(job.success_at, now=timezone.now()) if job.success_at else None
 
     @admin.display(description="Error")
     def error(self, job: Any) -> str | None:
@@ -92,28 +119,17 @@ class JobTable(DetailTable):
         facts = {
             "Schedule": when(original),
             "Switched": "on" if original.enabled else "off",
-            "Last sent by the clock": moment_of(original.last_run_at),
-            "Last success": ago(original.success_at, now=timezone.now()),
+            "Last sent by the scheduler": format_time(original.last_run_at),
+            "Last success": time_ago(original.success_at, now=timezone.now()),
             "Task": original.task,
         }
         blocks: list[Block] = [Facts(title="Job", facts=facts), last_runs(original.task)]
-        return Detail(original=original, title=str(original), actions=links(request, original), blocks=blocks)
-
-    def confirm(self, ask: Ask, request: HttpRequest, object_id: int) -> HttpResponse:
-        if not staff_member(request).may(Permission.SWITCH_JOBS):
-            raise PermissionDenied
-        job = self.get_object(request, str(object_id))
-        if job is None:
-            raise Http404
-        return ask(request, job).answer(request)
-
-
-def links(request: HttpRequest, job: Job) -> list[Link]:
-    if not staff_member(request).may(Permission.SWITCH_JOBS):
-        return []
-    text, variant = ("Switch off", "danger") if job.enabled else ("Switch on", "primary")
-    switch = Link(text, reverse("admin:job_switch", args=[job.pk]), variant)  # type: ignore[arg-type]
-    return [switch, Link("Run now", reverse("admin:job_run", args=[job.pk]))]
+        return Detail(
+            original=original,
+            title=str(original),
+            actions=JOB_ACTIONS.links(original, by=staff_member(request)),
+            blocks=blocks,
+        )
 
 
 def last_runs(task: str) -> Rows:
@@ -127,33 +143,7 @@ def last_runs(task: str) -> Rows:
 
 
 def cells_of(run: Run) -> list[Any]:
-    return [moment_of(run.started_at), label_of(run.status), taking(run.took), run.error]
-
-
-def switching(request: HttpRequest, job: Any) -> Confirmation:
-    on = not job.enabled
-    verb = f"Switch {'on' if on else 'off'}"
-
-    def act(said: Mapping[str, Any]) -> str:
-        switch_job(job_id=job.pk, on=on, by=staff_member(request), reason=said["reason"], now=timezone.now())
-        return f"{job!s}: switched {'on' if on else 'off'}."
-
-    warning = "" if on else "Nobody does its work until it is switched on again."
-    return confirmation(job, f"{verb}: {job!s}", verb, act, warning)
-
-
-def running(request: HttpRequest, job: Any) -> Confirmation:
-    def act(said: Mapping[str, Any]) -> str:
-        send_job(job_id=job.pk, by=staff_member(request), reason=said["reason"], now=timezone.now())
-        return f"{job!s}: sent to the workers."
-
-    return confirmation(job, f"Run now: {job!s}", "Run now", act, "")
-
-
-def confirmation(job: Any, title: str, button: str, act: Any, warning: str) -> Confirmation:
-    facts = {"Schedule": when(job), "Last success": ago(job.success_at, now=timezone.now())}
-    back = reverse(JOB, args=[job.pk])
-    return Confirmation(title=title, button=button, back=back, act=act, facts=facts, warning=warning)
+    return [format_time(run.started_at), status_label(run.status), format_duration(run.took), run.error]
 
 
 class ByJob(SimpleListFilter):
@@ -186,15 +176,15 @@ class JobRunTable(DetailTable):
 
     @admin.display(description="Started (UTC)")
     def started(self, run: JobRun) -> str:
-        return moment_of(run.started_at)
+        return format_time(run.started_at)
 
     @admin.display(description="State")
     def state(self, run: JobRun) -> SafeString:
-        return label_of(run.status)
+        return status_label(run.status)
 
     @admin.display(description="Took")
     def took(self, run: JobRun) -> str | None:
-        return taking(run.finished_at - run.started_at) if run.finished_at else None
+        return format_duration(run.finished_at - run.started_at) if run.finished_at else None
 
     @admin.display(description="Error")
     def message(self, run: JobRun) -> str | None:
@@ -207,12 +197,12 @@ class JobRunTable(DetailTable):
     def detail(self, request: HttpRequest, original: JobRun) -> Detail:
         took = original.finished_at - original.started_at if original.finished_at else None
         facts = {
-            "Started (UTC)": moment_of(original.started_at),
-            "Finished (UTC)": moment_of(original.finished_at),
-            "Took": taking(took),
+            "Started (UTC)": format_time(original.started_at),
+            "Finished (UTC)": format_time(original.finished_at),
+            "Took": format_duration(took),
         }
         blocks = [Facts(title="Run", facts=facts, text=original.error), *told(original.result or {})]
-        return Detail(original=original, title=original.job, subtitle=label_of(original.status), blocks=blocks)
+        return Detail(original=original, title=original.job, subtitle=status_label(original.status), blocks=blocks)
 
 
 def told(result: Mapping[str, Any]) -> Iterator[Facts | Rows]:

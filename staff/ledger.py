@@ -1,20 +1,17 @@
 """The journal, daily rewards, and referrals that nobody was paid for: to look at."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
-from uuid import UUID
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember
+from core.api.requests import parse_uuid
 from economy.adjustments import decide_adjustment
 from economy.models import (
     Counterparty,
@@ -24,10 +21,9 @@ from economy.models import (
     TransactionType,
     UnpaidReferral,
 )
-from markets.selectors import as_uuid
-from staff.core.actions import Confirmation
-from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, page_of
-from staff.core.pages import Detail, Facts, Link
+from staff.core.actions import Action, Actions, ActionTable, Confirmation
+from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
+from staff.core.pages import Detail, Facts
 from staff.core.tables import DetailTable, Recent, Table, among_newest, staff_member
 from staff.selectors import one_named
 
@@ -57,7 +53,7 @@ def amount_of(row: CreditTransaction) -> str:
     """With its sign: green to the user, red from the user."""
     colour = "text-green-700 dark:text-green-400" if row.amount > 0 else "text-red-700 dark:text-red-400"
     sign = "+" if row.amount > 0 else ""
-    return format_html('<span class="font-medium {}">{}{}</span>', colour, sign, credits_of(row.amount))
+    return format_html('<span class="font-medium {}">{}{}</span>', colour, sign, format_credits(row.amount))
 
 
 def about(row: CreditTransaction) -> str:
@@ -125,14 +121,14 @@ class JournalTable(DetailTable, OfUser):
     order = ("-sequence",)
 
     def found(self, queryset: QuerySet[CreditTransaction], term: str) -> QuerySet[CreditTransaction]:
-        named = as_uuid(term)
+        named = parse_uuid(term)
         if named and not User.objects.filter(pk=named).exists():
             return queryset.filter(Q(reference_id=named) | Q(pk=named))
         return super().found(queryset, term)
 
     @admin.display(description="When, UTC")
     def at(self, row: CreditTransaction) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
     @admin.display(description="Kind")
     def kind(self, row: CreditTransaction) -> str:
@@ -148,7 +144,7 @@ class JournalTable(DetailTable, OfUser):
 
     @admin.display(description="Balance after")
     def balance(self, row: CreditTransaction) -> str:
-        return credits_of(row.balance_after)
+        return format_credits(row.balance_after)
 
     @admin.display(description="About")
     def about(self, row: CreditTransaction) -> str:
@@ -157,18 +153,18 @@ class JournalTable(DetailTable, OfUser):
     def detail(self, request: HttpRequest, original: CreditTransaction) -> Detail:
         facts = {
             "User": person_of(original.user),
-            "When, UTC": moment_of(original.created_at),
+            "When, UTC": format_time(original.created_at),
             "Kind": type_called(original.transaction_type),
             "With": counterparty_called(original.counterparty),
             "Amount": amount_of(original),
-            "Balance after": credits_of(original.balance_after),
+            "Balance after": format_credits(original.balance_after),
             "About": about(original),
             "The user's number": f"{original.sequence:,}",
             "Id": original.pk,
             "Refers to": original.reference_id,
             "Time of that, counted from 0": f"{original.occurrence:,}",
         }
-        title = f"{type_called(original.transaction_type)}: {credits_of(original.amount)} credits"
+        title = f"{type_called(original.transaction_type)}: {format_credits(original.amount)} credits"
         return Detail(original=original, title=title, blocks=[Facts(title="Transfer", facts=facts)])
 
 
@@ -190,11 +186,11 @@ class RewardTable(OfUser):
 
     @admin.display(description="Credits")
     def given(self, row: DailyReward) -> str:
-        return credits_of(row.credits)
+        return format_credits(row.credits)
 
     @admin.display(description="Given, UTC")
     def at(self, row: DailyReward) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
 
 @admin.register(UnpaidReferral)
@@ -227,11 +223,11 @@ class UnpaidReferralTable(OfUser):
 
     @admin.display(description="State")
     def state(self, row: UnpaidReferral) -> str:
-        return label_of("active" if row.is_active else "suspended")
+        return status_label("active" if row.is_active else "suspended")
 
     @admin.display(description="Joined, UTC")
     def at(self, row: UnpaidReferral) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
 
 PENDING = CreditAdjustment.Status.PENDING
@@ -247,30 +243,85 @@ class StatusFilter(Recent):
         return queryset.filter(status=PENDING) if self.value() == PENDING else super().queryset(request, queryset)
 
 
+def refusal_to_decide(adjustment: CreditAdjustment, by: StaffMember) -> str:
+    """Return why this member of the staff can't be the second to decide; empty where they can."""
+    someone_else = by.user is not None and by.user.pk not in {adjustment.requested_by_id, adjustment.user_id}
+    is_open = adjustment.status == PENDING and someone_else
+    return "" if is_open else "This isn't for you to decide, or is decided already."
+
+
+def deciding(button: str, *, approve: bool) -> Callable[[CreditAdjustment, StaffMember], Confirmation]:
+    def page(adjustment: CreditAdjustment, by: StaffMember) -> Confirmation:
+        user = adjustment.user
+
+        def act(data: Mapping[str, Any]) -> str:
+            decide_adjustment(
+                adjustment_id=adjustment.pk, approve=approve, by=by, reason=data["reason"], now=timezone.now()
+            )
+            return f"Approved: {moves(adjustment)}." if approve else "Declined: nothing moved."
+
+        return Confirmation(
+            title=f"{button}: {moves(adjustment)}",
+            button=button,
+            back=change_url(adjustment),
+            act=act,
+            facts={
+                "Requested by": name_of(adjustment.requested_by),
+                "Because": adjustment.reason,
+                "Balance": format_credits(user.credit_balance),
+                "Available": format_credits(user.available_credits),
+            },
+        )
+
+    return page
+
+
+ADJUSTMENT_ACTIONS = Actions(
+    url_name="economy_creditadjustment_decide",
+    url_path="<uuid:object_id>/decide/<slug:name>/",
+    by_name={
+        "approve": Action(
+            button="Approve",
+            permission=Permission.ADJUST_CREDITS,
+            page=deciding("Approve", approve=True),
+            refusal=refusal_to_decide,
+            variant="primary",
+        ),
+        "decline": Action(
+            button="Decline",
+            permission=Permission.ADJUST_CREDITS,
+            page=deciding("Decline", approve=False),
+            refusal=refusal_to_decide,
+        ),
+    },
+)
+
+
 @admin.register(CreditAdjustment)
-class AdjustmentTable(DetailTable, OfUser):
+class AdjustmentTable(ActionTable, OfUser):
     """Newest first."""
 
-    list_display = ("at", "person", "moves", "state", "asker", "decider", "why")
+    staff_actions = ADJUSTMENT_ACTIONS
+    list_display = ("at", "person", "moves", "state", "requester", "decider", "why")
     list_display_links = ("at",)
     list_filter = (StatusFilter,)
     list_select_related = ("user", "requested_by", "decided_by")
     order = ("-id",)
 
-    @admin.display(description="Asked, UTC")
+    @admin.display(description="Requested, UTC")
     def at(self, row: CreditAdjustment) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
     @admin.display(description="Credits")
     def moves(self, row: CreditAdjustment) -> str:
-        return credits_of(row.amount)
+        return format_credits(row.amount)
 
     @admin.display(description="State")
     def state(self, row: CreditAdjustment) -> str:
-        return label_of(row.status)
+        return status_label(row.status)
 
-    @admin.display(description="Asked by")
-    def asker(self, row: CreditAdjustment) -> str:
+    @admin.display(description="Requested by")
+    def requester(self, row: CreditAdjustment) -> str:
         return name_of(row.requested_by)
 
     @admin.display(description="Decided by")
@@ -284,59 +335,11 @@ class AdjustmentTable(DetailTable, OfUser):
     def detail(self, request: HttpRequest, original: CreditAdjustment) -> Detail:
         return adjustment_page(original, by=staff_member(request))
 
-    def get_urls(self) -> list[URLPattern]:
-        decide = self.admin_site.admin_view(self.decide)
-        page = "<uuid:adjustment_id>/decide/<slug:answer>/"
-        return [path(page, decide, name="economy_creditadjustment_decide"), *super().get_urls()]
-
-    def decide(self, request: HttpRequest, adjustment_id: UUID, answer: str) -> HttpResponse:
-        """Approve or decline: asked before, done by a POST."""
-        by = staff_member(request)
-        if answer not in ANSWERS or not (by.may(Permission.VIEW_PEOPLE) and by.may(Permission.ADJUST_CREDITS)):
-            raise PermissionDenied
-        adjustment = get_object_or_404(CreditAdjustment.objects.select_related("user"), pk=adjustment_id)
-        if request.method != "POST" and not is_open_to(by, adjustment):
-            messages.error(request, "This isn't for you to decide, or is decided already.")
-            return redirect(page_of(adjustment))
-        return decision(adjustment, answer, by).answer(request)
-
-
-ANSWERS = {"approve": "Approve", "decline": "Decline"}
-
-
-def is_open_to(by: StaffMember, adjustment: CreditAdjustment) -> bool:
-    """Whether this member of the staff may be the second."""
-    someone_else = by.user is not None and by.user.pk not in {adjustment.requested_by_id, adjustment.user_id}
-    return adjustment.status == PENDING and someone_else and by.may(Permission.ADJUST_CREDITS)
-
-
-def decision(adjustment: CreditAdjustment, answer: str, by: StaffMember) -> Confirmation:
-    user, approve = adjustment.user, answer == "approve"
-
-    def act(said: Mapping[str, Any]) -> str:
-        decide_adjustment(
-            adjustment_id=adjustment.pk, approve=approve, by=by, reason=said["reason"], now=timezone.now()
-        )
-        return f"Approved: {moves(adjustment)}." if approve else "Declined: nothing moved."
-
-    return Confirmation(
-        title=f"{ANSWERS[answer]}: {moves(adjustment)}",
-        button=ANSWERS[answer],
-        back=page_of(adjustment),
-        act=act,
-        facts={
-            "Asked by": name_of(adjustment.requested_by),
-            "Because": adjustment.reason,
-            "Balance": credits_of(user.credit_balance),
-            "Available": credits_of(user.available_credits),
-        },
-    )
-
 
 def moves(adjustment: CreditAdjustment) -> str:
     verb = "give" if adjustment.amount > 0 else "take"
     towards = "to" if adjustment.amount > 0 else "from"
-    return f"{verb} {credits_of(abs(adjustment.amount))} credits {towards} @{adjustment.user.username}"
+    return f"{verb} {format_credits(abs(adjustment.amount))} credits {towards} @{adjustment.user.username}"
 
 
 def name_of(user: User | None) -> str:
@@ -346,26 +349,19 @@ def name_of(user: User | None) -> str:
 def adjustment_page(adjustment: CreditAdjustment, *, by: StaffMember) -> Detail:
     facts = {
         "User": person_of(adjustment.user),
-        "Credits": credits_of(adjustment.amount),
-        "Asked by": name_of(adjustment.requested_by),
-        "Asked, UTC": moment_of(adjustment.created_at),
+        "Credits": format_credits(adjustment.amount),
+        "Requested by": name_of(adjustment.requested_by),
+        "Requested, UTC": format_time(adjustment.created_at),
     }
-    blocks = [Facts(title="What was asked", facts=facts, text=adjustment.reason)]
+    blocks = [Facts(title="Request", facts=facts, text=adjustment.reason)]
     if adjustment.decided_by:
-        decided = {"By": name_of(adjustment.decided_by), "When, UTC": moment_of(adjustment.decided_at)}
-        blocks.append(Facts(title="What was decided", facts=decided, text=adjustment.decision_reason))
+        decided = {"By": name_of(adjustment.decided_by), "When, UTC": format_time(adjustment.decided_at)}
+        blocks.append(Facts(title="Decision", facts=decided, text=adjustment.decision_reason))
     return Detail(
         original=adjustment,
         title=moves(adjustment).capitalize(),
-        subtitle=label_of(adjustment.status),
+        subtitle=status_label(adjustment.status),
         notice="Nothing moves until a second of the staff approves it." if adjustment.status == PENDING else "",
-        actions=buttons(adjustment) if is_open_to(by, adjustment) else [],
+        actions=ADJUSTMENT_ACTIONS.links(adjustment, by=by),
         blocks=blocks,
     )
-
-
-def buttons(adjustment: CreditAdjustment) -> list[Link]:
-    def address(answer: str) -> str:
-        return reverse("admin:economy_creditadjustment_decide", args=[adjustment.pk, answer])
-
-    return [Link("Approve", address("approve"), "primary"), Link("Decline", address("decline"))]

@@ -25,6 +25,11 @@ class Job(PeriodicTask):  # type: ignore[misc]
         words: str = self.name.replace("-", " ")
         return words[:1].upper() + words[1:]
 
+    @property
+    def switch_label(self) -> str:
+        """Return what the button that switches it is called."""
+        return "Switch off" if self.enabled else "Switch on"
+
 
 class CountedDay(models.Model):
     """A UTC day of the journal, when it was last counted, and how many users bet, traded or bought on it."""

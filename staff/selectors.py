@@ -12,10 +12,10 @@ from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Subquer
 from django.db.models.functions import Collate, Lower
 
 from accounts.models import User
+from core.api.requests import parse_uuid
 from core.models import JobRun
 from economy.models import TransactionType
 from markets.models import Market
-from markets.selectors import as_uuid
 from staff.core.formatting import when
 from staff.models import CountedDay, Job, LedgerDay, MarketExposure
 from staff.services import day_of
@@ -186,7 +186,7 @@ MAX_FOUND = 200
 def matching(term: str) -> Q:
     """An id, an e-mail, an X handle, a username or a referral code, in any case; or how a name or username begins."""
     term = term.strip()
-    if user_id := as_uuid(term):
+    if user_id := parse_uuid(term):
         return Q(pk=user_id)
     if "@" in term[1:]:
         return Q(pk__in=ids(User.objects.with_email(term)))
@@ -199,7 +199,7 @@ def matching(term: str) -> Q:
 def one_named(term: str) -> UUID | None:
     """The user of that id, e-mail, username, X handle or referral code, in any case."""
     term = term.strip()
-    if user_id := as_uuid(term):
+    if user_id := parse_uuid(term):
         return User.objects.filter(pk=user_id).values_list("pk", flat=True).first()
     if "@" in term[1:]:
         return next(iter(ids(User.objects.with_email(term))), None)

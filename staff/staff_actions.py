@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch
 
 from accounts.models import Permission, StaffAction, User
-from markets.selectors import as_uuid
-from staff.core.formatting import DASH, link_to, moment_of
+from core.api.requests import parse_uuid
+from staff.core.formatting import DASH, format_time, link_to
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable
 from staff.selectors import matching
@@ -26,7 +26,7 @@ def done_to(thing: Model) -> Rows:
         title="What staff did",
         columns=("When, UTC", "Who", "From", "What", "Why", "Changed"),
         rows=[
-            (moment_of(row.created_at), who(row), row.ip or DASH, what(row), row.reason, changes(row))
+            (format_time(row.created_at), who(row), row.ip or DASH, what(row), row.reason, changes(row))
             for row in rows.order_by("-id")[:SHOWN]
         ],
         none="Nothing.",
@@ -81,7 +81,7 @@ class RecordTable(DetailTable):
 
     @admin.display(description="When, UTC")
     def at(self, row: StaffAction) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
     @admin.display(description="Who")
     def by(self, row: StaffAction) -> str:
@@ -112,7 +112,7 @@ class RecordTable(DetailTable):
                     title="Who, when and why",
                     facts={
                         "Who": who(original),
-                        "When, UTC": moment_of(original.created_at),
+                        "When, UTC": format_time(original.created_at),
                         "From": original.ip or DASH,
                         "To what": link_to_target(original),
                     },
@@ -133,7 +133,7 @@ class RecordTable(DetailTable):
 def found(queryset: QuerySet[StaffAction], term: str) -> QuerySet[StaffAction]:
     if not term:
         return queryset
-    if as_uuid(term) or term.isdigit():
+    if parse_uuid(term) or term.isdigit():
         # The index begins with the type: each there may be is looked up.
         types = [model._meta.label_lower for model in apps.get_models()]  # noqa: SLF001 - Django's, for everybody
         return queryset.filter(target_type__in=types, target_id=term)

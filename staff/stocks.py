@@ -1,18 +1,15 @@
 """Stocks: the table, each one's page with its prices, and what is held and traded of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
@@ -21,19 +18,107 @@ from accounts.models import Permission
 from accounts.staff import StaffMember
 from economy.stocks.models import Stock, StockHolding, StockPrice, StockStatusChange, StockTransaction
 from economy.stocks.prices import change_status, set_price
-from staff.core.actions import Confirmation, ReasonForm
-from staff.core.formatting import credits_of, label_of, link_to, moment_of, page_of
+from staff.core.actions import Action, Actions, ActionTable, Confirmation, ReasonForm
+from staff.core.formatting import change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Link, Rows
-from staff.core.tables import MAX_ROWS, DetailTable, Recent, Table, among_newest, staff_member
+from staff.core.tables import MAX_ROWS, Recent, Table, among_newest, staff_member
 from staff.selectors import one_named
+
+
+class PriceForm(ReasonForm):
+    price = forms.DecimalField(
+        max_digits=18,
+        decimal_places=8,
+        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
+        help_text="Credits a share.",
+    )
+    field_order = ("price", "reason")
+
+
+class StatusForm(ReasonForm):
+    status = forms.ChoiceField(
+        choices=[
+            (Stock.Status.ACTIVE, "Active: bought and sold"),
+            (Stock.Status.HALTED, "Halted: sold, not bought"),
+            (Stock.Status.DELISTED, "Delisted: sold, not bought, for good"),
+        ],
+        widget=UnfoldAdminSelectWidget(),
+    )
+    field_order = ("status", "reason")
+
+
+def decimal_of(number: Decimal) -> str:
+    """Shares or a price, without zeros at the end."""
+    return f"{number.normalize():,f}"
+
+
+def consequences(stock: Stock) -> dict[str, str]:
+    return {
+        "Price": decimal_of(stock.current_price),
+        "Status": stock.get_status_display(),
+        "In circulation": f"{decimal_of(stock.circulating_supply)} shares of {holders(stock)} people",
+        "Worth at that price": format_credits(stock.current_price * stock.circulating_supply),
+    }
+
+
+def holders(stock: Stock) -> str:
+    """Counted no further than a table's rows."""
+    count = StockHolding.objects.filter(stock=stock)[:MAX_ROWS].count()
+    return f"{count:,}" if count < MAX_ROWS else f"{count:,} or more"
+
+
+def pricing(stock: Stock, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        set_price(stock_id=stock.pk, price=data["price"], by=by, reason=data["reason"], now=timezone.now())
+        return f"{stock.symbol} is at {decimal_of(data['price'])} now."
+
+    return Confirmation(
+        title=f"Set the price of {stock.symbol}",
+        button="Set the price",
+        back=change_url(stock),
+        act=act,
+        form=PriceForm,
+        warning="It holds at once for all who have shares. Holdings with leverage that are worth nothing at the new "
+        "price are closed.",
+        facts=consequences(stock),
+        initial={"price": decimal_of(stock.current_price).replace(",", "")},
+    )
+
+
+def changing_status(stock: Stock, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        status = Stock.Status(data["status"])
+        change_status(stock_id=stock.pk, status=status, by=by, reason=data["reason"], now=timezone.now())
+        return f"{stock.symbol} is {status.label.lower()} now."
+
+    return Confirmation(
+        title=f"Change the status of {stock.symbol}",
+        button="Change the status",
+        back=change_url(stock),
+        act=act,
+        form=StatusForm,
+        facts=consequences(stock),
+        initial={"status": stock.status},
+    )
+
+
+STOCK_ACTIONS = Actions(
+    url_name="stock_change",
+    url_path="<uuid:object_id>/change/<slug:name>/",
+    by_name={
+        "price": Action(button="Set the price", permission=Permission.SET_STOCK_PRICES, page=pricing),
+        "status": Action(button="Change the status", permission=Permission.SET_STOCK_PRICES, page=changing_status),
+    },
+)
 
 SHOWN = 50
 COMMAND = "Command line"
 
 
 @admin.register(Stock)
-class StockTable(DetailTable):
+class StockTable(ActionTable):
     view_permission = Permission.VIEW_MARKETS
+    staff_actions = STOCK_ACTIONS
     list_display = ("symbol", "name", "price", "state", "in_circulation", "supply", "leverage", "changed")
     ordering = ("symbol",)
     sortable_by = ()
@@ -44,7 +129,7 @@ class StockTable(DetailTable):
 
     @admin.display(description="Status")
     def state(self, stock: Stock) -> SafeString:
-        return label_of(stock.status)
+        return status_label(stock.status)
 
     @admin.display(description="In circulation")
     def in_circulation(self, stock: Stock) -> str:
@@ -60,29 +145,16 @@ class StockTable(DetailTable):
 
     @admin.display(description="Changed, UTC")
     def changed(self, stock: Stock) -> str:
-        return moment_of(stock.updated_at)
+        return format_time(stock.updated_at)
 
     def detail(self, request: HttpRequest, original: Stock) -> Detail:
-        may_change = staff_member(request).may(Permission.SET_STOCK_PRICES)
-        pages = [(text, reverse("admin:stock_change", args=[original.pk, name])) for name, (text, _) in PAGES.items()]
         return Detail(
             original=original,
             title=f"{original.symbol}: {original.name}",
-            subtitle=label_of(original.status),
-            actions=[Link(text, url) for text, url in pages] if may_change else (),
+            subtitle=status_label(original.status),
+            actions=STOCK_ACTIONS.links(original, by=staff_member(request)),
             blocks=[facts(original), prices(original), statuses(original)],
         )
-
-    def get_urls(self) -> list[URLPattern]:
-        change = self.admin_site.admin_view(self.change)
-        return [path("<uuid:stock_id>/change/<slug:name>/", change, name="stock_change"), *super().get_urls()]
-
-    def change(self, request: HttpRequest, stock_id: UUID, name: str) -> HttpResponse:
-        by = staff_member(request)
-        if not by.may(Permission.SET_STOCK_PRICES) or name not in PAGES:
-            raise PermissionDenied
-        _, page = PAGES[name]
-        return page(get_object_or_404(Stock, pk=stock_id), by).answer(request)
 
 
 def facts(stock: Stock) -> Facts:
@@ -94,11 +166,11 @@ def facts(stock: Stock) -> Facts:
         facts={
             "Price": decimal_of(stock.current_price),
             "In circulation": f"{decimal_of(stock.circulating_supply)} of {decimal_of(stock.total_supply)} shares",
-            "Worth at that price": credits_of(stock.current_price * stock.circulating_supply),
+            "Worth at that price": format_credits(stock.current_price * stock.circulating_supply),
             "Leverage": f"Up to {times_of(stock.max_leverage)}",
             "Holdings": of_it("stockholding"),
             "Trades": of_it("stocktransaction"),
-            "Listed, UTC": moment_of(stock.created_at),
+            "Listed, UTC": format_time(stock.created_at),
             "Id": stock.pk,
         },
         text=stock.description,
@@ -110,7 +182,7 @@ def prices(stock: Stock) -> Rows:
     return Rows(
         title="Prices",
         columns=("When, UTC", "Price", "Set by", "Why"),
-        rows=[(moment_of(row.created_at), decimal_of(row.price), who_set(row), row.reason) for row in rows[:SHOWN]],
+        rows=[(format_time(row.created_at), decimal_of(row.price), who_set(row), row.reason) for row in rows[:SHOWN]],
         more=Link("All prices", f"{reverse('admin:economy_stockprice_changelist')}?stock={stock.pk}"),
     )
 
@@ -126,8 +198,8 @@ def statuses(stock: Stock) -> Rows:
         columns=("When, UTC", "Status", "Set by", "Why"),
         rows=[
             (
-                moment_of(row.created_at),
-                label_of(row.status),
+                format_time(row.created_at),
+                status_label(row.status),
                 row.set_by.username if row.set_by else COMMAND,
                 row.reason,
             )
@@ -171,7 +243,7 @@ class TypeFilter(Recent):
     values = StockTransaction.Type.values
 
 
-class OfPeople(Table):
+class OfUsers(Table):
     """What people have of stocks, found by the user."""
 
     view_permission = Permission.VIEW_MARKETS
@@ -201,7 +273,7 @@ class OfPeople(Table):
 
     @admin.display(description="Invested")
     def put_in(self, row: Any) -> str:
-        return credits_of(row.invested)
+        return format_credits(row.invested)
 
     @admin.display(description="Leverage")
     def times(self, row: Any) -> str:
@@ -209,17 +281,17 @@ class OfPeople(Table):
 
     @admin.display(description="When, UTC")
     def since(self, row: Any) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
 
 @admin.register(StockHolding)
-class HoldingTable(OfPeople):
+class HoldingTable(OfUsers):
     list_display = ("since", "whose", "of", "how_many", "put_in", "times")
     list_filter = (StockFilter,)
 
 
 @admin.register(StockTransaction)
-class TradeTable(OfPeople):
+class TradeTable(OfUsers):
     list_display = ("since", "whose", "of", "kind", "how_many", "at", "total", "times")
     list_filter = (RecentStockFilter, TypeFilter)
 
@@ -233,7 +305,7 @@ class TradeTable(OfPeople):
 
     @admin.display(description="Credits")
     def total(self, row: StockTransaction) -> str:
-        return credits_of(row.total_amount)
+        return format_credits(row.total_amount)
 
 
 @admin.register(StockPrice)
@@ -250,7 +322,7 @@ class PriceTable(Table):
 
     @admin.display(description="When, UTC")
     def when(self, row: StockPrice) -> str:
-        return moment_of(row.created_at)
+        return format_time(row.created_at)
 
     @admin.display(description="Stock")
     def of(self, row: StockPrice) -> SafeString:
@@ -263,87 +335,3 @@ class PriceTable(Table):
     @admin.display(description="Set by")
     def who(self, row: StockPrice) -> str:
         return who_set(row)
-
-
-class PriceForm(ReasonForm):
-    price = forms.DecimalField(
-        max_digits=18,
-        decimal_places=8,
-        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
-        help_text="Credits a share.",
-    )
-    field_order = ("price", "reason")
-
-
-class StatusForm(ReasonForm):
-    status = forms.ChoiceField(
-        choices=[
-            (Stock.Status.ACTIVE, "Active: bought and sold"),
-            (Stock.Status.HALTED, "Halted: sold, not bought"),
-            (Stock.Status.DELISTED, "Delisted: sold, not bought, for good"),
-        ],
-        widget=UnfoldAdminSelectWidget(),
-    )
-    field_order = ("status", "reason")
-
-
-def decimal_of(number: Decimal) -> str:
-    """Shares or a price, without zeros at the end."""
-    return f"{number.normalize():,f}"
-
-
-def consequences(stock: Stock) -> dict[str, str]:
-    return {
-        "Price": decimal_of(stock.current_price),
-        "Status": stock.get_status_display(),
-        "In circulation": f"{decimal_of(stock.circulating_supply)} shares of {holders(stock)} people",
-        "Worth at that price": credits_of(stock.current_price * stock.circulating_supply),
-    }
-
-
-def holders(stock: Stock) -> str:
-    """Counted no further than a table's rows."""
-    count = StockHolding.objects.filter(stock=stock)[:MAX_ROWS].count()
-    return f"{count:,}" if count < MAX_ROWS else f"{count:,} or more"
-
-
-def pricing(stock: Stock, by: StaffMember) -> Confirmation:
-    def act(said: Mapping[str, Any]) -> str:
-        set_price(stock_id=stock.pk, price=said["price"], by=by, reason=said["reason"], now=timezone.now())
-        return f"{stock.symbol} is at {decimal_of(said['price'])} now."
-
-    return Confirmation(
-        title=f"Set the price of {stock.symbol}",
-        button="Set the price",
-        back=page_of(stock),
-        act=act,
-        form=PriceForm,
-        warning="It holds at once for all who have shares. Holdings with leverage that are worth nothing at the new "
-        "price are closed.",
-        facts=consequences(stock),
-        initial={"price": decimal_of(stock.current_price).replace(",", "")},
-    )
-
-
-def opening(stock: Stock, by: StaffMember) -> Confirmation:
-    def act(said: Mapping[str, Any]) -> str:
-        status = Stock.Status(said["status"])
-        change_status(stock_id=stock.pk, status=status, by=by, reason=said["reason"], now=timezone.now())
-        return f"{stock.symbol} is {status.label.lower()} now."
-
-    return Confirmation(
-        title=f"Change the status of {stock.symbol}",
-        button="Change the status",
-        back=page_of(stock),
-        act=act,
-        form=StatusForm,
-        facts=consequences(stock),
-        initial={"status": stock.status},
-    )
-
-
-# The button, and the page behind it.
-PAGES: dict[str, tuple[str, Callable[[Stock, StaffMember], Confirmation]]] = {
-    "price": ("Set the price", pricing),
-    "status": ("Change the status", opening),
-}

@@ -1,22 +1,36 @@
-"""The page before a staff action: whom it touches and how much, and a reason that must be given."""
+"""Staff actions: buttons on the page of a row, each with a confirmation page that shows the consequences first.
 
-from collections.abc import Callable, Mapping, Sequence
+A page family declares its actions once, as an `Actions` registry; `ActionTable` serves their pages, asks for the
+permission and the reason, and shows what a service refuses. The record of an action is written by the service
+(`accounts.staff.record_action`), in the transaction that has the effect.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from accounts.staff import MAX_REASON_LETTERS
+from accounts.models import Permission
+from accounts.staff import MAX_REASON_LETTERS, StaffMember
 from core.api.errors import DomainError, TryAgain, is_passing
+from staff.core.formatting import change_url
+from staff.core.pages import Link
+from staff.core.tables import DetailTable, staff_member
+
+ModelT = TypeVar("ModelT", bound=Model)
 
 
 class ReasonForm(forms.Form):
-    """To be extended with what else an action asks for."""
+    """Asks for the reason; subclasses add what else an action needs."""
 
     reason = forms.CharField(
         max_length=MAX_REASON_LETTERS,
@@ -27,10 +41,10 @@ class ReasonForm(forms.Form):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """`facts`: what it would do, as label and value. `rows`: whom it touches, under `columns`, the largest first.
+    """The page before an action. `facts`: its consequences, value by label. `rows`: whom it affects, largest first.
 
-    `act` gets the checked form and says in a sentence what was done; the DomainErrors it raises are shown on the page,
-    as is that it met somebody else's lock for too long.
+    `act` gets the form's cleaned data and returns a sentence that says what was done. A DomainError that it raises is
+    shown on the page; so is that another transaction held a lock for too long.
     """
 
     title: str
@@ -49,8 +63,8 @@ class Confirmation:
     def table(self) -> dict[str, Any]:
         return {"headers": self.columns, "rows": self.rows}
 
-    def answer(self, request: HttpRequest) -> HttpResponse:
-        """The page, or after the confirmation the action and a redirect to `back`."""
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Return the page; after a confirmed POST that succeeded, a redirect to `back`."""
         form = self.form(request.POST or None, initial=dict(self.initial))
         status = 200
         if request.method == "POST":
@@ -62,7 +76,7 @@ class Confirmation:
         return render(request, "staff/confirm.html", context, status=status)
 
     def confirm(self, request: HttpRequest, form: forms.Form) -> int | None:
-        """The status of the refusal, which the form tells of; None where it was done."""
+        """Act on a valid form. Return the HTTP status of a refusal, which the form then shows; None on success."""
         if not form.is_valid():
             return DomainError.status
         try:
@@ -76,3 +90,94 @@ class Confirmation:
             form.add_error(None, TryAgain.message)
             return TryAgain.status
         return None
+
+
+def no_refusal(row: Any, by: StaffMember) -> str:
+    """Return the empty text: the action is possible in every state."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action(Generic[ModelT]):
+    """A button on the page of a row, for staff with `permission` (None: superusers).
+
+    `button` is a format that may use `{row}`. `page` makes the confirmation page. `refusal` says why the action isn't
+    possible for this row and this member of the staff; empty where it is.
+    """
+
+    button: str
+    permission: Permission | None
+    page: Callable[[ModelT, StaffMember], Confirmation]
+    refusal: Callable[[ModelT, StaffMember], str] = no_refusal
+    variant: Literal["default", "primary", "danger"] = "default"
+
+    def is_allowed(self, by: StaffMember) -> bool:
+        if self.permission is None:
+            return by.user is not None and by.user.is_superuser
+        return by.may(self.permission)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions(Generic[ModelT]):
+    """The actions on a model's rows, by the name that ends their address; the address is `url_path` below the table's.
+
+    `url_name` is the name of the URL pattern, which takes the row's primary key and the action's name. A `url_path`
+    without `<slug:name>` gives each action a pattern of its own: `{name}` in both then stands for the action's name.
+    """
+
+    url_name: str
+    url_path: str
+    by_name: Mapping[str, Action[ModelT]]
+
+    @property
+    def share_pattern(self) -> bool:
+        return "<slug:name>" in self.url_path
+
+    def find(self, name: str) -> Action[ModelT]:
+        """Raises Http404."""
+        if name not in self.by_name:
+            raise Http404
+        return self.by_name[name]
+
+    def url(self, row: ModelT, name: str) -> str:
+        """Return the address of the confirmation page."""
+        args = [row.pk, name] if self.share_pattern else [row.pk]
+        return reverse(f"admin:{self.url_name.format(name=name)}", args=args)
+
+    def patterns(self, view: Callable[..., HttpResponse]) -> list[URLPattern]:
+        if self.share_pattern:
+            return [path(self.url_path, view, name=self.url_name)]
+        return [
+            path(self.url_path.format(name=name), view, {"name": name}, name=self.url_name.format(name=name))
+            for name in self.by_name
+        ]
+
+    def links(self, row: ModelT, *, by: StaffMember, without: Collection[str] = ()) -> list[Link]:
+        """Return the buttons of what this member of the staff may do to the row now, except those in `without`."""
+        return [
+            Link(action.button.format(row=row), self.url(row, name), action.variant)
+            for name, action in self.by_name.items()
+            if name not in without and action.is_allowed(by) and not action.refusal(row, by)
+        ]
+
+
+class ActionTable(DetailTable):
+    """A table whose rows' pages have action buttons."""
+
+    staff_actions: ClassVar[Actions[Any]]
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*self.staff_actions.patterns(self.admin_site.admin_view(self.act)), *super().get_urls()]
+
+    def act(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
+        """Show the confirmation page of an action; a POST confirms it. A GET of an impossible one leads back."""
+        action, by = self.staff_actions.find(name), staff_member(request)
+        if not (self.has_view_permission(request) and action.is_allowed(by)):
+            raise PermissionDenied
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            raise Http404
+        if request.method != "POST" and (refusal := action.refusal(row, by)):
+            messages.error(request, refusal)
+            return redirect(change_url(row))
+        return action.page(row, by).respond(request)

@@ -44,17 +44,17 @@ COLOURS = {
 }
 
 
-def credits_of(amount: Decimal | None) -> str:
+def format_credits(amount: Decimal | None) -> str:
     """With both decimals: "1,234.50"."""
     return DASH if amount is None else f"{amount:,.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def percent_of(odds: Decimal) -> str:
+def format_percent(odds: Decimal) -> str:
     """Odds are probabilities: "62.5%"."""
     return f"{(odds * 100).normalize():f}%"
 
 
-def moment_of(moment: datetime | None, *, otherwise: str = DASH) -> str:
+def format_time(moment: datetime | None, *, otherwise: str = DASH) -> str:
     """In UTC, to the second."""
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else otherwise
 
@@ -66,13 +66,13 @@ def link_to(page: str, text: object, *args: object, query: str = "") -> SafeStri
 
 
 @cache
-def label_of(status: str) -> SafeString:
+def status_label(status: str) -> SafeString:
     """A status as a coloured label."""
     text = status.replace("_", " ")
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": COLOURS.get(text, "default")})
 
 
-def page_of(thing: Model) -> str:
+def change_url(thing: Model) -> str:
     """The address of its page."""
     opts = thing._meta  # noqa: SLF001 - Django's, for everybody
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])
@@ -86,7 +86,7 @@ STEPS = (
 )
 
 
-def thousands(number: Decimal | int) -> str:
+def format_integer(number: Decimal | int) -> str:
     """Whole, with commas: credits beside a unit."""
     return f"{number:,.0f}".replace("-", "\N{MINUS SIGN}")
 
@@ -96,11 +96,11 @@ def named(thing: str, number: Decimal | int) -> str:
     return thing if number == 1 else f"{thing}s"
 
 
-def how_many(number: int, thing: str) -> str:
+def count_of(number: int, thing: str) -> str:
     return f"{number:,} {named(thing, number)}"
 
 
-def lasting(length: timedelta) -> str:
+def largest_unit(length: timedelta) -> str:
     """In its largest unit, rounded down: "3 min"."""
     step, _, unit = largest(length)
     return f"{max(length // step, 0):,} {unit}"
@@ -110,16 +110,16 @@ def largest(length: timedelta) -> tuple[timedelta, str, str]:
     return next((step for step in STEPS if length >= step[0]), STEPS[-1])
 
 
-def ago(moment: datetime | None, *, now: datetime) -> str:
-    return f"{lasting(now - moment)} ago" if moment else "never"
+def time_ago(moment: datetime | None, *, now: datetime) -> str:
+    return f"{largest_unit(now - moment)} ago" if moment else "never"
 
 
-def taking(length: timedelta | None) -> str:
+def format_duration(length: timedelta | None) -> str:
     """How long a run took."""
     if length is None:
         return ""
     seconds = length.total_seconds()
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 60 else lasting(length)  # noqa: PLR2004
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 60 else largest_unit(length)  # noqa: PLR2004
 
 
 def when(job: PeriodicTask) -> str:
@@ -132,7 +132,7 @@ def when(job: PeriodicTask) -> str:
 def every(interval: IntervalSchedule) -> str:
     length = timedelta(**{interval.period: interval.every})
     step, name, _ = largest(length)
-    return f"every {name}" if length == step else f"every {how_many(length // step, name)}"
+    return f"every {name}" if length == step else f"every {count_of(length // step, name)}"
 
 
 def at(times: CrontabSchedule) -> str:

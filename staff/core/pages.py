@@ -134,7 +134,7 @@ class Detail:
     actions: Sequence[Link] = ()
     blocks: Sequence[Block] = field(default_factory=list)
 
-    def answer(self, request: HttpRequest) -> HttpResponse:
+    def render(self, request: HttpRequest) -> HttpResponse:
         context = {
             **admin.site.each_context(request),
             "title": self.title,

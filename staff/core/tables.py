@@ -142,4 +142,4 @@ class DetailTable(Table):
         original = self.get_object(request, unquote(object_id))
         if original is None:
             raise Http404
-        return self.detail(request, original).answer(request)
+        return self.detail(request, original).render(request)

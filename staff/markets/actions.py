@@ -1,14 +1,12 @@
-"""What staff may do about a market, and the page before it: whom it pays or takes from, and how much."""
+"""Staff actions on a market: the confirmation page of each (whom it pays, and how much), forms, and the registry."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
 from django import forms
-from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import (
@@ -28,9 +26,9 @@ from betting.settlement import PREVIEW_LIMIT as RECEIVERS_SHOWN
 from betting.settlement import SettlementPreview, preview_settlement, retry_settlement
 from markets import house
 from markets.models import Market
-from markets.resolution import staff as verdicts
-from staff.core.actions import Confirmation, ReasonForm
-from staff.core.formatting import credits_of, page_of, percent_of
+from markets.resolution import staff as decisions
+from staff.core.actions import Action, Actions, Confirmation, ReasonForm
+from staff.core.formatting import change_url, format_credits, format_percent
 
 Status = Market.Status
 NOT_OVER = (Status.OPEN, Status.CLOSED)
@@ -38,37 +36,23 @@ OVER = (Status.RESOLVED, Status.CANCELLED)
 Outcome = Literal["this", "that", "invalid"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """A button of a market's page in some statuses, for who has the permission; `page` asks before it is done.
+def market_action(
+    button: str,
+    permission: Permission,
+    page: Callable[[Market, StaffMember], Confirmation],
+    *,
+    statuses: tuple[Market.Status, ...],
+    house_only: bool = False,
+    variant: Literal["default", "primary", "danger"] = "default",
+) -> Action[Market]:
+    """Return an action on markets in some statuses, of house markets alone if `house_only`."""
 
-    `button` is a format for the market.
-    """
+    def refusal(market: Market, by: StaffMember) -> str:
+        if market.status in statuses and not (house_only and market.market_type != Market.Type.CREDITS):
+            return ""
+        return f"Not possible: this market is {market.status}."
 
-    button: str
-    permission: Permission
-    statuses: tuple[Market.Status, ...]
-    page: Callable[[Market, StaffMember], Confirmation]
-    house_only: bool = False
-    open_bets_only: bool = False
-    variant: Literal["default", "primary", "danger"] = "default"
-
-    def called(self, market: Market) -> str:
-        return self.button.format(market=market)
-
-    def fits(self, market: Market) -> bool:
-        return market.status in self.statuses and not (self.house_only and market.market_type != Market.Type.CREDITS)
-
-
-def decision_named(name: str) -> Decision:
-    """Raises Http404."""
-    if name not in DECISIONS:
-        raise Http404
-    return DECISIONS[name]
-
-
-def address_of(market: Market, name: str) -> str:
-    return reverse("admin:markets_market_decide", args=[market.pk, name])
+    return Action(button=button, permission=permission, page=page, refusal=refusal, variant=variant)
 
 
 def called(market: Market, outcome: Outcome) -> str:
@@ -78,21 +62,21 @@ def called(market: Market, outcome: Outcome) -> str:
 def closing(market: Market, by: StaffMember) -> Confirmation:
     exposure = get_open_exposure(market_id=market.pk)
 
-    def act(said: Any) -> str:
-        verdicts.close_market(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+    def act(data: Any) -> str:
+        decisions.close_market(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
         return "Closed: it takes no more bets."
 
     return Confirmation(
         title=f"{market.title} · Close it",
         button="Close the market",
-        back=page_of(market),
+        back=change_url(market),
         act=act,
         warning="It takes no more bets, and nobody can open it again. It pays nobody: how it ended is told later.",
         facts={
             "Open bets": f"{exposure.bets:,}",
-            "At stake": credits_of(exposure.stake),
-            "Owed if THIS wins": credits_of(exposure.this.payout),
-            "Owed if THAT wins": credits_of(exposure.that.payout),
+            "At stake": format_credits(exposure.stake),
+            "Owed if THIS wins": format_credits(exposure.this.payout),
+            "Owed if THAT wins": format_credits(exposure.that.payout),
         },
     )
 
@@ -102,9 +86,9 @@ def resolving(outcome: Outcome) -> Callable[[Market, StaffMember], Confirmation]
         preview = preview_settlement(market_id=market.pk, outcome=outcome)
         end = called(market, outcome)
 
-        def act(said: Any) -> str:
-            reason, now = said["reason"], timezone.now()
-            verdicts.resolve_market(market_id=market.pk, outcome=outcome, by=by, reason=reason, now=now)
+        def act(data: Any) -> str:
+            reason, now = data["reason"], timezone.now()
+            decisions.resolve_market(market_id=market.pk, outcome=outcome, by=by, reason=reason, now=now)
             return f"Resolved as {end}. Its bets are being settled."
 
         title = f"{market.title} · Resolve as {end}"
@@ -114,8 +98,8 @@ def resolving(outcome: Outcome) -> Callable[[Market, StaffMember], Confirmation]
 
 
 def voiding(market: Market, by: StaffMember) -> Confirmation:
-    def act(said: Any) -> str:
-        verdicts.void_market(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+    def act(data: Any) -> str:
+        decisions.void_market(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
         return "Voided: what is at stake goes back."
 
     preview = preview_settlement(market_id=market.pk, outcome="invalid")
@@ -123,8 +107,8 @@ def voiding(market: Market, by: StaffMember) -> Confirmation:
 
 
 def settling(market: Market, by: StaffMember) -> Confirmation:
-    def act(said: Any) -> str:
-        retried = retry_settlement(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+    def act(data: Any) -> str:
+        retried = retry_settlement(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
         return f"It is being settled: {retried:,} bets that were set aside are tried again."
 
     outcome: Outcome = market.resolution or "invalid"  # type: ignore[assignment]
@@ -140,52 +124,58 @@ def paying(
     return Confirmation(
         title=title,
         button=button,
-        back=page_of(market),
+        back=change_url(market),
         act=act,
         warning=f"{still_open}It pays at once, and can only be undone by taking the credits back.",
         facts={
             "Open bets": f"{preview.bets:,} of {preview.users:,} people",
-            "At stake": credits_of(preview.stake),
-            "It pays": credits_of(preview.payout),
+            "At stake": format_credits(preview.stake),
+            "It pays": format_credits(preview.payout),
             **gain_of_house(preview.house_gain),
         },
         caption=f"Whom it pays: the {RECEIVERS_SHOWN} who get most"
         if len(preview.receivers) == RECEIVERS_SHOWN
         else "Whom it pays",
         columns=("User", "Bets paid", "Credits"),
-        rows=[(row.username, f"{row.bets:,}", credits_of(row.payout)) for row in preview.receivers],
+        rows=[(row.username, f"{row.bets:,}", format_credits(row.payout)) for row in preview.receivers],
     )
 
 
 def gain_of_house(gain: Decimal) -> dict[str, str]:
-    return {"The house keeps": credits_of(gain)} if gain >= 0 else {"The house adds": credits_of(-gain)}
+    return {"The house keeps": format_credits(gain)} if gain >= 0 else {"The house adds": format_credits(-gain)}
 
 
 def reversing(market: Market, by: StaffMember) -> Confirmation:
     preview = preview_reversal(market_id=market.pk)
     all_of_them = len(preview.takings) < PREVIEW_LIMIT
 
-    def act(said: Any) -> str:
-        done = reverse_settlement(market_id=market.pk, by=by, reason=said["reason"], now=timezone.now())
+    def act(data: Any) -> str:
+        done = reverse_settlement(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
         return f"Undone: the bets of {done.users:,} people are open again. The market is closed until you resolve it."
 
     return Confirmation(
         title=f"{market.title} · Undo the settlement",
         button="Undo the settlement",
-        back=page_of(market),
+        back=change_url(market),
         act=act,
         warning="What was paid is taken back. Where a user has spent it, the house lends the rest, and later credits "
         "pay that back first. The market is closed then, and its bets wait for another result.",
         facts={
             "Bets settled": f"{preview.bets:,} of {preview.users:,} people",
-            "Taken back": credits_of(preview.taken),
-            "Lent by the house": credits_of(preview.debt),
+            "Taken back": format_credits(preview.taken),
+            "Lent by the house": format_credits(preview.debt),
             "Users in debt": f"{preview.debtors:,}",
         },
         caption="From whom it takes" if all_of_them else f"From whom it takes: the {PREVIEW_LIMIT} who will owe most",
         columns=("User", "Bets", "Taken back", "Has available", "Will owe"),
         rows=[
-            (row.username, f"{row.bets:,}", credits_of(row.taken), credits_of(row.available), credits_of(row.debt))
+            (
+                row.username,
+                f"{row.bets:,}",
+                format_credits(row.taken),
+                format_credits(row.available),
+                format_credits(row.debt),
+            )
             for row in preview.takings
         ],
     )
@@ -244,7 +234,7 @@ class CreationForm(QuestionForm):
     this_odds = Percent(label="Odds of THIS, %", help_text="The probability that THIS wins.")
 
 
-class EditionForm(QuestionForm):
+class EditForm(QuestionForm):
     """With bets on it, the terms can be read and not changed."""
 
     def __init__(self, *given: Any, fixed: bool, **options: Any) -> None:
@@ -259,14 +249,14 @@ class OddsForm(ReasonForm):
     field_order = ["this_odds", "reason"]
 
 
-def asked_in(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: said[name] for name in house.ASKED}
+def asked_in(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: data[name] for name in house.ASKED}
 
 
-def creation(by: StaffMember) -> Confirmation:
-    def act(said: Mapping[str, Any]) -> str:
-        question, now = house.Question(**asked_in(said)), timezone.now()
-        house.create_house_market(question, this_odds=said["this_odds"], by=by, reason=said["reason"], now=now)
+def creating(by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        question, now = house.Question(**asked_in(data)), timezone.now()
+        house.create_house_market(question, this_odds=data["this_odds"], by=by, reason=data["reason"], now=now)
         return f"Made, and open: {question.title}"
 
     return Confirmation(
@@ -279,10 +269,10 @@ def creation(by: StaffMember) -> Confirmation:
     )
 
 
-def edition(market: Market, by: StaffMember) -> Confirmation:
-    def act(said: Mapping[str, Any]) -> str:
-        given: dict[str, Any] = {"by": by, "reason": said["reason"], "now": timezone.now()}
-        changes = {name: value for name, value in asked_in(said).items() if value != shown[name]}
+def editing(market: Market, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        given: dict[str, Any] = {"by": by, "reason": data["reason"], "now": timezone.now()}
+        changes = {name: value for name, value in asked_in(data).items() if value != shown[name]}
         house.edit_house_market(market_id=market.pk, changes=changes, anyone_bet=anyone_bet, **given)
         return "Changed."
 
@@ -290,9 +280,9 @@ def edition(market: Market, by: StaffMember) -> Confirmation:
     return Confirmation(
         title=f"{market.title} · Edit it",
         button="Change the market",
-        back=page_of(market),
+        back=change_url(market),
         act=act,
-        form=partial(EditionForm, fixed=fixed),
+        form=partial(EditForm, fixed=fixed),
         warning="Somebody has bet on it: its title, options and description stay." if fixed else "",
         initial=shown,
     )
@@ -304,24 +294,24 @@ def shown_of(market: Market) -> dict[str, Any]:
     return shown | {"expires_at": market.expires_at and market.expires_at.replace(microsecond=0)}
 
 
-def odds_change(market: Market, by: StaffMember) -> Confirmation:
-    def act(said: Mapping[str, Any]) -> str:
-        given: dict[str, Any] = {"by": by, "reason": said["reason"], "now": timezone.now()}
-        changed = house.change_odds(market_id=market.pk, this_odds=said["this_odds"], **given)
-        return f"{changed.this_option} is at {percent_of(changed.this_odds)} now."
+def changing_odds(market: Market, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        given: dict[str, Any] = {"by": by, "reason": data["reason"], "now": timezone.now()}
+        changed = house.change_odds(market_id=market.pk, this_odds=data["this_odds"], **given)
+        return f"{changed.this_option} is at {format_percent(changed.this_odds)} now."
 
     return Confirmation(
         title=f"{market.title} · Change the odds",
         button="Change the odds",
-        back=page_of(market),
+        back=change_url(market),
         act=act,
         form=OddsForm,
         warning="For bets and sales from now on. The bets there are keep the odds that they were placed at.",
         facts={
-            f"THIS: {market.this_option}": percent_of(market.this_odds),
-            f"THAT: {market.that_option}": percent_of(market.that_odds),
-            "100 credits on THIS pay": credits_of(potential_payout(HUNDRED, market.this_odds)),
-            "100 credits on THAT pay": credits_of(potential_payout(HUNDRED, market.that_odds)),
+            f"THIS: {market.this_option}": format_percent(market.this_odds),
+            f"THAT: {market.that_option}": format_percent(market.that_odds),
+            "100 credits on THIS pay": format_credits(potential_payout(HUNDRED, market.this_odds)),
+            "100 credits on THAT pay": format_credits(potential_payout(HUNDRED, market.that_odds)),
         },
         initial={"this_odds": market.this_odds},
     )
@@ -331,67 +321,42 @@ def anyone_bet(market_id: UUID) -> bool:
     return Bet.objects.filter(market_id=market_id).exists()
 
 
-DECISIONS: dict[str, Decision] = {
-    "this": Decision(
-        button="Resolve as THIS: {market.this_option}",
-        permission=Permission.DECIDE_MARKETS,
-        statuses=NOT_OVER,
-        page=resolving("this"),
-        variant="primary",
-    ),
-    "that": Decision(
-        button="Resolve as THAT: {market.that_option}",
-        permission=Permission.DECIDE_MARKETS,
-        statuses=NOT_OVER,
-        page=resolving("that"),
-        variant="primary",
-    ),
-    "invalid": Decision(
-        button="Resolve as invalid",
-        permission=Permission.DECIDE_MARKETS,
-        statuses=NOT_OVER,
-        page=resolving("invalid"),
-    ),
-    "close": Decision(
-        button="Close",
-        permission=Permission.DECIDE_MARKETS,
-        statuses=(Status.OPEN,),
-        page=closing,
-    ),
-    "odds": Decision(
-        button="Change the odds",
-        permission=Permission.MANAGE_HOUSE_MARKETS,
-        statuses=(Status.OPEN,),
-        page=odds_change,
-        house_only=True,
-    ),
-    "edit": Decision(
-        button="Edit",
-        permission=Permission.MANAGE_HOUSE_MARKETS,
-        statuses=(Status.OPEN,),
-        page=edition,
-        house_only=True,
-    ),
-    "void": Decision(
-        button="Void",
-        permission=Permission.DECIDE_MARKETS,
-        statuses=NOT_OVER,
-        page=voiding,
-        variant="danger",
-    ),
-    "settle": Decision(
-        button="Settle it now",
-        permission=Permission.DECIDE_MARKETS,
-        statuses=OVER,
-        page=settling,
-        variant="primary",
-        open_bets_only=True,
-    ),
-    "reverse": Decision(
-        button="Undo the settlement",
-        permission=Permission.REVERSE_MARKETS,
-        statuses=OVER,
-        page=reversing,
-        variant="danger",
-    ),
-}
+MARKET_ACTIONS = Actions(
+    url_name="markets_market_decide",
+    url_path="<uuid:object_id>/decide/<slug:name>/",
+    by_name={
+        "this": market_action(
+            "Resolve as THIS: {row.this_option}",
+            Permission.DECIDE_MARKETS,
+            resolving("this"),
+            statuses=NOT_OVER,
+            variant="primary",
+        ),
+        "that": market_action(
+            "Resolve as THAT: {row.that_option}",
+            Permission.DECIDE_MARKETS,
+            resolving("that"),
+            statuses=NOT_OVER,
+            variant="primary",
+        ),
+        "invalid": market_action(
+            "Resolve as invalid", Permission.DECIDE_MARKETS, resolving("invalid"), statuses=NOT_OVER
+        ),
+        "close": market_action("Close", Permission.DECIDE_MARKETS, closing, statuses=(Status.OPEN,)),
+        "odds": market_action(
+            "Change the odds",
+            Permission.MANAGE_HOUSE_MARKETS,
+            changing_odds,
+            statuses=(Status.OPEN,),
+            house_only=True,
+        ),
+        "edit": market_action(
+            "Edit", Permission.MANAGE_HOUSE_MARKETS, editing, statuses=(Status.OPEN,), house_only=True
+        ),
+        "void": market_action("Void", Permission.DECIDE_MARKETS, voiding, statuses=NOT_OVER, variant="danger"),
+        "settle": market_action("Settle it now", Permission.DECIDE_MARKETS, settling, statuses=OVER, variant="primary"),
+        "reverse": market_action(
+            "Reverse the settlement", Permission.REVERSE_MARKETS, reversing, statuses=OVER, variant="danger"
+        ),
+    },
+)

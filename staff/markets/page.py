@@ -10,9 +10,9 @@ from betting.models import Settlement, SettlementFailure
 from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
 from markets.models import Market, MarketResolution
-from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, percent_of
+from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Link, Rows
-from staff.markets.actions import DECISIONS, address_of
+from staff.markets.actions import MARKET_ACTIONS
 
 SHOWN = 50
 
@@ -24,14 +24,10 @@ def market_page(market: Market, *, by: StaffMember) -> Detail:
     return Detail(
         original=market,
         title=market.title,
-        subtitle=label_of(market.status),
+        subtitle=status_label(market.status),
         notice=notice(market, exposure, failures),
-        actions=[
-            Link(decision.called(market), address_of(market, name), decision.variant)
-            for name, decision in DECISIONS.items()
-            if decision.fits(market) and by.may(decision.permission)
-            if exposure.bets or not decision.open_bets_only
-        ],
+        # Settling needs bets that are left, which the exposure tells without another statement.
+        actions=MARKET_ACTIONS.links(market, by=by, without=() if exposure.bets else ("settle",)),
         blocks=[
             question(market),
             open_bets(market, exposure),
@@ -55,16 +51,16 @@ def question(market: Market) -> Facts:
     return Facts(
         title="Question",
         facts={
-            f"THIS: {market.this_option}": percent_of(market.this_odds),
-            f"THAT: {market.that_option}": percent_of(market.that_odds),
-            "Odds as of, UTC": moment_of(market.odds_updated_at),
+            f"THIS: {market.this_option}": format_percent(market.this_odds),
+            f"THAT: {market.that_option}": format_percent(market.that_odds),
+            "Odds as of, UTC": format_time(market.odds_updated_at),
             "Result": result_of(market),
             "Type": "House market" if house else "Mirrored from Polymarket",
             "Category": market.category.capitalize(),
-            "Ends, UTC": moment_of(market.expires_at, otherwise="When staff close it" if house else "Not said"),
-            "Resolved, UTC": moment_of(market.resolved_at),
+            "Ends, UTC": format_time(market.expires_at, otherwise="When staff close it" if house else "Not said"),
+            "Resolved, UTC": format_time(market.resolved_at),
             **({} if house else from_polymarket(market)),
-            "Made, UTC": moment_of(market.created_at),
+            "Made, UTC": format_time(market.created_at),
             "Id": market.pk,
             "Slug": market.slug,
             "Picture": market.image_url or DASH,
@@ -101,7 +97,7 @@ def open_bets(market: Market, exposure: Exposure) -> Rows:
         title="Open bets",
         columns=("If it ends", "Bets paid", "Their stake", "The house owes", "It keeps of all stakes"),
         rows=[
-            (end, f"{bets:,}", credits_of(stake), credits_of(owed), credits_of(exposure.stake - owed))
+            (end, f"{bets:,}", format_credits(stake), format_credits(owed), format_credits(exposure.stake - owed))
             for end, bets, stake, owed in (ends if exposure.bets else [])
         ],
         none="There are none.",
@@ -116,8 +112,8 @@ def evidence(market: Market) -> Rows:
         columns=("When, UTC", "Conclusion", "From", "By", "Why"),
         rows=[
             (
-                link_to("markets_marketresolution_change", moment_of(row.seen_at), row.pk),
-                label_of(row.decision),
+                link_to("markets_marketresolution_change", format_time(row.seen_at), row.pk),
+                status_label(row.decision),
                 row.get_source_display(),
                 who_concluded(row),
                 row.reason,
@@ -143,13 +139,13 @@ def settlements(market: Market) -> Rows:
         rows=[
             (
                 row.resolution.upper(),
-                label_of(state_of(row)),
+                status_label(state_of(row)),
                 f"{row.won:,}",
                 f"{row.lost:,}",
                 f"{row.cancelled:,}",
-                credits_of(row.paid),
-                credits_of(row.refunded),
-                moment_of(row.started_at),
+                format_credits(row.paid),
+                format_credits(row.refunded),
+                format_time(row.started_at),
             )
             for row in rows[:SHOWN]
         ],
@@ -172,8 +168,8 @@ def set_aside(market: Market) -> Rows:
             (
                 link_to("betting_bet_change", str(row.bet_id), row.bet_id),
                 row.bet.user.username,
-                credits_of(row.bet.amount - row.bet.sold_amount),
-                moment_of(row.failed_at),
+                format_credits(row.bet.amount - row.bet.sold_amount),
+                format_time(row.failed_at),
                 row.error,
             )
             for row in rows[:SHOWN]
@@ -188,7 +184,7 @@ def done_by_staff(market: Market) -> Rows:
         columns=("When, UTC", "Who", "From", "What", "Why"),
         rows=[
             (
-                moment_of(row.created_at),
+                format_time(row.created_at),
                 row.staff.username if row.staff else "Command line",
                 row.ip or DASH,
                 row.action.replace("_", " ").capitalize(),
@@ -211,7 +207,7 @@ def conclusion_page(row: MarketResolution) -> Detail:
                 title="Conclusion",
                 facts={
                     "Market": link_to("markets_market_change", row.market.title, row.market_id),
-                    "When, UTC": moment_of(row.seen_at),
+                    "When, UTC": format_time(row.seen_at),
                     "From": row.get_source_display(),
                     "By": who_concluded(row),
                 },

@@ -2,30 +2,27 @@
 
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
-from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.contrib.postgres.search import SearchQuery
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action
 
 from accounts.models import Permission
+from core.api.requests import parse_uuid
 from markets.listings import prefixes
 from markets.models import Market, MarketResolution, MarketTally
 from markets.resolution.records import needing_staff
-from markets.selectors import as_uuid
-from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, page_of, percent_of
+from staff.core.actions import ActionTable
+from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail
 from staff.core.tables import DetailTable, Recent, staff_member
-from staff.markets.actions import creation, decision_named
+from staff.markets.actions import MARKET_ACTIONS, creating
 from staff.markets.page import conclusion_page, market_page, who_concluded
 
 WIDE = ("search", "upstream_facts", "description", "tags")
@@ -36,7 +33,7 @@ def matching(term: str) -> Q:
     term = term.strip()
     if term.startswith(("http://", "https://")):
         term = urlsplit(term).path.rstrip("/").rpartition("/")[2]
-    if market_id := as_uuid(term):
+    if market_id := parse_uuid(term):
         return Q(pk=market_id)
     if term.startswith("0x"):
         return Q(polymarket_id=term)
@@ -91,10 +88,11 @@ class NeedsFilter(SimpleListFilter):
 
 
 @admin.register(Market)
-class MarketTable(DetailTable):
+class MarketTable(ActionTable):
     """Newest first. What the house owes is as last counted for the dashboard; a market's page counts anew."""
 
     view_permission = Permission.VIEW_MARKETS
+    staff_actions = MARKET_ACTIONS
     list_display = ("market", "state", "odds", "traded", "bets", "owed_if_this", "owed_if_that", "ends")
     list_filter = (StatusFilter, TypeFilter, CategoryFilter, NeedsFilter)
     list_select_related = ("exposure",)
@@ -117,15 +115,15 @@ class MarketTable(DetailTable):
 
     @admin.display(description="Status")
     def state(self, market: Market) -> str:
-        return label_of(market.status)
+        return status_label(market.status)
 
     @admin.display(description="Odds")
     def odds(self, market: Market) -> str:
-        return f"{market.this_option} {percent_of(market.this_odds)}"
+        return f"{market.this_option} {format_percent(market.this_odds)}"
 
     @admin.display(description="Volume, $")
     def traded(self, market: Market) -> str:
-        return DASH if market.market_type == Market.Type.CREDITS else credits_of(market.volume)
+        return DASH if market.market_type == Market.Type.CREDITS else format_credits(market.volume)
 
     @admin.display(description="Open bets")
     def bets(self, market: Market) -> str:
@@ -133,11 +131,11 @@ class MarketTable(DetailTable):
 
     @admin.display(description="Owed if THIS")
     def owed_if_this(self, market: Market) -> str:
-        return credits_of(market.exposure.this_payout) if hasattr(market, "exposure") else DASH
+        return format_credits(market.exposure.this_payout) if hasattr(market, "exposure") else DASH
 
     @admin.display(description="Owed if THAT")
     def owed_if_that(self, market: Market) -> str:
-        return credits_of(market.exposure.that_payout) if hasattr(market, "exposure") else DASH
+        return format_credits(market.exposure.that_payout) if hasattr(market, "exposure") else DASH
 
     @admin.display(description="Ends, UTC")
     def ends(self, market: Market) -> str:
@@ -146,20 +144,9 @@ class MarketTable(DetailTable):
     def detail(self, request: HttpRequest, original: Market) -> Detail:
         return market_page(original, by=staff_member(request))
 
-    def get_urls(self) -> list[URLPattern]:
-        decide = self.admin_site.admin_view(self.decide)
-        return [path("<uuid:market_id>/decide/<slug:name>/", decide, name="markets_market_decide"), *super().get_urls()]
-
-    def decide(self, request: HttpRequest, market_id: UUID, name: str) -> HttpResponse:
-        """What staff may do about a market: asked before, done by a POST."""
-        decision, by = decision_named(name), staff_member(request)
-        if not by.may(decision.permission):
-            raise PermissionDenied
-        market = get_object_or_404(Market.objects.defer("search"), pk=market_id)
-        if request.method != "POST" and not decision.fits(market):
-            messages.error(request, f"Not possible: this market is {market.status}.")
-            return redirect(page_of(market))
-        return decision.page(market, by).answer(request)
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Market | None:
+        market_id = parse_uuid(object_id)
+        return Market.objects.defer("search").filter(pk=market_id).first() if market_id else None
 
     def has_create_permission(self, request: HttpRequest) -> bool:
         return staff_member(request).may(Permission.MANAGE_HOUSE_MARKETS)
@@ -168,7 +155,7 @@ class MarketTable(DetailTable):
         description="New house market", url_path="new", icon="add", permissions=["create"]
     )
     def create(self, request: HttpRequest) -> HttpResponse:
-        return creation(staff_member(request)).answer(request)
+        return creating(staff_member(request)).respond(request)
 
 
 def title_of(market: Market) -> SafeString:
@@ -214,7 +201,7 @@ def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
     """What belongs to the market of that id, or to the markets that match."""
     if not term.strip():
         return queryset
-    if market_id := as_uuid(term.strip()):
+    if market_id := parse_uuid(term.strip()):
         return queryset.filter(market_id=market_id)
     return queryset.filter(market_id__in=Market.objects.filter(matching(term)).order_by().values("pk")[:50])
 
@@ -233,11 +220,11 @@ class EvidenceTable(OfMarkets):
 
     @admin.display(description="When, UTC")
     def at(self, row: MarketResolution) -> str:
-        return moment_of(row.seen_at)
+        return format_time(row.seen_at)
 
     @admin.display(description="Decision")
     def concluded(self, row: MarketResolution) -> str:
-        return label_of(row.decision)
+        return status_label(row.decision)
 
     @admin.display(description="By")
     def who(self, row: MarketResolution) -> str:

@@ -1,15 +1,12 @@
-"""What staff may do about a user, and the page before it: what it changes, and a reason."""
+"""Staff actions on a user: the confirmation page of each, what it asks for beside the reason, and the registry."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import uuid4
 
 from django import forms
 from django.contrib.auth.models import Group
-from django.http import Http404
-from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -27,224 +24,10 @@ from economy.adjustments import Adjustment, adjust_credits, limit, moved_today
 from economy.holds import hold_credits, release_hold
 from economy.models import CreditAdjustment
 from economy.selectors import debt_of
-from staff.core.actions import Confirmation, ReasonForm
-from staff.core.formatting import credits_of, page_of
+from staff.core.actions import Action, Actions, Confirmation, ReasonForm
+from staff.core.formatting import change_url, format_credits
 
-Said = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """A button of a user's page where it `fits`, for who has the permission (None: superusers)."""
-
-    button: str
-    permission: Permission | None
-    fits: Callable[[User], bool]
-    page: Callable[[User, StaffMember], Confirmation]
-    variant: Literal["default", "primary", "danger"] = "default"
-
-    def allowed(self, by: StaffMember) -> bool:
-        if self.permission is None:
-            return by.user is not None and by.user.is_superuser
-        return by.may(self.permission)
-
-    def refusal(self, user: User, by: StaffMember) -> str:
-        """Why it isn't offered about this user; empty where it is."""
-        if not self.fits(user):
-            return f"Not possible now: {self.button.lower()}."
-        try:
-            if by.user:
-                check_may_touch(user, by=by.user)
-        except DomainError as refusal:
-            return str(refusal)
-        return ""
-
-
-def action_named(name: str) -> Action:
-    """Raises Http404."""
-    if name not in ACTIONS:
-        raise Http404
-    return ACTIONS[name]
-
-
-def address_of(user: User, name: str) -> str:
-    return reverse("admin:accounts_user_act", args=[user.pk, name])
-
-
-def called(user: User) -> str:
-    return f"{user.name} (@{user.username})"
-
-
-def suspending(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        suspension.suspend_user(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
-        return f"{called(user)} is suspended and signed out everywhere."
-
-    return Confirmation(
-        title=f"Suspend {called(user)}",
-        button="Suspend the user",
-        back=page_of(user),
-        act=act,
-        warning="From this moment nothing that needs a sign-in works. Open bets stay, and are settled as everybody's.",
-        facts={"E-mail": user.email, "Balance": credits_of(user.credit_balance)},
-    )
-
-
-def restoring(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        suspension.restore_user(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
-        return f"{called(user)} may sign in again."
-
-    return Confirmation(
-        title=f"Restore {called(user)}",
-        button="Restore the user",
-        back=page_of(user),
-        act=act,
-        facts={"E-mail": user.email, "Balance": credits_of(user.credit_balance)},
-    )
-
-
-def ending_sessions(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        suspension.end_sessions(user_id=user.pk, by=by, reason=said["reason"], now=timezone.now())
-        return f"{called(user)} is signed out everywhere."
-
-    return Confirmation(
-        title=f"Log {called(user)} out everywhere",
-        button="Log out everywhere",
-        back=page_of(user),
-        act=act,
-        warning="Every device is signed out at once. The user may sign in again.",
-        facts={"E-mail": user.email},
-    )
-
-
-def holding(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        now = timezone.now()
-        held = hold_credits(user_id=user.pk, amount=said["amount"], by=by, reason=said["reason"], now=now)
-        return f"{credits_of(held.held_credits)} credits of {called(user)} are on hold."
-
-    return Confirmation(
-        title=f"Put credits of {called(user)} on hold",
-        button="Put on hold",
-        back=page_of(user),
-        act=act,
-        form=AmountForm,
-        warning="What is on hold stays the user's, and can't be spent until staff let it go.",
-        facts=figures(user),
-    )
-
-
-def releasing(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        now = timezone.now()
-        held = release_hold(user_id=user.pk, amount=said["amount"], by=by, reason=said["reason"], now=now)
-        return f"Let go. {credits_of(held.held_credits)} credits of {called(user)} are on hold still."
-
-    return Confirmation(
-        title=f"Let held credits of {called(user)} go",
-        button="Let go",
-        back=page_of(user),
-        act=act,
-        form=AmountForm,
-        warning="The user has debts: what is let go repays them first." if debt_of(user.pk) else "",
-        facts=figures(user),
-        initial={"amount": user.held_credits},
-    )
-
-
-def adjusting(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        asked = Adjustment(user_id=user.pk, amount=signed(said), reason=said["reason"], request_id=said["request_id"])
-        return outcome(adjust_credits(asked, by=by, now=timezone.now()), user)
-
-    alone = moved_today(user.pk, by=by, now=timezone.now())
-    return Confirmation(
-        title=f"Give or take credits of {called(user)}",
-        button="Adjust the balance",
-        back=page_of(user),
-        act=act,
-        form=AdjustmentForm,
-        warning=f"More than {credits_of(limit())} credits a day needs a second of the staff to approve it.",
-        facts={**figures(user), "You moved today": credits_of(alone)},
-    )
-
-
-def outcome(adjustment: CreditAdjustment, user: User) -> str:
-    if adjustment.status == CreditAdjustment.Status.PENDING:
-        return "Nothing moved yet: this much needs a second of the staff, and waits among the adjustments."
-    verb = "Given to" if adjustment.amount > 0 else "Taken from"
-    return f"{verb} {called(user)}: {credits_of(abs(adjustment.amount))} credits."
-
-
-def giving_roles(user: User, by: StaffMember) -> Confirmation:
-    def act(said: Said) -> str:
-        wanted: dict[str, Any] = {"is_staff": said["is_staff"], "roles": said["roles"]}
-        roles.set_roles(user_id=user.pk, **wanted, by=by, reason=said["reason"], now=timezone.now())
-        return f"The roles of {called(user)} are changed."
-
-    given = sorted(user.groups.values_list("name", flat=True))
-    return Confirmation(
-        title=f"Roles of {called(user)}",
-        button="Set the roles",
-        back=page_of(user),
-        act=act,
-        form=RolesForm,
-        warning="This one is a superuser, and stops being one when let out of the admin." if user.is_superuser else "",
-        facts={"Staff": "Yes" if user.is_staff else "No", "Roles": ", ".join(given).capitalize() or "None"},
-        initial={"is_staff": user.is_staff, "roles": given},
-    )
-
-
-def figures(user: User) -> dict[str, str]:
-    return {
-        "Balance": credits_of(user.credit_balance),
-        "Available": credits_of(user.available_credits),
-        "On hold": credits_of(user.held_credits),
-    }
-
-
-def always(user: User) -> bool:
-    return True
-
-
-ACTIONS = {
-    "suspend": Action(
-        button="Suspend",
-        permission=Permission.SUSPEND_USERS,
-        fits=lambda user: user.is_active,
-        page=suspending,
-        variant="danger",
-    ),
-    "restore": Action(
-        button="Restore",
-        permission=Permission.SUSPEND_USERS,
-        fits=lambda user: not user.is_active and not user.erased_at,
-        page=restoring,
-        variant="primary",
-    ),
-    "log-out": Action(
-        button="Log out everywhere",
-        permission=Permission.SUSPEND_USERS,
-        fits=lambda user: not user.erased_at,
-        page=ending_sessions,
-    ),
-    "hold": Action(
-        button="Put on hold",
-        permission=Permission.HOLD_CREDITS,
-        fits=lambda user: user.available_credits > 0,
-        page=holding,
-    ),
-    "release": Action(
-        button="Let go of the hold",
-        permission=Permission.HOLD_CREDITS,
-        fits=lambda user: user.held_credits > 0,
-        page=releasing,
-    ),
-    "adjust": Action(button="Give or take credits", permission=Permission.ADJUST_CREDITS, fits=always, page=adjusting),
-    "roles": Action(button="Roles", permission=None, fits=lambda user: not user.erased_at, page=giving_roles),
-}
+Data = Mapping[str, Any]
 
 
 CENT = Decimal("0.01")
@@ -267,10 +50,10 @@ class AdjustmentForm(AmountForm):
     request_id = forms.UUIDField(widget=forms.HiddenInput(), initial=uuid4)
 
 
-def signed(said: Any) -> Decimal:
+def signed(data: Data) -> Decimal:
     """The amount as the ledger counts it: negative where it is taken."""
-    amount: Decimal = said["amount"].quantize(CENT)
-    return -amount if said["direction"] == "take" else amount
+    amount: Decimal = data["amount"].quantize(CENT)
+    return -amount if data["direction"] == "take" else amount
 
 
 class RolesForm(ReasonForm):
@@ -284,3 +67,196 @@ class RolesForm(ReasonForm):
         choices = self.fields["roles"]
         if isinstance(choices, forms.MultipleChoiceField):
             choices.choices = [(name, name.capitalize()) for name in names]
+
+
+def may_touch(user: User, by: StaffMember) -> str:
+    """Return why this member of the staff may not act on the user; empty where they may."""
+    try:
+        if by.user:
+            check_may_touch(user, by=by.user)
+    except DomainError as refusal:
+        return str(refusal)
+    return ""
+
+
+def user_action(
+    button: str,
+    permission: Permission | None,
+    page: Callable[[User, StaffMember], Confirmation],
+    *,
+    fits: Callable[[User], bool] = lambda _: True,
+    variant: Literal["default", "primary", "danger"] = "default",
+) -> Action[User]:
+    """Return an action on users in a state that `fits`; nobody acts on themselves or on who may do more."""
+
+    def refusal(user: User, by: StaffMember) -> str:
+        return may_touch(user, by) if fits(user) else f"Not possible now: {button.lower()}."
+
+    return Action(button=button, permission=permission, page=page, refusal=refusal, variant=variant)
+
+
+def called(user: User) -> str:
+    return f"{user.name} (@{user.username})"
+
+
+def suspending(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        suspension.suspend_user(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
+        return f"{called(user)} is suspended and signed out everywhere."
+
+    return Confirmation(
+        title=f"Suspend {called(user)}",
+        button="Suspend the user",
+        back=change_url(user),
+        act=act,
+        warning="From this moment nothing that needs a sign-in works. Open bets stay, and are settled as everybody's.",
+        facts={"E-mail": user.email, "Balance": format_credits(user.credit_balance)},
+    )
+
+
+def restoring(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        suspension.restore_user(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
+        return f"{called(user)} may sign in again."
+
+    return Confirmation(
+        title=f"Restore {called(user)}",
+        button="Restore the user",
+        back=change_url(user),
+        act=act,
+        facts={"E-mail": user.email, "Balance": format_credits(user.credit_balance)},
+    )
+
+
+def ending_sessions(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        suspension.end_sessions(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
+        return f"{called(user)} is signed out everywhere."
+
+    return Confirmation(
+        title=f"Log {called(user)} out everywhere",
+        button="Log out everywhere",
+        back=change_url(user),
+        act=act,
+        warning="Every device is signed out at once. The user may sign in again.",
+        facts={"E-mail": user.email},
+    )
+
+
+def holding(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        now = timezone.now()
+        held = hold_credits(user_id=user.pk, amount=data["amount"], by=by, reason=data["reason"], now=now)
+        return f"{format_credits(held.held_credits)} credits of {called(user)} are on hold."
+
+    return Confirmation(
+        title=f"Put credits of {called(user)} on hold",
+        button="Put on hold",
+        back=change_url(user),
+        act=act,
+        form=AmountForm,
+        warning="What is on hold stays the user's, and can't be spent until staff let it go.",
+        facts=credit_facts(user),
+    )
+
+
+def releasing(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        now = timezone.now()
+        held = release_hold(user_id=user.pk, amount=data["amount"], by=by, reason=data["reason"], now=now)
+        return f"Let go. {format_credits(held.held_credits)} credits of {called(user)} are on hold still."
+
+    return Confirmation(
+        title=f"Let held credits of {called(user)} go",
+        button="Let go",
+        back=change_url(user),
+        act=act,
+        form=AmountForm,
+        warning="The user has debts: what is let go repays them first." if debt_of(user.pk) else "",
+        facts=credit_facts(user),
+        initial={"amount": user.held_credits},
+    )
+
+
+def adjusting(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        asked = Adjustment(user_id=user.pk, amount=signed(data), reason=data["reason"], request_id=data["request_id"])
+        return outcome(adjust_credits(asked, by=by, now=timezone.now()), user)
+
+    alone = moved_today(user.pk, by=by, now=timezone.now())
+    return Confirmation(
+        title=f"Give or take credits of {called(user)}",
+        button="Adjust the balance",
+        back=change_url(user),
+        act=act,
+        form=AdjustmentForm,
+        warning=f"More than {format_credits(limit())} credits a day needs a second of the staff to approve it.",
+        facts={**credit_facts(user), "You moved today": format_credits(alone)},
+    )
+
+
+def outcome(adjustment: CreditAdjustment, user: User) -> str:
+    if adjustment.status == CreditAdjustment.Status.PENDING:
+        return "Nothing moved yet: this much needs a second of the staff, and waits among the adjustments."
+    verb = "Given to" if adjustment.amount > 0 else "Taken from"
+    return f"{verb} {called(user)}: {format_credits(abs(adjustment.amount))} credits."
+
+
+def giving_roles(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        wanted: dict[str, Any] = {"is_staff": data["is_staff"], "roles": data["roles"]}
+        roles.set_roles(user_id=user.pk, **wanted, by=by, reason=data["reason"], now=timezone.now())
+        return f"The roles of {called(user)} are changed."
+
+    given = sorted(user.groups.values_list("name", flat=True))
+    return Confirmation(
+        title=f"Roles of {called(user)}",
+        button="Set the roles",
+        back=change_url(user),
+        act=act,
+        form=RolesForm,
+        warning="This one is a superuser, and stops being one when let out of the admin." if user.is_superuser else "",
+        facts={"Staff": "Yes" if user.is_staff else "No", "Roles": ", ".join(given).capitalize() or "None"},
+        initial={"is_staff": user.is_staff, "roles": given},
+    )
+
+
+def credit_facts(user: User) -> dict[str, str]:
+    return {
+        "Balance": format_credits(user.credit_balance),
+        "Available": format_credits(user.available_credits),
+        "On hold": format_credits(user.held_credits),
+    }
+
+
+USER_ACTIONS = Actions(
+    url_name="accounts_user_act",
+    url_path="<uuid:object_id>/act/<slug:name>/",
+    by_name={
+        "suspend": user_action(
+            "Suspend",
+            Permission.SUSPEND_USERS,
+            suspending,
+            fits=lambda user: user.is_active,
+            variant="danger",
+        ),
+        "restore": user_action(
+            "Restore",
+            Permission.SUSPEND_USERS,
+            restoring,
+            fits=lambda user: not user.is_active and not user.erased_at,
+            variant="primary",
+        ),
+        "log-out": user_action(
+            "Log out everywhere", Permission.SUSPEND_USERS, ending_sessions, fits=lambda user: not user.erased_at
+        ),
+        "hold": user_action(
+            "Put on hold", Permission.HOLD_CREDITS, holding, fits=lambda user: user.available_credits > 0
+        ),
+        "release": user_action(
+            "Release the hold", Permission.HOLD_CREDITS, releasing, fits=lambda user: user.held_credits > 0
+        ),
+        "adjust": user_action("Give or take credits", Permission.ADJUST_CREDITS, adjusting),
+        "roles": user_action("Roles", None, giving_roles, fits=lambda user: not user.erased_at),
+    },
+)

@@ -16,18 +16,18 @@ from economy.selectors import SEQUENCE_MAX, SUMMARY_MAX, closing_balances, debt_
 from economy.stocks.models import StockHolding
 from economy.stocks.pricing import Position, value
 from purchases.models import CreditPurchase
-from staff.core.formatting import DASH, credits_of, label_of, link_to, moment_of, page_of
+from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import PRIMARY, Block, Detail, Facts, Link, Picture, Rows, chart, line, names, numbers, options
 from staff.ledger import about, amount_of, counterparty_called, type_called
 from staff.staff_actions import done_to
-from staff.users.actions import ACTIONS, address_of
+from staff.users.actions import USER_ACTIONS
 
 DAYS = 30
 # So many of the newest transfers are read for the picture; where a month has more it begins later.
 DRAWN = 2_000
 
 
-def person_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
+def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
     """The same number of statements, whatever there is to show. `before`: the journal's page, by a sequence number."""
     now = timezone.now()
     debt = debt_of(user.pk)
@@ -52,11 +52,7 @@ def person_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         title=user.name,
         subtitle=labels(user),
         notice=notice(debt, waiting=waiting),
-        actions=[
-            Link(action.button, address_of(user, name), action.variant)
-            for name, action in ACTIONS.items()
-            if action.allowed(by) and not action.refusal(user, by)
-        ],
+        actions=USER_ACTIONS.links(user, by=by),
         blocks=blocks,
     )
 
@@ -72,12 +68,12 @@ def labels(user: User) -> str:
     shown = [state_of(user)]
     shown += ["superuser" if user.is_superuser else "staff"] if user.is_staff else []
     roles = [group.name for group in user.groups.all()]
-    return format_html_join(" ", "{}", ((label_of(word),) for word in [*shown, *roles]))
+    return format_html_join(" ", "{}", ((status_label(word),) for word in [*shown, *roles]))
 
 
 def notice(debt: Decimal, *, waiting: bool) -> str:
     said = [
-        f"Owes the house {credits_of(debt)} credits: the next credits repay them first." if debt else "",
+        f"Owes the house {format_credits(debt)} credits: the next credits repay them first." if debt else "",
         "An adjustment waits for a second of the staff." if waiting else "",
     ]
     return " ".join(sentence for sentence in said if sentence)
@@ -87,14 +83,14 @@ def credits_figures(user: User, debt: Decimal) -> Facts:
     return Facts(
         title="Credits",
         facts={
-            "Balance": credits_of(user.credit_balance),
-            "Available": credits_of(user.available_credits),
-            "On hold": credits_of(user.held_credits),
-            "Owed to the house": credits_of(debt),
-            "At stake in open bets": credits_of(user.locked_credits),
-            "Realized profit": credits_of(user.overall_pnl),
-            "Staked on markets in all": credits_of(user.total_volume),
-            "Spent on bets and stocks in all": credits_of(user.expended_credits),
+            "Balance": format_credits(user.credit_balance),
+            "Available": format_credits(user.available_credits),
+            "On hold": format_credits(user.held_credits),
+            "Owed to the house": format_credits(debt),
+            "At stake in open bets": format_credits(user.locked_credits),
+            "Realized profit": format_credits(user.overall_pnl),
+            "Staked on markets in all": format_credits(user.total_volume),
+            "Spent on bets and stocks in all": format_credits(user.expended_credits),
         },
     )
 
@@ -119,7 +115,7 @@ def picture(user: User, *, now: datetime) -> Picture:
             [f"{day.day} {day:%b}" for day in days],
             [drawn],
             options=options(names(), numbers("credits"), legend=False),
-            words=f"{credits_of(user.credit_balance)} credits today",
+            words=f"{format_credits(user.credit_balance)} credits today",
         )
     )
 
@@ -131,11 +127,11 @@ def made_of(user: User) -> Rows:
         return Rows(title=title, columns=columns, rows=[], none=none)
     parts = origins(user.pk)
     rows: list[Any] = [
-        (type_called(kind), counterparty_called(other_end), f"{count:,}", credits_of(total))
+        (type_called(kind), counterparty_called(other_end), f"{count:,}", format_credits(total))
         for kind, other_end, count, total in parts
     ]
     total = sum((part[3] for part in parts), Decimal(0))
-    rows += [("Balance", "", f"{user.journal_length:,}", credits_of(total))] if parts else []
+    rows += [("Balance", "", f"{user.journal_length:,}", format_credits(total))] if parts else []
     return Rows(title=title, columns=columns, rows=rows, none="Nothing moved yet.")
 
 
@@ -147,14 +143,14 @@ def account(user: User) -> Facts:
             "E-mail": user.email,
             "X handle": f"@{user.x_username}" if user.x_username else DASH,
             "Id": user.pk,
-            "Joined, UTC": moment_of(user.created_at),
-            "Last signed in, UTC": moment_of(user.last_login_at, otherwise="Never"),
-            "Last active, UTC": moment_of(user.last_active_at, otherwise="Never"),
+            "Joined, UTC": format_time(user.created_at),
+            "Last signed in, UTC": format_time(user.last_login_at, otherwise="Never"),
+            "Last active, UTC": format_time(user.last_active_at, otherwise="Never"),
             "Consecutive days": f"{user.consecutive_days_online:,}",
             "Referral code": user.referral_code,
             "Referred by": person(user.referred_by),
             "Has referred": f"{user.referral_count:,}",
-            "Earned by referrals": credits_of(user.referral_credits_earned),
+            "Earned by referrals": format_credits(user.referral_credits_earned),
         },
         text=user.bio,
     )
@@ -175,7 +171,7 @@ def journal(user: User, *, before: str | None) -> Rows:
     rows = CreditTransaction.objects.filter(user=user, sequence__lt=min(start, SEQUENCE_MAX)).order_by("-sequence")
     found = list(rows[: JOURNAL_PAGE + 1])
     shown = found[:JOURNAL_PAGE]
-    older = f"{page_of(user)}?before={shown[-1].sequence}#journal" if len(found) > len(shown) else ""
+    older = f"{change_url(user)}?before={shown[-1].sequence}#journal" if len(found) > len(shown) else ""
     return Rows(
         name="journal",
         title="Journal",
@@ -183,18 +179,18 @@ def journal(user: User, *, before: str | None) -> Rows:
         rows=[
             (
                 f"{row.sequence:,}",
-                moment_of(row.created_at),
+                format_time(row.created_at),
                 type_called(row.transaction_type),
                 counterparty_called(row.counterparty),
                 amount_of(row),
-                credits_of(row.balance_after),
+                format_credits(row.balance_after),
                 about(row),
             )
             for row in shown
         ],
         none="Nothing moved yet.",
         more=Link("Older", older) if older else None,
-        back=Link("Newest", f"{page_of(user)}#journal") if start != SEQUENCE_MAX else None,
+        back=Link("Newest", f"{change_url(user)}#journal") if start != SEQUENCE_MAX else None,
     )
 
 
@@ -206,11 +202,11 @@ def open_bets(user: User) -> Rows:
         rows=[
             (
                 link_to("betting_bet_change", bet.market.title, bet.pk),
-                label_of(bet.side),
-                credits_of(bet.amount - bet.sold_amount),
+                status_label(bet.side),
+                format_credits(bet.amount - bet.sold_amount),
                 f"{bet.odds_at_bet * 100:.2f}%",
-                credits_of(bet.potential_payout),
-                moment_of(bet.placed_at),
+                format_credits(bet.potential_payout),
+                format_time(bet.placed_at),
             )
             for bet in bets.order_by("-id")[:SHOWN]
         ],
@@ -228,8 +224,8 @@ def holdings(user: User) -> Rows:
                 f"{row.stock.name} ({row.stock.symbol})",
                 f"{row.shares.normalize():,f}",
                 f"{row.leverage}x",
-                credits_of(row.invested),
-                credits_of(
+                format_credits(row.invested),
+                format_credits(
                     value(Position(row.shares, row.invested, row.exact_cost, row.leverage), row.stock.current_price)
                 ),
             )
@@ -243,7 +239,7 @@ def rewards(user: User) -> Rows:
     return Rows(
         title="Daily rewards",
         columns=("Day, UTC", "Consecutive", "Credits"),
-        rows=[(f"{row.day:%Y-%m-%d}", f"Day {row.streak:,}", credits_of(row.credits)) for row in rows[:SHOWN]],
+        rows=[(f"{row.day:%Y-%m-%d}", f"Day {row.streak:,}", format_credits(row.credits)) for row in rows[:SHOWN]],
         more=all_of("economy_dailyreward_changelist", user),
     )
 
@@ -256,11 +252,11 @@ def purchases(user: User) -> Rows:
         rows=[
             (
                 link_to("purchases_creditpurchase_change", row.package_id.capitalize(), row.pk),
-                label_of(row.status),
-                credits_of(row.credits),
+                status_label(row.status),
+                format_credits(row.credits),
                 f"${row.usd_amount:,.2f}",
                 row.provider.capitalize(),
-                moment_of(row.created_at),
+                format_time(row.created_at),
             )
             for row in rows[:SHOWN]
         ],
@@ -275,9 +271,9 @@ def adjustments(user: User) -> Rows:
         columns=("Asked, UTC", "Credits", "State", "Asked by", "Decided by", "Why"),
         rows=[
             (
-                link_to("economy_creditadjustment_change", moment_of(row.created_at), row.pk),
-                credits_of(row.amount),
-                label_of(row.status),
+                link_to("economy_creditadjustment_change", format_time(row.created_at), row.pk),
+                format_credits(row.amount),
+                status_label(row.status),
                 row.requested_by.username if row.requested_by else "Command line",
                 row.decided_by.username if row.decided_by else DASH,
                 row.reason,
@@ -296,8 +292,8 @@ def referred(user: User) -> Rows:
         rows=[
             (
                 link_to("accounts_user_change", f"@{row.username}", row.pk),
-                label_of("active" if row.is_active else "suspended"),
-                moment_of(row.created_at),
+                status_label("active" if row.is_active else "suspended"),
+                format_time(row.created_at),
             )
             for row in newest.only("username", "is_active", "created_at")[:SHOWN]
         ],
@@ -321,10 +317,10 @@ def sessions(user: User, *, now: datetime) -> Rows:
         columns=("Last refreshed, UTC", "From", "With", "Until, UTC"),
         rows=[
             (
-                moment_of(token.created_at),
+                format_time(token.created_at),
                 token.ip or DASH,
                 token.user_agent[:MAX_LETTERS] or DASH,
-                moment_of(token.expires_at),
+                format_time(token.expires_at),
             )
             for token in tokens[:SHOWN]
         ],

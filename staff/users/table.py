@@ -1,29 +1,26 @@
 """Users: the table, each one's page, which explains the balance, and what staff may do about them."""
 
 from typing import Any
-from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.http import HttpRequest
 from unfold.decorators import display
 
 from accounts.models import Permission, User
+from core.api.requests import parse_uuid
 from economy.models import Debt
-from markets.selectors import as_uuid
-from staff.core.formatting import credits_of, label_of, moment_of, page_of
+from staff.core.actions import ActionTable
+from staff.core.formatting import format_credits, format_time, status_label
 from staff.core.pages import Detail
-from staff.core.tables import DetailTable, staff_member
+from staff.core.tables import staff_member
 from staff.selectors import matching
-from staff.users.actions import action_named
-from staff.users.page import person_page, state_of
+from staff.users.actions import USER_ACTIONS
+from staff.users.page import state_of, user_page
 
 # Roles are given on a user's page, on record; who signs in with X is nothing to edit.
 for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):
@@ -48,10 +45,11 @@ class StateFilter(SimpleListFilter):
 
 
 @admin.register(User)
-class PersonTable(DetailTable):
+class UserTable(ActionTable):
     """Newest first."""
 
     view_permission = Permission.VIEW_PEOPLE
+    staff_actions = USER_ACTIONS
     list_display = ("person", "address", "state", "balance", "held", "joined", "active")
     list_filter = (StateFilter,)
     search_fields = ("name",)
@@ -73,42 +71,27 @@ class PersonTable(DetailTable):
 
     @admin.display(description="State")
     def state(self, user: User) -> str:
-        return label_of("staff" if user.is_active and user.is_staff else state_of(user))
+        return status_label("staff" if user.is_active and user.is_staff else state_of(user))
 
     @admin.display(description="Balance")
     def balance(self, user: User) -> str:
-        return credits_of(user.credit_balance)
+        return format_credits(user.credit_balance)
 
     @admin.display(description="On hold")
     def held(self, user: User) -> str:
-        return credits_of(user.held_credits or None)
+        return format_credits(user.held_credits or None)
 
     @admin.display(description="Joined, UTC")
     def joined(self, user: User) -> str:
-        return moment_of(user.created_at)
+        return format_time(user.created_at)
 
     @admin.display(description="Last active, UTC")
     def active(self, user: User) -> str:
-        return moment_of(user.last_active_at, otherwise="Never")
+        return format_time(user.last_active_at, otherwise="Never")
 
     def detail(self, request: HttpRequest, original: User) -> Detail:
-        return person_page(original, by=staff_member(request), before=request.GET.get("before"))
-
-    def get_urls(self) -> list[URLPattern]:
-        act = self.admin_site.admin_view(self.act)
-        return [path("<uuid:user_id>/act/<slug:name>/", act, name="accounts_user_act"), *super().get_urls()]
-
-    def act(self, request: HttpRequest, user_id: UUID, name: str) -> HttpResponse:
-        """What staff may do about a user: asked before, done by a POST."""
-        action, by = action_named(name), staff_member(request)
-        if not (by.may(Permission.VIEW_PEOPLE) and action.allowed(by)):
-            raise PermissionDenied
-        user = get_object_or_404(User, pk=user_id)
-        if request.method != "POST" and (refusal := action.refusal(user, by)):
-            messages.error(request, refusal)
-            return redirect(page_of(user))
-        return action.page(user, by).answer(request)
+        return user_page(original, by=staff_member(request), before=request.GET.get("before"))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> User | None:
         people = User.objects.select_related("referred_by").prefetch_related("groups")
-        return people.filter(pk=user_id).first() if (user_id := as_uuid(object_id)) else None
+        return people.filter(pk=user_id).first() if (user_id := parse_uuid(object_id)) else None

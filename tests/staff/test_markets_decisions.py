@@ -272,11 +272,11 @@ def posted(rf, boss):
 
 
 def test_somebody_elses_lock_is_said_to_be_passing(posted):
-    answer = Confirmation(title="Do it", button="Do it", back="/", act=busy).answer(posted)
+    answer = Confirmation(title="Do it", button="Do it", back="/", act=busy).respond(posted)
     assert answer.status_code == 503
     assert "Nothing happened; try again." in text_of(answer)
 
 
 def test_what_does_not_pass_is_not_hidden(posted):
     with pytest.raises(OperationalError, match="disk_full"):
-        Confirmation(title="Do it", button="Do it", back="/", act=broken).answer(posted)
+        Confirmation(title="Do it", button="Do it", back="/", act=broken).respond(posted)
