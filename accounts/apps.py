@@ -1,3 +1,5 @@
+"""App configurations of accounts and of the sign-in with X, which has tables of its own."""
+
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -5,6 +7,13 @@ from django.apps import AppConfig
 
 class AccountsConfig(AppConfig):
     name = "accounts"
+    default = True
 
     def ready(self) -> None:
-        import_module("accounts.schema")
+        # Describes the access token to drf-spectacular.
+        import_module("accounts.authentication")
+
+
+class XSignInConfig(AppConfig):
+    name = "accounts.x"
+    label = "x_sign_in"

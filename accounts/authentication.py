@@ -1,29 +1,48 @@
-"""Who is asking: `Authorization: Bearer <accessToken>`, a JWT with the claim `userId`.
+"""Authenticate requests by `Authorization: Bearer <accessToken>`, a JWT with the claims `userId` and `sessionsEnded`.
 
-Whether the user still exists and is active is looked up each time: one query.
+Whether the user still exists and is active is looked up for every request, with one query.
 """
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from ipaddress import ip_address
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.db import connection
+from django.http import HttpRequest
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
+from accounts.errors import AccountSuspended
 from accounts.models import User
-from accounts.tokens import AccountSuspended
+from accounts.tokens import Client
+from core.api.requests import parse_uuid
+from core.db.sql import execute, fetch_one
 
-ACTIVITY_NOTED_EVERY = timedelta(minutes=5)
+ACTIVITY_INTERVAL = timedelta(minutes=5)
+
+FIELDS = [field.attname for field in User._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
+SELECT_USER = f"SELECT {', '.join(FIELDS)} FROM users WHERE id = %s"  # noqa: S608 - made of the model's columns
+# A row that is locked, by a settlement say, isn't waited for: the next request will do.
+UPDATE_LAST_ACTIVE = """
+UPDATE users SET last_active_at = %(now)s WHERE id = (
+    SELECT id FROM users
+    WHERE id = %(id)s AND (last_active_at IS NULL OR last_active_at <= %(before)s)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+"""
 
 
 class JWTAuthentication(authentication.JWTAuthentication):
-    """Answers 401 for a token that is bad or expired, or whose user is gone, and 403 for a suspended user."""
+    """Respond with 401 to a token that is bad or expired, or whose user is gone, and with 403 to a suspended user."""
 
+    # What it can raise, for the OpenAPI description.
     errors: ClassVar[tuple[type[Exception], ...]] = (AuthenticationFailed, AccountSuspended)
 
     def get_validated_token(self, raw_token: bytes) -> Token:
@@ -33,21 +52,22 @@ class JWTAuthentication(authentication.JWTAuthentication):
             raise AuthenticationFailed("Invalid or expired access token") from exc
 
     def get_user(self, validated_token: Token) -> Any:
-        user_id = as_user_id(validated_token.get("userId"))
+        claim = validated_token.get("userId")
+        user_id = parse_uuid(claim) if isinstance(claim, str) else None
         user = find_user(user_id) if user_id else None
         if user is None:
             raise AuthenticationFailed("Invalid or expired access token")
         if not user.is_active:
             raise AccountSuspended
-        # A token from before there was a count was told none.
+        # A token from before the claim existed has none.
         if validated_token.get("sessionsEnded", 0) != user.sessions_ended:
             raise AuthenticationFailed("Invalid or expired access token")
-        note_activity(user, now=timezone.now())
+        record_activity(user, now=timezone.now())
         return user
 
 
 class PublicJWTAuthentication(JWTAuthentication):
-    """For public endpoints: a bad token is as good as none, and so is a suspended user's."""
+    """Authenticate on public endpoints, where a bad token, or a suspended user's, counts as none."""
 
     errors = ()
 
@@ -58,37 +78,55 @@ class PublicJWTAuthentication(JWTAuthentication):
             return None
 
 
-FIELDS = [field.attname for field in User._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
-FIND = f"SELECT {', '.join(FIELDS)} FROM users WHERE id = %s"  # noqa: S608 - made of the model's columns
-# Whoever holds the row, a settlement say, isn't waited for: the next request will do.
-NOTE_ACTIVITY = """
-UPDATE users SET last_active_at = %(now)s WHERE id = (
-    SELECT id FROM users
-    WHERE id = %(id)s AND (last_active_at IS NULL OR last_active_at <= %(before)s)
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-"""
+class JWTScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Describe the access token in the OpenAPI schema."""
+
+    target_class = "accounts.authentication.JWTAuthentication"
+    name = "accessToken"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class PublicJWTScheme(JWTScheme):  # type: ignore[no-untyped-call]
+    """Describe the optional token under another name: drf-spectacular takes one name for one way to authenticate."""
+
+    target_class = "accounts.authentication.PublicJWTAuthentication"
+    name = "optionalAccessToken"
+
+
+def current_user(request: Request) -> User:
+    """Return the user who makes the request, in views whose permissions require a signed-in user."""
+    return cast("User", request.user)
 
 
 def find_user(user_id: UUID) -> User | None:
-    """By a statement written once: for the ORM, making it takes longer than asking it."""
-    with connection.cursor() as cursor:
-        cursor.execute(FIND, [user_id])
-        row = cursor.fetchone()
+    """Return the user, or None.
+
+    Every authenticated request does this: a statement written once is faster than one that the ORM builds each time.
+    """
+    row = fetch_one(SELECT_USER, [user_id])
     return User.from_db(connection.alias, FIELDS, row) if row else None
 
 
-def as_user_id(claim: Any) -> UUID | None:
+def record_activity(user: User, *, now: datetime) -> None:
+    """Update `last_active_at` at most every five minutes, by one of however many requests come at once."""
+    before = now - ACTIVITY_INTERVAL
+    if user.last_active_at is None or user.last_active_at <= before:
+        execute(UPDATE_LAST_ACTIVE, {"now": now, "id": user.pk, "before": before})
+        user.last_active_at = now
+
+
+def client_of(request: Request | HttpRequest) -> Client:
+    """Return the user agent and the address of a request, as they are stored with the token that it is given."""
+    return Client(user_agent=request.META.get("HTTP_USER_AGENT", ""), ip=address_of(request))
+
+
+def address_of(request: Request | HttpRequest) -> str | None:
+    """Return the client's IP address, or None where what a proxy wrote isn't one."""
+    # Looks at META alone, so Django's request is as good as DRF's.
+    named = BaseThrottle().get_ident(request)  # type: ignore[arg-type]
     try:
-        return UUID(claim) if isinstance(claim, str) else None
+        return str(ip_address(named or ""))
     except ValueError:
         return None
-
-
-def note_activity(user: User, *, now: datetime) -> None:
-    """Written at most every five minutes, by one of however many requests come at once."""
-    before = now - ACTIVITY_NOTED_EVERY
-    if user.last_active_at is None or user.last_active_at <= before:
-        with connection.cursor() as cursor:
-            cursor.execute(NOTE_ACTIVITY, {"now": now, "id": user.pk, "before": before})
-        user.last_active_at = now

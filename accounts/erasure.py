@@ -1,4 +1,4 @@
-"""Taking the person out of an account. Its books stay, under a name that says nothing."""
+"""Erase a user's personal data. The ledger entries stay, under a username that says nothing."""
 
 import secrets
 from datetime import datetime
@@ -8,16 +8,16 @@ from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from accounts import rules
+from accounts.errors import UserErased
 from accounts.models import RefreshToken, User
-from accounts.referral_codes import new_referral_code
-from core.api.errors import DomainError
 from core.db.transactions import require_transaction
 
-# Reserved for names that lead nowhere: RFC 2606.
-NOWHERE = "erased.invalid"
+# A top-level domain that never exists: RFC 2606.
+ERASED_EMAIL_DOMAIN = "erased.invalid"
 RANDOM_BYTES = 4
 ATTEMPTS = 5
-NOTHING: dict[str, Any] = {
+ERASED_VALUES: dict[str, Any] = {
     "name": "Erased",
     "avatar_url": "",
     "bio": "",
@@ -30,35 +30,34 @@ NOTHING: dict[str, Any] = {
 }
 
 
-class UserErased(DomainError):
-    code = "user_erased"
-    status = 409
-    message = "This user was erased: nothing brings the person back."
+def erase_personal_data(*, user: User, now: datetime) -> User:
+    """Erase the personal data of a user: nobody can sign in any more, and e-mail and username are free again.
 
-
-def erase_person(*, user: User, now: datetime) -> User:
-    """The user without the person: nobody can sign in, and e-mail and username are free for somebody new.
-
-    Runs inside the caller's transaction, which holds the user's lock. Raises UserErased where it is done already.
+    Returns the user as erased. Runs inside the caller's transaction, which holds the user's lock. Raises UserErased.
     """
-    require_transaction("erase_person")
+    require_transaction("erase_personal_data")
     if user.erased_at:
         raise UserErased
     RefreshToken.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()
-    nobody = {**NOTHING, "password": make_password(None), "erased_at": now, "sessions_ended": F("sessions_ended") + 1}
-    User.objects.filter(pk=user.pk).update(**nobody)
-    rename(user)
+    values = {
+        **ERASED_VALUES,
+        "password": make_password(None),
+        "erased_at": now,
+        "sessions_ended": F("sessions_ended") + 1,
+    }
+    User.objects.filter(pk=user.pk).update(**values)
+    assign_unused_names(user)
     user.refresh_from_db()
     return user
 
 
-def rename(user: User) -> None:
-    """The referral code goes, too: a bonus would go to nobody."""
+def assign_unused_names(user: User) -> None:
+    """Replace username, e-mail and referral code, with which a bonus would go to nobody."""
     for _ in range(ATTEMPTS):
         name = f"erased_{secrets.token_hex(RANDOM_BYTES)}"
-        names = {"username": name, "email": f"{name}@{NOWHERE}", "referral_code": new_referral_code()}
+        names = {"username": name, "email": f"{name}@{ERASED_EMAIL_DOMAIN}", "referral_code": rules.new_referral_code()}
         try:
             with transaction.atomic():
                 User.objects.filter(pk=user.pk).update(**names)

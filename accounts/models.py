@@ -7,12 +7,14 @@ from django.db import models
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Collate, Lower, Now
 
-from accounts.referral_codes import new_referral_code
+from accounts import rules
 from core.db.sql import new_id
+
+USERNAME_REGEX = f"^[{rules.USERNAME_CHARACTERS}]{{{rules.MIN_USERNAME_LENGTH},{rules.MAX_USERNAME_LENGTH}}}$"
 
 
 class UserManager(BaseUserManager["User"]):
-    """Staff are made here; people sign up through `accounts.services`."""
+    """Create users directly, for staff and tests; everybody else signs up through `accounts.services`."""
 
     def create_user(self, *, email: str, username: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email, username=username, **{"name": username, **fields})
@@ -25,32 +27,32 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email=email, username=username, password=password, **staff, **fields)
 
     def with_email(self, email: str) -> "QuerySet[User]":
-        """The one user of that e-mail, in any case; by the unique index, which `iexact` wouldn't use."""
+        """Return the one user of that e-mail, in any case, by the unique index, which `iexact` wouldn't use."""
         return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(Value(email)))
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """A user by e-mail, in any case: what a person signs in to the admin with."""
+        """Return a user by e-mail, in any case: what staff sign in to the admin with."""
         return self.with_email(username or "").get()
 
 
 def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    """Credits, two decimals. Moved by the economy's ledger alone."""
+    """Return a column of credits, with two decimals, that the economy's ledger alone changes."""
     return models.DecimalField(max_digits=18, decimal_places=2, default=0, db_default=0, editable=False, **options)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. E-mail and username are unique whatever their case; `is_active` false means suspended."""
+    """A user. E-mail and username are unique whatever their case; `is_active` false means suspended."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    email = models.EmailField(max_length=254)
-    username = models.CharField(max_length=50)
-    name = models.CharField(max_length=100)
-    avatar_url = models.URLField(max_length=500, blank=True, default="")
-    bio = models.CharField(max_length=280, blank=True, default="")
+    email = models.EmailField(max_length=rules.MAX_EMAIL_LENGTH)
+    username = models.CharField(max_length=rules.MAX_USERNAME_LENGTH)
+    name = models.CharField(max_length=rules.MAX_NAME_LENGTH)
+    avatar_url = models.URLField(max_length=rules.MAX_AVATAR_URL_LENGTH, blank=True, default="")
+    bio = models.CharField(max_length=rules.MAX_BIO_LENGTH, blank=True, default="")
     x_username = models.CharField(max_length=50, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
-    # From then on the row is nobody's: `accounts.erasure`.
+    # From then on the row holds no personal data: `accounts.erasure`.
     erased_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_login = None
@@ -70,12 +72,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     expended_credits = credits_column()
     total_volume = credits_column()
     overall_pnl = credits_column()
-    # How many rows of the journal are this user's: the last one's sequence number.
+    # How many ledger entries this user has: the last one's sequence number.
     journal_length = models.BigIntegerField(default=0, db_default=0, editable=False)
     consecutive_days_online = models.IntegerField(default=0, db_default=0, editable=False)
     last_daily_reward_at = models.DateTimeField(null=True, editable=False)
 
-    referral_code = models.CharField(max_length=8, default=new_referral_code, editable=False)
+    referral_code = models.CharField(
+        max_length=rules.REFERRAL_CODE_LENGTH, default=rules.new_referral_code, editable=False
+    )
     referred_by = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="referred")
     referral_count = models.IntegerField(default=0, db_default=0, editable=False)
     referral_credits_earned = credits_column()
@@ -87,7 +91,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         db_table = "users"
-        # Staff look people up by these. Ids grow with time: newest first is by id.
+        # Staff look users up by these. Ids grow with time: newest first is by id.
         indexes = [
             models.Index(Collate(Lower("username"), "C"), name="users_username_begins"),
             models.Index(Collate(Lower("name"), "C"), name="users_name_begins"),
@@ -100,7 +104,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.UniqueConstraint(Lower("email"), name="users_email_unique"),
             models.UniqueConstraint(Lower("username"), name="users_username_unique"),
             models.UniqueConstraint(fields=["referral_code"], name="users_referral_code_unique"),
-            models.CheckConstraint(condition=Q(username__regex=r"^[A-Za-z0-9_]{3,50}$"), name="users_username_valid"),
+            models.CheckConstraint(condition=Q(username__regex=USERNAME_REGEX), name="users_username_valid"),
             models.CheckConstraint(condition=Q(credit_balance__gte=0), name="users_balance_not_negative"),
             models.CheckConstraint(condition=Q(held_credits__gte=0), name="users_held_not_negative"),
             models.CheckConstraint(
@@ -128,19 +132,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.username
 
     def get_full_name(self) -> str:
-        """Django's name for it: what the admin greets its staff with."""
+        """Return the name, under the method that the admin greets its staff with."""
         return self.name
 
     def get_session_auth_hash(self) -> str:
-        """A browser is signed in as long as this stays the same."""
+        """Return what must stay the same for a browser to stay signed in."""
         return f"{super().get_session_auth_hash()}.{self.sessions_ended}"
 
 
 class RefreshToken(models.Model):
-    """One refresh token, of which only the SHA-256 is kept. All that came from one sign-in are a family."""
+    """A refresh token, of which only the SHA-256 is stored. All that came from one sign-in are a family."""
 
     class Reason(models.TextChoices):
-        """Why a token is good no more. Replaced: its predecessor was used again before this one ever was."""
+        """Why a token was revoked. Replaced: its predecessor was used again before this one ever was."""
 
         REPLACED = "replaced"
         REUSED = "reused"
@@ -181,7 +185,7 @@ class RefreshToken(models.Model):
 
 
 class Permission(models.TextChoices):
-    """What staff may do. A superuser may do all of it; the two roles of migration 0003 have parts."""
+    """Permissions of staff. A superuser has all of them; the two roles of migration 0003 have some."""
 
     VIEW_MARKETS = "view_markets", "See markets, their bets and their stocks"
     VIEW_PEOPLE = "view_people", "See users, their journals, rewards and purchases"
@@ -198,20 +202,20 @@ class Permission(models.TextChoices):
 
 
 class StaffAction(models.Model):
-    """What somebody of the staff did, to what, from where and why, and how it was before and after. Only added to.
+    """The record of a staff member's action: its target, address, reason, and the state before and after. Append-only.
 
     Written by `accounts.staff.record_action` alone, in the transaction that has the effect.
     """
 
     created_at = models.DateTimeField()
-    # Null for who used a command; the address too.
+    # Null for an action from the command line; the address too.
     staff = models.ForeignKey(User, models.PROTECT, null=True, related_name="staff_actions")
     ip = models.GenericIPAddressField(null=True)
     action = models.CharField(max_length=50)
     # The model's label, as in "markets.market", and the key of its row.
     target_type = models.CharField(max_length=50)
     target_id = models.CharField(max_length=50)
-    reason = models.CharField(max_length=500)
+    reason = models.CharField(max_length=rules.MAX_REASON_LENGTH)
     before = models.JSONField(encoder=DjangoJSONEncoder)
     after = models.JSONField(encoder=DjangoJSONEncoder)
 

@@ -1,4 +1,4 @@
-"""How passwords are stored, which are good enough, and what a new one ends."""
+"""Store, check and judge passwords, and end all sessions when one changes."""
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, Argon2PasswordHasher
 from django.contrib.auth.password_validation import validate_password
@@ -10,13 +10,12 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from accounts import tokens
 from accounts.models import RefreshToken, User
 
-MAX_PASSWORD_LETTERS = 128
-# No password fits it, and checking one takes as long as with a real hash.
-NOBODY = User(password=UNUSABLE_PASSWORD_PREFIX)
+# No password matches it, and checking one takes as long as with a real hash.
+NO_USER = User(password=UNUSABLE_PASSWORD_PREFIX)
 
 
 class Argon2Hasher(Argon2PasswordHasher):
-    """19 MiB and two passes: Django's 100 MiB, times every thread that checks one, is more than a small machine has.
+    """Hash with 19 MiB and two passes: Django's 100 MiB for each thread is more than a small machine has.
 
     Source: OWASP, Password Storage Cheat Sheet.
     """
@@ -26,13 +25,13 @@ class Argon2Hasher(Argon2PasswordHasher):
     parallelism = 1
 
 
-def fits(password: str, user: User | None) -> bool:
-    """In the same time whether or not there is such a user."""
-    return (user or NOBODY).check_password(password)
+def check_password(password: str, user: User | None) -> bool:
+    """Return whether it is the user's password, in the same time whether or not there is such a user."""
+    return (user or NO_USER).check_password(password)
 
 
-def check_strength(password: str, *, user: User, field: str = "password") -> None:
-    """Raises ValidationError with every reason why the password is too weak for this user."""
+def validate_strength(password: str, *, user: User, field: str = "password") -> None:
+    """Raise ValidationError with every reason why the password is too weak for this user."""
     try:
         validate_password(password, user)
     except DjangoValidationError as exc:
@@ -41,10 +40,10 @@ def check_strength(password: str, *, user: User, field: str = "password") -> Non
 
 
 class EndsSessions:
-    """A password validator that Django tells of every changed password, whatever changed it: all tokens are revoked."""
+    """Revoke all refresh tokens when a password changes: Django tells its validators, whatever changed it."""
 
     def validate(self, password: str, user: User | None = None) -> None:
-        """Any password will do."""
+        """Accept any password."""
 
     def get_help_text(self) -> str:
         return "All devices are signed out."
@@ -52,4 +51,4 @@ class EndsSessions:
     def password_changed(self, password: str, user: User) -> None:
         with transaction.atomic():
             tokens.lock_user(user.pk)
-            tokens.revoke_all(user=user, reason=RefreshToken.Reason.PASSWORD_CHANGED, now=timezone.now())
+            tokens.revoke_all_refresh_tokens(user=user, reason=RefreshToken.Reason.PASSWORD_CHANGED, now=timezone.now())

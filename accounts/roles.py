@@ -1,4 +1,4 @@
-"""Who of the users is staff, and in which roles. Only a superuser says so, and there is always one left."""
+"""Make users staff and set their roles. Only a superuser does this, and there is always one left."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,35 +7,24 @@ from uuid import UUID
 from django.contrib.auth.models import Group
 
 from accounts import tokens
+from accounts.errors import NotAllowed, RolesAreForStaff, UnknownRole
 from accounts.models import RefreshToken, User
-from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
-from accounts.suspension import lock_for_staff
-from core.api.errors import DomainError
+from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from core.db.transactions import run_transaction
-
-
-class UnknownRole(DomainError):
-    code = "unknown_role"
-    message = "There is no such role."
-
-
-class RolesAreForStaff(DomainError):
-    code = "roles_are_for_staff"
-    message = "Roles are for staff: let the user into the admin too, or give no role."
 
 
 def set_roles(
     *, user_id: UUID, is_staff: bool, roles: Collection[str], by: StaffMember, reason: str, now: datetime
 ) -> User:
-    """Lets a user into the admin or out of it, with these roles and no others.
+    """Let a user into the admin or out of it, with these roles and no others.
 
-    Nobody changes their own, so the last superuser stays one. Who is let out is signed out everywhere, and is no
-    superuser any more. Raises NotAllowed for who isn't a superuser, NotYourself, UnknownRole, RolesAreForStaff,
-    ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    Nobody changes their own roles, so the last superuser stays one. A user who is let out is signed out everywhere,
+    and is no superuser any more. Raises NotAllowed unless `by` is a superuser, NotYourself, UnknownRole,
+    RolesAreForStaff, ReasonMissing, ReasonTooLong, User.DoesNotExist.
     """
     if by.user and not by.user.is_superuser:
         raise NotAllowed
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
     if roles and not is_staff:
         raise RolesAreForStaff
 
@@ -50,7 +39,7 @@ def set_roles(
 
 
 def groups_named(roles: Collection[str]) -> list[Group]:
-    """Raises UnknownRole."""
+    """Return the groups of these names. Raises UnknownRole."""
     groups = list(Group.objects.filter(name__in=roles))
     if len(groups) != len(set(roles)):
         raise UnknownRole
@@ -59,7 +48,7 @@ def groups_named(roles: Collection[str]) -> list[Group]:
 
 def change(user: User, *, is_staff: bool, groups: list[Group], now: datetime) -> None:
     if user.is_staff and not is_staff:
-        tokens.end_everything(user=user, reason=RefreshToken.Reason.ENDED_BY_STAFF, now=now)
+        tokens.end_all_sessions(user=user, reason=RefreshToken.Reason.ENDED_BY_STAFF, now=now)
     user.is_staff, user.is_superuser = is_staff, user.is_superuser and is_staff
     user.save(update_fields=["is_staff", "is_superuser"])
     user.groups.set(groups)

@@ -1,26 +1,59 @@
-"""What people write about themselves: one can see it, it has no control characters, and it can't turn round what stands
-beside it."""
+"""Rules for usernames, names, passwords, referral codes and what else users write about themselves."""
 
 import re
+import secrets
 import unicodedata
+
+# Lengths are in characters.
+MIN_USERNAME_LENGTH, MAX_USERNAME_LENGTH = 3, 50
+# ASCII alone: no letter of another alphabet can pass for one of these.
+USERNAME_CHARACTERS = "A-Za-z0-9_"
+MAX_EMAIL_LENGTH = 254
+MAX_NAME_LENGTH = 100
+MAX_BIO_LENGTH = 280
+MAX_AVATAR_URL_LENGTH = 500
+MAX_PASSWORD_LENGTH = 128
+# Why staff did something.
+MAX_REASON_LENGTH = 500
+
+# The domain of the made-up addresses of users who signed in with X, which gives no e-mail; nobody else may use it.
+X_EMAIL_DOMAIN = "x.oauth"
+
+# Without 0, 1, I and O, so that a code can be read aloud.
+REFERRAL_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+REFERRAL_CODE_LENGTH = 8
 
 # They change the direction of all that follows, outside the name too.
 DIRECTION_CHANGES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # Letters, by their category, that show nothing: the Hangul fillers, and the blank of Braille.
 BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
-CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+CONTROL_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 
 
-def without_controls(text: str, *, keep: str = "") -> str:
-    """Control characters and line breaks, but for those in `keep`, become spaces; trimmed, composed (NFC)."""
+def new_referral_code() -> str:
+    """Return one of 32⁸, about 10¹², codes. The table's unique index tells when one is taken."""
+    return "".join(secrets.choice(REFERRAL_CODE_ALPHABET) for _ in range(REFERRAL_CODE_LENGTH))
+
+
+def normalise_referral_code(code: str) -> str:
+    """Return the code as it is stored: trimmed, in capitals."""
+    return code.strip().upper()
+
+
+def clean_text(text: str, *, keep: str = "") -> str:
+    """Return the text trimmed and composed (NFC); control characters and line breaks, but `keep`, become spaces."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
-    kept = (" " if unicodedata.category(letter) in CONTROLS and letter not in keep else letter for letter in text)
+    kept = (
+        " " if unicodedata.category(letter) in CONTROL_CATEGORIES and letter not in keep else letter for letter in text
+    )
     return re.sub(" {2,}", " ", "".join(kept)).strip()
 
 
 def changes_direction(text: str) -> bool:
+    """Return whether the text has characters that turn the direction of writing around."""
     return DIRECTION_CHANGES.search(text) is not None
 
 
-def can_be_seen(text: str) -> bool:
+def is_visible(text: str) -> bool:
+    """Return whether at least one character of the text can be seen."""
     return any(unicodedata.category(letter)[0] in "LNPS" and letter not in BLANK_LETTERS for letter in text)

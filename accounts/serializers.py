@@ -1,27 +1,24 @@
-"""Shapes in, checked; shapes out."""
+"""Requests and responses of accounts. PublicUserSerializer and MeSerializer declare the fields of a user."""
 
 from typing import Any
 
 from django.core.validators import RegexValidator, URLValidator
-from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from accounts import rules
 from accounts.models import User
-from accounts.passwords import MAX_PASSWORD_LETTERS
 from accounts.profiles import Ranks
+from core.api.serializers import CreditsField, ResourceSerializer, response_schema
 
-CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
-# ASCII alone: no letter of another alphabet can pass for one of these.
-USERNAME_LETTERS = RegexValidator(
-    r"\A[A-Za-z0-9_]*\Z", "Only the letters A to Z and a to z, digits and _ are allowed.", "invalid_username"
+USERNAME_VALIDATOR = RegexValidator(
+    rf"\A[{rules.USERNAME_CHARACTERS}]*\Z",
+    "Only the letters A to Z and a to z, digits and _ are allowed.",
+    "invalid_username",
 )
-# Sign-in with X makes up addresses there for people whose e-mail nobody knows.
-RESERVED_DOMAIN = "x.oauth"
 
 
-class Text(serializers.CharField):
-    """A JSON string; numbers aren't taken for one."""
+class TextField(serializers.CharField):
+    """A JSON string; a number isn't accepted as one."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -29,7 +26,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class ShownText(Text):
+class PublicTextField(TextField):
     """Text that others see. `multiline` keeps its line breaks."""
 
     default_error_messages = {"direction": "Characters that change the direction of writing aren't allowed."}
@@ -39,7 +36,7 @@ class ShownText(Text):
         super().__init__(**kwargs)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        return super().run_validation(rules.without_controls(data, keep=self.kept) if isinstance(data, str) else data)
+        return super().run_validation(rules.clean_text(data, keep=self.kept) if isinstance(data, str) else data)
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
@@ -48,58 +45,59 @@ class ShownText(Text):
         return text
 
 
-class NameField(ShownText):
+class NameField(PublicTextField):
     default_error_messages = {"invisible": "A name needs a character that can be seen."}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=100, **kwargs)
+        super().__init__(max_length=rules.MAX_NAME_LENGTH, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
-        if not rules.can_be_seen(name):
+        if not rules.is_visible(name):
             self.fail("invisible")
         return name
 
 
-class UsernameField(Text):
+class UsernameField(TextField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_length=3, max_length=50, validators=[USERNAME_LETTERS], **kwargs)
+        length: dict[str, Any] = {"min_length": rules.MIN_USERNAME_LENGTH, "max_length": rules.MAX_USERNAME_LENGTH}
+        super().__init__(**length, validators=[USERNAME_VALIDATOR], **kwargs)
 
 
 class EmailField(serializers.EmailField):
-    """ASCII alone: Django's pattern, which ignores case, would let the Kelvin sign pass for a k."""
+    """An address in ASCII alone: Django's pattern, which ignores case, would let the Kelvin sign pass for a k."""
 
     def to_internal_value(self, data: Any) -> str:
         email = super().to_internal_value(data)
-        if not isinstance(data, str) or not email.isascii() or email.lower().endswith(f"@{RESERVED_DOMAIN}"):
+        if not isinstance(data, str) or not email.isascii() or email.lower().endswith(f"@{rules.X_EMAIL_DOMAIN}"):
             self.fail("invalid")
         return email
 
 
-class PasswordField(Text):
+class PasswordField(TextField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=MAX_PASSWORD_LETTERS, trim_whitespace=False, **kwargs)
+        super().__init__(max_length=rules.MAX_PASSWORD_LENGTH, trim_whitespace=False, **kwargs)
 
 
 class SignupRequest(serializers.Serializer[dict[str, Any]]):
     username = UsernameField()
-    email = EmailField(max_length=254)
+    email = EmailField(max_length=rules.MAX_EMAIL_LENGTH)
     password = PasswordField()
     name = NameField()
-    referralCode = Text(max_length=50, required=False, allow_null=True, allow_blank=True, help_text="In any case.")
+    referralCode = TextField(max_length=50, required=False, allow_null=True, allow_blank=True, help_text="In any case.")
 
 
 class LoginRequest(serializers.Serializer[dict[str, Any]]):
-    email = Text(max_length=254)
+    email = TextField(max_length=rules.MAX_EMAIL_LENGTH)
     password = PasswordField()
 
 
 class RefreshRequest(serializers.Serializer[dict[str, Any]]):
-    refreshToken = Text()
+    refreshToken = TextField()
 
 
 class LogoutRequest(serializers.Serializer[dict[str, Any]]):
-    refreshToken = Text(required=False, allow_null=True, allow_blank=True)
+    refreshToken = TextField(required=False, allow_null=True, allow_blank=True)
 
 
 class ChangePasswordRequest(serializers.Serializer[dict[str, Any]]):
@@ -108,93 +106,70 @@ class ChangePasswordRequest(serializers.Serializer[dict[str, Any]]):
 
 
 class ProfileRequest(serializers.Serializer[dict[str, Any]]):
-    """What of it is missing stays as it is."""
+    """Changes of a profile; a field that is missing stays as it is."""
 
     name = NameField(required=False)
     username = UsernameField(required=False)
-    avatarUrl = Text(
+    avatarUrl = TextField(
         source="avatar_url",
-        max_length=500,
+        max_length=rules.MAX_AVATAR_URL_LENGTH,
         validators=[URLValidator(schemes=["https"], message="Enter a valid https URL.")],
         required=False,
         allow_null=True,
         allow_blank=True,
         help_text="An https URL; empty or null for none.",
     )
-    bio = ShownText(multiline=True, max_length=280, required=False, allow_null=True, allow_blank=True)
+    bio = PublicTextField(
+        multiline=True, max_length=rules.MAX_BIO_LENGTH, required=False, allow_null=True, allow_blank=True
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {field: "" if value is None else value for field, value in attrs.items()}
 
 
-class PublicUserSchema(serializers.Serializer[dict[str, Any]]):
+class PublicUserSerializer(ResourceSerializer):
+    """What anybody may see of a user: never the e-mail."""
+
     id = serializers.UUIDField()
     username = serializers.CharField()
     name = serializers.CharField()
-    avatarUrl = serializers.URLField(allow_null=True)
+    avatarUrl = serializers.URLField(source="avatar_url", allow_null=True)
     bio = serializers.CharField(allow_null=True)
-    creditBalance = serializers.DecimalField(**CREDITS)
-    totalVolume = serializers.DecimalField(**CREDITS)
-    overallPnL = serializers.DecimalField(**CREDITS)
-    rankByPnL = serializers.IntegerField(allow_null=True)
-    rankByVolume = serializers.IntegerField(allow_null=True)
-    createdAt = serializers.DateTimeField()
+    creditBalance = CreditsField(source="credit_balance")
+    totalVolume = CreditsField(source="total_volume")
+    overallPnL = CreditsField(source="overall_pnl")
+    rankByPnL = serializers.IntegerField(source="rank_by_pnl", allow_null=True)
+    rankByVolume = serializers.IntegerField(source="rank_by_volume", allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        alias = "users"
+
+    @classmethod
+    def from_user(cls, user: User, ranks: Ranks) -> dict[str, Any]:
+        """Return the user as JSON values; empty texts as null."""
+        texts = {"avatar_url": user.avatar_url or None, "bio": user.bio or None}
+        return cls.from_object(user, rank_by_pnl=ranks.by_pnl, rank_by_volume=ranks.by_volume, **texts)
 
 
-class MeSchema(PublicUserSchema):
+class MeSerializer(PublicUserSerializer):
+    """What users see of themselves."""
+
     email = serializers.EmailField()
-    availableCredits = serializers.DecimalField(**CREDITS)
-    lockedCredits = serializers.DecimalField(**CREDITS)
-    expendedCredits = serializers.DecimalField(**CREDITS)
-    consecutiveDaysOnline = serializers.IntegerField()
-    referralCode = serializers.CharField()
-    referralCount = serializers.IntegerField()
-    referralCreditsEarned = serializers.DecimalField(**CREDITS)
-    lastDailyRewardAt = serializers.DateTimeField(allow_null=True)
-    lastLoginAt = serializers.DateTimeField(allow_null=True)
-
-
-def public_user(user: User, ranks: Ranks) -> dict[str, Any]:
-    """What anybody may see of a user: never the e-mail."""
-    return {
-        "id": user.id,
-        "username": user.username,
-        "name": user.name,
-        "avatarUrl": user.avatar_url or None,
-        "bio": user.bio or None,
-        "creditBalance": user.credit_balance,
-        "totalVolume": user.total_volume,
-        "overallPnL": user.overall_pnl,
-        "rankByPnL": ranks.by_pnl,
-        "rankByVolume": ranks.by_volume,
-        "createdAt": user.created_at,
-    }
-
-
-def me(user: User, ranks: Ranks) -> dict[str, Any]:
-    """What a user sees of himself."""
-    return public_user(user, ranks) | {
-        "email": user.email,
-        "availableCredits": user.available_credits,
-        "lockedCredits": user.locked_credits,
-        "expendedCredits": user.expended_credits,
-        "consecutiveDaysOnline": user.consecutive_days_online,
-        "referralCode": user.referral_code,
-        "referralCount": user.referral_count,
-        "referralCreditsEarned": user.referral_credits_earned,
-        "lastDailyRewardAt": user.last_daily_reward_at,
-        "lastLoginAt": user.last_login_at,
-    }
-
-
-def answer(name: str, **fields: serializers.Field[Any, Any, Any, Any]) -> serializers.Serializer[Any]:
-    """The schema of a success: `{"success": true, …fields}`."""
-    return inline_serializer(name, {"success": serializers.BooleanField(), **fields})
+    availableCredits = CreditsField(source="available_credits")
+    lockedCredits = CreditsField(source="locked_credits")
+    expendedCredits = CreditsField(source="expended_credits")
+    consecutiveDaysOnline = serializers.IntegerField(source="consecutive_days_online")
+    referralCode = serializers.CharField(source="referral_code")
+    referralCount = serializers.IntegerField(source="referral_count")
+    referralCreditsEarned = CreditsField(source="referral_credits_earned")
+    lastDailyRewardAt = serializers.DateTimeField(source="last_daily_reward_at", allow_null=True)
+    lastLoginAt = serializers.DateTimeField(source="last_login_at", allow_null=True)
 
 
 TOKENS: dict[str, Any] = {"accessToken": serializers.CharField(), "refreshToken": serializers.CharField()}
-SignedInAnswer = answer("SignedIn", user=MeSchema(), **TOKENS)
-RefreshedAnswer = answer("Refreshed", **TOKENS)
-MessageAnswer = answer("Message", message=serializers.CharField())
-MeAnswer = answer("MeAnswer", user=MeSchema())
-PublicUserAnswer = answer("PublicUserAnswer", user=PublicUserSchema())
+SignedInResponse = response_schema("SignedInResponse", user=MeSerializer(), **TOKENS)
+TokensResponse = response_schema("TokensResponse", **TOKENS)
+MessageResponse = response_schema("MessageResponse", message=serializers.CharField())
+MeResponse = response_schema("MeResponse", user=MeSerializer())
+PublicUserResponse = response_schema("PublicUserResponse", user=PublicUserSerializer())

@@ -1,48 +1,26 @@
-"""What people do with their accounts. What staff do with them: `accounts.suspension`."""
+"""Sign up, log in and out, refresh tokens and change passwords. See `profiles` and `suspension` for the rest."""
 
 import secrets
 from datetime import datetime
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from accounts import passwords, tokens
-from accounts.clients import Client
+from accounts.errors import InvalidCredentials, WrongPassword
 from accounts.models import RefreshToken, User
-from accounts.registration import in_our_words, register
-from accounts.tokens import TokenPair
+from accounts.registration import register
+from accounts.tokens import Client, TokenPair
 from core.api.errors import DomainError
 
 Reason = RefreshToken.Reason
 
 
-class InvalidCredentials(DomainError):
-    """One for an unknown e-mail and for a wrong password, so that it doesn't tell which."""
-
-    code = "invalid_credentials"
-    status = 401
-    message = "Invalid email or password"
-
-
-class WrongPassword(DomainError):
-    code = "wrong_password"
-    message = "The current password is wrong."
-
-
 class SignedIn(NamedTuple):
     user: User
     tokens: TokenPair
-
-
-class ProfileChanges(TypedDict, total=False):
-    """Checked values, by column."""
-
-    name: str
-    username: str
-    avatar_url: str
-    bio: str
 
 
 def sign_up(
@@ -55,8 +33,11 @@ def sign_up(
     client: Client,
     now: datetime,
 ) -> SignedIn:
-    """Raises ValidationError for a weak password, EmailTaken, UsernameTaken and InvalidReferralCode."""
-    passwords.check_strength(password, user=User(username=username, email=email, name=name))
+    """Register a user and sign them in.
+
+    Raises ValidationError for a weak password, EmailTaken, UsernameTaken and InvalidReferralCode.
+    """
+    passwords.validate_strength(password, user=User(username=username, email=email, name=name))
     with transaction.atomic(durable=True):
         user = register(
             username=username, email=email, name=name, password=password, referral_code=referral_code, now=now
@@ -65,17 +46,17 @@ def sign_up(
 
 
 def sign_in(user: User, *, client: Client, now: datetime) -> SignedIn:
-    """Runs inside the caller's transaction. Raises AccountSuspended."""
-    pair = tokens.issue_token_pair(user=user, user_agent=client.user_agent, ip=client.ip, now=now)
+    """Issue the tokens of a new sign-in, inside the caller's transaction. Raises AccountSuspended."""
+    pair = tokens.issue_token_pair(user=user, client=client, now=now)
     user.refresh_from_db()
     return SignedIn(user, pair)
 
 
 def log_in(*, email: str, password: str, client: Client, now: datetime) -> SignedIn:
-    """Raises InvalidCredentials, and AccountSuspended to who knows the password."""
+    """Sign in with e-mail and password. Raises InvalidCredentials, and AccountSuspended if the password is right."""
     user = User.objects.with_email(email.strip()).first()
     # Slow on purpose, so outside the transaction.
-    if not passwords.fits(password, user) or user is None:
+    if not passwords.check_password(password, user) or user is None:
         raise InvalidCredentials
     with transaction.atomic(durable=True):
         held = tokens.lock_user(user.pk)
@@ -86,44 +67,31 @@ def log_in(*, email: str, password: str, client: Client, now: datetime) -> Signe
 
 
 def refresh(*, refresh_token: str, client: Client, now: datetime) -> TokenPair:
-    """Raises InvalidRefreshToken, TokenReused and AccountSuspended."""
+    """Exchange a refresh token for new tokens. Raises InvalidRefreshToken, TokenReused and AccountSuspended."""
     with transaction.atomic(durable=True):
-        outcome = tokens.rotate(refresh=refresh_token, user_agent=client.user_agent, ip=client.ip, now=now)
+        outcome = tokens.rotate(refresh=refresh_token, client=client, now=now)
     if isinstance(outcome, DomainError):
         raise outcome
     return outcome
 
 
 def log_out(*, refresh_token: str, now: datetime) -> None:
-    """Ends the sign-in that the token came from; an unknown token ends nothing."""
+    """End the sign-in that the token came from; an unknown token has no effect."""
     with transaction.atomic(durable=True):
         tokens.end_session(refresh=refresh_token, now=now)
-
-
-def update_profile(*, user_id: UUID, changes: ProfileChanges) -> User:
-    """The user as changed. Raises UsernameTaken."""
-    with transaction.atomic(durable=True):
-        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
-        for field, value in changes.items():
-            setattr(user, field, value)
-        try:
-            user.save(update_fields=[*changes])
-        except IntegrityError as exc:
-            raise in_our_words(exc) from exc
-        return user
 
 
 def change_own_password(
     *, user_id: UUID, current_password: str, new_password: str, client: Client, now: datetime
 ) -> SignedIn:
-    """Signs the user out everywhere, and in again here.
+    """Change the password, which signs the user out everywhere, and sign in again here.
 
     Raises WrongPassword, ValidationError for a weak new one, and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
-    if not passwords.fits(current_password, user):
+    if not passwords.check_password(current_password, user):
         raise WrongPassword
-    passwords.check_strength(new_password, user=user, field="newPassword")
+    passwords.validate_strength(new_password, user=user, field="newPassword")
     encoded = make_password(new_password)
     with transaction.atomic(durable=True):
         held = tokens.lock_user(user_id)
@@ -135,13 +103,13 @@ def change_own_password(
 
 
 def store_password(user: User, encoded: str, *, now: datetime) -> None:
-    """Runs inside the caller's transaction, which holds the user's lock."""
+    """Store a hashed password, inside the caller's transaction, which holds the user's lock."""
     User.objects.filter(pk=user.pk).update(password=encoded)
-    tokens.revoke_all(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
+    tokens.revoke_all_refresh_tokens(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
 
 
 def create_demo_user(*, now: datetime) -> SignedIn:
-    """A user without password for developers of a frontend, signed in."""
+    """Create a user without a password, for developers of a frontend, and sign them in."""
     username = f"demo_{secrets.token_hex(5)}"
     with transaction.atomic(durable=True):
         user = register(

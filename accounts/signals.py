@@ -1,4 +1,4 @@
-"""The one fact that accounts tell upwards while it happens: receivers run in the transaction that makes the user."""
+"""Signals of accounts. Receivers run in the transaction that creates the user."""
 
 from django.dispatch import Signal
 

@@ -1,52 +1,36 @@
-"""Who of the staff acts, whether they may, and the record of it that stays.
+"""Staff members: their permissions, the accounts that they may change, and the record of what they did.
 
-Services that staff call take `by: StaffMember`, ask `by.require(...)`, and write `record_action(...)` in the
-transaction that has the effect: nothing happens without its record, and nothing is recorded that didn't happen.
+Services for staff take `by: StaffMember`, call `by.require(...)`, and write `record_action(...)` in the transaction
+that has the effect: nothing happens without its record, and nothing is recorded that didn't happen.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Model
 
+from accounts import rules
+from accounts.errors import NotAllowed, NotYourself, ReasonMissing, ReasonTooLong, StaffProtected
 from accounts.models import Permission, StaffAction, User
-from core.api.errors import DomainError
 from core.db.transactions import require_transaction
-
-MAX_REASON_LETTERS = 500
-
-
-class NotAllowed(DomainError):
-    code = "staff_permission_required"
-    status = 403
-    message = "You may not do this."
-
-
-class ReasonMissing(DomainError):
-    code = "reason_required"
-    message = "Say why: it is kept."
-
-
-class ReasonTooLong(DomainError):
-    code = "reason_too_long"
-    message = f"Say why in {MAX_REASON_LETTERS} letters."
 
 
 @dataclass(frozen=True, slots=True)
 class StaffMember:
-    """Who acts, and from which address. Without a user it is whoever has the command line, who may do everything."""
+    """A staff member, and the address that they act from. Without a user: the command line, with all permissions."""
 
     user: User | None
     ip: str | None = None
 
     def may(self, permission: Permission) -> bool:
-        """A suspended user may nothing, whatever the session says."""
+        """Return whether they have the permission; a suspended user has none, whatever the session says."""
         return self.user is None or (self.user.is_staff and self.user.has_perm(f"accounts.{permission.value}"))
 
     def require(self, permission: Permission) -> None:
-        """Raises NotAllowed."""
+        """Raise NotAllowed without the permission."""
         if not self.may(permission):
             raise NotAllowed
 
@@ -54,12 +38,12 @@ class StaffMember:
 COMMAND_LINE = StaffMember(user=None)
 
 
-def checked_reason(reason: str) -> str:
-    """Raises ReasonMissing, ReasonTooLong."""
+def validate_reason(reason: str) -> str:
+    """Return the reason, trimmed. Raises ReasonMissing, ReasonTooLong."""
     reason = reason.strip()
     if not reason:
         raise ReasonMissing
-    if len(reason) > MAX_REASON_LETTERS:
+    if len(reason) > rules.MAX_REASON_LENGTH:
         raise ReasonTooLong
     return reason
 
@@ -74,9 +58,10 @@ def record_action(
     after: Mapping[str, Any],
     now: datetime,
 ) -> StaffAction:
-    """`action`: a verb and what it is done to, as in "resolve_market". `before` and `after`: what it changed, as JSON.
+    """Record an action in the caller's transaction.
 
-    Runs inside the caller's transaction. Raises ReasonMissing, ReasonTooLong.
+    `action`: a verb and what it is done to, as in "resolve_market". `before` and `after`: what it changed, as JSON.
+    Raises ReasonMissing, ReasonTooLong.
     """
     require_transaction("record_action")
     return StaffAction.objects.create(
@@ -86,7 +71,33 @@ def record_action(
         action=action,
         target_type=target._meta.label_lower,  # noqa: SLF001 - Django's, for everybody
         target_id=str(target.pk),
-        reason=checked_reason(reason),
+        reason=validate_reason(reason),
         before=dict(before),
         after=dict(after),
     )
+
+
+def lock_for_staff(user_id: UUID, *, by: StaffMember) -> User:
+    """Return the user, locked until the transaction ends, if `by` may change that account.
+
+    The staff member is locked too, and judged as of now: of two superusers who suspend each other one comes too late.
+    Raises NotAllowed, NotYourself, StaffProtected, User.DoesNotExist.
+    """
+    require_transaction("lock_for_staff")
+    ids = {user_id, by.user.pk} if by.user else {user_id}
+    locked = {user.pk: user for user in User.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)}
+    if user_id not in locked:
+        raise User.DoesNotExist
+    if by.user:
+        check_may_touch(locked[user_id], by=locked[by.user.pk])
+    return locked[user_id]
+
+
+def check_may_touch(user: User, *, by: User) -> None:
+    """Raise NotAllowed, NotYourself, or StaffProtected: else support could lock out those above."""
+    if not (by.is_active and by.is_staff):
+        raise NotAllowed
+    if by.pk == user.pk:
+        raise NotYourself
+    if (user.is_staff or user.is_superuser) and not by.is_superuser:
+        raise StaffProtected

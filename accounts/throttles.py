@@ -1,4 +1,4 @@
-"""How often one address, and one account from all addresses, may try to get in."""
+"""Limit how often one address, and one account from all addresses, may try to sign in."""
 
 from hashlib import sha256
 
@@ -10,7 +10,7 @@ from core.api.requests import PerClientThrottle
 
 
 class SignupThrottle(PerClientThrottle):
-    """Signing up tells whether an e-mail is registered; this keeps that from being asked about many."""
+    """Signing up tells whether an e-mail is registered; this keeps anybody from trying many."""
 
     scope = "signup"
 
@@ -23,8 +23,14 @@ class RefreshThrottle(PerClientThrottle):
     scope = "refresh"
 
 
+class XSignInThrottle(PerClientThrottle):
+    """Each start of a sign-in with X stores a row for ten minutes, and leads to requests to X."""
+
+    scope = "x_sign_in"
+
+
 class AccountThrottle(PerClientThrottle):
-    """Counts by the e-mail that was given, whether or not it is registered, in any case and from any address."""
+    """Count by the e-mail that was given, whether or not it is registered, in any case and from any address."""
 
     scope = "account"
 
@@ -38,7 +44,7 @@ class AccountThrottle(PerClientThrottle):
 
 
 class FormAccountThrottle(AccountThrottle):
-    """The same of a form that isn't the API's: what was tried there counts here too."""
+    """Count attempts of a form outside the API together with the API's."""
 
     def __init__(self, email: str) -> None:
         super().__init__()
@@ -48,8 +54,8 @@ class FormAccountThrottle(AccountThrottle):
         return self.key_of(self.email)
 
 
-def held_up(request: HttpRequest, *, email: str) -> float | None:
-    """Seconds until that address, or that account, may be tried again from a form; None where it may be now."""
+def seconds_until_allowed(request: HttpRequest, *, email: str) -> float | None:
+    """Return the seconds until that address, or that account, may be tried again from a form; None if it may be now."""
     throttles = (LoginThrottle(), FormAccountThrottle(email))
     # They look at META and the user alone, so Django's request is as good as DRF's.
     refused = [throttle for throttle in throttles if not throttle.allow_request(request, None)]  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Refresh tokens: random, stored as a SHA-256, and rotated; access tokens: JWTs that say `userId` and `sessionsEnded`.
+"""Issue and revoke tokens. Refresh tokens are random, stored as a SHA-256 and rotated; access tokens are JWTs.
 
 Each refresh issues a successor. The predecessor stays good until its successor is first used, so that a client that
-lost the answer goes on with the old one, and the unused successor is replaced. Once a successor has been used, its
+lost the response goes on with the old one, and the unused successor is replaced. Once a successor has been used, its
 predecessor coming back means that two hold the tokens of one sign-in: the whole family is revoked.
 
 Every change is made under a lock on the user's row, taken before any token is read: two refreshes at once, or a
@@ -18,15 +18,23 @@ from django.conf import settings
 from django.db.models import F
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts.errors import AccountSuspended, InvalidRefreshToken, TokenReused
 from accounts.models import RefreshToken, User
 from core.api.errors import DomainError
 from core.db.sql import new_id
 from core.db.transactions import require_transaction
 
 RANDOM_BYTES = 32
-MAX_USER_AGENT_LETTERS = 200
+MAX_USER_AGENT_LENGTH = 200
 PURGE_BATCH = 10_000
 Reason = RefreshToken.Reason
+
+
+class Client(NamedTuple):
+    """Where a request came from, as it is stored with its tokens. `ip` is None where a proxy named no address."""
+
+    user_agent: str
+    ip: str | None
 
 
 class TokenPair(NamedTuple):
@@ -34,42 +42,24 @@ class TokenPair(NamedTuple):
     refresh: str
 
 
-class InvalidRefreshToken(DomainError):
-    code = "invalid_refresh_token"
-    status = 401
-    message = "Invalid or expired refresh token"
-
-
-class TokenReused(DomainError):
-    code = "token_reused"
-    status = 401
-    message = "This refresh token was used before. Sign in again."
-
-
-class AccountSuspended(DomainError):
-    code = "account_suspended"
-    status = 403
-    message = "This account is suspended."
-
-
-def issue_token_pair(*, user: User, user_agent: str, ip: str | None, now: datetime) -> TokenPair:
-    """Signs the user in: a new family of tokens, and `last_login_at`. Raises AccountSuspended."""
+def issue_token_pair(*, user: User, client: Client, now: datetime) -> TokenPair:
+    """Sign the user in: a new family of tokens, and `last_login_at`. Raises AccountSuspended."""
     require_transaction("issue_token_pair")
     held = lock_user(user.pk)
     if held is None or not held.is_active:
         raise AccountSuspended
     User.objects.filter(pk=user.pk).update(last_login_at=now)
     user.last_login_at = now
-    return issue(user=held, family=new_id(), parent_id=None, user_agent=user_agent, ip=ip, now=now)
+    return issue(user=held, family=new_id(), parent_id=None, client=client, now=now)
 
 
-def rotate(*, refresh: str, user_agent: str, ip: str | None, now: datetime) -> TokenPair | DomainError:
-    """The successor of a refresh token and a new access token, or why there is none.
+def rotate(*, refresh: str, client: Client, now: datetime) -> TokenPair | DomainError:
+    """Return the successor of a refresh token and a new access token, or the error.
 
-    The refusal is returned rather than raised, so that the caller commits what it revoked, and then raises it.
+    The error is returned rather than raised, so that the caller commits what was revoked, and then raises it.
     """
     require_transaction("rotate")
-    token = lock(refresh)
+    token = lock_refresh_token(refresh)
     if token is None:
         return InvalidRefreshToken()
     if was_stolen(token):
@@ -80,35 +70,35 @@ def rotate(*, refresh: str, user_agent: str, ip: str | None, now: datetime) -> T
     if not token.user.is_active:
         return AccountSuspended()
     mark_used(token, now=now)
-    return issue(user=token.user, family=token.family, parent_id=token.pk, user_agent=user_agent, ip=ip, now=now)
+    return issue(user=token.user, family=token.family, parent_id=token.pk, client=client, now=now)
 
 
 def end_session(*, refresh: str, now: datetime) -> None:
-    """Revokes the token and all others of its sign-in; an unknown token ends nothing."""
+    """Revoke the token and all others of its sign-in; an unknown token has no effect."""
     require_transaction("end_session")
-    token = lock(refresh)
+    token = lock_refresh_token(refresh)
     if token:
         revoke_family(family=token.family, reason=Reason.LOGGED_OUT, now=now)
 
 
 def revoke_family(*, family: UUID, reason: RefreshToken.Reason, now: datetime) -> int:
-    """Returns how many tokens were still good. The caller holds the user's lock."""
+    """Revoke the tokens of one sign-in; return how many were still good. The caller holds the user's lock."""
     return RefreshToken.objects.filter(family=family, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
 
 
-def revoke_all(*, user: User, reason: RefreshToken.Reason, now: datetime) -> int:
-    """No token can be refreshed any more; access tokens end by themselves. The caller holds the user's lock."""
+def revoke_all_refresh_tokens(*, user: User, reason: RefreshToken.Reason, now: datetime) -> int:
+    """Revoke all refresh tokens; access tokens expire by themselves. The caller holds the user's lock."""
     return RefreshToken.objects.filter(user=user, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
 
 
-def end_everything(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:
-    """Signs the user out everywhere at once, access tokens and browsers too. The caller holds the user's lock."""
-    revoke_all(user=user, reason=reason, now=now)
+def end_all_sessions(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:
+    """Sign the user out everywhere at once, access tokens and browsers too. The caller holds the user's lock."""
+    revoke_all_refresh_tokens(user=user, reason=reason, now=now)
     User.objects.filter(pk=user.pk).update(sessions_ended=F("sessions_ended") + 1)
 
 
 def purge_expired(*, now: datetime) -> int:
-    """Deletes expired tokens, a batch a transaction; returns how many."""
+    """Delete expired tokens, a batch a transaction; return how many."""
     deleted, batch = 0, PURGE_BATCH
     while batch == PURGE_BATCH:
         expired = RefreshToken.objects.filter(expires_at__lte=now).values("pk")[:PURGE_BATCH]
@@ -118,6 +108,7 @@ def purge_expired(*, now: datetime) -> int:
 
 
 def access_token(*, user_id: UUID, now: datetime, sessions_ended: int = 0) -> str:
+    """Return a signed JWT with the claims `userId` and `sessionsEnded`."""
     token = AccessToken()
     token.set_iat(at_time=now)
     token.set_exp(from_time=now)
@@ -127,12 +118,12 @@ def access_token(*, user_id: UUID, now: datetime, sessions_ended: int = 0) -> st
 
 
 def lock_user(user_id: UUID) -> User | None:
-    """The user, whose row nobody else changes until the transaction ends."""
+    """Return the user, whose row nobody else changes until the transaction ends."""
     return User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
 
 
-def lock(refresh: str) -> RefreshToken | None:
-    """The token as it is once its user is locked: what was read before may have changed while waiting."""
+def lock_refresh_token(refresh: str) -> RefreshToken | None:
+    """Return the token as it is once its user is locked: what was read before may have changed while waiting."""
     same_token = RefreshToken.objects.filter(token_hash=digest(refresh))
     of_token = User.objects.only("is_active", "sessions_ended").filter(pk=same_token.values("user_id")[:1])
     user = of_token.select_for_update(no_key=True).first()
@@ -143,7 +134,7 @@ def lock(refresh: str) -> RefreshToken | None:
 
 
 def was_stolen(token: RefreshToken) -> bool:
-    """Whether somebody else goes on with the tokens of this sign-in.
+    """Return whether somebody else goes on with the tokens of this sign-in.
 
     Either a successor of this token has been used, or this token was itself replaced, by one that has been used.
     """
@@ -159,7 +150,7 @@ def was_stolen(token: RefreshToken) -> bool:
 
 
 def mark_used(token: RefreshToken, *, now: datetime) -> None:
-    """Revokes the successor of an earlier use, which itself was never used."""
+    """Record the first use of a token; at a later one, revoke its earlier successor, which was never used."""
     if token.first_used_at is None:
         RefreshToken.objects.filter(pk=token.pk).update(first_used_at=now)
         return
@@ -167,9 +158,8 @@ def mark_used(token: RefreshToken, *, now: datetime) -> None:
     unused.update(revoked_at=now, revoked_reason=Reason.REPLACED)
 
 
-def issue(
-    *, user: User, family: UUID, parent_id: UUID | None, user_agent: str, ip: str | None, now: datetime
-) -> TokenPair:
+def issue(*, user: User, family: UUID, parent_id: UUID | None, client: Client, now: datetime) -> TokenPair:
+    """Store a new refresh token and return it with a new access token."""
     refresh = secrets.token_urlsafe(RANDOM_BYTES)
     RefreshToken.objects.create(
         user_id=user.pk,
@@ -178,13 +168,13 @@ def issue(
         parent_id=parent_id,
         created_at=now,
         expires_at=now + settings.REFRESH_TOKEN_LIFETIME,
-        user_agent=user_agent[:MAX_USER_AGENT_LETTERS].replace("\x00", ""),
-        ip=ip,
+        user_agent=client.user_agent[:MAX_USER_AGENT_LENGTH].replace("\x00", ""),
+        ip=client.ip,
     )
     access = access_token(user_id=user.pk, now=now, sessions_ended=user.sessions_ended)
     return TokenPair(access=access, refresh=refresh)
 
 
 def digest(refresh: str) -> bytes:
-    """Of the text as it was sent: no other spelling of the same bytes is the same token."""
+    """Return the hash of the text as it was sent: no other spelling of the same bytes is the same token."""
     return sha256(refresh.encode(errors="surrogatepass")).digest()

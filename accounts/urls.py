@@ -2,6 +2,7 @@ from django.urls import path
 
 from accounts.throttles import AccountThrottle, LoginThrottle, RefreshThrottle, SignupThrottle
 from accounts.views import MeViewSet, PublicUserViewSet, SignInViewSet
+from accounts.x.views import CallbackView, StartView
 
 urlpatterns = [
     path("auth/signup", SignInViewSet.as_view({"post": "signup"}, throttle_classes=(SignupThrottle, AccountThrottle))),
@@ -10,6 +11,8 @@ urlpatterns = [
     path("auth/logout", SignInViewSet.as_view({"post": "logout"})),
     path("auth/change-password", MeViewSet.as_view({"post": "change_password"}, throttle_classes=(LoginThrottle,))),
     path("auth/me", MeViewSet.as_view({"get": "retrieve"})),
+    path("auth/x", StartView.as_view(), name="auth_x"),
+    path("auth/x/callback", CallbackView.as_view(), name="auth_x_callback"),
     path("users/me", MeViewSet.as_view({"patch": "update"})),
     path("users/<str:user_id>", PublicUserViewSet.as_view({"get": "retrieve"})),
 ]

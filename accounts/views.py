@@ -1,62 +1,64 @@
-import re
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from accounts import serializers as shapes
 from accounts import services
-from accounts.clients import client_of
+from accounts.authentication import client_of, current_user
+from accounts.errors import (
+    AccountSuspended,
+    EmailTaken,
+    InvalidCredentials,
+    InvalidReferralCode,
+    InvalidRefreshToken,
+    InvalidUserId,
+    TokenReused,
+    UsernameTaken,
+    WrongPassword,
+)
 from accounts.models import User
-from accounts.profiles import ranks_of
+from accounts.profiles import ranks_of, update_profile
+from accounts.serializers import (
+    ChangePasswordRequest,
+    LoginRequest,
+    LogoutRequest,
+    MeResponse,
+    MeSerializer,
+    MessageResponse,
+    ProfileRequest,
+    PublicUserResponse,
+    PublicUserSerializer,
+    RefreshRequest,
+    SignedInResponse,
+    SignupRequest,
+    TokensResponse,
+)
 from accounts.services import SignedIn
 from accounts.tokens import TokenPair
-from core.api.errors import DomainError
-from core.api.responses import PublicReadsMixin, rendered
+from core.api.openapi import operation
+from core.api.requests import parse_uuid, validate
+from core.api.responses import PublicReadsMixin, json_response
 
-CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-
-
-class InvalidUserId(DomainError):
-    code = "invalid_id"
-    message = "This isn't a user id."
+DASHED_UUID_LENGTH = 36
 
 
-def checked(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
-    given = serializer(data=data)
-    given.is_valid(raise_exception=True)
-    validated: dict[str, Any] = given.validated_data
-    return validated
-
-
-def asking(request: Request) -> User:
-    """Who asks, where the view's permissions let nobody in that isn't signed in."""
-    return cast("User", request.user)
-
-
-def pair_as_contract(pair: TokenPair) -> dict[str, str]:
+def token_fields(pair: TokenPair) -> dict[str, str]:
     return {"accessToken": pair.access, "refreshToken": pair.refresh}
 
 
-def signed_in(result: SignedIn, *, status: int) -> Response:
-    body = {
-        "success": True,
-        "user": shapes.me(result.user, ranks_of(result.user.pk)),
-        **pair_as_contract(result.tokens),
-    }
-    return Response(body, status=status)
+def signed_in_response(result: SignedIn, *, status: int = 200) -> HttpResponse:
+    user = MeSerializer.from_user(result.user, ranks_of(result.user.pk))
+    return json_response(status, user=user, **token_fields(result.tokens))
 
 
 class PrivateViewSet(ViewSet):
-    """Its answers hold tokens or what is nobody else's affair: no cache keeps them."""
+    """Keeps all responses out of caches, errors too: they hold tokens or personal data."""
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response["Cache-Control"] = "no-store"
@@ -64,103 +66,108 @@ class PrivateViewSet(ViewSet):
 
 
 class SignInViewSet(PrivateViewSet):
-    """Getting tokens, and giving them back."""
+    """Sign up, log in and out, and refresh tokens."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(
+    @operation(
         operation_id="auth_signup",
         summary="Sign up with e-mail and password",
-        request=shapes.SignupRequest,
-        responses={201: shapes.SignedInAnswer},
+        request=SignupRequest,
+        responses={201: SignedInResponse},
+        errors=[EmailTaken, UsernameTaken, InvalidReferralCode],
         tags=["auth"],
     )
-    def signup(self, request: Request) -> Response:
-        given = checked(shapes.SignupRequest, request.data)
-        code = given.pop("referralCode", None)
-        result = services.sign_up(**given, referral_code=code, client=client_of(request), now=timezone.now())
-        return signed_in(result, status=201)
+    def signup(self, request: Request) -> HttpResponse:
+        fields = validate(SignupRequest, request.data)
+        code = fields.pop("referralCode", None)
+        result = services.sign_up(**fields, referral_code=code, client=client_of(request), now=timezone.now())
+        return signed_in_response(result, status=201)
 
-    @extend_schema(
+    @operation(
         operation_id="auth_login",
         summary="Sign in with e-mail and password",
-        request=shapes.LoginRequest,
-        responses=shapes.SignedInAnswer,
+        request=LoginRequest,
+        responses=SignedInResponse,
+        errors=[InvalidCredentials, AccountSuspended],
         tags=["auth"],
     )
-    def login(self, request: Request) -> Response:
-        given = checked(shapes.LoginRequest, request.data)
-        return signed_in(services.log_in(**given, client=client_of(request), now=timezone.now()), status=200)
+    def login(self, request: Request) -> HttpResponse:
+        fields = validate(LoginRequest, request.data)
+        return signed_in_response(services.log_in(**fields, client=client_of(request), now=timezone.now()))
 
-    @extend_schema(
+    @operation(
         operation_id="auth_refresh",
         summary="New tokens for a refresh token",
         description=(
             "The refresh token that was sent stays good until the new one is first used. Sent again after that, it "
             "signs out everybody who holds a token of this sign-in: 401 `token_reused`."
         ),
-        request=shapes.RefreshRequest,
-        responses=shapes.RefreshedAnswer,
+        request=RefreshRequest,
+        responses=TokensResponse,
+        errors=[InvalidRefreshToken, TokenReused, AccountSuspended],
         tags=["auth"],
     )
-    def refresh(self, request: Request) -> Response:
-        given = checked(shapes.RefreshRequest, request.data)
-        pair = services.refresh(refresh_token=given["refreshToken"], client=client_of(request), now=timezone.now())
-        return Response({"success": True, **pair_as_contract(pair)})
+    def refresh(self, request: Request) -> HttpResponse:
+        token = validate(RefreshRequest, request.data)["refreshToken"]
+        pair = services.refresh(refresh_token=token, client=client_of(request), now=timezone.now())
+        return json_response(**token_fields(pair))
 
-    @extend_schema(
+    @operation(
         operation_id="auth_logout",
         summary="End the sign-in that a refresh token came from",
-        description="Answers alike where there is no such token.",
-        request=shapes.LogoutRequest,
-        responses=shapes.MessageAnswer,
+        description="Responds alike where there is no such token.",
+        request=LogoutRequest,
+        responses=MessageResponse,
         tags=["auth"],
     )
-    def logout(self, request: Request) -> Response:
-        given = checked(shapes.LogoutRequest, request.data)
-        services.log_out(refresh_token=given.get("refreshToken") or "", now=timezone.now())
-        return Response({"success": True, "message": "Logged out successfully"})
+    def logout(self, request: Request) -> HttpResponse:
+        token = validate(LogoutRequest, request.data).get("refreshToken") or ""
+        services.log_out(refresh_token=token, now=timezone.now())
+        return json_response(message="Logged out successfully")
 
 
 class MeViewSet(PrivateViewSet):
     """What users see and change of themselves."""
 
-    @extend_schema(operation_id="auth_me", summary="Who I am", responses=shapes.MeAnswer, tags=["auth"])
-    def retrieve(self, request: Request) -> Response:
-        user = asking(request)
-        return Response({"success": True, "user": shapes.me(user, ranks_of(user.pk))})
+    @operation(operation_id="auth_me", summary="Who I am", responses=MeResponse, tags=["auth"])
+    def retrieve(self, request: Request) -> HttpResponse:
+        user = current_user(request)
+        return json_response(user=MeSerializer.from_user(user, ranks_of(user.pk)))
 
-    @extend_schema(
+    @operation(
         operation_id="users_update_me",
         summary="Change my profile",
-        request=shapes.ProfileRequest,
-        responses=shapes.PublicUserAnswer,
+        request=ProfileRequest,
+        responses=PublicUserResponse,
+        errors=[UsernameTaken],
         tags=["users"],
     )
-    def update(self, request: Request) -> Response:
-        changes: Any = checked(shapes.ProfileRequest, request.data)
-        user = services.update_profile(user_id=asking(request).pk, changes=changes)
-        return Response({"success": True, "user": shapes.public_user(user, ranks_of(user.pk))})
+    def update(self, request: Request) -> HttpResponse:
+        changes: Any = validate(ProfileRequest, request.data)
+        user = update_profile(user_id=current_user(request).pk, changes=changes)
+        return json_response(user=PublicUserSerializer.from_user(user, ranks_of(user.pk)))
 
-    @extend_schema(
+    @operation(
         operation_id="auth_change_password",
         summary="Change my password",
-        description="Signs out all devices; the answer's tokens are for this one.",
-        request=shapes.ChangePasswordRequest,
-        responses=shapes.SignedInAnswer,
+        description="Signs out all devices; the response's tokens are for this one.",
+        request=ChangePasswordRequest,
+        responses=SignedInResponse,
+        errors=[WrongPassword],
         tags=["auth"],
     )
-    def change_password(self, request: Request) -> Response:
-        given = checked(shapes.ChangePasswordRequest, request.data)
+    def change_password(self, request: Request) -> HttpResponse:
+        fields = validate(ChangePasswordRequest, request.data)
         result = services.change_own_password(
-            user_id=asking(request).pk,
-            current_password=given["currentPassword"],
-            new_password=given["newPassword"],
+            user_id=current_user(request).pk,
+            current_password=fields["currentPassword"],
+            new_password=fields["newPassword"],
             client=client_of(request),
             now=timezone.now(),
         )
-        return signed_in(result, status=200)
+        return signed_in_response(result)
 
 
 class PublicUserViewSet(PublicReadsMixin, ViewSet):
@@ -169,17 +176,19 @@ class PublicUserViewSet(PublicReadsMixin, ViewSet):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(
+    @operation(
         operation_id="users_retrieve",
         summary="A user's public profile",
         parameters=[OpenApiParameter("user_id", UUID, OpenApiParameter.PATH)],
-        responses=shapes.PublicUserAnswer,
+        responses=PublicUserResponse,
+        errors=[InvalidUserId, NotFound],
         tags=["users"],
     )
     def retrieve(self, request: Request, user_id: str) -> HttpResponse:
-        if not CANONICAL_UUID.fullmatch(user_id):
+        # The form without dashes isn't one of the contract's ids.
+        if len(user_id) != DASHED_UUID_LENGTH or parse_uuid(user_id) is None:
             raise InvalidUserId
         user = User.objects.filter(pk=user_id).first()
         if user is None:
             raise NotFound("User not found")
-        return rendered({"success": True, "user": shapes.public_user(user, ranks_of(user.pk))})
+        return json_response(user=PublicUserSerializer.from_user(user, ranks_of(user.pk)))

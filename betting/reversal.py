@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from accounts.models import Permission
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from betting.settlement import lock_ended_market
 from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
@@ -123,7 +123,7 @@ def reverse_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: da
     Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, MarketNotOver.
     """
     by.require(Permission.REVERSE_MARKETS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def act() -> Reversal:
         lock_ended_market(market_id)

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, OperationalError
 
 from accounts.models import Permission
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from betting.errors import MarketNotFound, MarketNotOver, MarketsUnsettled
 from betting.models import SettlementFailure
 from core.db.sql import execute, fetch_all
@@ -353,7 +353,7 @@ def retry_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: date
     Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, MarketNotOver.
     """
     by.require(Permission.DECIDE_MARKETS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def act() -> int:
         failures = SettlementFailure.objects.filter(market_id=market_id).count()

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from django.utils.text import slugify
 
-from accounts.clients import Client
 from accounts.models import User
 from accounts.registration import register
 from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
+from accounts.tokens import Client
 from betting.models import Bet
 from betting.orders import get_market_snapshot, price_order, validate_order
 from betting.services import place_bet, price_sale, sell_bet

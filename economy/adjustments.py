@@ -15,8 +15,7 @@ from django.db.models import Sum
 from django.db.models.functions import Abs
 
 from accounts.models import Permission, User
-from accounts.staff import StaffMember, checked_reason, record_action
-from accounts.suspension import lock_for_staff
+from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from core.api.errors import DomainError
 from core.db.transactions import run_transaction
 from economy import ledger
@@ -74,7 +73,7 @@ def adjust_credits(asked: Adjustment, *, by: StaffMember, now: datetime) -> Cred
     User.DoesNotExist, and ValueError for what isn't an amount of whole cents.
     """
     by.require(Permission.ADJUST_CREDITS)
-    reason = checked_reason(asked.reason)
+    reason = validate_reason(asked.reason)
     ledger.check_amount(asked.amount)
     if not asked.amount:
         raise ValueError("An adjustment of nothing.")
@@ -124,7 +123,7 @@ def decide_adjustment(
     InsufficientCredits, ReasonMissing, ReasonTooLong.
     """
     by.require(Permission.ADJUST_CREDITS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
     asked = CreditAdjustment.objects.filter(pk=adjustment_id).first()
     if asked is None:
         raise AdjustmentNotFound

@@ -5,8 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from accounts.models import Permission, User
-from accounts.staff import StaffMember, checked_reason, record_action
-from accounts.suspension import lock_for_staff
+from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from core.db.transactions import run_transaction
 from economy.ledger import InsufficientCredits, change_hold
 
@@ -30,7 +29,7 @@ def release_hold(*, user_id: UUID, amount: Decimal, by: StaffMember, reason: str
 
 def move(action: str, change: Decimal, *, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
     by.require(Permission.HOLD_CREDITS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
     if (change > 0) != (action == "hold_credits") or not change:
         raise ValueError("An amount is positive.")
 

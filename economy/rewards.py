@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from accounts.tokens import AccountSuspended
+from accounts.errors import AccountSuspended
 from core.api.errors import DomainError
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.text import slugify
 
 from accounts.models import Permission
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from core.api.errors import DomainError
 from core.db.transactions import run_transaction
 from markets import editions
@@ -96,7 +96,7 @@ def create_house_market(
     Raises NotAllowed, ReasonMissing, ReasonTooLong, HouseMarketRefused, AlreadyAsked.
     """
     by.require(Permission.MANAGE_HOUSE_MARKETS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
     question.check(now=now)
     check_odds(this_odds)
     asked = {name: getattr(question, name) for name in ASKED}
@@ -136,7 +136,7 @@ def edit_house_market(
     NotPossibleNow, NothingChanged, TermsAreFixed, HouseMarketRefused, AlreadyAsked.
     """
     by.require(Permission.MANAGE_HOUSE_MARKETS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def edit() -> Market:
         market = lock_house_market(market_id)
@@ -178,7 +178,7 @@ def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason:
     NothingChanged.
     """
     by.require(Permission.MANAGE_HOUSE_MARKETS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
     check_odds(this_odds)
 
     def move() -> Market:

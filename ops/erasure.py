@@ -14,10 +14,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 
-from accounts.erasure import erase_person
+from accounts.erasure import erase_personal_data
+from accounts.errors import NotAllowed
 from accounts.models import User
-from accounts.staff import NotAllowed, StaffMember, checked_reason, record_action
-from accounts.suspension import lock_for_staff
+from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from core.db.transactions import require_transaction, run_transaction
 from core.models import IdempotencyKey
 
@@ -34,11 +34,11 @@ def erase_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) ->
     """
     if by.user and not by.user.is_superuser:
         raise NotAllowed
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def erase() -> Erased:
         user = lock_for_staff(user_id, by=by)
-        nobody = erase_person(user=user, now=now)
+        nobody = erase_personal_data(user=user, now=now)
         erase_traces(nobody)
         after = {"username": nobody.username}
         record_action("erase_user", by=by, target=nobody, reason=reason, before={}, after=after, now=now)

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import Permission, User
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from core.api.errors import DomainError
 from core.db.sql import new_id
 from core.db.transactions import require_transaction, run_transaction
@@ -177,7 +177,7 @@ def refund_purchase(*, purchase_id: UUID, by: StaffMember, reason: str, now: dat
     Raises NotAllowed, ReasonMissing, ReasonTooLong, PurchaseNotFound, PurchaseNotRefundable.
     """
     by.require(Permission.REFUND_PURCHASES)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def act() -> CreditPurchase:
         purchase = lock_purchase(purchase_id)

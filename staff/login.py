@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 
-from accounts.throttles import held_up
+from accounts.throttles import seconds_until_allowed
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
@@ -14,7 +14,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError; who tries too often is told before the password is looked at."""
         self.cleaned_data["username"] = str(self.cleaned_data.get("username", "")).strip()
-        if seconds := held_up(self.request, email=self.cleaned_data["username"]):
+        if seconds := seconds_until_allowed(self.request, email=self.cleaned_data["username"]):
             raise ValidationError(f"Too many attempts. Try again in {seconds:.0f} seconds.", code="throttled")
         cleaned: dict[str, Any] = super().clean()
         return cleaned

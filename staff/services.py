@@ -14,7 +14,7 @@ from kombu import Producer
 from kombu.exceptions import KombuError
 
 from accounts.models import Permission
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from core.backends import quick_broker_options
 from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
@@ -25,7 +25,7 @@ from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketEx
 def switch_job(*, job_id: int, on: bool, by: StaffMember, reason: str, now: datetime) -> PeriodicTask:
     """Beat sees it within seconds. Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchJob, AlreadySwitched."""
     by.require(Permission.SWITCH_JOBS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def act() -> PeriodicTask:
         job = lock_job(job_id)
@@ -47,7 +47,7 @@ def send_job(*, job_id: int, by: StaffMember, reason: str, now: datetime) -> Per
     Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchJob; JobNotSent once it is on record that it was asked for.
     """
     by.require(Permission.SWITCH_JOBS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def act() -> PeriodicTask:
         job = lock_job(job_id)

@@ -37,7 +37,8 @@ INSTALLED_APPS = [
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar", "core",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "accounts", "accounts.x", "markets", "economy", "betting", "purchases", "leaderboard", "staff", "ops",
+    "accounts", "accounts.apps.XSignInConfig", "markets", "economy", "betting", "purchases", "leaderboard", "staff",
+    "ops",
     *(["devtools"] if DEBUG else []),
 ]  # fmt: skip
 MIDDLEWARE = [

@@ -19,7 +19,6 @@ urlpatterns = [
     path("api/schema", conditional_page(unchanging(SpectacularJSONAPIView.as_view())), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
     path("api/redoc", SpectacularRedocView.as_view(url_name="schema", template_name="common/redoc.html")),
-    path("api/v1/auth/x", include("accounts.x.urls")),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/markets", include("markets.urls")),
     path("api/v1/", include("economy.urls")),

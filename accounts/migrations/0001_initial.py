@@ -1,5 +1,5 @@
 
-import accounts.referral_codes
+import accounts.rules
 import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ('last_daily_reward_at', models.DateTimeField(editable=False, null=True)),
                 ('rank_by_pnl', models.IntegerField(editable=False, null=True)),
                 ('rank_by_volume', models.IntegerField(editable=False, null=True)),
-                ('referral_code', models.CharField(default=accounts.referral_codes.new_referral_code, editable=False, max_length=8)),
+                ('referral_code', models.CharField(default=accounts.rules.new_referral_code, editable=False, max_length=8)),
                 ('referral_count', models.IntegerField(db_default=0, default=0, editable=False)),
                 ('referral_credits_earned', models.DecimalField(db_default=0, decimal_places=2, default=0, editable=False, max_digits=18)),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),

@@ -1,10 +1,14 @@
-"""OAuth 2.0 with X, spoken by allauth's `twitter_oauth2`: which endpoints, which app, which way back.
+"""Speak OAuth 2.0 with X, by allauth's `twitter_oauth2`, and read what X says about a user.
 
 Sources: RFC 6749 (the code flow), RFC 7636 (PKCE, S256) and X's documentation
 (docs.x.com, "OAuth 2.0 Authorization Code Flow with PKCE"): a confidential client names itself by Basic auth, a public
 one, which has no secret, in the body.
 """
 
+import logging
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,33 +19,68 @@ from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Ad
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
-from requests import RequestException
+from requests import PreparedRequest, RequestException, Response
 from urllib3.exceptions import HTTPError
 
-from accounts.x.failures import Failure, SignInFailed
-from accounts.x.profile import Profile, read_profile
-from accounts.x.transport import BoundedSession
+from accounts import rules
+from accounts.errors import XSignInError, XSignInFailed
+from core.resilience import BoundedSession
 
+logger = logging.getLogger(__name__)
 PROVIDER: str = TwitterOAuth2Adapter.provider_id
 SCOPES = ("tweet.read", "users.read", "offline.access")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# What reading an answer of any shape may end in: allauth takes its shape for granted.
-UNUSABLE = (OAuth2Error, RequestException, HTTPError, OSError, ValueError, TypeError, LookupError, AttributeError)
+MAX_RESPONSE_BYTES = 256 * 1024  # X sends less than 2 KiB
+X_ID = re.compile(r"[0-9]{1,30}")
+# What reading a response of any shape may raise: allauth takes its shape for granted.
+INVALID_RESPONSE = (
+    OAuth2Error,
+    RequestException,
+    HTTPError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
+
+
+@dataclass(frozen=True)
+class XProfile:
+    """What X says about a user; all of it is safe to store, and `avatar_url` may be empty."""
+
+    x_id: str
+    username: str
+    name: str
+    avatar_url: str
+
+
+class XSession(BoundedSession):
+    """A session for one request to X. What it sends and gets is secret: it logs an error's status and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(total=settings.X_TIMEOUT_SECONDS, max_body=MAX_RESPONSE_BYTES)
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        response = super().send(request, **kwargs)
+        if response.status_code != HTTPStatus.OK:
+            logger.warning("X responded to %s with status %s", request.method, response.status_code)
+        return response
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """allauth's hooks: apps come from the settings alone, without a query, and X is asked within bounds."""
+    """Take allauth's apps from the settings alone, without a query, and bound its requests to X."""
 
     def list_apps(self, request: Any, provider: str = PROVIDER, client_id: str | None = None) -> list[SocialApp]:
         configured = settings.SOCIALACCOUNT_PROVIDERS.get(provider, {}).get("APPS", [])
         return [SocialApp(provider=provider, **app) for app in configured]
 
-    def get_requests_session(self) -> BoundedSession:
-        return BoundedSession(settings.X_TIMEOUT_SECONDS)
+    def get_requests_session(self) -> XSession:
+        return XSession()
 
 
 class XAdapter(TwitterOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
-    """allauth's description of X, with the endpoints of the settings."""
+    """Describe X to allauth, with the endpoints of the settings."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request)
@@ -55,13 +94,13 @@ class XAdapter(TwitterOAuth2Adapter):  # type: ignore[misc]  # allauth has no ty
 
 
 def is_configured() -> bool:
-    """Whether X knows us; in production it must also be said where X sends people back to."""
+    """Return whether a client is configured; in production, whether the redirect address is, too."""
     apps = settings.SOCIALACCOUNT_PROVIDERS[PROVIDER]["APPS"]
     return bool(apps and (settings.X_REDIRECT_URI or settings.DEBUG))
 
 
 def callback_url(request: HttpRequest) -> str:
-    """Where X sends people back to: X_REDIRECT_URI.
+    """Return where X sends browsers back to: X_REDIRECT_URI.
 
     In development without one it follows the loopback name that the browser uses, for cookies belong to a name.
     """
@@ -73,36 +112,67 @@ def callback_url(request: HttpRequest) -> str:
 
 
 def new_pkce() -> dict[str, Any]:
-    """`code_verifier`, `code_challenge` and `code_challenge_method`, which is S256."""
+    """Return a new `code_verifier`, its `code_challenge` and `code_challenge_method`, which is S256."""
     pkce: dict[str, Any] = XAdapter(HttpRequest()).get_provider().get_pkce_params()
     return pkce
 
 
 def authorize_url(request: HttpRequest, *, state: str, challenge: dict[str, Any]) -> str:
-    """X's page, where a person allows the sign-in or doesn't."""
+    """Return the address of X's page, where the user allows the sign-in or doesn't."""
     adapter = XAdapter(request)
     client = adapter.get_client(request, adapter.get_provider().app)
     client.state = state
     return str(client.get_redirect_url(adapter.authorize_url, SCOPES, challenge))
 
 
-def fetch_profile(request: HttpRequest, *, code: str, verifier: str) -> Profile:
-    """Who it is that allowed the sign-in. X's tokens are used for this one question and forgotten.
+def fetch_profile(request: HttpRequest, *, code: str, verifier: str) -> XProfile:
+    """Return the profile of the user who allowed the sign-in. X's tokens are used for this request and not stored.
 
-    Raises SignInFailed with TOKEN_EXCHANGE_FAILED or USER_INFO_FAILED.
+    Raises XSignInFailed with TOKEN_EXCHANGE_FAILED or USER_INFO_FAILED.
     """
     adapter = XAdapter(request)
     try:
         client = adapter.get_client(request, adapter.get_provider().app)
         token = adapter.parse_token(client.get_access_token(code, pkce_code_verifier=verifier))
-    except UNUSABLE as error:
-        raise failed(Failure.TOKEN_EXCHANGE_FAILED, error) from None
+    except INVALID_RESPONSE as error:
+        raise sign_in_failed(XSignInError.TOKEN_EXCHANGE_FAILED, error) from None
     try:
         return read_profile(adapter.get_user_info(token))
-    except UNUSABLE as error:
-        raise failed(Failure.USER_INFO_FAILED, error) from None
+    except INVALID_RESPONSE as error:
+        raise sign_in_failed(XSignInError.USER_INFO_FAILED, error) from None
 
 
-def failed(failure: Failure, error: Exception) -> SignInFailed:
-    # The kind only: allauth's texts quote X's answers, which hold tokens.
-    return SignInFailed(failure, type(error).__name__)
+def sign_in_failed(error: XSignInError, cause: Exception) -> XSignInFailed:
+    """Return the error to raise. It names the kind of cause only: allauth's texts quote X's responses with tokens."""
+    return XSignInFailed(error, type(cause).__name__)
+
+
+def read_profile(data: Any) -> XProfile:
+    """Read the `data` of X's GET /2/users/me. Raises LookupError, TypeError or ValueError for what isn't a profile."""
+    x_id, username, name = data["id"], data["username"], data["name"]
+    if not isinstance(x_id, str) or not X_ID.fullmatch(x_id):
+        raise ValueError("no id of X")
+    if not isinstance(username, str) or not isinstance(name, str):
+        raise TypeError("no names of X")
+    handle = rules.clean_text(username)[: rules.MAX_USERNAME_LENGTH]
+    return XProfile(x_id, handle, display_name(name, handle), larger_avatar(data.get("profile_image_url")))
+
+
+def display_name(name: str, handle: str) -> str:
+    """Return the name as others may read it, or the handle where nothing of the name can be seen."""
+    shown = rules.clean_text(rules.DIRECTION_CHANGES.sub("", name))[: rules.MAX_NAME_LENGTH].strip()
+    return next((text for text in (shown, handle) if rules.is_visible(text)), "X user")
+
+
+def larger_avatar(url: Any) -> str:
+    """Return the address of the 400 pixel variant of an avatar, of which X names the 48 pixel one. Empty if not https.
+
+    Source: X's documentation, "Profile images": variants differ by the end of the file's name.
+    """
+    limit = rules.MAX_AVATAR_URL_LENGTH
+    if not isinstance(url, str) or len(url) > limit or not url.isascii() or not url.isprintable():
+        return ""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        return ""
+    return re.sub(r"_normal(\.\w+)$", r"_400x400\1", url)[:limit]

@@ -1,26 +1,31 @@
-"""`/api/v1/auth/x` and its callback. A person's browser comes here, so every answer sends it on: to X or the frontend.
+"""`/api/v1/auth/x` and its callback. A browser comes here, so every response redirects it: to X or to the frontend.
 
-Where to is fixed by the settings; no header and no parameter has a say.
+The settings alone decide where to; no header and no parameter has a say.
 """
 
 import logging
+import re
+import secrets
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.clients import client_of
-from accounts.x import flow, state
-from accounts.x.failures import NOT_THE_PERSONS, SignInFailed
-from accounts.x.throttles import StartThrottle
+from accounts.authentication import client_of
+from accounts.errors import X_SIGN_IN_WARNINGS, XSignInFailed
+from accounts.throttles import XSignInThrottle
+from accounts.x.models import RANDOM_BYTES, STATE_LIFETIME
+from accounts.x.sign_in import finish_sign_in, start_sign_in
+from core.api.openapi import operation
 
 logger = logging.getLogger(__name__)
+RANDOM_TEXT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class XView(APIView):
@@ -30,7 +35,7 @@ class XView(APIView):
     http_method_names = ["get", "options"]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """The addresses in these answers are secrets: not for a cache, nor for the next site's `Referer`."""
+        """The addresses in these responses are secrets: not for a cache, nor for the next site's `Referer`."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         response["Referrer-Policy"] = "no-referrer"
@@ -38,9 +43,9 @@ class XView(APIView):
 
 
 class StartView(XView):
-    throttle_classes = (StartThrottle,)
+    throttle_classes = (XSignInThrottle,)
 
-    @extend_schema(
+    @operation(
         operation_id="auth_x",
         summary="Sign in with X: on to X's page",
         description="Open it in the browser. Sets a cookie, which the callback needs.",
@@ -49,17 +54,17 @@ class StartView(XView):
         tags=["auth"],
     )
     def get(self, request: Request) -> HttpResponse:
-        browser = state.browser_key(request.COOKIES.get(cookie_name(), ""))
+        browser = browser_key(request.COOKIES.get(cookie_name(), ""))
         code = request.query_params.get("ref", "").strip()
         try:
-            url = flow.begin(request._request, referral_code=code, browser=browser, now=timezone.now())  # noqa: SLF001
-        except SignInFailed as failure:
-            return sent_back(failure)
+            url = start_sign_in(request._request, referral_code=code, browser=browser, now=timezone.now())  # noqa: SLF001
+        except XSignInFailed as failure:
+            return redirect_with_error(failure)
         response = HttpResponseRedirect(url)
         response.set_cookie(
             cookie_name(),
             browser,
-            max_age=state.LIFETIME,
+            max_age=STATE_LIFETIME,
             path="/",
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
@@ -69,7 +74,7 @@ class StartView(XView):
 
 
 class CallbackView(XView):
-    @extend_schema(
+    @operation(
         operation_id="auth_x_callback",
         summary="Sign in with X: back from X's page",
         parameters=[OpenApiParameter(name, str) for name in ("code", "state", "error")],
@@ -83,28 +88,33 @@ class CallbackView(XView):
     )
     def get(self, request: Request) -> HttpResponse:
         try:
-            signed_in = flow.finish(
+            signed_in = finish_sign_in(
                 request._request,  # noqa: SLF001
                 browser=request.COOKIES.get(cookie_name(), ""),
                 client=client_of(request),
                 now=timezone.now(),
             )
-        except SignInFailed as failure:
-            return sent_back(failure)
-        told = {
+        except XSignInFailed as failure:
+            return redirect_with_error(failure)
+        parameters = {
             "accessToken": signed_in.tokens.access,
             "refreshToken": signed_in.tokens.refresh,
             "userId": str(signed_in.user_id),
         }
-        return HttpResponseRedirect(f"{settings.FRONTEND_URL}/auth/callback?{urlencode(told)}")
+        return HttpResponseRedirect(f"{settings.FRONTEND_URL}/auth/callback?{urlencode(parameters)}")
 
 
-def sent_back(failure: SignInFailed) -> HttpResponse:
-    level = logging.WARNING if failure.failure in NOT_THE_PERSONS else logging.INFO
-    logger.log(level, "sign-in with X: %s: %s", failure.failure, failure)
+def redirect_with_error(failure: XSignInFailed) -> HttpResponse:
+    level = logging.WARNING if failure.error in X_SIGN_IN_WARNINGS else logging.INFO
+    logger.log(level, "sign-in with X: %s: %s", failure.error, failure)
     return HttpResponseRedirect(f"{settings.FRONTEND_URL}/?{urlencode(failure.parameters())}")
 
 
 def cookie_name() -> str:
-    """Over HTTPS browsers let nobody but this very host set a `__Host-` cookie (RFC 6265bis, 4.1.3.2)."""
+    """Return the cookie's name. Over HTTPS only this very host can set a `__Host-` one (RFC 6265bis, 4.1.3.2)."""
     return "__Host-x-sign-in" if settings.SESSION_COOKIE_SECURE else "x-sign-in"
+
+
+def browser_key(cookie: str) -> str:
+    """Return the browser's own random text: the one it has, so that sign-ins in two tabs both work, or a new one."""
+    return cookie if RANDOM_TEXT.fullmatch(cookie) else secrets.token_urlsafe(RANDOM_BYTES)

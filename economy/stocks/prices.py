@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import Permission
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from core.api.errors import DomainError
 from core.db.sql import new_id
 from core.db.transactions import run_transaction
@@ -56,7 +56,7 @@ def set_price(*, stock_id: UUID, price: Decimal, by: StaffMember, reason: str, n
     Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, InvalidPrice.
     """
     by.require(Permission.SET_STOCK_PRICES)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
     while not run_transaction(lambda: change_price(stock_id, price, by=by, reason=reason, now=now)):
         close_worthless_of(stock_id=stock_id, now=now)
     price_changed.send(sender=Stock, stock_id=stock_id)
@@ -80,7 +80,7 @@ def change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason: str
 def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reason: str, now: datetime) -> None:
     """Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, SameStatus."""
     by.require(Permission.SET_STOCK_PRICES)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def change() -> None:
         stock = lock_stock(stock_id)

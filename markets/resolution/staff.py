@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts.models import Permission
-from accounts.staff import StaffMember, checked_reason, record_action
+from accounts.staff import StaffMember, record_action, validate_reason
 from core.api.errors import DomainError
 from core.db.transactions import require_transaction, run_transaction
 from markets.models import Market, MarketResolution
@@ -80,12 +80,12 @@ def reopen_for_reversal(*, market_id: UUID, by: StaffMember, reason: str, now: d
     again: staff decide, or another result does. Raises NoSuchMarket, NotPossibleNow, ReasonMissing.
     """
     require_transaction("reopen_for_reversal")
-    return rule(REOPENING, lock_market(market_id, REOPENING.allowed), by=by, reason=checked_reason(reason), now=now)
+    return rule(REOPENING, lock_market(market_id, REOPENING.allowed), by=by, reason=validate_reason(reason), now=now)
 
 
 def decide(action: str, ruling: Ruling, market_id: UUID, *, by: StaffMember, reason: str, now: datetime) -> Market:
     by.require(Permission.DECIDE_MARKETS)
-    reason = checked_reason(reason)
+    reason = validate_reason(reason)
 
     def act() -> Market:
         market = lock_market(market_id, ruling.allowed)

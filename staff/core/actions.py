@@ -20,7 +20,8 @@ from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import Permission
-from accounts.staff import MAX_REASON_LETTERS, StaffMember
+from accounts.rules import MAX_REASON_LENGTH
+from accounts.staff import StaffMember
 from core.api.errors import DomainError, TryAgain, is_passing
 from staff.core.formatting import change_url
 from staff.core.pages import Link
@@ -33,7 +34,7 @@ class ReasonForm(forms.Form):
     """Asks for the reason; subclasses add what else an action needs."""
 
     reason = forms.CharField(
-        max_length=MAX_REASON_LETTERS,
+        max_length=MAX_REASON_LENGTH,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="It is kept for good, with your name.",
     )

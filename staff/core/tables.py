@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from accounts.clients import address_of
+from accounts.authentication import address_of
 from accounts.models import Permission, User
 from accounts.staff import StaffMember
 from staff.core.pages import Detail

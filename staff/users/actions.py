@@ -17,8 +17,7 @@ from unfold.widgets import (
 
 from accounts import roles, suspension
 from accounts.models import Permission, User
-from accounts.staff import StaffMember
-from accounts.suspension import check_may_touch
+from accounts.staff import StaffMember, check_may_touch
 from core.api.errors import DomainError
 from economy.adjustments import Adjustment, adjust_credits, limit, moved_today
 from economy.holds import hold_credits, release_hold

@@ -10,11 +10,10 @@ from typing import Any
 from django.test import Client as HttpClient
 
 from accounts import services, suspension
-from accounts.clients import Client
 from accounts.models import RefreshToken, User
 from accounts.services import SignedIn
 from accounts.staff import COMMAND_LINE
-from accounts.tokens import TokenPair, digest
+from accounts.tokens import Client, TokenPair, digest
 
 AUTH = "/api/v1/auth"
 USERS = "/api/v1/users"

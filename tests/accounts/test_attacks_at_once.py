@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from accounts import services
+from accounts import errors, services
+from accounts.errors import InvalidRefreshToken, TokenReused
 from accounts.models import RefreshToken
-from accounts.tokens import InvalidRefreshToken, TokenReused
 from tests.accounts.factories import (
     PASSWORD,
+    SOMEWHERE,
     live_tokens,
     refresh,
     sign_up,
@@ -95,14 +96,12 @@ def test_a_login_with_the_old_password_while_it_changes_leaves_only_the_new_toke
                     user_id=ann.user.pk,
                     current_password=PASSWORD,
                     new_password="staple paper clip 9",
-                    client=services.Client("", None),
+                    client=SOMEWHERE,
                     now=now,
                 )
             try:
-                return services.log_in(
-                    email=ann.user.email, password=PASSWORD, client=services.Client("", None), now=now
-                )
-            except services.InvalidCredentials as exc:
+                return services.log_in(email=ann.user.email, password=PASSWORD, client=SOMEWHERE, now=now)
+            except errors.InvalidCredentials as exc:
                 return exc
 
         all_at_once(move, 4)

@@ -9,6 +9,7 @@ from accounts import services
 from accounts.models import RefreshToken
 from tests.accounts.factories import (
     AUTH,
+    SOMEWHERE,
     bearer,
     everything,
     faults,
@@ -126,9 +127,7 @@ def test_a_replaced_token_that_comes_back_while_another_holds_its_place_revokes_
 
 
 def test_other_sign_ins_of_the_user_outlive_a_revoked_family(ann, stranger, rotated, now):
-    other = services.log_in(
-        email=ann.user.email, password="correct horse battery", client=services.Client("", None), now=now
-    )
+    other = services.log_in(email=ann.user.email, password="correct horse battery", client=SOMEWHERE, now=now)
     rotated(rotated(ann.tokens.refresh))
     refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 401, "token_reused")
     rotated(other.tokens.refresh)

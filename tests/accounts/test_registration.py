@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from accounts.errors import EmailTaken, InvalidReferralCode, UsernameTaken
 from accounts.models import RefreshToken, User
-from accounts.registration import EmailTaken, InvalidReferralCode, UsernameTaken, register
+from accounts.registration import register
 from accounts.signals import user_registered
 from tests.accounts.factories import everything, numbers, sign_up
 from tests.concurrently import all_at_once

@@ -6,10 +6,11 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from accounts import services, tasks, tokens
+from accounts import errors, tasks, tokens
 from accounts.models import RefreshToken, User
+from accounts.profiles import update_profile
 from core.jobs.runs import last_run
-from tests.accounts.factories import PASSWORD, live_tokens, refresh, sign_up, stored, suspend
+from tests.accounts.factories import PASSWORD, SOMEWHERE, live_tokens, refresh, sign_up, stored, suspend
 from tests.concurrently import all_at_once
 
 Reason = RefreshToken.Reason
@@ -33,7 +34,7 @@ def test_a_password_that_django_changes_signs_out_everywhere(ann):
 
 
 def test_a_changed_profile_signs_nobody_out(ann):
-    services.update_profile(user_id=ann.user.pk, changes={"name": "Other"})
+    update_profile(user_id=ann.user.pk, changes={"name": "Other"})
     assert live_tokens(ann.user) == 1
 
 
@@ -42,8 +43,8 @@ def test_suspending_signs_out_everywhere_and_nobody_else(ann, now):
     suspend(ann.user, now=now)
     assert reasons(ann.user) == {Reason.SUSPENDED}
     assert live_tokens(bob.user) == 1
-    with pytest.raises(tokens.AccountSuspended), transaction.atomic():
-        tokens.issue_token_pair(user=ann.user, user_agent="", ip=None, now=now)
+    with pytest.raises(errors.AccountSuspended), transaction.atomic():
+        tokens.issue_token_pair(user=ann.user, client=SOMEWHERE, now=now)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -57,7 +58,7 @@ def test_a_user_who_refreshes_while_being_suspended_is_left_with_no_token():
                 return suspend(ann.user, now=datetime.now(UTC))
             try:
                 return refresh(ann.tokens.refresh)
-            except tokens.InvalidRefreshToken as exc:
+            except errors.InvalidRefreshToken as exc:
                 return exc
 
         all_at_once(move, 6)
@@ -66,9 +67,9 @@ def test_a_user_who_refreshes_while_being_suspended_is_left_with_no_token():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("block", [
-    lambda: tokens.rotate(refresh="x", user_agent="", ip=None, now=datetime.now(UTC)),
+    lambda: tokens.rotate(refresh="x", client=SOMEWHERE, now=datetime.now(UTC)),
     lambda: tokens.end_session(refresh="x", now=datetime.now(UTC)),
-    lambda: tokens.issue_token_pair(user=User(), user_agent="", ip=None, now=datetime.now(UTC)),
+    lambda: tokens.issue_token_pair(user=User(), client=SOMEWHERE, now=datetime.now(UTC)),
 ])  # fmt: skip
 def test_building_blocks_refuse_to_run_outside_a_transaction(block):
     with pytest.raises(transaction.TransactionManagementError):
@@ -93,7 +94,7 @@ def test_expired_tokens_are_purged_and_the_run_is_recorded(ann, now):
 def test_revoked_tokens_stay_until_they_expire_so_that_theft_is_still_seen(ann, now):
     refresh(refresh(ann.tokens.refresh).refresh)
     tasks.purge_refresh_tokens()
-    with pytest.raises(tokens.TokenReused):
+    with pytest.raises(errors.TokenReused):
         refresh(ann.tokens.refresh)
 
 

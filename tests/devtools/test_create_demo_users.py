@@ -23,14 +23,14 @@ def printed(*arguments):
     return out.getvalue()
 
 
-def test_their_tokens_are_printed_and_work(development, stranger):
+def test_their_tokens_are_printed_and_work(development, api):
     made = json.loads(printed("3", "--json"))
     assert len(made) == User.objects.count() == 3
     for user in made:
         assert set(user) == {"userId", "username", "accessToken", "refreshToken"}
-        me = success(stranger.get(f"{AUTH}/me", headers=bearer(user["accessToken"])))["user"]
+        me = success(api.get(f"{AUTH}/me", headers=bearer(user["accessToken"])))["user"]
         assert (me["id"], me["username"]) == (user["userId"], user["username"])
-        success(send(stranger, f"{AUTH}/refresh", {"refreshToken": user["refreshToken"]}))
+        success(send(api, f"{AUTH}/refresh", {"refreshToken": user["refreshToken"]}))
 
 
 def test_people_can_read_it(development):

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from accounts.errors import NotAllowed, ReasonMissing
 from accounts.models import StaffAction, User
-from accounts.staff import NotAllowed, ReasonMissing, StaffMember
+from accounts.staff import StaffMember
 from markets import house
 from markets.models import Market
 from markets.resolution.staff import NoSuchMarket, NotPossibleNow

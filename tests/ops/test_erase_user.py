@@ -11,14 +11,14 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
 from django.test import Client as Browser
 
-from accounts import services, suspension
-from accounts.clients import Client
-from accounts.erasure import UserErased
+from accounts import suspension
+from accounts.errors import NotAllowed, NotYourself, UserErased
 from accounts.models import StaffAction, User
-from accounts.staff import COMMAND_LINE, NotAllowed, StaffMember
-from accounts.suspension import NotYourself
+from accounts.profiles import update_profile
+from accounts.staff import COMMAND_LINE, StaffMember
+from accounts.tokens import Client
 from accounts.x import sign_in as x
-from accounts.x.profile import Profile
+from accounts.x.protocol import XProfile
 from leaderboard.services import update_leaderboard
 from ops.erasure import erase_user
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, send, success
@@ -45,7 +45,7 @@ def now():
 def marlin():
     person = {"email": "marlin@person.example", "name": "Marlin Fish", "client": FROM}
     arrived = arrive("marlin", **person)
-    services.update_profile(
+    update_profile(
         user_id=arrived.user.pk, changes={"bio": "I am Marlin.", "avatar_url": "https://img.example/marlin.png"}
     )
     return arrived
@@ -87,7 +87,7 @@ def test_no_table_knows_the_person_any_more(marlin, player, boss, now):
 
 
 def test_of_who_came_from_x_nothing_is_known_and_the_same_account_comes_as_somebody_new(now):
-    profile = Profile(X_ID, "marlin", "Marlin Fish", "https://img.example/marlin.png")
+    profile = XProfile(X_ID, "marlin", "Marlin Fish", "https://img.example/marlin.png")
     first = x.sign_in(profile=profile, referral_code="", client=FROM, now=now)
     assert {"users", "socialaccount_socialaccount"} <= {*places_that_know(MARKS)}
     erase(User.objects.get(pk=first.user_id))

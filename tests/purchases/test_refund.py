@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import transaction
 
+from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
 from accounts.models import StaffAction, User
-from accounts.staff import NotAllowed, ReasonMissing, ReasonTooLong
 from economy.ledger import change_hold
 from economy.models import Debt
 from purchases.models import PurchaseEvent

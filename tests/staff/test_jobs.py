@@ -11,8 +11,9 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from accounts.errors import NotAllowed
 from accounts.models import Permission, StaffAction
-from accounts.staff import NotAllowed, StaffMember
+from accounts.staff import StaffMember
 from staff.services import AlreadySwitched, NoSuchJob, send_job, switch_job
 from tests.staff.job_worlds import add_daily, add_job, add_run
 

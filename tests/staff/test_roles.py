@@ -6,9 +6,10 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
-from accounts import roles
+from accounts import errors, roles
+from accounts.errors import NotAllowed
 from accounts.models import User
-from accounts.staff import COMMAND_LINE, NotAllowed, StaffMember
+from accounts.staff import COMMAND_LINE, StaffMember
 from accounts.suspension import suspend_user
 from economy.adjustments import Adjustment, adjust_credits
 from economy.holds import hold_credits
@@ -198,7 +199,7 @@ class TestGivingRoles:
     @pytest.mark.parametrize("role", ["superuser", "Support", "1"])
     def test_a_role_that_there_is_not_is_refused(self, desk, ann, role):
         assert self.give(desk, ann, is_staff="on", roles=[role]).status_code == 400
-        with pytest.raises(roles.UnknownRole):
+        with pytest.raises(errors.UnknownRole):
             roles.set_roles(
                 user_id=ann.pk, is_staff=True, roles=[role], by=COMMAND_LINE, reason="Try.", now=timezone.now()
             )

@@ -4,8 +4,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
+from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
 from accounts.models import Permission, StaffAction
-from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, ReasonTooLong, StaffMember, record_action
+from accounts.staff import COMMAND_LINE, StaffMember, record_action
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import suspension
+from accounts import errors, suspension
 from accounts.models import RefreshToken, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from economy.ledger.audit import audit
@@ -154,7 +154,7 @@ def test_who_was_suspended_a_moment_ago_acts_no_more(boss, member, ann):
     stale = StaffMember(User.objects.get(pk=other.pk))
     now = timezone.now()
     suspension.suspend_user(user_id=other.pk, by=StaffMember(boss), reason="First.", now=now)
-    with pytest.raises(suspension.NotAllowed):
+    with pytest.raises(errors.NotAllowed):
         suspension.suspend_user(user_id=boss.pk, by=stale, reason="Second.", now=now)
     boss.refresh_from_db()
     assert boss.is_active

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from accounts.errors import X_SIGN_IN_DETAILS, XSignInError
 from accounts.models import RefreshToken, User
-from accounts.x.failures import DETAILS, Failure
 from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
@@ -21,7 +21,7 @@ WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 
 def assert_refused(answer, error: str, **more: str) -> None:
     assert target(answer) == f"{FRONTEND}/"
-    assert told(answer) == {"error": error, "details": DETAILS[Failure(error)], **more}
+    assert told(answer) == {"error": error, "details": X_SIGN_IN_DETAILS[XSignInError(error)], **more}
     assert not User.objects.exists()
     assert not RefreshToken.objects.exists()
 

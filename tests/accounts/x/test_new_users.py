@@ -4,7 +4,8 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 
 from accounts.models import User
-from accounts.x.profile import cleaned, read_profile
+from accounts.x.protocol import read_profile
+from accounts.x.sign_in import clean_username
 from devtools.simulators.x import Person
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
@@ -53,7 +54,7 @@ class TestUsername:
         ],
     )
     def test_it_is_cleaned_to_what_a_username_may_be(self, handle, username):
-        assert cleaned(handle) == username
+        assert clean_username(handle) == username
 
     def test_a_full_length_one_that_is_taken_makes_room_for_digits(self, x, browser):
         somebody("a" * 50)

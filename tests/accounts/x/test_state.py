@@ -10,7 +10,6 @@ import pytest
 from django.db import connection
 
 from accounts.models import RefreshToken, User
-from accounts.x import state
 from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
@@ -21,8 +20,8 @@ TAKE_IN_ANOTHER_PROCESS = """
 import sys, django
 django.setup()
 from django.utils import timezone
-from accounts.x import state
-taken = state.take(state=sys.argv[1], browser=sys.argv[2], now=timezone.now())
+from accounts.x.models import OAuthState
+taken = OAuthState.objects.consume(state=sys.argv[1], browser=sys.argv[2], now=timezone.now())
 print("43 or more" if len(taken.verifier) >= 43 else taken)
 """
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -33,8 +32,8 @@ def query_of(url: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(url).query))
 
 
-def remembered(*, browser: str = "b", now: datetime = NOW, referral_code: str = "") -> str:
-    return state.remember(verifier="v" * 43, referral_code=referral_code, browser=browser, now=now)
+def start(*, browser: str = "b", now: datetime = NOW, referral_code: str = "") -> str:
+    return OAuthState.objects.start(verifier="v" * 43, referral_code=referral_code, browser=browser, now=now)
 
 
 def test_a_replayed_callback_signs_nobody_in(x, browser):
@@ -136,33 +135,33 @@ def test_one_address_may_begin_thirty_sign_ins_a_minute(browser):
 
 
 @pytest.mark.django_db
-class TestRemembering:
+class TestPendingSignIns:
     def test_it_is_good_until_ten_minutes_have_passed(self):
-        sent = remembered()
-        assert state.take(state=sent, browser="b", now=NOW + timedelta(minutes=10)) is None
-        taken = state.take(state=sent, browser="b", now=NOW + timedelta(minutes=9, seconds=59))
-        assert taken == state.Remembered(verifier="v" * 43, referral_code="")
+        sent = start()
+        assert OAuthState.objects.consume(state=sent, browser="b", now=NOW + timedelta(minutes=10)) is None
+        taken = OAuthState.objects.consume(state=sent, browser="b", now=NOW + timedelta(minutes=9, seconds=59))
+        assert (taken.verifier, taken.referral_code) == ("v" * 43, "")
 
     def test_it_is_taken_once(self):
-        sent = remembered()
-        assert state.take(state=sent, browser="b", now=NOW)
-        assert state.take(state=sent, browser="b", now=NOW) is None
+        sent = start()
+        assert OAuthState.objects.consume(state=sent, browser="b", now=NOW)
+        assert OAuthState.objects.consume(state=sent, browser="b", now=NOW) is None
 
     def test_another_browser_neither_takes_it_nor_spoils_it(self):
-        sent = remembered()
+        sent = start()
         for other in ("", "c", "b "):
-            assert state.take(state=sent, browser=other, now=NOW) is None
-        assert state.take(state=sent, browser="b", now=NOW)
+            assert OAuthState.objects.consume(state=sent, browser=other, now=NOW) is None
+        assert OAuthState.objects.consume(state=sent, browser="b", now=NOW)
 
     def test_expired_ones_go_away_as_new_ones_come(self):
         for minute in range(25):
-            remembered(now=NOW - timedelta(hours=1, minutes=minute))
+            start(now=NOW - timedelta(hours=1, minutes=minute))
         assert OAuthState.objects.count() == 25
         for _ in range(3):
-            remembered()
+            start()
         assert OAuthState.objects.count() == 3
 
     @pytest.mark.parametrize("code", ["x" * 33, "a b", "<script>", "\x00", "ÄÖÜ"])
-    def test_what_cannot_be_a_referral_code_is_forgotten(self, code):
-        sent = remembered(referral_code=code)
-        assert state.take(state=sent, browser="b", now=NOW) == state.Remembered("v" * 43, "")
+    def test_what_cannot_be_a_referral_code_is_dropped(self, code):
+        sent = start(referral_code=code)
+        assert OAuthState.objects.consume(state=sent, browser="b", now=NOW).referral_code == ""

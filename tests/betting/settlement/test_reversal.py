@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
 from accounts.models import StaffAction
-from accounts.staff import NotAllowed, ReasonMissing, ReasonTooLong, StaffMember
+from accounts.staff import StaffMember
 from betting.errors import MarketNotFound, MarketNotOver
 from betting.models import Settlement
 from betting.reversal import preview_reversal, reverse_settlement

@@ -7,8 +7,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.errors import AccountSuspended
 from accounts.models import User
-from accounts.tokens import AccountSuspended
 from economy.models import DailyReward
 from tests.economy.factories import journal
 from tests.economy.rewards.factories import A_DAY, CLAIM, MORNING, SCALE, books_balance, read

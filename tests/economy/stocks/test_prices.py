@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 
+from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
 from accounts.models import StaffAction, User
-from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, ReasonTooLong, StaffMember
+from accounts.staff import COMMAND_LINE, StaffMember
 from core.models import JobRun
 from economy.stocks import prices
 from economy.stocks.catalogue import CATALOGUE

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
+from accounts.errors import NotAllowed, ReasonMissing
 from accounts.models import StaffAction, User
-from accounts.staff import COMMAND_LINE, NotAllowed, ReasonMissing, StaffMember
+from accounts.staff import COMMAND_LINE, StaffMember
 from markets.models import Market, MarketResolution
 from markets.resolution import staff as verdicts
 from markets.resolution.records import needing_staff

@@ -1,6 +1,0 @@
-from django.apps import AppConfig
-
-
-class XSignInConfig(AppConfig):
-    name = "accounts.x"
-    label = "x_sign_in"
