@@ -18,9 +18,9 @@ from uuid import UUID
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from betting import rules
 from betting.errors import MarketExpired, MarketNotAccepting, MarketNotFound, MarketNotOpen, OddsMoved
 from betting.models import Bet
-from betting.rules import max_bet_amount, min_bet_amount, quote_max_age
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_one
 from core.db.transactions import require_transaction
@@ -140,20 +140,20 @@ def to_number(value: Any) -> Decimal:
 
 
 def to_bet_amount(value: Any) -> Decimal:
-    amount, low, high = to_number(value), min_bet_amount(), max_bet_amount()
-    if amount < low:
-        raise InvalidField(f"At least {low}.", "min_value")
-    if amount > high:
-        raise InvalidField(f"At most {high}.", "max_value")
+    amount = to_number(value)
+    if amount < rules.MIN_BET_AMOUNT:
+        raise InvalidField(f"At least {rules.MIN_BET_AMOUNT}.", "min_value")
+    if amount > rules.MAX_BET_AMOUNT:
+        raise InvalidField(f"At most {rules.MAX_BET_AMOUNT}.", "max_value")
     return to_cents(amount)
 
 
 def to_part_of_stake(value: Any) -> Decimal:
-    amount, high = to_number(value), max_bet_amount()
+    amount = to_number(value)
     if amount < CENT:
         raise InvalidField(f"At least {CENT}.", "min_value")
     # More than any stake: as good as a hundred times that, and no more digits than arithmetic takes.
-    return to_cents(min(amount, 100 * high))
+    return to_cents(min(amount, 100 * rules.MAX_BET_AMOUNT))
 
 
 def to_cents(amount: Decimal) -> Decimal:
@@ -310,7 +310,7 @@ class Price:
 
     def ensure_fresh(self, *, now: datetime) -> None:
         """Raise PriceUnavailable for a price older than allowed: waiting for locks may have taken that long."""
-        if self.as_of is not None and self.as_of < now - quote_max_age():
+        if self.as_of is not None and self.as_of < now - rules.QUOTE_MAX_AGE:
             raise PriceUnavailable(retry_after=RETRY_SECONDS)
 
 
@@ -347,7 +347,7 @@ def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
     priced.order.ensure_within_bounds(odds)
     payout = potential_payout(amount, odds)
     as_of = priced.price.as_of or now
-    left = as_of + quote_max_age() - now
+    left = as_of + rules.QUOTE_MAX_AGE - now
     return {
         "odds": odds,
         "potentialPayout": payout,
@@ -361,7 +361,7 @@ def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callabl
     """Return the market's price: the upstream's no older than allowed, or the house's. Raises PriceUnavailable."""
     if market.is_house:
         return stored_price(market)
-    max_age = quote_max_age().total_seconds()
+    max_age = rules.QUOTE_MAX_AGE.total_seconds()
     odds = remembered(market.id, now=now, max_age=max_age)
     if odds is None:
         before_upstream()

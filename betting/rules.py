@@ -1,9 +1,17 @@
-"""The numbers of betting, in one place; those an operator may want to turn are settings."""
+"""The rules of betting. Those that an operator may change are environment variables.
+
+Read them through the module (`rules.MIN_BET_AMOUNT`), so that a test can set another value.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
 
-from django.conf import settings
+from core.environment import env
+
+MIN_BET_AMOUNT = Decimal(env.int("MIN_BET_AMOUNT", default=10))
+MAX_BET_AMOUNT = Decimal(env.int("MAX_BET_AMOUNT", default=10_000))
+# How old odds may be at which credits move.
+QUOTE_MAX_AGE = timedelta(seconds=env.float("MARKET_QUOTE_MAX_AGE", default=15.0))
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 OFFSET_MAX = 1_000_000
@@ -11,16 +19,3 @@ OFFSET_MAX = 1_000_000
 WATCHED_FOR = timedelta(minutes=15)
 # A market that was bet on is noted as watched once in so many seconds, however many bets come.
 WATCH_NOTED_SECONDS = 300
-
-
-def min_bet_amount() -> Decimal:
-    return Decimal(settings.MIN_BET_AMOUNT)
-
-
-def max_bet_amount() -> Decimal:
-    return Decimal(settings.MAX_BET_AMOUNT)
-
-
-def quote_max_age() -> timedelta:
-    """How old odds may be at which credits move."""
-    return timedelta(seconds=settings.MARKET_QUOTE_MAX_AGE)

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Count, F, Sum
 
 from betting.models import Bet, rounded_down
-from betting.serializers import BET_COLUMNS, render_bet
+from betting.serializers import BetSerializer
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_all, fetch_one
 
@@ -16,14 +16,14 @@ from core.db.sql import fetch_all, fetch_one
 HAS_BET = "EXISTS (SELECT FROM bets WHERE bets.user_id = %(user_id)s AND bets.market_id = market.id)"
 
 ONE_BET = f"""
-SELECT {BET_COLUMNS} FROM bets AS bet JOIN markets AS market ON market.id = bet.market_id
+SELECT {BetSerializer.columns} FROM bets AS bet JOIN markets AS market ON market.id = bet.market_id
 WHERE bet.id = %(bet_id)s AND bet.user_id = %(user_id)s
 """  # noqa: S608 - constants of this module
 # The page's bets are picked by index before the markets are looked up; the total comes even if the page is empty.
 BETS_OF_USER = f"""
 WITH total AS (SELECT count(*) AS bets FROM bets AS bet WHERE {{condition}}),
 page AS (SELECT * FROM bets AS bet WHERE {{condition}} ORDER BY bet.id DESC LIMIT {{limit:d}} OFFSET {{offset:d}})
-SELECT total.bets, {BET_COLUMNS}
+SELECT total.bets, {BetSerializer.columns}
 FROM total LEFT JOIN (page AS bet JOIN markets AS market ON market.id = bet.market_id) ON true
 ORDER BY bet.id DESC
 """  # noqa: S608 - constants of this module
@@ -42,7 +42,7 @@ class Query:
 def get_bet(*, bet_id: UUID, user_id: UUID) -> dict[str, Any] | None:
     """Return the user's bet as the contract shows it; None also for another user's bet."""
     row = fetch_one(ONE_BET, {"bet_id": bet_id, "user_id": user_id})
-    return render_bet(row) if row else None
+    return BetSerializer.from_row(row) if row else None
 
 
 def list_bets(*, query: Query, user_id: UUID) -> tuple[list[dict[str, Any]], int]:
@@ -53,7 +53,7 @@ def list_bets(*, query: Query, user_id: UUID) -> tuple[list[dict[str, Any]], int
     statement = BETS_OF_USER.format(condition=condition, limit=query.limit, offset=query.offset)
     parameters = {"user_id": user_id, "status": query.status, "market": query.market}
     rows = fetch_all(statement, parameters)
-    return [render_bet(row[1:]) for row in rows if row[1] is not None], rows[0][0]
+    return [BetSerializer.from_row(row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
 
 def market_id_sql(reference: str) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.core.cache import cache
 
+from betting import rules
 from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, PositionChanged
 from betting.models import Bet
 from betting.orders import (
@@ -29,9 +30,8 @@ from betting.orders import (
     position_value,
     potential_payout,
 )
-from betting.rules import WATCH_NOTED_SECONDS, WATCHED_FOR
 from betting.selectors import get_bet
-from betting.serializers import render_placed_bet
+from betting.serializers import BetSerializer
 from core.db.sql import execute, fetch_all, fetch_one, fetch_value, new_id
 from economy import ledger
 from economy.ledger import Transfer
@@ -50,6 +50,8 @@ class PlacedBet:
     payout: Decimal
 
 
+NOTHING = Decimal("0.00")
+TERMS = ("id", "market_id", "side", "amount", "odds_at_bet", "potential_payout")
 # In the statement that moves the credits: there is a bet where they moved, and none where not.
 INSERT_BET = """
 placed AS (
@@ -71,33 +73,45 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     price = locked_price(market, priced.price)
     odds = price.of(priced.order.side)
     priced.order.ensure_within_bounds(odds)
-    bet = bet_terms(priced.order, market, odds, user_id)
-    entry = ledger.post(stake_transfer(bet), now=now, also=INSERT_BET, parameters=bet)
+    bet = make_bet(priced.order, market, odds, user_id=user_id, now=now)
+    terms = {name: getattr(bet, name) for name in TERMS}
+    entry = ledger.post(stake_transfer(bet), now=now, also=INSERT_BET, parameters=terms)
     price.ensure_fresh(now=clock())
-    return PlacedBet(render_placed_bet(bet, market, placed_at=now), entry.balance_after, bet["potential_payout"])
+    return PlacedBet(render_placed_bet(bet, market), entry.balance_after, bet.potential_payout)
 
 
-def bet_terms(order: Order, market: MarketSnapshot, odds: Decimal, user_id: UUID) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "user_id": user_id,
-        "market_id": market.id,
-        "side": order.side,
-        "amount": order.amount,
-        "odds_at_bet": odds,
-        "potential_payout": potential_payout(order.amount, odds),
-    }
+def make_bet(order: Order, market: MarketSnapshot, odds: Decimal, *, user_id: UUID, now: datetime) -> Bet:
+    """Return the bet, unsaved: the ledger's statement inserts it."""
+    return Bet(
+        id=new_id(),
+        user_id=user_id,
+        market_id=market.id,
+        side=order.side,
+        amount=order.amount,
+        odds_at_bet=odds,
+        potential_payout=potential_payout(order.amount, odds),
+        status=Bet.Status.PENDING,
+        placed_at=now,
+        sold_amount=NOTHING,
+        sold_payout=NOTHING,
+    )
 
 
-def stake_transfer(bet: dict[str, Any]) -> Transfer:
+def stake_transfer(bet: Bet) -> Transfer:
     return Transfer(
-        user_id=bet["user_id"],
-        amount=-bet["amount"],
-        staked=bet["amount"],
+        user_id=bet.user_id,
+        amount=-bet.amount,
+        staked=bet.amount,
         transaction_type=TransactionType.BET_PLACED,
-        reference_id=bet["id"],
+        reference_id=bet.id,
         description="Bet placed",
     )
+
+
+def render_placed_bet(bet: Bet, market: MarketSnapshot) -> dict[str, Any]:
+    """Return a bet that was just placed, without reading it again: its odds are the current ones."""
+    value = position_value(bet.amount, current_odds=bet.odds_at_bet, odds_at_bet=bet.odds_at_bet)
+    return BetSerializer.from_object(bet, market=market, current_odds=bet.odds_at_bet, current_value=value)
 
 
 # -- Selling
@@ -271,12 +285,12 @@ def watch_market(*, market: MarketSnapshot, now: datetime) -> None:
 
     Written once in WATCH_NOTED_SECONDS, however many bets come.
     """
-    if not market.is_house and cache.add(f"bet-on:{market.id}", 1, timeout=WATCH_NOTED_SECONDS):
-        watch_markets([market.id], until=now + WATCHED_FOR)
+    if not market.is_house and cache.add(f"bet-on:{market.id}", 1, timeout=rules.WATCH_NOTED_SECONDS):
+        watch_markets([market.id], until=now + rules.WATCHED_FOR)
 
 
 def watch_open_bets(*, now: datetime) -> int:
     """Have the odds of all markets with open bets kept fresh until the next sweep; return how many markets."""
     markets = [market_id for (market_id,) in fetch_all(MARKETS_WITH_OPEN_BETS)]
-    watch_markets(markets, until=now + WATCHED_FOR)
+    watch_markets(markets, until=now + rules.WATCHED_FOR)
     return len(markets)

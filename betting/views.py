@@ -4,21 +4,37 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from betting import orders, selectors, serializers, services
-from betting.errors import BetNotFound
+from betting.errors import (
+    AmountExceedsStake,
+    BetNotFound,
+    BetNotSellable,
+    MarketExpired,
+    MarketNotAccepting,
+    MarketNotFound,
+    MarketNotOpen,
+    OddsMoved,
+    PositionChanged,
+)
 from betting.orders import PricedOrder
 from betting.selectors import Query
 from betting.services import PricedSale
-from core.api.idempotency import HEADER_PARAMETER, Act, idempotent
+from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
+from core.api.openapi import operation
 from core.api.requests import current_user_id, parse_uuid, validate
 from core.api.responses import json_response
+from economy.ledger import InsufficientCredits
+from markets.prices import PriceUnavailable
 from markets.throttles import check_upstream_throttle
 
+# What an order and a sale can be refused for, where the market and its price are concerned.
+PRICE_ERRORS = (MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable, Throttled)
 BET_ID = OpenApiParameter("bet_id", UUID, OpenApiParameter.PATH)
 
 
@@ -39,13 +55,13 @@ class BetViewSet(ViewSet):
         """Return a function that refuses a client for whom the upstream is asked too often."""
         return partial(check_upstream_throttle, request, self)
 
-    @extend_schema(
+    @operation(
         operation_id="bets_place",
         summary="Place a bet, at the odds of this moment",
-        parameters=[HEADER_PARAMETER],
         request=serializers.BetRequest,
-        responses={201: serializers.PlacedAnswer},
+        responses={201: serializers.PlacedBetResponse},
         tags=["bets"],
+        errors=[MarketNotFound, OddsMoved, InsufficientCredits, *PRICE_ERRORS],
     )
     @idempotent
     def place(self, request: Request) -> Act:
@@ -60,12 +76,13 @@ class BetViewSet(ViewSet):
         placed = services.place_bet(priced=priced, user_id=user_id, clock=timezone.now)
         return json_response(201, bet=placed.bet, newBalance=placed.balance, potentialPayout=placed.payout)
 
-    @extend_schema(
+    @operation(
         operation_id="bets_quote",
         summary="What a bet would be; nothing is written",
         request=serializers.QuoteRequest,
-        responses=serializers.QuoteAnswer,
+        responses=serializers.QuoteResponse,
         tags=["bets"],
+        errors=[MarketNotFound, OddsMoved, *PRICE_ERRORS],
     )
     def quote(self, request: Request) -> HttpResponse:
         order = orders.validate_order(request.data)
@@ -74,11 +91,11 @@ class BetViewSet(ViewSet):
         priced = orders.price_order(order=order, market=market, now=now, before_upstream=self.throttle(request))
         return json_response(quote=orders.quote_order(priced=priced, now=now))
 
-    @extend_schema(
+    @operation(
         operation_id="bets_mine",
         summary="The user's bets, newest first",
         parameters=[serializers.BetsQuery],
-        responses=serializers.BetList,
+        responses=serializers.BetListResponse,
         tags=["bets"],
     )
     def mine(self, request: Request) -> HttpResponse:
@@ -86,12 +103,13 @@ class BetViewSet(ViewSet):
         bets, total = selectors.list_bets(query=query, user_id=current_user_id(request))
         return json_response(bets=bets, total=total, limit=query.limit, offset=query.offset)
 
-    @extend_schema(
+    @operation(
         operation_id="bets_retrieve",
         summary="One of the user's bets",
         parameters=[BET_ID],
-        responses=serializers.BetAnswer,
+        responses=serializers.BetResponse,
         tags=["bets"],
+        errors=[BetNotFound],
     )
     def retrieve(self, request: Request, bet_id: str) -> HttpResponse:
         bet = selectors.get_bet(bet_id=bet_id_or_404(bet_id), user_id=current_user_id(request))
@@ -99,13 +117,14 @@ class BetViewSet(ViewSet):
             raise BetNotFound
         return json_response(bet=bet)
 
-    @extend_schema(
+    @operation(
         operation_id="bets_sell",
         summary="Sell a bet, or a part of it, at the odds of this moment",
-        parameters=[BET_ID, HEADER_PARAMETER],
+        parameters=[BET_ID],
         request=serializers.SaleRequest,
-        responses=serializers.SoldAnswer,
+        responses=serializers.SoldBetResponse,
         tags=["bets"],
+        errors=[BetNotFound, BetNotSellable, AmountExceedsStake, PositionChanged, *PRICE_ERRORS],
     )
     @idempotent
     def sell(self, request: Request, bet_id: str) -> Act:

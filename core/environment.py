@@ -61,3 +61,7 @@ def parse_duration(text: str, *, name: str) -> timedelta:
     if not timedelta() < length <= LONGEST:
         raise ImproperlyConfigured(f"{name} is {text!r}: give a time such as 7d, 12h, 15m or 900 (seconds).")
     return length
+
+
+# What settings and the rules of apps read; settings has it read `.env` first.
+env = Env()

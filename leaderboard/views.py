@@ -1,10 +1,10 @@
 from typing import ClassVar
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from core.api.openapi import operation
 from core.api.requests import current_user_id, validate
 from core.api.responses import PublicReadsMixin, json_response
 from leaderboard import selectors, serializers
@@ -19,31 +19,31 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     cached_actions: ClassVar[frozenset[str]] = frozenset({"pnl", "volume"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"mine"})
 
-    @extend_schema(
+    @operation(
         operation_id="leaderboard_pnl",
         summary="Users by realized profit, page by page",
         parameters=[serializers.PageQuery],
-        responses=serializers.LeaderboardPage,
+        responses=serializers.LeaderboardResponse,
         tags=["leaderboard"],
     )
     def pnl(self, request: Request) -> HttpResponse:
         return list_page(Order.PNL, request)
 
-    @extend_schema(
+    @operation(
         operation_id="leaderboard_volume",
         summary="Users by what they staked on markets, page by page",
         parameters=[serializers.PageQuery],
-        responses=serializers.LeaderboardPage,
+        responses=serializers.LeaderboardResponse,
         tags=["leaderboard"],
     )
     def volume(self, request: Request) -> HttpResponse:
         return list_page(Order.VOLUME, request)
 
-    @extend_schema(
+    @operation(
         operation_id="leaderboard_me",
         summary="The user's own place, and who is around",
         parameters=[serializers.RankingQuery],
-        responses=serializers.RankingAnswer,
+        responses=serializers.RankingResponse,
         tags=["leaderboard"],
     )
     def mine(self, request: Request) -> HttpResponse:

@@ -10,12 +10,11 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from core import backends
-from core.environment import Env
+from core.environment import env
 from core.logging import logging_config
 from staff import site as staff
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = Env()
 if env.bool("DJANGO_READ_DOT_ENV", default=True):
     env.read_env(BASE_DIR / ".env")
 
@@ -239,16 +238,13 @@ MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
 MARKET_WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
 MARKET_LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
 MARKET_LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
-MARKET_QUOTE_MAX_AGE = env.float("MARKET_QUOTE_MAX_AGE", default=15.0)
 
-# Credits: of new users, daily, staked, bought
+# Credits: of new users, daily, bought
 
 STARTING_CREDITS = env.int("STARTING_CREDITS", default=1_000)
 REFERRAL_BONUS_CREDITS = env.int("REFERRAL_BONUS_CREDITS", default=200)
 REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
 DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
-MIN_BET_AMOUNT = env.int("MIN_BET_AMOUNT", default=10)
-MAX_BET_AMOUNT = env.int("MAX_BET_AMOUNT", default=10_000)
 STOCK_SIGNING_KEYS = env.keyring(
     "STOCK_SIGNING_KEYS", in_development="development:development-only-signing-key-of-fifty-letters-and-more"
 )

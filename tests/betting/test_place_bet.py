@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.core.cache import cache
 
+from betting import rules
 from betting.models import Bet
 from markets.models import Market, MarketWatch
 from markets.prices import LiveOdds, key
@@ -108,8 +109,8 @@ def test_a_price_within_its_age_is_used(ann, mirrored, upstream):
     assert len(upstream.requests) == 0
 
 
-def test_the_age_is_a_setting(ann, mirrored, settings):
-    settings.MARKET_QUOTE_MAX_AGE = 30
+def test_the_age_is_a_rule(ann, mirrored, monkeypatch):
+    monkeypatch.setattr(rules, "QUOTE_MAX_AGE", timedelta(seconds=30))
     remember(mirrored, "0.9000", seconds=20)
     assert ann.bet(mirrored, 10)["oddsAtBet"] == Decimal("0.9000")
 
@@ -252,8 +253,9 @@ def test_a_body_that_is_no_json_object_is_refused(ann, text):
 
 
 @pytest.mark.parametrize(("least", "most", "amount", "status"), [(1, 5, 5, 201), (1, 5, 6, 400), (50, 60, 49, 400)])
-def test_the_least_and_the_most_are_settings(ann, kettle, settings, least, most, amount, status):
-    settings.MIN_BET_AMOUNT, settings.MAX_BET_AMOUNT = least, most
+def test_the_least_and_the_most_are_rules(ann, kettle, monkeypatch, least, most, amount, status):
+    monkeypatch.setattr(rules, "MIN_BET_AMOUNT", Decimal(least))
+    monkeypatch.setattr(rules, "MAX_BET_AMOUNT", Decimal(most))
     assert ann.post("", order(kettle, amount)).status_code == status
 
 

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from betting import rules
 from betting.models import Bet, BetSale
 from betting.orders import get_market_snapshot, price_order, validate_order
 from betting.services import place_bet
@@ -220,9 +222,9 @@ def test_a_bet_that_waits_too_long_for_the_users_row_is_to_be_tried_again(ann, k
     assert placed(ann) == 0
 
 
-def test_a_price_that_grew_old_while_waiting_for_locks_is_not_used(ann, mirrored, settings):
+def test_a_price_that_grew_old_while_waiting_for_locks_is_not_used(ann, mirrored, monkeypatch):
     """Lesson 24, inside the transaction too."""
-    settings.MARKET_QUOTE_MAX_AGE = 1
+    monkeypatch.setattr(rules, "QUOTE_MAX_AGE", timedelta(seconds=1))
     answers = []
     ann.bet(mirrored, 10)
     with transaction.atomic():

@@ -1,14 +1,16 @@
-"""The example of an environment, against the settings that read it."""
+"""The example of an environment, against the settings and the rules of apps that read it."""
 
 import re
 
 from tests.devtools.conftest import REPOSITORY
 
-SETTINGS = (REPOSITORY / "thisthat" / "settings.py").read_text()
+READERS = [REPOSITORY / "thisthat" / "settings.py", *sorted(REPOSITORY.glob("*/rules.py"))]
 EXAMPLE = (REPOSITORY / ".env.example").read_text()
 
-# Every way in which settings.py asks the environment.
-READ = set(re.findall(r'(?:env(?:\.\w+)?|required)\(\s*"([A-Z_]+)"', SETTINGS))
+# Every way in which they read the environment.
+READ = {
+    name for reader in READERS for name in re.findall(r'(?:env(?:\.\w+)?|required)\(\s*"([A-Z_]+)"', reader.read_text())
+}
 NAMED = re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE)
 
 
@@ -16,7 +18,7 @@ def test_the_example_names_each_setting_once():
     assert sorted(NAMED) == sorted(set(NAMED))
 
 
-def test_the_example_lists_exactly_what_the_settings_read():
+def test_the_example_lists_exactly_what_settings_and_rules_read():
     # Tells settings.py whether to read the file at all, so it can't be in it.
     assert set(NAMED) == READ - {"DJANGO_READ_DOT_ENV"}
 
