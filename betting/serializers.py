@@ -9,26 +9,10 @@ from rest_framework import serializers
 
 from betting import rules
 from betting.models import Bet
-from core.api.requests import parse_uuid
 from core.api.serializers import CreditsField, OddsField, ResourceSerializer, response_schema
 from markets.models import Market
-from markets.selectors import CONDITION_ID
 
 CURRENT_ODDS = "CASE bet.side WHEN 'this' THEN market.this_odds ELSE market.that_odds END"
-
-
-class BetsQuery(serializers.Serializer[dict[str, Any]]):
-    status = serializers.ChoiceField(choices=Bet.Status.choices, required=False)
-    marketId = serializers.CharField(
-        source="market", max_length=200, required=False, help_text="Our UUID or the condition id."
-    )
-    limit = serializers.IntegerField(min_value=1, max_value=rules.LIST_LIMIT_MAX, default=rules.LIST_LIMIT)
-    offset = serializers.IntegerField(min_value=0, max_value=rules.OFFSET_MAX, default=0)
-
-    def validate_marketId(self, text: str) -> str:  # noqa: N802 - the contract's name
-        if not parse_uuid(text) and not CONDITION_ID.fullmatch(text):
-            raise serializers.ValidationError("This names no market.", code="invalid")
-        return text
 
 
 class QuoteRequest(serializers.Serializer[dict[str, Any]]):

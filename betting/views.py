@@ -21,13 +21,14 @@ from betting.errors import (
     OddsMoved,
     PositionChanged,
 )
+from betting.filters import BET_PARAMETERS, BetFilter, BetPage
 from betting.orders import PricedOrder
 from betting.selectors import Query
 from betting.services import PricedSale
 from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
-from core.api.requests import current_user_id, parse_uuid, validate
+from core.api.requests import current_user_id, parse_uuid, validate_list
 from core.api.responses import json_response
 from economy.ledger import InsufficientCredits
 from markets.prices import PriceUnavailable
@@ -94,12 +95,18 @@ class BetViewSet(ViewSet):
     @operation(
         operation_id="bets_mine",
         summary="The user's bets, newest first",
-        parameters=[serializers.BetsQuery],
+        parameters=BET_PARAMETERS,
         responses=serializers.BetListResponse,
         tags=["bets"],
     )
     def mine(self, request: Request) -> HttpResponse:
-        query = Query(**validate(serializers.BetsQuery, request.query_params))
+        validated = validate_list(BetFilter, BetPage, request.query_params)
+        query = Query(
+            limit=validated["limit"],
+            offset=validated["offset"],
+            status=validated["status"],
+            market=validated["marketId"],
+        )
         bets, total = selectors.list_bets(query=query, user_id=current_user_id(request))
         return json_response(bets=bets, total=total, limit=query.limit, offset=query.offset)
 

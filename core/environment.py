@@ -46,6 +46,10 @@ class Env(environ.Env):  # type: ignore[misc]
             keys[key_id] = secret
         return keys
 
+    def seconds(self, name: str, *, default: float) -> timedelta:
+        """Return a number of seconds, such as `15` or `0.5`, as a time."""
+        return timedelta(seconds=self.float(name, default=default))
+
     def duration(self, name: str, *, default: str) -> timedelta:
         """A time such as `7d`, `15m` or `900` (seconds)."""
         return parse_duration(self.str(name, default=default), name=name)

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django_filters import FilterSet
+from django_filters.utils import translate_validation
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
@@ -28,6 +30,22 @@ def validate(
     bound = serializer(data=data, context=dict(context or {}))
     bound.is_valid(raise_exception=True)
     return cast("dict[str, Any]", bound.validated_data)
+
+
+def validate_list(
+    filters: type[FilterSet], page: type[BaseSerializer[Any]], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the validated query parameters of a list: what it is narrowed to, and which page of it.
+
+    Raises one ValidationError for all that is wrong. A filter that isn't given is an empty text.
+    """
+    filtered, paged = filters(parameters), page(data=parameters)
+    errors = dict(translate_validation(filtered.errors).detail) if filtered.errors else {}
+    if not paged.is_valid():
+        errors |= paged.errors
+    if errors:
+        raise ValidationError(errors)
+    return {**filtered.form.cleaned_data, **paged.validated_data}
 
 
 def current_user_id(request: Request) -> UUID:

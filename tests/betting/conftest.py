@@ -1,4 +1,4 @@
-"""What the tests of betting share: people who signed up, markets of the house, and a simulated Polymarket."""
+"""What the tests of betting share: users who signed up, markets of the house, and a simulated Polymarket."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

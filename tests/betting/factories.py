@@ -1,4 +1,4 @@
-"""People who bet through the front door, and what must be true of the books afterwards."""
+"""Users who bet through the front door, and what must be true of the books afterwards."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ BETS = "/api/v1/bets"
 
 @dataclass(slots=True)
 class Player:
-    """A user with a client that sends the user's token; answers' numbers with a fraction come as Decimal."""
+    """A user with a client that sends the user's token; responses' numbers with a fraction come as Decimal."""
 
     user: User
     token: str
@@ -61,7 +61,7 @@ class Player:
         """What the user's row says of credits now."""
         return User.objects.filter(pk=self.id).values(*BOOKED).get()
 
-    def journal(self) -> list[tuple[str, Decimal, Decimal]]:
+    def ledger_entries(self) -> list[tuple[str, Decimal, Decimal]]:
         """Type, amount and new balance of each transfer, oldest first."""
         rows = CreditTransaction.objects.filter(user_id=self.id).order_by("sequence")
         return [(row.transaction_type, row.amount, row.balance_after) for row in rows]

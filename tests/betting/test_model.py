@@ -80,17 +80,17 @@ class Stake:
 class Betting(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.people = [Person(sign_up(f"player{next(fresh_number)}"))]
+        self.users = [Person(sign_up(f"player{next(fresh_number)}"))]
         self.questions = [Question(add_market())]
         self.stakes: list[Stake] = []
 
     def pick(self, of: list, number: int):
         return of[number % len(of)]
 
-    @precondition(lambda self: len(self.people) < 3)
+    @precondition(lambda self: len(self.users) < 3)
     @rule()
     def sign_up(self) -> None:
-        self.people.append(Person(sign_up(f"player{next(fresh_number)}")))
+        self.users.append(Person(sign_up(f"player{next(fresh_number)}")))
 
     @precondition(lambda self: len(self.questions) < 3)
     @rule()
@@ -99,7 +99,7 @@ class Betting(RuleBasedStateMachine):
 
     @rule(who=picks, amount=some.integers(1, 50_000))
     def bonus(self, who: int, amount: int) -> None:
-        person = self.pick(self.people, who)
+        person = self.pick(self.users, who)
         give(person.player.id, Decimal(amount) / 100)
         person.balance += Fraction(amount, 100)
 
@@ -125,26 +125,26 @@ class Betting(RuleBasedStateMachine):
 
     @rule(who=picks, which=picks, side=sides, amount=cents)
     def bet(self, who: int, which: int, side: str, amount: int) -> None:
-        person, question = self.pick(self.people, who), self.pick(self.questions, which)
-        answer = person.player.post("", order(question.market, Decimal(amount) / 100, side))
+        person, question = self.pick(self.users, who), self.pick(self.questions, which)
+        response = person.player.post("", order(question.market, Decimal(amount) / 100, side))
         refusal = self.expected_refusal(person, question, side, amount)
-        assert answer.json().get("code") == refusal
+        assert response.json().get("code") == refusal
         if refusal is None:
             stake, odds = Fraction(amount, 100), question.odds(side)
             person.balance -= stake
             person.staked += stake
-            self.stakes.append(Stake(person, question, side, stake, odds, answer.json()["bet"]))
-            assert Fraction(str(answer.json()["potentialPayout"])) == down(stake / odds)
+            self.stakes.append(Stake(person, question, side, stake, odds, response.json()["bet"]))
+            assert Fraction(str(response.json()["potentialPayout"])) == down(stake / odds)
 
     @rule(which=picks, side=sides, amount=cents)
     def quote(self, which: int, side: str, amount: int) -> None:
         question = self.pick(self.questions, which)
         body = order(str(question.market.pk), amount / 100, side)
-        answer = Client().post(f"{BETS}/quote", body, content_type="application/json").json()
+        response = Client().post(f"{BETS}/quote", body, content_type="application/json").json()
         refusal = self.expected_refusal(None, question, side, amount)
-        assert answer.get("code") == refusal
+        assert response.get("code") == refusal
         if refusal is None:
-            assert Fraction(str(answer["quote"]["potentialPayout"])) == down(
+            assert Fraction(str(response["quote"]["potentialPayout"])) == down(
                 Fraction(amount, 100) / question.odds(side)
             )
 
@@ -154,13 +154,13 @@ class Betting(RuleBasedStateMachine):
         stake = self.pick(self.stakes, which)
         amount = stake.left if part is None else Fraction(part, 100)
         body = None if part is None else {"amount": Decimal(part) / 100}
-        answer = stake.owner.player.post(f"/{stake.shown['id']}/sell", body)
+        response = stake.owner.player.post(f"/{stake.shown['id']}/sell", body)
         refusal = "bet_not_sellable" if not stake.left else None
         refusal = refusal or ("amount_exceeds_stake" if amount > stake.left else stake.question.refusal(stake.side))
-        assert answer.json().get("code") == refusal
+        assert response.json().get("code") == refusal
         if refusal is None:
             brought = down(amount * stake.question.odds(stake.side) / stake.odds)
-            assert Fraction(str(answer.json()["creditsReturned"])) == brought
+            assert Fraction(str(response.json()["creditsReturned"])) == brought
             stake.sold += amount
             stake.brought += brought
             stake.owner.balance += brought
@@ -168,7 +168,7 @@ class Betting(RuleBasedStateMachine):
 
     @invariant()
     def the_users_columns_agree(self) -> None:
-        for person in getattr(self, "people", ()):
+        for person in getattr(self, "users", ()):
             booked = person.player.booked()
             at_stake = sum((stake.left for stake in self.stakes if stake.owner is person), Fraction(0))
             assert Fraction(booked["credit_balance"]) == person.balance >= 0

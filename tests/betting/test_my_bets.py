@@ -10,7 +10,7 @@ from django.db import connection
 from betting.models import Bet
 from markets.models import Market
 from tests.betting.factories import books_balance, execute, read
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +149,7 @@ def test_a_settled_bet_shows_what_it_paid(ann, kettle):
 def test_pages_of_many_bets_use_an_index(ann, several):
     """However many bets others have."""
     crowded = add_market(title="Will everybody?")
-    add_people(20)
+    add_users(20)
     place_many(crowded, 2_000)
     ann.bet(crowded)
     plans = []

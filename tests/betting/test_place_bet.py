@@ -29,9 +29,9 @@ MARKET_FIELDS = [
 def refused(player, body, status: int, code: str) -> dict:
     """The refusal, after which everything is as it was."""
     before = everything(player)
-    answer = refusal(player.post("", body), status, code)
+    response = refusal(player.post("", body), status, code)
     assert everything(player) == before
-    return answer
+    return response
 
 
 def remember(market: Market, this: str = "0.4000", *, seconds: float = 0) -> None:
@@ -58,9 +58,9 @@ def test_a_bet_takes_the_stake_and_shows_what_it_may_pay(ann, kettle):
     books_balance()
 
 
-def test_the_journal_and_the_users_columns_say_so_too(ann, kettle):
+def test_the_ledger_and_the_users_columns_say_so_too(ann, kettle):
     bet = ann.bet(kettle, "33.33", "that")
-    assert ann.journal()[1:] == [("bet_placed", Decimal("-33.33"), Decimal("966.67"))]
+    assert ann.ledger_entries()[1:] == [("bet_placed", Decimal("-33.33"), Decimal("966.67"))]
     booked = ann.booked()
     assert (booked["credit_balance"], booked["locked_credits"]) == (Decimal("966.67"), Decimal("33.33"))
     assert (booked["expended_credits"], booked["total_volume"]) == (Decimal("33.33"), Decimal("33.33"))
@@ -217,9 +217,9 @@ def test_an_amount_beyond_all_reason_is_no_failure_of_ours(ann, kettle, amount):
     ],
 )  # fmt: skip
 def test_bad_values_are_refused_by_name(ann, kettle, change, field):
-    answer = refused(ann, order(kettle) | change, 400, "validation_error")
-    assert fields_of(answer) == [field]
-    assert set(answer["details"][0]) == {"field", "message", "code"}
+    response = refused(ann, order(kettle) | change, 400, "validation_error")
+    assert fields_of(response) == [field]
+    assert set(response["details"][0]) == {"field", "message", "code"}
 
 
 @pytest.mark.parametrize("amount", [10, 10.0, "10.00", 10000, "10000.00", "10.01", "10.500"])
@@ -231,9 +231,9 @@ def test_amounts_from_the_least_to_the_most_are_taken(kettle, db, amount):
 
 
 def test_all_that_is_wrong_is_told_at_once(ann):
-    answer = refused(ann, {}, 400, "validation_error")
-    assert fields_of(answer) == ["marketId", "side", "amount"]
-    assert {detail["code"] for detail in answer["details"]} == {"required"}
+    response = refused(ann, {}, 400, "validation_error")
+    assert fields_of(response) == ["marketId", "side", "amount"]
+    assert {detail["code"] for detail in response["details"]} == {"required"}
 
 
 @pytest.mark.parametrize("amount", ["10.000000000000001", "100.00000000000000000001", "99.995", "1e1.5"])
@@ -280,7 +280,7 @@ def test_a_bet_on_a_mirrored_market_has_its_odds_kept_fresh(ann, mirrored, now):
 
 
 def test_a_bet_on_a_market_that_was_bet_on_a_moment_ago_is_six_statements(ann, mirrored, django_assert_num_queries):
-    """Who asks; begin; how long to wait; the lock; stake, journal and bet in one; commit."""
+    """Who asks; begin; how long to wait; the lock; stake, ledger and bet in one; commit."""
     ann.bet(mirrored, 10)
     with django_assert_num_queries(6):
         ann.bet(mirrored, 10)

@@ -65,8 +65,8 @@ def test_nothing_is_written(quote, mirrored, kettle, django_assert_num_queries):
 def test_a_token_good_or_bad_makes_no_difference(api, ann, kettle):
     for token in (ann.token, "nonsense"):
         sent = {"Authorization": f"Bearer {token}"}
-        answer = api.post(f"{BETS}/quote", order(kettle), content_type="application/json", headers=sent)
-        assert answer.status_code == 200
+        response = api.post(f"{BETS}/quote", order(kettle), content_type="application/json", headers=sent)
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_token_good_or_bad_makes_no_difference(api, ann, kettle):
 )
 def test_bad_values_are_refused_by_name(api, kettle, change, field):
     body = json.dumps(order(kettle) | change)
-    answer = api.post(f"{BETS}/quote", body, content_type="application/json")
-    assert fields_of(refusal(answer, 400, "validation_error")) == [field]
+    response = api.post(f"{BETS}/quote", body, content_type="application/json")
+    assert fields_of(refusal(response, 400, "validation_error")) == [field]
 
 
 @pytest.mark.parametrize(

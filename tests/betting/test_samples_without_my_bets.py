@@ -1,4 +1,4 @@
-"""GET /markets/random: a signed-in user isn't offered again what that user has bet on."""
+"""GET /markets/random: a signed-in user isn't shown again what that user has bet on."""
 
 from collections import Counter
 

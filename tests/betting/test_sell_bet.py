@@ -27,9 +27,9 @@ def move(market: Market, this: str, that: str | None = None) -> None:
 
 def refused(player, bet, body, status: int, code: str) -> dict:
     before = everything(player)
-    answer = refusal(player.post(f"/{bet['id']}/sell", body), status, code)
+    response = refusal(player.post(f"/{bet['id']}/sell", body), status, code)
     assert everything(player) == before
-    return answer
+    return response
 
 
 def test_a_whole_bet_is_sold_at_the_odds_of_now(ann, kettle):
@@ -43,7 +43,7 @@ def test_a_whole_bet_is_sold_at_the_odds_of_now(ann, kettle):
     assert (sold["actualPayout"], sold["currentOdds"], sold["currentValue"]) == (None, Decimal("0.75"), 0)
     assert sold["resolvedAt"] is not None
     assert ann.show(bet) == sold
-    assert ann.journal()[-1] == ("position_sold", Decimal("125.00"), Decimal("1025.00"))
+    assert ann.ledger_entries()[-1] == ("position_sold", Decimal("125.00"), Decimal("1025.00"))
     booked = ann.booked()
     assert (booked["locked_credits"], booked["overall_pnl"], booked["total_volume"]) == (0, 25, 100)
     books_balance()
@@ -101,13 +101,13 @@ def test_sold_in_any_parts_exactly_nothing_is_left(db, parts, before, after):
 
 
 def test_a_part_that_brings_less_than_a_cent_is_sold_for_nothing(ann, kettle):
-    """What is at stake can always be let go of; the journal has no row of nothing."""
+    """What is at stake can always be let go of; the ledger has no row of nothing."""
     bet = ann.bet(kettle, 10)
-    rows = len(ann.journal())
+    rows = len(ann.ledger_entries())
     move(kettle, "0.5000")
     body = ann.sell(bet, "0.01")
     assert (body["creditsReturned"], body["bet"]["soldAmount"], body["newBalance"]) == (0, Decimal("0.01"), 990)
-    assert len(ann.journal()) == rows
+    assert len(ann.ledger_entries()) == rows
     assert ann.booked()["locked_credits"] == Decimal("9.99")
     books_balance()
     assert ann.sell(bet)["bet"]["status"] == "sold"
@@ -131,8 +131,8 @@ def test_what_is_sold_is_not_sold_again(ann, kettle):
 
 @pytest.mark.parametrize("amount", ["10", 0, -5, 0.001, 10.555, True, [], {}])
 def test_bad_amounts_are_refused_by_name(ann, kettle, amount):
-    answer = refused(ann, ann.bet(kettle), {"amount": amount}, 400, "validation_error")
-    assert fields_of(answer) == ["amount"]
+    response = refused(ann, ann.bet(kettle), {"amount": amount}, 400, "validation_error")
+    assert fields_of(response) == ["amount"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_nothing_is_sold_at_an_old_price(ann, mirrored, upstream):
     refused(ann, bet, None, 503, "price_unavailable")
 
 
-def test_a_repeated_key_gets_the_first_answer_and_sells_nothing_more(ann, kettle):
+def test_a_repeated_key_gets_the_first_response_and_sells_nothing_more(ann, kettle):
     bet = ann.bet(kettle, 100)
     path, headers = f"/{bet['id']}/sell", {"Idempotency_Key": "once"}
     first, again = (ann.post(path, {"amount": 50}, **headers) for _ in range(2))
@@ -195,7 +195,7 @@ def test_a_repeated_key_gets_the_first_answer_and_sells_nothing_more(ann, kettle
     refusal(ann.post(path, {"amount": 20}, **headers), 409, "idempotency_key_reused")
 
 
-def test_the_first_answer_comes_again_though_the_bet_is_gone_and_the_market_closed(ann, kettle):
+def test_the_first_response_comes_again_though_the_bet_is_gone_and_the_market_closed(ann, kettle):
     bet = ann.bet(kettle, 100)
     path, headers = f"/{bet['id']}/sell", {"Idempotency_Key": "once"}
     first = ann.post(path, **headers)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.betting.conftest import *  # noqa: F403 - the same people and markets
+from tests.betting.conftest import *  # noqa: F403 - the same users and markets
 from tests.betting.factories import books_balance
 
 

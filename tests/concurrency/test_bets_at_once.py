@@ -35,8 +35,8 @@ def many(work: Callable[[], T], times: int) -> list[T]:
         return [one.result(60) for one in each]
 
 
-def codes(answers: list[Any]) -> Counter[str]:
-    return Counter(answer.json().get("code", "done") for answer in answers)
+def codes(responses: list[Any]) -> Counter[str]:
+    return Counter(response.json().get("code", "done") for response in responses)
 
 
 def placed(player: Player) -> int:
@@ -45,26 +45,26 @@ def placed(player: Player) -> int:
 
 def test_of_200_bets_of_100_at_once_with_1000_credits_exactly_10_succeed(ann, kettle):
     """Lesson 1: balance read, checked, then written as an absolute number: 108 were accepted."""
-    answers = many(lambda: ann.post("", order(kettle, 100)), 200)
-    assert codes(answers) == {"done": 10, "insufficient_credits": 190}
+    responses = many(lambda: ann.post("", order(kettle, 100)), 200)
+    assert codes(responses) == {"done": 10, "insufficient_credits": 190}
     assert placed(ann) == 10
     assert (ann.booked()["credit_balance"], ann.booked()["locked_credits"]) == (0, 1000)
 
 
-def test_50_equal_requests_with_one_key_place_one_bet_and_get_one_answer(ann, kettle):
+def test_50_equal_requests_with_one_key_place_one_bet_and_get_one_response(ann, kettle):
     """Lesson 16: a timeout, a retry, three fills for one intended order."""
-    answers = many(lambda: ann.post("", order(kettle, 100), Idempotency_Key="the-one"), 50)
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert sum("Idempotency-Replayed" in answer for answer in answers) == 49
+    responses = many(lambda: ann.post("", order(kettle, 100), Idempotency_Key="the-one"), 50)
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
+    assert sum("Idempotency-Replayed" in response for response in responses) == 49
     assert placed(ann) == 1
 
 
 def test_50_equal_sales_with_one_key_sell_once(ann, kettle):
     bet = ann.bet(kettle, 100)
-    answers = many(lambda: ann.post(f"/{bet['id']}/sell", {"amount": 30}, Idempotency_Key="the-one"), 50)
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
+    responses = many(lambda: ann.post(f"/{bet['id']}/sell", {"amount": 30}, Idempotency_Key="the-one"), 50)
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.content for response in responses}) == 1
     assert ann.show(bet)["soldAmount"] == 30
 
 
@@ -72,19 +72,19 @@ def test_50_equal_sales_with_one_key_sell_once(ann, kettle):
 def test_a_position_sold_by_many_at_once_is_sold_once(ann, kettle, turn):
     """Lesson 2: one position sold ten times by 50 simultaneous requests."""
     bet = ann.bet(kettle, 100)
-    answers = all_at_once(lambda: ann.post(f"/{bet['id']}/sell"), 8)
-    seen = codes(answers)
+    responses = all_at_once(lambda: ann.post(f"/{bet['id']}/sell"), 8)
+    seen = codes(responses)
     assert seen["done"] == 1
     assert set(seen) <= {"done", "position_changed", "bet_not_sellable"}
-    assert {answer.status_code for answer in answers} <= {200, 400, 409}
+    assert {response.status_code for response in responses} <= {200, 400, 409}
     assert BetSale.objects.get().amount == 100
     assert ann.booked()["credit_balance"] == 1000
 
 
 def test_parts_sold_at_once_never_sum_above_the_stake(ann, kettle):
     bet = ann.bet(kettle, 100)
-    answers = many(lambda: ann.post(f"/{bet['id']}/sell", {"amount": 30}), 20)
-    assert codes(answers)["done"] == 3
+    responses = many(lambda: ann.post(f"/{bet['id']}/sell", {"amount": 30}), 20)
+    assert codes(responses)["done"] == 3
     assert ann.show(bet)["soldAmount"] == 90
     assert ann.booked()["locked_credits"] == 10
 
@@ -113,22 +113,22 @@ def test_no_bet_slips_into_a_market_that_has_closed(kettle, turn):
     with ThreadPoolExecutor(7) as pool:
         betting = [pool.submit(in_thread, lambda player=player: bet(player)) for player in players]
         pool.submit(in_thread, shut).result(20)
-        answers = [answer for each in betting for answer in each.result(20)]
-    assert set(codes(answers)) <= {"done", "market_not_open"}
+        responses = [response for each in betting for response in each.result(20)]
+    assert set(codes(responses)) <= {"done", "market_not_open"}
     assert Bet.objects.filter(placed_at__gt=closed_at[0]).count() == 0
-    assert Bet.objects.count() == codes(answers)["done"]
+    assert Bet.objects.count() == codes(responses)["done"]
 
 
 def test_a_bet_waits_for_the_market_that_is_being_closed_and_is_then_refused(ann, kettle):
-    answers = []
+    responses = []
     with transaction.atomic():
         close(kettle)
-        betting = threading.Thread(target=in_thread, args=(lambda: answers.append(ann.post("", order(kettle))),))
+        betting = threading.Thread(target=in_thread, args=(lambda: responses.append(ann.post("", order(kettle))),))
         betting.start()
         wait_until(waiting)
-        assert answers == []
+        assert responses == []
     betting.join(10)
-    assert codes(answers) == {"market_not_open": 1}
+    assert codes(responses) == {"market_not_open": 1}
 
 
 def waiting() -> bool:
@@ -157,9 +157,9 @@ def test_deposits_and_bets_at_once_lose_nothing(ann, kettle):
     with ThreadPoolExecutor(16) as pool:
         deposits = [pool.submit(in_thread, lambda: give(ann.id, 10)) for _ in range(40)]
         bets = [pool.submit(in_thread, lambda: ann.post("", order(kettle, 20))) for _ in range(40)]
-        answers = [bet.result(30) for bet in bets]
+        responses = [bet.result(30) for bet in bets]
         assert len([deposit.result(30) for deposit in deposits]) == 40
-    assert codes(answers) == {"done": 40}
+    assert codes(responses) == {"done": 40}
     assert ann.booked()["credit_balance"] == 1000 + 400 - 800
     assert CreditTransaction.objects.filter(user_id=ann.id).count() == 81
 
@@ -167,16 +167,16 @@ def test_deposits_and_bets_at_once_lose_nothing(ann, kettle):
 def test_two_users_bets_on_one_market_do_not_wait_for_each_other(ann, kettle):
     """Lesson 18: a hot shared row made every bet four times slower."""
     bob = sign_up("bob")
-    answers = []
+    responses = []
     now = timezone.now()
     with transaction.atomic():
         market = get_market_snapshot(str(kettle.pk))
         priced = price_order(order=validate_order(order(kettle)), market=market, now=now, before_upstream=lambda: None)
         place_bet(priced=priced, user_id=ann.id, clock=timezone.now)
-        other = threading.Thread(target=in_thread, args=(lambda: answers.append(bob.post("", order(kettle))),))
+        other = threading.Thread(target=in_thread, args=(lambda: responses.append(bob.post("", order(kettle))),))
         other.start()
         other.join(5)
-        assert codes(answers) == {"done": 1}, "bob waits for ann's transaction"
+        assert codes(responses) == {"done": 1}, "bob waits for ann's transaction"
     assert (placed(ann), placed(bob)) == (1, 1)
 
 
@@ -189,10 +189,10 @@ def test_users_who_bet_and_sell_on_the_same_markets_never_deadlock(db):
         statuses = []
         for step in range(8):
             market = markets[(turn + step) % 3]
-            answer = player.post("", order(market, 10))
-            statuses.append(answer.status_code)
-            if answer.status_code == 201:
-                sold = player.post(f"/{answer.json()['bet']['id']}/sell", {"amount": 5})
+            response = player.post("", order(market, 10))
+            statuses.append(response.status_code)
+            if response.status_code == 201:
+                sold = player.post(f"/{response.json()['bet']['id']}/sell", {"amount": 5})
                 statuses.append(sold.status_code)
             give(player.id, 1)
         return statuses
@@ -208,32 +208,32 @@ def test_users_who_bet_and_sell_on_the_same_markets_never_deadlock(db):
 
 
 def test_a_bet_that_waits_too_long_for_the_users_row_is_to_be_tried_again(ann, kettle):
-    """Nothing happened, and the answer says so; never a 500."""
-    answers = []
+    """Nothing happened, and the response says so; never a 500."""
+    responses = []
     read(ann.get("/me"))
     with transaction.atomic():
         execute("SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE", ann.id)
-        betting = threading.Thread(target=in_thread, args=(lambda: answers.append(ann.post("", order(kettle))),))
+        betting = threading.Thread(target=in_thread, args=(lambda: responses.append(ann.post("", order(kettle))),))
         betting.start()
         betting.join(30)
-    assert codes(answers) == {"try_again": 1}
-    assert answers[0].status_code == 503
-    assert int(answers[0]["Retry-After"]) >= 1
+    assert codes(responses) == {"try_again": 1}
+    assert responses[0].status_code == 503
+    assert int(responses[0]["Retry-After"]) >= 1
     assert placed(ann) == 0
 
 
 def test_a_price_that_grew_old_while_waiting_for_locks_is_not_used(ann, mirrored, monkeypatch):
     """Lesson 24, inside the transaction too."""
     monkeypatch.setattr(rules, "QUOTE_MAX_AGE", timedelta(seconds=1))
-    answers = []
+    responses = []
     ann.bet(mirrored, 10)
     with transaction.atomic():
         execute("SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE", ann.id)
-        betting = threading.Thread(target=in_thread, args=(lambda: answers.append(ann.post("", order(mirrored))),))
+        betting = threading.Thread(target=in_thread, args=(lambda: responses.append(ann.post("", order(mirrored))),))
         betting.start()
         wait_until(waiting)
         threading.Event().wait(1.2)
     betting.join(10)
-    assert codes(answers) == {"price_unavailable": 1}
+    assert codes(responses) == {"price_unavailable": 1}
     assert placed(ann) == 1
     assert ann.booked()["credit_balance"] == Decimal(990)

@@ -1,4 +1,4 @@
-"""Settlements, reversals, bets and sales of the same people at once: nobody sees a deadlock, and the books balance."""
+"""Settlements, reversals, bets and sales of the same users at once: nobody sees a deadlock, and the books balance."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,7 +17,7 @@ from betting.models import Bet, Settlement
 from betting.reversal import reverse_settlement
 from markets.models import Market
 from tests.betting.factories import Player, order
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, settle
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market
@@ -28,7 +28,7 @@ BETTORS, BETS, BATCH = 50, 3_000, 100
 
 @pytest.fixture
 def players(db) -> list[Player]:
-    add_people(BETTORS, credits_each=10_000)
+    add_users(BETTORS, credits_each=10_000)
     return [Player(user, str(AccessToken.for_user(user))) for user in User.objects.order_by("pk")]
 
 
@@ -48,13 +48,13 @@ def ending(players) -> list[Market]:
 
 
 def play(player: Player, markets: list[Market]) -> list[int]:
-    """Bets, of which each second is sold again; the answers' statuses."""
+    """Bets, of which each second is sold again; the responses' statuses."""
     dice, statuses = Random(str(player.id)), []
     for turn in range(6):
-        answer = player.post("", order(dice.choice(markets), 10))
-        statuses.append(answer.status_code)
+        response = player.post("", order(dice.choice(markets), 10))
+        statuses.append(response.status_code)
         if turn % 2:
-            statuses.append(player.post(f"/{answer.json()['bet']['id']}/sell", {"amount": 4}).status_code)
+            statuses.append(player.post(f"/{response.json()['bet']['id']}/sell", {"amount": 4}).status_code)
     return statuses
 
 
@@ -73,8 +73,8 @@ def all_of(work: list[Callable[[], Any]]) -> list[Any]:
 def test_fifty_bettors_and_two_settlements_of_their_bets(players, going_on, ending):
     settling = [lambda market=market: settle(market, size=BATCH) for market in ending]
     betting = [lambda player=player: play(player, going_on) for player in players]
-    first, second, *answers = all_of([*settling, *betting])
-    assert {status for statuses in answers for status in statuses} == {200, 201}
+    first, second, *responses = all_of([*settling, *betting])
+    assert {status for statuses in responses for status in statuses} == {200, 201}
     for done in (first, second):
         assert (done.won, done.lost, done.paid) == (BETS * 2 // 3, BETS // 3, Decimal("16.66") * (BETS * 2 // 3))
     assert Bet.objects.filter(market__in=going_on).count() == BETTORS * 6
@@ -83,12 +83,12 @@ def test_fifty_bettors_and_two_settlements_of_their_bets(players, going_on, endi
 def test_fifty_bettors_and_two_workers_on_one_market(players, going_on, ending):
     settling = [lambda: settle(ending[0], size=BATCH)] * 2
     betting = [lambda player=player: play(player, going_on) for player in players]
-    answers = all_of([*settling, *betting])[2:]
-    assert {status for statuses in answers for status in statuses} == {200, 201}
+    responses = all_of([*settling, *betting])[2:]
+    assert {status for statuses in responses for status in statuses} == {200, 201}
     assert Settlement.objects.get(market=ending[0]).paid == Decimal("16.66") * (BETS * 2 // 3)
 
 
-def test_reversals_settlements_and_bets_of_the_same_people(players, going_on, ending):
+def test_reversals_settlements_and_bets_of_the_same_users(players, going_on, ending):
     undone = ending[0]
     settle(undone)
 
@@ -105,8 +105,8 @@ def test_reversals_settlements_and_bets_of_the_same_people(players, going_on, en
                 continue
 
     betting = [lambda player=player: play(player, going_on) for player in players[:15]]
-    answers = all_of([undo, keep_settling, lambda: settle(ending[1], size=BATCH), *betting])[3:]
-    assert {status for statuses in answers for status in statuses} == {200, 201}
+    responses = all_of([undo, keep_settling, lambda: settle(ending[1], size=BATCH), *betting])[3:]
+    assert {status for statuses in responses for status in statuses} == {200, 201}
     tasks.settle_markets()
     assert not Bet.objects.filter(market__in=ending, status="pending").exists()
     assert Settlement.objects.get(market=undone, reversed_at=None).won == BETS // 3

@@ -1,4 +1,4 @@
-"""More people than services make in a test's time, whose figures are whatever a test says: set-based, by hand."""
+"""More users than services make in a test's time, whose figures are whatever a test says: set-based, by hand."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url
     referral_code, created_at)
 SELECT gen_random_uuid(), name || '@example.com', name, name, '', false, '', '', '', true, false,
     lpad(to_hex(known + n), 8, '0'), %(at)s + interval '1 second' * (n %% 10)
-FROM (SELECT count(*) AS known FROM users) AS before, generate_series(1, %(people)s) AS n,
+FROM (SELECT count(*) AS known FROM users) AS before, generate_series(1, %(users)s) AS n,
 LATERAL (SELECT 'crowd_' || known + n AS name) AS named
 RETURNING id
 """
@@ -26,14 +26,14 @@ INSERT INTO stale_standings (user_id) SELECT id FROM moved
 """
 
 
-def crowd(people: int, *, at: datetime) -> list[UUID]:
+def add_users(users: int, *, at: datetime) -> list[UUID]:
     """As many who did nothing and signed up within ten seconds, many at the same moment. Their ids, in no order."""
     with connection.cursor() as cursor:
-        cursor.execute(CROWD, {"people": people, "at": at})
+        cursor.execute(CROWD, {"users": users, "at": at})
         return [user_id for (user_id,) in cursor.fetchall()]
 
 
 def move(figures: Sequence[tuple[UUID, int, int]]) -> None:
-    """Sets people's profit and volume, as bets would over time."""
+    """Sets users' profit and volume, as bets would over time."""
     with connection.cursor() as cursor:
         cursor.execute(MOVE, [list(column) for column in zip(*figures, strict=True)])

@@ -1,4 +1,4 @@
-"""What the tests of the leaderboards share: people, markets of the house, and the moment."""
+"""What the tests of the leaderboards share: users, markets of the house, and the moment."""
 
 from datetime import datetime
 

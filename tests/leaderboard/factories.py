@@ -1,4 +1,4 @@
-"""People who bet at chosen moments, through the services, and what is seen of the leaderboards."""
+"""Users who bet at chosen moments, through the services, and what is seen of the leaderboards."""
 
 import json
 from collections import defaultdict
@@ -98,12 +98,12 @@ def ranks(period: Period) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
 
 def naive(period: Period, first: date, last: date) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
     """Rank by profit, rank by volume, profit and volume of each user: everything read, added up and sorted in Python."""
-    people = [user for user in User.objects.all() if user.is_active and not user.is_staff]
+    users = [user for user in User.objects.all() if user.is_active and not user.is_staff]
     profit, volume = added_up(first, last)
     if period == Period.ALL:
-        found = {user.pk: (user.overall_pnl, user.total_volume) for user in people}
-        assert found == {user.pk: (profit[user.pk], volume[user.pk]) for user in people}
-    seen = people if period == Period.ALL else [user for user in people if user.pk in profit or user.pk in volume]
+        found = {user.pk: (user.overall_pnl, user.total_volume) for user in users}
+        assert found == {user.pk: (profit[user.pk], volume[user.pk]) for user in users}
+    seen = users if period == Period.ALL else [user for user in users if user.pk in profit or user.pk in volume]
     by_pnl = sorted(seen, key=lambda user: (-profit[user.pk], user.created_at, user.pk))
     by_volume = sorted(seen, key=lambda user: (-volume[user.pk], user.created_at, user.pk))
     return {

@@ -27,11 +27,11 @@ def test_before_the_first_count_the_list_is_empty_and_says_that_it_was_never_cou
 
 def test_who_staked_more_is_first_and_of_equals_the_earlier_account(five, now):
     update_leaderboard(now=now)
-    answer = see("volume")
+    response = see("volume")
     assert names("volume") == ["cem", "bob", "dee", "ann", "eva"]
-    assert [entry["rank"] for entry in answer["leaderboard"]] == [1, 2, 3, 4, 5]
-    assert (answer["total"], answer["updatedAt"]) == (5, iso_utc(now))
-    assert answer["leaderboard"][0] == {
+    assert [entry["rank"] for entry in response["leaderboard"]] == [1, 2, 3, 4, 5]
+    assert (response["total"], response["updatedAt"]) == (5, iso_utc(now))
+    assert response["leaderboard"][0] == {
         "rank": 1,
         "user": {"id": str(five[2].id), "username": "cem", "avatarUrl": None},
         "overallPnL": Decimal("0.00"),

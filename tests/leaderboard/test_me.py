@@ -31,9 +31,9 @@ def test_by_profit_unless_volume_is_asked_for(five, now):
 
 @pytest.mark.parametrize(("place", "first", "last"), [(1, 1, 11), (4, 1, 11), (10, 5, 15), (18, 10, 20), (20, 10, 20)])
 def test_ten_others_are_around_wherever_one_stands(db, now, place, first, last):
-    people = [sign_up(f"user_{number:02}") for number in range(1, 21)]
+    users = [sign_up(f"user_{number:02}") for number in range(1, 21)]
     update_leaderboard(now=now)
-    ranking = mine(people[place - 1])
+    ranking = mine(users[place - 1])
     assert ranking["rank"] == place
     assert [entry["rank"] for entry in ranking["surrounding"]] == list(range(first, last + 1))
 
@@ -62,8 +62,8 @@ def test_who_is_not_signed_in_is_unauthorized_and_a_suspended_user_forbidden(api
 
 
 def test_it_is_kept_out_of_shared_caches(api, five):
-    answer = api.get(f"{URL}/me", headers={"Authorization": f"Bearer {five[0].token}"})
-    assert answer["Cache-Control"] == "private, no-store"
+    response = api.get(f"{URL}/me", headers={"Authorization": f"Bearer {five[0].token}"})
+    assert response["Cache-Control"] == "private, no-store"
 
 
 def test_ones_profile_shows_the_ranks_of_the_last_count(api, five, now):

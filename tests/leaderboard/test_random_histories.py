@@ -1,4 +1,4 @@
-"""Whatever people did, the boards are what a naive count in Python finds, counted on the way or from nothing."""
+"""Whatever users did, the boards are what a naive count in Python finds, counted on the way or from nothing."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +32,7 @@ NOWHERE = (None, None, 0, 0)
 
 
 @dataclass
-class World:
+class History:
     """Two weeks around the end of a month, some hours at a time."""
 
     random: Random
@@ -50,7 +50,9 @@ class World:
     def step(self) -> None:
         self.now += timedelta(minutes=self.random.choice([7, 40, 200, 500]))
         acts = (
-            [self.bet] * 6 + [self.sell] * 3 + [self.finish, self.undo, self.join, self.ask, self.suspend, self.promote]
+            [self.bet] * 6
+            + [self.sell] * 3
+            + [self.finish, self.reverse, self.join, self.ask, self.suspend, self.promote]
         )
         self.random.choice([*acts, self.count, self.count])()
 
@@ -82,7 +84,7 @@ class World:
             end(self.over[-1], resolution, status="cancelled" if resolution == "invalid" else "resolved")
             settle(self.over[-1], now=self.now)
 
-    def undo(self) -> None:
+    def reverse(self) -> None:
         if self.over:
             wrong = self.over.pop()
             reverse_settlement(market_id=wrong.pk, by=COMMAND_LINE, reason="It was wrong.", now=self.now)
@@ -100,24 +102,24 @@ class World:
         update_leaderboard(now=self.now)
 
 
-class TestRandomWorlds(TestCase):
+class TestRandomHistories(TestCase):
     @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(random=some.randoms(use_true_random=False))
     def test_what_is_kept_up_to_date_and_what_is_rebuilt_are_a_naive_count(self, random):
-        world = World(random)
-        world.begin()
+        history = History(random)
+        history.begin()
         for _ in range(STEPS):
-            world.step()
-        world.count()
-        today = world.now.date()
+            history.step()
+        history.count()
+        today = history.now.date()
         for period in Period:
             expected = naive(period, first_day(period, today), date.max if period == Period.ALL else today)
             assert ranks(period) == expected, period
             assert Board.objects.get(period=period).total == len(expected)
-            places = {player.id: get_place(user_id=player.id, period=period)[1:] for player in world.players}
+            places = {player.id: get_place(user_id=player.id, period=period)[1:] for player in history.players}
             assert places == {player: expected.get(player, NOWHERE) for player in places}
         counted = kept()
-        rebuild_leaderboard(now=world.now)
+        rebuild_leaderboard(now=history.now)
         assert kept() == counted
 
 

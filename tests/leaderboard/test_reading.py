@@ -10,19 +10,19 @@ from leaderboard.models import Order
 from leaderboard.rules import SPACING, SURROUNDING, Period
 from leaderboard.selectors import get_ranking, list_entries
 from leaderboard.services import update_leaderboard
-from tests.leaderboard.bulk import crowd, move
+from tests.leaderboard.bulk import add_users, move
 from tests.leaderboard.factories import see
 
-PEOPLE = 5_000
+USERS = 5_000
 
 
 @pytest.fixture
 def middle(db, now):
     """Who is in the middle of 5,000, by profit and by volume."""
-    ids = crowd(PEOPLE, at=now)
+    ids = add_users(USERS, at=now)
     move([(user_id, place, place) for place, user_id in enumerate(ids)])
     update_leaderboard(now=now)
-    return ids[PEOPLE // 2]
+    return ids[USERS // 2]
 
 
 def plans(work) -> list[str]:
@@ -44,7 +44,7 @@ def rows_read(plan: str) -> int:
 
 
 @pytest.mark.parametrize("order", Order)
-@pytest.mark.parametrize("after", [0, PEOPLE // 2, PEOPLE - 100, PEOPLE * 2])
+@pytest.mark.parametrize("after", [0, USERS // 2, USERS - 100, USERS * 2])
 def test_a_page_is_one_range_of_one_index_however_deep(middle, order, after):
     (plan,) = plans(lambda: list_entries(order=order, period=Period.ALL, after=after, limit=100))
     assert f"_by_{order} on standings" in plan
@@ -62,7 +62,7 @@ def test_ones_own_place_and_those_around_are_ranges_too(middle, order):
     assert rows_read(around) <= SURROUNDING + 1 + SPACING
 
 
-@pytest.mark.parametrize("offset", [0, PEOPLE - 1_000])
+@pytest.mark.parametrize("offset", [0, USERS - 1_000])
 def test_a_page_takes_two_queries_however_deep(middle, offset, django_assert_num_queries):
     with django_assert_num_queries(2):
-        assert see("volume", offset=offset)["total"] == PEOPLE
+        assert see("volume", offset=offset)["total"] == USERS

@@ -235,10 +235,10 @@ class TestAtOnce:
             counting.start()
             wait_until(waits_for_standings)
             assert asked(HELD) == {("users", "AccessShareLock")}
-            answers = all_at_once(lambda: [player.post("", order(kettle, 10)).status_code for player in five], 1)[0]
+            responses = all_at_once(lambda: [player.post("", order(kettle, 10)).status_code for player in five], 1)[0]
             assert waits_for_standings()
         counting.join(10)
-        assert answers == [201] * 5
+        assert responses == [201] * 5
         assert names("volume")[0] == "cem"
 
     def test_bets_and_counts_at_once_all_succeed_and_the_books_balance(self, kettle, now):
@@ -254,10 +254,10 @@ class TestAtOnce:
         counting.start()
         wait_until(lambda: counts)
         try:
-            answers = [player.post("", order(kettle, 10)).status_code for _ in range(5) for player in players]
+            responses = [player.post("", order(kettle, 10)).status_code for _ in range(5) for player in players]
         finally:
             finished.set()
             counting.join(20)
-        assert answers == [201] * 30
+        assert responses == [201] * 30
         assert len(counts) > 1
         books_balance()

@@ -128,11 +128,11 @@ def test_the_books_balance_and_open_bets_are_settled_on_them(marlin, player):
     sold, open_ = add_market(), add_market()
     player.sell(player.bet(sold, 200), "50")
     player.bet(open_, 300)
-    before, journal = player.booked(), player.journal()
+    before, journal = player.booked(), player.ledger_entries()
     erase(marlin.user)
     books_balance()
     assert player.booked() == before
-    assert player.journal() == journal
+    assert player.ledger_entries() == journal
     for market in (sold, open_):
         end(market)
         settle(market)

@@ -9,7 +9,7 @@ from betting.models import Bet, SettlementFailure
 from staff.core.tables import MAX_ROWS
 from tests.betting.factories import execute, sign_up
 from tests.betting.settlement.bulk import BETS as MANY_BETS
-from tests.betting.settlement.bulk import add_people
+from tests.betting.settlement.bulk import add_users
 from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market
 from tests.staff.market_worlds import BETS, asked, rows_read, state
@@ -39,7 +39,7 @@ def kettle():
 def add_many(market, count):
     """Bets of which the books know nothing: to look at only."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(MANY_BETS, {"market_id": market.pk, "bets": count, "now": timezone.now(), "people": 20})
+        cursor.execute(MANY_BETS, {"market_id": market.pk, "bets": count, "now": timezone.now(), "users": 20})
         cursor.execute("ANALYZE bets, users, markets")
 
 
@@ -91,7 +91,7 @@ def test_the_journal_of_another_bet_is_not_shown(desk, ann, kettle):
 def test_a_page_takes_as_many_statements_for_fifty_bets_as_for_one(desk, kettle, ann):
     ann.bet(kettle)
     assert len(asked(desk, BETS)) == STATEMENTS
-    add_people(20)
+    add_users(20)
     add_many(kettle, 60)
     assert len(asked(desk, BETS)) == STATEMENTS
     page = len(asked(desk, bet_page({"id": Bet.objects.latest("id").pk})))
@@ -101,7 +101,7 @@ def test_a_page_takes_as_many_statements_for_fifty_bets_as_for_one(desk, kettle,
 def test_no_page_reads_or_counts_more_than_the_newest(desk, ann, kettle):
     """Of many thousands; a rare status, which only the oldest bets have, costs no more."""
     won = add_market(slug="won")
-    add_people(20)
+    add_users(20)
     add_many(won, 200)
     execute("UPDATE bets SET status = 'lost', actual_payout = 0, resolved_at = now(), settlement_count = 1")
     add_many(kettle, 3 * MAX_ROWS)

@@ -85,10 +85,10 @@ def test_bets_on_three_markets_that_end_in_three_ways(polymarket):
     assert shown(bob, bob_bets) == [("won", 100), ("cancelled", 60), ("cancelled", 60)]
     assert worth(ann) == (950, 0, -50, 300)
     assert worth(bob) == (1040, 0, 40, 180)
-    assert sorted(row[:2] for row in ann.journal()[-2:]) == [("bet_refund", 100), ("bet_refund", 100)]
+    assert sorted(row[:2] for row in ann.ledger_entries()[-2:]) == [("bet_refund", 100), ("bet_refund", 100)]
     books_balance()
 
     # Nothing happens twice.
-    before = ann.journal(), bob.journal()
+    before = ann.ledger_entries(), bob.ledger_entries()
     minutes_pass()
-    assert (ann.journal(), bob.journal()) == before
+    assert (ann.ledger_entries(), bob.ledger_entries()) == before

@@ -1,4 +1,4 @@
-"""Many bets at once: people and bets as the services write them, set-based, through the ledger."""
+"""Many bets at once: users and bets as the services write them, set-based, through the ledger."""
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -7,7 +7,7 @@ from economy.ledger import post_from
 from markets.models import Market
 from tests.economy.factories import record_adjustments
 
-PEOPLE = """
+USERS = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
     referral_code)
 SELECT new_id(), n || '@many.example', 'many' || n, '', '', false, '', '', '', true, false, 'M' || lpad(n::text, 7, '0')
@@ -18,8 +18,8 @@ SELECT 1 AS place, id AS user_id, %(amount)s::numeric AS amount, 'admin_adjustme
     'staff' AS counterparty, new_id() AS reference_id, 0 AS occurrence, 0::numeric AS staked, '' AS description
 FROM users WHERE username LIKE 'many%%'
 """
-PEOPLE_COUNT = "SELECT count(*) FROM users WHERE username LIKE 'many%'"
-# Turn by turn over the people; each third bet on THAT.
+USERS_COUNT = "SELECT count(*) FROM users WHERE username LIKE 'many%'"
+# Turn by turn over the users; each third bet on THAT.
 BETS = """
 INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at)
 SELECT new_id(), person.id, %(market_id)s, side, 10, odds, trunc(10 / odds, 2), %(now)s
@@ -29,7 +29,7 @@ FROM (
     FROM generate_series(1, %(bets)s) AS n
 ) AS bet
 JOIN (SELECT id, row_number() OVER (ORDER BY id) AS place FROM users WHERE username LIKE 'many%%') AS person
-ON person.place = n %% %(people)s + 1
+ON person.place = n %% %(users)s + 1
 """
 STAKES = """
 SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, -amount AS amount, 'bet_placed' AS transaction_type,
@@ -38,9 +38,9 @@ FROM bets WHERE market_id = %(market_id)s
 """
 
 
-def add_people(count: int, *, credits_each: int = 1_000) -> None:
+def add_users(count: int, *, credits_each: int = 1_000) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(PEOPLE, [count])
+        cursor.execute(USERS, [count])
         cursor.execute("ANALYZE users")
         post_from(GIFTS, parameters={"amount": credits_each}, now=timezone.now())
         record_adjustments()
@@ -50,9 +50,9 @@ def place_many(market: Market, bets: int) -> None:
     """Bets of 10 by everybody in turn: two of three on THIS at 0.6000, the others on THAT at 0.4000."""
     given = {"market_id": market.pk, "bets": bets, "now": timezone.now()}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(PEOPLE_COUNT)
-        (people,) = cursor.fetchone()
-        cursor.execute(BETS, given | {"people": people})
+        cursor.execute(USERS_COUNT)
+        (users,) = cursor.fetchone()
+        cursor.execute(BETS, given | {"users": users})
         cursor.execute("ANALYZE bets")
         post_from(STAKES, parameters=given, now=timezone.now())
         cursor.execute("ANALYZE bets, users, credit_transactions")

@@ -1,4 +1,4 @@
-"""The same worlds on a database of one's own: `build` makes one and prints the market's id, `check <id>` settles what is
+"""The same users, market and bets on a database of its own: `build` makes one and prints the market's id, `check <id>` settles what is
 left there and prints what became of it, as JSON.
 """
 
@@ -9,11 +9,11 @@ import sys
 def build() -> str:
     from django.core.management import call_command
 
-    from tests.betting.settlement.bulk import add_people
-    from tests.betting.settlement.test_kills import PEOPLE, add_ended_market
+    from tests.betting.settlement.bulk import add_users
+    from tests.betting.settlement.test_kills import USERS, add_ended_market
 
     call_command("migrate", verbosity=0)
-    add_people(PEOPLE)
+    add_users(USERS)
     return str(add_ended_market(0).pk)
 
 
@@ -34,4 +34,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    print(build() if sys.argv[1] == "build" else check(sys.argv[2]))  # noqa: T201 - the answer
+    print(build() if sys.argv[1] == "build" else check(sys.argv[2]))  # noqa: T201 - the response

@@ -1,4 +1,4 @@
-"""Settlements, bets and sales at the same time, of the same people: real threads, committed transactions."""
+"""Settlements, bets and sales at the same time, of the same users: real threads, committed transactions."""
 
 import random
 from decimal import Decimal
@@ -9,7 +9,7 @@ from betting import tasks
 from betting.models import Bet, Settlement
 from economy.models import CreditTransaction
 from tests.betting.factories import books_balance, order, sign_up
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, figures, settle, worth
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_two_workers_at_once_pay_everybody_once(kettle):
-    add_people(100)
+    add_users(100)
     place_many(kettle, 1_500)
     end(kettle, "this")
     all_at_once(lambda: settle(kettle, size=50), 2)
@@ -36,8 +36,8 @@ def test_many_workers_on_one_bet_pay_it_once(ann, kettle):
     books_balance()
 
 
-def test_markets_with_the_same_people_settle_at_once_without_a_deadlock():
-    add_people(50)
+def test_markets_with_the_same_users_settle_at_once_without_a_deadlock():
+    add_users(50)
     markets = [add_market(slug=f"market-{number}") for number in range(4)]
     for market in markets:
         place_many(market, 300)
@@ -49,7 +49,7 @@ def test_markets_with_the_same_people_settle_at_once_without_a_deadlock():
     books_balance()
 
 
-def test_bets_and_sales_go_on_while_two_workers_pay_the_same_people():
+def test_bets_and_sales_go_on_while_two_workers_pay_the_same_users():
     players = [sign_up(f"player{number}") for number in range(8)]
     ending = [add_market(slug=f"ending-{number}") for number in range(2)]
     going_on = [add_market(slug=f"open-{number}") for number in range(3)]
@@ -68,11 +68,11 @@ def test_bets_and_sales_go_on_while_two_workers_pay_the_same_people():
             settle(who, size=3)
             return []
         dice = random.Random(str(who.id))
-        answers = [who.post("", order(dice.choice(going_on), 10)).status_code for _ in range(5)]
-        return [*answers, who.post(f"/{sellable[who.id]['id']}/sell").status_code]
+        responses = [who.post("", order(dice.choice(going_on), 10)).status_code for _ in range(5)]
+        return [*responses, who.post(f"/{sellable[who.id]['id']}/sell").status_code]
 
-    answers = all_at_once(act, len(ending) + len(players))
-    assert {code for codes in answers for code in codes} == {200, 201}
+    responses = all_at_once(act, len(ending) + len(players))
+    assert {code for codes in responses for code in codes} == {200, 201}
     assert not Bet.objects.filter(market__in=ending, status="pending").exists()
     books_balance()
 
@@ -89,11 +89,11 @@ def test_no_bet_and_no_sale_slips_into_a_market_that_ends():
             end(market, "this")
             tasks.settle_markets()
             return []
-        answers = [role.post("", order(market, 10)).status_code for _ in range(4)]
-        return [*answers, role.post(f"/{sellable[role.id]['id']}/sell").status_code]
+        responses = [role.post("", order(market, 10)).status_code for _ in range(4)]
+        return [*responses, role.post(f"/{sellable[role.id]['id']}/sell").status_code]
 
-    answers = all_at_once(act, len(players) + 1)
-    assert {code for codes in answers for code in codes} <= {200, 201, 400, 409}
+    responses = all_at_once(act, len(players) + 1)
+    assert {code for codes in responses for code in codes} <= {200, 201, 400, 409}
     tasks.settle_markets()
     assert not Bet.objects.filter(status="pending").exists()
     books_balance()

@@ -1,4 +1,4 @@
-"""A bet that the database refuses to settle stands aside, seen by staff; all others are paid."""
+"""A bet that the database refuses to settle is a failed settlement, seen by staff; all others are paid."""
 
 import json
 from io import StringIO
@@ -10,14 +10,14 @@ from betting import tasks
 from betting.models import Settlement, SettlementFailure
 from economy.ledger.audit import audit
 from tests.betting.factories import execute
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, outcome, settle, worth
 
 pytestmark = pytest.mark.django_db
 
 
 def poison(player):
-    """What the books say of the stake at risk is too little: letting it go would be less than nothing."""
+    """Make the locked credits less than the stake, so that settling would make them negative."""
     execute("UPDATE users SET locked_credits = 0 WHERE id = %s", player.id)
 
 
@@ -35,8 +35,8 @@ def settle_by_command(market, *more):
 
 
 @pytest.mark.parametrize("size", [1, 7, 5_000])
-def test_a_poisoned_bet_is_set_aside_and_all_others_are_paid(ann, kettle, size):
-    add_people(20)
+def test_a_poisoned_bets_settlement_fails_and_all_others_are_paid(ann, kettle, size):
+    add_users(20)
     place_many(kettle, 30)
     bet = ann.bet(kettle, 100, "this")
     poison(ann)
@@ -52,7 +52,7 @@ def test_a_poisoned_bet_is_set_aside_and_all_others_are_paid(ann, kettle, size):
     assert [name for name, finding in report.findings.items() if finding.broken] == ["locked"]
 
 
-def test_the_sweep_leaves_what_is_set_aside_to_staff(ann, kettle):
+def test_the_sweep_leaves_failed_settlements_to_staff(ann, kettle):
     ann.bet(kettle, 100)
     poison(ann)
     end(kettle)
@@ -62,7 +62,7 @@ def test_the_sweep_leaves_what_is_set_aside_to_staff(ann, kettle):
     assert SettlementFailure.objects.values().get() == first
 
 
-def test_cured_and_tried_again_it_is_paid_once(ann, kettle):
+def test_cured_and_retried_it_is_paid_once(ann, kettle):
     bet = ann.bet(kettle, 100, "this")
     poison(ann)
     end(kettle, "this")
@@ -75,7 +75,7 @@ def test_cured_and_tried_again_it_is_paid_once(ann, kettle):
     assert audit().passed
 
 
-def test_tried_again_uncured_it_is_set_aside_again(ann, kettle):
+def test_retried_uncured_it_fails_again(ann, kettle):
     ann.bet(kettle, 100, "this")
     poison(ann)
     end(kettle, "this")

@@ -18,7 +18,7 @@ from betting.models import Bet, Settlement
 from economy.models import CreditTransaction
 from markets.models import Market
 from tests.betting.factories import books_balance
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, figures, settle
 from tests.concurrently import wait_until
 from tests.environment import with_database
@@ -26,7 +26,7 @@ from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
-KILLS, BETS, PEOPLE, BATCH = 25, 51_000, 3_400, 1_000
+KILLS, BETS, USERS, BATCH = 25, 51_000, 3_400, 1_000
 WON, LOST = BETS * 2 // 3, BETS // 3
 PAID = WON * Decimal("16.66")
 
@@ -103,7 +103,7 @@ def check_paid_once(market: Market) -> None:
 
 def test_killed_at_any_moment_it_goes_on_later_and_pays_everybody_once():
     dice = random.Random(20261122)
-    add_people(PEOPLE)
+    add_users(USERS)
     markets = [add_ended_market(0)]
     kills = midway = 0
     with worker(this_database()) as working:
@@ -128,7 +128,7 @@ def test_killed_at_any_moment_it_goes_on_later_and_pays_everybody_once():
 
 
 def test_a_worker_that_is_left_alone_settles_it_all():
-    add_people(PEOPLE)
+    add_users(USERS)
     market = add_ended_market(0)
     with worker(this_database()) as working:
         working.begin(market)

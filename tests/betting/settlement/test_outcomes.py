@@ -22,18 +22,18 @@ def test_a_winning_bet_is_paid_its_stake_over_its_odds_rounded_down(ann, kettle)
     assert outcome(bet) == ("won", Decimal("166.66"))
     assert figures(done) == (1, 0, 0, Decimal("166.66"), 0)
     assert worth(ann) == (Decimal("1066.66"), 0, Decimal("66.66"), 100)
-    assert ann.journal()[-1] == ("bet_payout", Decimal("166.66"), Decimal("1066.66"))
+    assert ann.ledger_entries()[-1] == ("bet_payout", Decimal("166.66"), Decimal("1066.66"))
     books_balance()
 
 
 def test_a_losing_bet_is_paid_nothing_and_has_no_row(ann, kettle):
     bet = ann.bet(kettle, 100, "that")
-    before = ann.journal()
+    before = ann.ledger_entries()
     end(kettle, "this")
     assert figures(settle(kettle)) == (0, 1, 0, 0, 0)
     assert outcome(bet) == ("lost", 0)
     assert worth(ann) == (900, 0, -100, 100)
-    assert ann.journal() == before
+    assert ann.ledger_entries() == before
     books_balance()
 
 
@@ -44,7 +44,7 @@ def test_when_a_market_comes_to_nothing_both_sides_get_their_stakes_back(ann, ke
     assert figures(settle(kettle)) == (0, 0, 2, 0, 150)
     assert [outcome(bet) for bet in bets] == [("cancelled", 100), ("cancelled", 50)]
     assert worth(ann) == (1000, 0, 0, 150)
-    assert [row[0] for row in ann.journal()[-2:]] == ["bet_refund", "bet_refund"]
+    assert [row[0] for row in ann.ledger_entries()[-2:]] == ["bet_refund", "bet_refund"]
     books_balance()
 
 
@@ -107,7 +107,7 @@ def test_many_bets_of_one_user_have_their_rows_one_after_the_other(ann, kettle):
     end(kettle, "that")
     assert figures(settle(kettle)) == (4, 1, 0, 250, 0)
     assert outcome(lost) == ("lost", 0)
-    assert ann.journal()[-4:] == [
+    assert ann.ledger_entries()[-4:] == [
         ("bet_payout", Decimal(25), Decimal(825)),
         ("bet_payout", Decimal(50), Decimal(875)),
         ("bet_payout", Decimal(75), Decimal(950)),

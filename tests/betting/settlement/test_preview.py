@@ -8,7 +8,7 @@ import pytest
 from betting.errors import MarketNotFound
 from betting.settlement import preview_settlement
 from tests.betting.factories import everything
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, move_odds, settle
 from tests.markets.factories import add_market
 
@@ -79,7 +79,7 @@ def test_what_is_settled_already_is_not_shown_again(stakes, kettle):
 
 
 def test_however_many_bets_there_are_it_takes_three_statements(kettle, django_assert_num_queries):
-    add_people(300)
+    add_users(300)
     place_many(kettle, 600)
     with django_assert_num_queries(3):
         shown = preview_settlement(market_id=kettle.pk, outcome="invalid", limit=50)

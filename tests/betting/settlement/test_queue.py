@@ -44,7 +44,7 @@ def test_a_market_that_staff_void_gives_the_stakes_back(ann, kettle, tasks_run_a
     books_balance()
 
 
-def test_a_nudge_that_was_lost_is_made_good_by_the_sweep(ann, kettle):
+def test_a_task_that_was_lost_is_made_good_by_the_sweep(ann, kettle):
     bets = [ann.bet(kettle, 100, "this"), ann.bet(add_market(slug="open"), 100, "this")]
     end(kettle, "this")
     tasks.settle_markets()
@@ -61,7 +61,7 @@ def test_a_settlement_that_was_stopped_before_its_end_is_finished_by_the_sweep(a
     assert Settlement.objects.get().finished_at
 
 
-def test_a_nudge_for_a_market_that_is_not_over_does_nothing(ann, kettle):
+def test_a_task_for_a_market_that_is_not_over_does_nothing(ann, kettle):
     bet = ann.bet(kettle, 100, "this")
     tasks.settle_market(str(kettle.pk))
     assert outcome(bet) == ("pending", None)

@@ -49,7 +49,7 @@ def test_undone_everybody_stands_as_before_the_settlement(ann, bob, kettle, staf
     assert (done.bets, done.users, done.taken, done.debt) == (3, 2, Decimal("183.32"), 0)
     assert [worth(ann), worth(bob)] == before
     assert [outcome(bet) for bet in bets] == [("pending", None)] * 3
-    assert ann.journal()[-1] == ("settlement_reversal", Decimal("-166.66"), Decimal(900))
+    assert ann.ledger_entries()[-1] == ("settlement_reversal", Decimal("-166.66"), Decimal(900))
     kettle.refresh_from_db()
     assert (kettle.status, kettle.resolution) == ("closed", None)
     books_balance()
@@ -117,7 +117,7 @@ def test_of_winners_who_spent_it_the_rest_is_a_debt_that_later_credits_pay_first
     undo(kettle, staff)
     assert worth(ann)[:2] == (0, Decimal("1733.33"))
     assert debt(ann) == Decimal("733.33")
-    assert ann.journal()[-2:] == [
+    assert ann.ledger_entries()[-2:] == [
         ("settlement_reversal", Decimal("733.33"), Decimal("833.33")),
         ("settlement_reversal", Decimal("-833.33"), Decimal(0)),
     ]

@@ -16,14 +16,14 @@ from betting.reversal import reverse_settlement
 from economy.models import CreditTransaction
 from markets.models import Market
 from tests.betting.factories import books_balance
-from tests.betting.settlement.bulk import add_people, place_many
+from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, settle
 from tests.betting.settlement.test_kills import left, this_database, worker
 from tests.concurrently import wait_until
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BETS, PEOPLE, KILLS = 9_000, 900, 6
+BETS, USERS, KILLS = 9_000, 900, 6
 OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -39,7 +39,7 @@ def number_of(asked: str) -> int:
 
 
 def state(market: Market) -> tuple[str, int, int, int, int]:
-    """What undoing changes: the market, its open bets, the journal, the settlement and the record."""
+    """What undoing changes: the market, its open bets, the ledger, the settlement and the record."""
     return (
         Market.objects.get(pk=market.pk).status,
         left(market),
@@ -51,7 +51,7 @@ def state(market: Market) -> tuple[str, int, int, int, int]:
 
 def test_killed_at_any_moment_it_has_undone_nothing_and_can_be_done_again():
     dice = random.Random(20261122)
-    add_people(PEOPLE)
+    add_users(USERS)
     market = add_market()
     place_many(market, BETS)
     end(market, "this")
@@ -67,7 +67,7 @@ def test_killed_at_any_moment_it_has_undone_nothing_and_can_be_done_again():
             assert state(market) == ("resolved", 0, 0, 0, 0)
     books_balance()
     done = reverse_settlement(market_id=market.pk, by=COMMAND_LINE, reason="Wrong.", now=timezone.now())
-    assert (done.bets, done.users) == (BETS, PEOPLE)
+    assert (done.bets, done.users) == (BETS, USERS)
     assert state(market) == ("closed", BETS, BETS * 2 // 3, 1, 1)
     end(market, "that")
     assert settle(market).won == BETS // 3

@@ -1,4 +1,4 @@
-"""`manage.py reverse_market`: for people, and with --json for programs."""
+"""`manage.py reverse_market`: for users, and with --json for programs."""
 
 import json
 from io import StringIO

@@ -83,7 +83,7 @@ def test_a_terminal_sees_a_progress_bar_and_programs_do_not(stakes, kettle, comm
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_bets_that_are_set_aside_are_counted_and_told_by_the_exit_code(ann, stakes, kettle, command):
+def test_failed_settlements_are_counted_and_told_by_the_exit_code(ann, stakes, kettle, command):
     poison(ann)
     ready(command, kettle)
     code, said = run(command, kettle, "--json")
