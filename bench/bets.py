@@ -53,21 +53,21 @@ def fill(users: int, markets: int) -> list[str]:
     from markets.models import Market
     from tests.economy.factories import record_adjustments
 
-    people = [
+    created = [
         User(id=name_id("user", n), email=f"{n}@example.com", username=f"user{n}", name="") for n in range(1, users + 1)
     ]
-    User.objects.bulk_create(people)
+    User.objects.bulk_create(created)
     User.objects.update(last_active_at=datetime(2100, 1, 1, tzinfo=UTC))
     gift = {"amount": CREDITS, "transaction_type": TransactionType.ADMIN_ADJUSTMENT}
     with transaction.atomic():
-        post_many([Transfer(user_id=user.pk, reference_id=uuid4(), **gift) for user in people], now=datetime.now(UTC))
+        post_many([Transfer(user_id=user.pk, reference_id=uuid4(), **gift) for user in created], now=datetime.now(UTC))
         record_adjustments()
     fields = {"market_type": "credits", "slug": "s", "this_option": "Yes", "that_option": "No", "category": "general"}
     fields |= {"this_odds": Decimal("0.6"), "that_odds": Decimal("0.4"), "odds_updated_at": datetime.now(UTC)}
     fields |= {"image_url": "https://img.example/kettle.png"}
     numbers = range(1, markets + 1)
     Market.objects.bulk_create([Market(id=name_id("market", n), title=f"Question {n}", **fields) for n in numbers])
-    return [str(AccessToken.for_user(user)) for user in people]
+    return [str(AccessToken.for_user(user)) for user in created]
 
 
 def bets(tokens: list[str], markets: int) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ def script(users: int, markets: int) -> str:
         "reference_id": NEW_ID, "occurrence": "0", "staked": STAKE, "description": "'Bet placed'", "now": "now()",
     }  # fmt: skip
     key = {"user_id": USER, "key": f"{ONCE}::text", "request_hash": "sha256('x'::bytea)", "timeout": "'2000ms'"}
-    answer = {"status": "201", "body": "decode(repeat('61', 900), 'hex')"}
+    response = {"status": "201", "body": "decode(repeat('61', 900), 'hex')"}
     columns = ", ".join(field.column for field in User._meta.concrete_fields)  # noqa: SLF001 - Django's public API
     statements = [
         f"SELECT {columns} FROM users WHERE id = {USER}",
@@ -107,7 +107,7 @@ def script(users: int, markets: int) -> str:
         orders.LOCK_MARKET % {"id": MARKET},
         ledger_sql.POST.format(also=f", {services.INSERT_BET}")
         % (bet | {f"ledger_{name}": value for name, value in ledger.items()}),
-        idempotency.KEEP % (key | answer),
+        idempotency.KEEP % (key | response),
         "COMMIT",
     ]
     draws = [
@@ -172,7 +172,7 @@ def measure(url: str, tokens: list[str], markets: int, arguments: argparse.Names
         f"{len(tokens):,} users, one market": (tokens, 1),
         f"one user, {markets} markets": (tokens[:1], markets),
     }
-    print("| bets by | bets/s | p50 ms | p99 ms | pgbench/s | ratio | answers |\n|---|---:|---:|---:|---:|---:|---|")
+    print("| bets by | bets/s | p50 ms | p99 ms | pgbench/s | ratio | responses |\n|---|---:|---:|---:|---:|---:|---|")
     for name, (who, which) in scenarios.items():
         text = script(len(who), which)
         rounds = []

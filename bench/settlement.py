@@ -21,10 +21,10 @@ CREATE TABLE bare_users (LIKE users INCLUDING DEFAULTS INCLUDING GENERATED INCLU
 ALTER TABLE bare_users SET (fillfactor = 80);
 CREATE TABLE bare_bets (LIKE bets INCLUDING DEFAULTS INCLUDING INDEXES);
 ALTER TABLE bare_bets SET (fillfactor = 85);
-CREATE TABLE bare_journal (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
+CREATE TABLE bare_ledger (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
 """
 COPY_USERS = "INSERT INTO bare_users ({columns}) SELECT {columns} FROM users"
-COPY = "INSERT INTO bare_bets SELECT * FROM bets; INSERT INTO bare_journal SELECT * FROM credit_transactions"
+COPY = "INSERT INTO bare_bets SELECT * FROM bets; INSERT INTO bare_ledger SELECT * FROM credit_transactions"
 USER_COLUMNS = """
 SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
 WHERE table_name = 'users' AND table_schema = 'public' AND is_generated = 'NEVER'
@@ -43,7 +43,7 @@ WITH settled AS MATERIALIZED (
     FROM totals WHERE bare_users.id = totals.user_id
     RETURNING bare_users.id, credit_balance - payout AS before, journal_length - rows AS sequence
 ), written AS (
-    INSERT INTO bare_journal (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
+    INSERT INTO bare_ledger (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
         reference_id, occurrence, description, created_at)
     SELECT new_id(), user_id, sequence + row_number() OVER history, payout, before + sum(payout) OVER history,
         'bet_payout', 'escrow', settled.id, 0, '', now()
@@ -107,7 +107,7 @@ def probes() -> list[Probe]:
     return [Probe("balances read", read), Probe("bets placed", bet)]
 
 
-def world(bets: int, users: int) -> Any:
+def fill(bets: int, users: int) -> Any:
     from markets.models import Market
     from tests.betting.settlement.bulk import add_users, place_many
     from tests.markets.factories import add_market
@@ -136,7 +136,7 @@ def measure(bets: int, users: int, size: int) -> bool:
     from betting.settlement import settle_market
     from economy.ledger.audit import audit
 
-    market = world(bets, users)
+    market = fill(bets, users)
     copy_to_bare()
     for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
         execute(statement)
