@@ -14,7 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -23,6 +23,7 @@ from rest_framework.views import APIView
 
 from core.api.errors import render
 from core.api.json import dumps
+from core.api.openapi import operation
 from core.caching import RedisOrMemory
 from core.jobs.runs import histories, shown
 from core.jobs.scheduling import late_jobs
@@ -44,14 +45,33 @@ def health(request: HttpRequest) -> HttpResponse:
     return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
+class JobStateSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(help_text="Of the newest run.")
+    startedAt = serializers.DateTimeField()
+    lastSuccessAt = serializers.DateTimeField(allow_null=True)
+
+
+class LateJobSerializer(serializers.Serializer[Any]):
+    job = serializers.CharField()
+    lastSuccessAt = serializers.DateTimeField(allow_null=True)
+    dueAt = serializers.DateTimeField()
+
+
+class ReadinessSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["ready", DEGRADED, UNAVAILABLE])
+    checks = serializers.DictField(child=serializers.ChoiceField(choices=[OK, UNAVAILABLE]))
+    jobs = serializers.DictField(child=JobStateSerializer())
+    details = LateJobSerializer(many=True, required=False, help_text="Jobs that are late, where some are.")
+
+
 class ReadyView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(
+    @operation(
         operation_id="ready",
         summary="Each dependency's state, and the last success of each job",
-        responses={200: OpenApiResponse(description="Ready"), 503: OpenApiResponse(description="Not ready")},
+        responses={200: ReadinessSerializer, 503: ReadinessSerializer},
         tags=["system"],
     )
     def get(self, request: Request) -> Response:
@@ -74,7 +94,7 @@ class HelloView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(operation_id="hello", summary="A greeting", responses={200: dict[str, str]}, tags=["system"])
+    @operation(operation_id="hello", summary="A greeting", responses={200: dict[str, str]}, tags=["system"])
     def get(self, request: Request) -> Response:
         return Response({"message": "Hello from THISTHAT"}, headers={"Cache-Control": "public, max-age=3600"})
 

@@ -1,6 +1,7 @@
 """What every test may use. Nothing of our own is patched: the outside is a simulator, a stand-in or a script."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -11,6 +12,7 @@ from betting import orders
 from core.api import responses
 from core.jobs import queues
 from markets import rendering
+from tests.api_contract import validate_response
 
 NEVER_EMPTIED = (
     "credit_transactions",
@@ -39,6 +41,22 @@ def tables_can_be_emptied() -> Iterator[None]:
     DatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]
     yield
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def responses_are_validated() -> Iterator[None]:
+    """Every response that a test's client gets is validated against docs/openapi.yaml."""
+
+    def request(self: Client, **given: Any) -> Any:
+        response = send(self, **given)
+        body = b"" if response.streaming else response.content
+        validate_response(response.request["REQUEST_METHOD"], response.request["PATH_INFO"], response.status_code, body)
+        return response
+
+    send = Client.request
+    Client.request = request  # type: ignore[method-assign]
+    yield
+    Client.request = send  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,12 @@
 import logging
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 import orjson
+from django.core.cache import cache
 from django.core.exceptions import BadRequest as DjangoBadRequest
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
@@ -25,6 +28,8 @@ from core.api.middleware import current_request_id
 
 logger = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS = 2
+REFUSALS_KEPT = 20
+REFUSALS_SECONDS = 14 * 24 * 3600
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 # No connection, shutting down, too many connections; serialization failure, deadlock, lock not available.
 # Source: PostgreSQL documentation, appendix A, error codes.
@@ -91,22 +96,61 @@ CODES: dict[type[exceptions.APIException], str] = {
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
-    """DRF's exception handler: every failure becomes an answer of the one shape, whatever the view renders."""
+    """Return the response to a view's failure, in the one shape, whatever the view renders: DRF's exception handler."""
     return render(exc, context["request"])
 
 
 def render(exc: Exception, request: HttpRequest | Request | None = None) -> HttpResponse:
-    """The answer to a failure. What wasn't expected is logged, and never shown."""
+    """Return the response to a failure, and log it once: refusals at info, what wasn't expected with its stack.
+
+    What wasn't expected is never shown to the client. A refusal of a signed-in user is kept for the staff, too.
+    """
     status, body, headers = describe(exc)
     response = HttpResponse(orjson.dumps(body), status=status, headers=headers, content_type="application/json")
     where = request.path if request else "-"
-    # These mark the answer as logged, so that Django doesn't write a second line about it.
+    # These mark the response as logged, so that Django doesn't write a second line about it.
     if is_passing(exc):
         # A line each, no stack: an outage makes many of these.
         log_response("%s: unavailable: %s", where, exc, response=response, logger=logger)
     elif body["code"] == InternalError.code:
         log_response("%s: unexpected failure", where, response=response, logger=logger, exception=exc)
+    elif request is not None:
+        note_refusal(request, status, body)
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as `log_response` does
     return response
+
+
+def note_refusal(request: HttpRequest | Request, status: int, body: dict[str, Any]) -> None:
+    """Log a refused request with its error code and user, and keep it among the user's recent refusals."""
+    # Of DRF's requests, and only once authentication has run: asking for `user` would run it.
+    user = getattr(request, "_user", None)
+    user_id = user.pk if user is not None and user.is_authenticated else None
+    facts = {"method": request.method, "path": request.path, "status": status, "code": body["code"]}
+    logger.info("refused %s %s: %s", request.method, request.path, body["code"], extra={**facts, "userId": user_id})
+    if user_id is None:
+        return
+    kept = {"at": datetime.now(UTC), **facts, "error": body["error"], "requestId": current_request_id()}
+    # Best effort: of two refusals at the same moment one may be lost. The cache doesn't raise while Redis is away.
+    cache.set(refusals_key(user_id), [kept, *recent_refusals(user_id)][:REFUSALS_KEPT], timeout=REFUSALS_SECONDS)
+
+
+def recent_refusals(user_id: UUID) -> list[dict[str, Any]]:
+    """Return the user's last refused requests, newest first.
+
+    Of each `at`, `method`, `path`, `status`, `code`, `error`, `requestId`. At most REFUSALS_KEPT, of the last
+    REFUSALS_SECONDS; best effort, from the cache.
+    """
+    found: list[dict[str, Any]] = cache.get(refusals_key(user_id)) or []
+    return found
+
+
+def delete_refusals(user_id: UUID) -> None:
+    """Drop what `recent_refusals` would return, when a user's data is erased."""
+    cache.delete(refusals_key(user_id))
+
+
+def refusals_key(user_id: UUID) -> str:
+    return f"refusals:{user_id}"
 
 
 def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -210,11 +254,11 @@ class SanitizedErrorsMiddleware:
 # A wrong path is wrong for a client without a CSRF token too.
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return render(exceptions.NotFound())
+    return render(exceptions.NotFound(), request)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return render(BadRequest())
+    return render(BadRequest(), request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

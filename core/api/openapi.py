@@ -114,7 +114,8 @@ class Schema(AutoSchema):
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         found: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if found:
-            found["responses"] |= error_responses(self.errors_of(found))
+            for status, refusal in error_responses(self.errors_of(found)).items():
+                found["responses"][status] = either(found["responses"].get(status), refusal)
         return found
 
     def errors_of(self, described: Mapping[str, Any]) -> Iterator[ErrorClass]:
@@ -180,6 +181,15 @@ def error_response(codes: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def either(response: dict[str, Any] | None, refusal: dict[str, Any]) -> dict[str, Any]:
+    """Return the response of a status that an operation uses for a response of its own and for errors."""
+    if response is None:
+        return refusal
+    schemas = [each["content"]["application/json"]["schema"] for each in (response, refusal)]
+    description = f"{response['description']} {refusal['description']}".strip()
+    return {"description": description, "content": {"application/json": {"schema": {"anyOf": schemas}}}}
+
+
 def all_errors() -> list[ErrorClass]:
     """Return all error classes that have a code of their own: DRF's that are used, and those of the apps."""
     autodiscover_modules("errors")
@@ -200,7 +210,8 @@ def codes_in(operations: Iterable[Mapping[str, Any]]) -> set[str]:
         for described in operations
         for response in described["responses"].values()
         for content in response.get("content", {}).values()
-        for part in content["schema"].get("allOf", ())
+        for schema in content["schema"].get("anyOf", [content["schema"]])
+        for part in schema.get("allOf", ())
         for code in part.get("properties", {}).get("code", {}).get("enum", ())
     }
 

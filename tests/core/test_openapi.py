@@ -55,11 +55,11 @@ def errors_of(operation):
     """The error codes that the operation lists, by status."""
     found = {}
     for status, response in operation["responses"].items():
-        shapes = response.get("content", {}).get("application/json", {}).get("schema", {}).get("allOf", [])
-        if {"$ref": "#/components/schemas/Error"} in shapes:
-            found[int(status)] = [
-                code for shape in shapes for code in shape.get("properties", {}).get("code", {}).get("enum", [])
-            ]
+        schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+        for shapes in [each.get("allOf", []) for each in schema.get("anyOf", [schema])]:
+            if {"$ref": "#/components/schemas/Error"} in shapes:
+                narrowed = [shape["properties"]["code"]["enum"] for shape in shapes if "properties" in shape]
+                found[int(status)] = [code for codes in narrowed for code in codes]
     return found
 
 

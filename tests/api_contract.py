@@ -1,0 +1,160 @@
+"""Validate the service's responses against docs/openapi.yaml: path, method, status, error code and the whole body.
+
+`tests/conftest.py` has every response of Django's test client validated. Stricter than the description in one point:
+a field that it doesn't know fails too.
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import yaml
+
+DESCRIPTION = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
+# Pages for browsers, what Prometheus reads, and the views that tests add.
+NOT_THE_API = re.compile(r"/(admin|static|metrics|tests|plain|api/(docs|redoc|schema|tests))(/|$)")
+REDIRECTS_AND_EMPTY = frozenset({204, 301, 302, 304})
+FIRST_ERROR = 400
+# Operations whose views don't list their errors in `operation(errors=[…])` yet: their errors need only the shape.
+ERRORS_NOT_LISTED_YET = frozenset(
+    {
+        "auth_change_password",
+        "auth_login",
+        "auth_logout",
+        "auth_me",
+        "auth_refresh",
+        "auth_signup",
+        "auth_x",
+        "auth_x_callback",
+        "bets_place",
+        "bets_retrieve",
+        "bets_sell",
+        "bets_mine",
+        "bets_quote",
+        "stocks_buy",
+        "economy_claim_daily_credits",
+        "stocks_portfolio",
+        "stocks_sell",
+        "stocks_list",
+        "leaderboard_me",
+        "leaderboard_pnl",
+        "leaderboard_volume",
+        "markets_list",
+        "markets_retrieve",
+        "markets_full",
+        "markets_live",
+        "markets_categories",
+        "markets_in_category",
+        "markets_ingest",
+        "markets_random",
+        "purchases_create",
+        "purchases_mine",
+        "purchases_packages",
+        "purchases_stripe_webhook",
+        "referrals_mine",
+        "transactions_mine",
+        "users_retrieve",
+        "users_update_me",
+    }
+)
+UNKNOWN_PATH = frozenset({"not_found", "bad_request", "payload_too_large"})
+
+
+def validate_response(method: str, path: str, status: int, body: bytes) -> None:
+    """Raise AssertionError where the description doesn't say that such a request can get such a response."""
+    if NOT_THE_API.match(path) or status in REDIRECTS_AND_EMPTY or (method == "OPTIONS" and not body):
+        return
+    path = path.rstrip("/") or "/"
+    methods = find_path(path)
+    where = f"{method} {path} -> {status}"
+    if method == "HEAD":
+        assert not body, where
+        return
+    if methods is None:
+        validate_error(where, body, UNKNOWN_PATH)
+        return
+    template, described = methods
+    if method.lower() not in described:
+        validate_error(where, body, codes_of(template) | {"method_not_allowed"})
+        return
+    operation = described[method.lower()]
+    if status >= FIRST_ERROR and operation["operationId"] in ERRORS_NOT_LISTED_YET:
+        validate_error(where, body, None)
+        return
+    assert str(status) in operation["responses"], f"{where}: the status isn't described; {body[:300]!r}"
+    validate_body(where, body, validator(template, method.lower(), str(status)))
+
+
+def validate_error(where: str, body: bytes, codes: frozenset[str] | None) -> None:
+    validate_body(where, body, error_validator())
+    code = json.loads(body)["code"]
+    assert codes is None or code in codes, f"{where}: {code} isn't described"
+
+
+def validate_body(where: str, body: bytes, against: Any) -> None:
+    found = json.loads(body)
+    errors = [f"{'.'.join(map(str, error.instance_path))}: {error.message}" for error in against.iter_errors(found)]
+    assert not errors, f"{where} differs from docs/openapi.yaml: {'; '.join(errors)[:1500]}"
+
+
+@cache
+def description() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.load(DESCRIPTION.read_text(), Loader=yaml.CSafeLoader)
+    close_objects(read)
+    return read
+
+
+def close_objects(part: Any, *, open_ended: bool = False) -> None:
+    """Let no schema accept fields that it doesn't name."""
+    if isinstance(part, list):
+        for each in part:
+            close_objects(each, open_ended=open_ended)
+    elif isinstance(part, dict):
+        if isinstance(part.get("properties"), dict) and not open_ended:
+            part.setdefault("additionalProperties", False)
+        for name, each in part.items():
+            close_objects(each, open_ended=name == "allOf")
+
+
+@cache
+def templates() -> list[tuple[str, re.Pattern[str]]]:
+    """Paths with parameters, and what they match."""
+    paths = [path for path in description()["paths"] if "{" in path]
+    return [(path, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)))) for path in paths]
+
+
+def find_path(path: str) -> tuple[str, dict[str, Any]] | None:
+    """The described path and its methods; one without parameters wins."""
+    paths = description()["paths"]
+    if path in paths:
+        return path, paths[path]
+    return next(((name, paths[name]) for name, pattern in templates() if pattern.fullmatch(path)), None)
+
+
+@cache
+def codes_of(template: str) -> frozenset[str]:
+    """All error codes of a path's operations."""
+    text = json.dumps(description()["paths"][template])
+    return frozenset(code for found in re.findall(r'"enum": (\[[^\]]*\])', text) for code in json.loads(found))
+
+
+@cache
+def validator(template: str, method: str, status: str) -> Any:
+    content = description()["paths"][template][method]["responses"][status].get("content", {})
+    return compiled(content["application/json"]["schema"] if content else {"const": None})
+
+
+@cache
+def error_validator() -> Any:
+    """Of an error with any code: those of a path that isn't described, or not completely."""
+    error = {**description()["components"]["schemas"]["Error"]}
+    return compiled({**error, "properties": {**error["properties"], "code": {"type": "string"}}})
+
+
+def compiled(schema: dict[str, Any]) -> Any:
+    return jsonschema_rs.Draft202012Validator(
+        {**schema, "components": description()["components"]}, validate_formats=True
+    )
