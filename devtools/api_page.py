@@ -8,13 +8,17 @@ Json = Mapping[str, Any]
 METHODS = ("get", "post", "patch", "put", "delete")
 MARK = "*"
 OK = 200
+# What comes of a path or method that isn't described, and no operation lists.
+UNLISTED_STATUS = {"not_found": {"404"}, "method_not_allowed": {"405"}}
+# A code of more operations than this share of all is said to be of any.
+MOST = 0.7
 INTRODUCTION = """# API
 
 Made by `make openapi` from the [API description](openapi.yaml) and the [examples](examples.yaml), which the tests send.
 A running service shows the same at `/api/docs`.
 
 Success is `{"success": true, …}`. Every failure is `{"success": false, "error": "<a sentence>", "code": "<stable_snake_case>",
-"details": […]}`, with `details` for invalid fields alone. Operations with a key 🔑 want the header
+"details": […]}`, with `details` for invalid fields alone; [all codes](#error-codes). Operations with a key 🔑 want the header
 `Authorization: Bearer <accessToken>`. Those that move credits take an `Idempotency-Key`: the same request again gets the
 first one's answer.
 
@@ -30,7 +34,36 @@ def write_page(schema: Json, examples: Sequence[Json]) -> str:
     for tag, operations in by_tag(schema).items():
         parts.append(f"## {tag.capitalize()}\n")
         parts += [describe(schema, operation, shown[operation["operationId"]]) for operation in operations]
+    parts.append(codes_table(schema))
     return "\n".join(parts)
+
+
+def codes_table(schema: Json) -> str:
+    """Return all error codes with their status, what each means, and the operations that can return it."""
+    found: dict[str, tuple[set[str], list[str]]] = {}
+    operations = list(operations_of(schema))
+    for operation in operations:
+        for status, code in error_codes(operation):
+            statuses, names = found.setdefault(code, (set(), []))
+            statuses.add(status)
+            names.append(operation["operationId"])
+    meanings = schema["components"]["schemas"]["Error"]["properties"]["code"]["x-enum-descriptions"]
+    lines = ["## Error codes", "", "| code | status | meaning | operations |", "|---|---|---|---|"]
+    for code, meaning in meanings.items():
+        statuses, names = found.get(code, (UNLISTED_STATUS.get(code, set()), []))
+        everywhere = not names or len(names) > len(operations) * MOST
+        where = "any" if everywhere else ", ".join(f"`{name}`" for name in sorted(names))
+        lines.append(f"| `{code}` | {', '.join(sorted(statuses))} | {' '.join(meaning.split())} | {where} |")
+    return "\n".join([*lines, ""])
+
+
+def error_codes(operation: Json) -> Iterator[tuple[str, str]]:
+    """Yield status and code of each error of an operation."""
+    for status, response in operation["responses"].items():
+        schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+        for shapes in [each.get("allOf", []) for each in schema.get("anyOf", [schema])]:
+            for shape in shapes:
+                yield from ((status, code) for code in shape.get("properties", {}).get("code", {}).get("enum", []))
 
 
 def by_operation(schema: Json, examples: Sequence[Json]) -> dict[str, list[Json]]:

@@ -25,6 +25,7 @@ from core.api.errors import render
 from core.api.json import dumps
 from core.api.openapi import operation
 from core.caching import RedisOrMemory
+from core.db.sql import fetch_value
 from core.jobs.runs import histories, shown
 from core.jobs.scheduling import late_jobs
 
@@ -109,8 +110,7 @@ def state_of(name: str, check: Callable[[], None]) -> str:
 
 
 def check_database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    fetch_value("SELECT 1")
 
 
 def check_migrations() -> None:

@@ -11,13 +11,14 @@ from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from core.api.errors import DomainError
+from core.db.sql import execute, fetch_one
 from core.db.transactions import LOCK_TIMEOUT, run_transaction, state_of
 
 HEADER = "Idempotency-Key"
@@ -169,9 +170,7 @@ def keep(claim: Claim, response: HttpResponse) -> None:
 
 def find(claim: Claim) -> HttpResponse | None:
     """The first answer, as it was. Raises KeyReused where that was to another request."""
-    with connection.cursor() as cursor:
-        cursor.execute(FIND, {"user_id": claim.user_id, "key": claim.key})
-        row = cursor.fetchone()
+    row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key})
     if row is None:
         return None
     request_hash, status, body = row
@@ -189,11 +188,3 @@ def purge_keys() -> int:
         total += deleted
         if deleted < PURGE_BATCH:
             return total
-
-
-def execute(statement: str, parameters: dict[str, Any]) -> int:
-    """Returns how many rows the statement wrote."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        written: int = cursor.rowcount
-        return written

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.db.models.functions import Now
 
+from core.db.sql import fetch_all
 from core.db.transactions import try_lock
 from core.models import JobRun
 
@@ -86,12 +87,10 @@ class History:
 
 def histories() -> dict[str, History]:
     """For each job what became of its runs; one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(HISTORIES)
-        return {
-            job: History(status, started_at, finished_at, (success[0], success[1]) if success[0] else None, first)
-            for job, status, started_at, finished_at, *success, first in cursor.fetchall()
-        }
+    return {
+        job: History(status, started_at, finished_at, (success[0], success[1]) if success[0] else None, first)
+        for job, status, started_at, finished_at, *success, first in fetch_all(HISTORIES)
+    }
 
 
 def latest_by_job() -> dict[str, dict[str, Any]]:
