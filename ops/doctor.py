@@ -22,6 +22,7 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from core.db.sql import fetch_all, fetch_one
 from core.jobs.runs import histories
 from core.jobs.scheduling import late_jobs
 from ops import health
@@ -173,12 +174,9 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
 
 
 def check_database() -> Iterator[Finding]:
+    fetch_one("SELECT set_config('statement_timeout', %s, false)", [STATEMENT_TIMEOUT])
     before = datetime.now(UTC)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [STATEMENT_TIMEOUT])
-        before = datetime.now(UTC)
-        cursor.execute(ABOUT)
-        number, version, its_time, durable, read_only = cursor.fetchone()
+    ((number, version, its_time, durable, read_only),) = fetch_all(ABOUT)
     after = datetime.now(UTC)
     if number < OLDEST_VERSION:
         yield failure("database", f"PostgreSQL {version} is too old", "Upgrade to PostgreSQL 15 or newer.")
@@ -192,7 +190,7 @@ def check_database() -> Iterator[Finding]:
 
 
 def clock_finding(before: datetime, its_time: datetime, after: datetime) -> Finding:
-    """Its clock was read between the two moments of ours."""
+    """Return how the database's clock, read between the two moments, differs from ours."""
     skew = max((before - its_time).total_seconds(), (its_time - after).total_seconds(), 0.0)
     if skew > SKEW_SECONDS:
         return warning(
@@ -245,23 +243,23 @@ def check_broker() -> Iterator[Finding]:
 
 
 def check_upstream() -> Iterator[Finding]:
-    yield from asked("POLYMARKET_GAMMA_URL", f"{settings.POLYMARKET_GAMMA_URL}/events/keyset?limit=1&closed=false")
-    yield from asked("POLYMARKET_CLOB_URL", f"{settings.POLYMARKET_CLOB_URL}/time")
+    yield from check_url("POLYMARKET_GAMMA_URL", f"{settings.POLYMARKET_GAMMA_URL}/events/keyset?limit=1&closed=false")
+    yield from check_url("POLYMARKET_CLOB_URL", f"{settings.POLYMARKET_CLOB_URL}/time")
 
 
-def asked(name: str, url: str) -> Iterator[Finding]:
+def check_url(name: str, url: str) -> Iterator[Finding]:
     if not url.startswith(("http://", "https://")):
         yield warning("upstream", f"{name} names no server: only `make run` knows what to do", f"Set {name} to a URL.")
         return
     advice = f"See that this machine reaches it, and that {name} is right. Meanwhile there are no live odds."
     try:
-        answer = requests.get(url, timeout=UPSTREAM_SECONDS, stream=True, allow_redirects=False)
+        response = requests.get(url, timeout=UPSTREAM_SECONDS, stream=True, allow_redirects=False)
     except (requests.RequestException, ValueError, OSError) as exc:
         yield failure("upstream", f"{name} can't be reached: {type(exc).__name__}", advice)
         return
-    with answer:
-        if answer.status_code != HTTPStatus.OK:
-            yield failure("upstream", f"{name} answers with status {answer.status_code}", advice)
+    with response:
+        if response.status_code != HTTPStatus.OK:
+            yield failure("upstream", f"{name} answers with status {response.status_code}", advice)
         else:
             yield ok("upstream", f"{name} answers")
 

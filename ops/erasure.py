@@ -1,6 +1,6 @@
-"""Erasing a user, for good: what tells of the person is gone everywhere, and the books still balance.
+"""Erase a user's personal data for good; the ledger still balances.
 
-Credits, open bets and holdings stay on the account's books: bets are settled as any other, and nobody can sign in to
+Credits, open bets and holdings stay with the account: bets are settled as any other, and nobody can sign in to
 use what they bring. The record says that a user was erased, when and why, and not who it was.
 """
 
@@ -28,7 +28,7 @@ class Erased(NamedTuple):
 
 
 def erase_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> Erased:
-    """For whoever has the command line, and for superusers. The reason is kept: it must not name the person.
+    """Erase a user, on behalf of a superuser or the command line. The reason is kept: it must not name the person.
 
     Raises NotAllowed, NotYourself, UserErased, ReasonMissing, ReasonTooLong, User.DoesNotExist.
     """
@@ -48,11 +48,11 @@ def erase_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) ->
 
 
 def erase_traces(user: User) -> None:
-    """What other tables, of no books, know of the person. Runs inside the caller's transaction."""
+    """Delete what tables outside the ledger hold about the user. Runs inside the caller's transaction."""
     require_transaction("erase_traces")
     SocialAccount.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
-    # Answers that may quote the person.
+    # Stored responses may contain personal data.
     IdempotencyKey.objects.filter(user_id=user.pk).delete()
     about = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk))
     LogEntry.objects.filter(Q(user=user) | about).delete()

@@ -1,4 +1,4 @@
-"""All data of a user, a row at a time, as JSON. A table that is in no section is found by a test."""
+"""Export all data of a user as JSON, a row at a time. A table that is in no section is found by a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,13 @@ from uuid import UUID
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from accounts.models import RefreshToken, StaffAction, User
 from betting.models import Bet, BetSale, Settlement
 from core.api.json import dumps
+from core.db.sql import execute
 from core.models import IdempotencyKey
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt
 from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
@@ -23,12 +24,12 @@ from markets.models import MarketResolution
 from purchases.models import CreditPurchase, PurchaseEvent
 
 CHUNK = 2_000
-PERSON = "accounts.user"
+USER_LABEL = "accounts.user"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The rows of `model` whose `field` leads to the user; `hidden`: columns that are secret, or another person's."""
+    """The rows of `model` whose `field` leads to the user; `hidden`: columns that are secret, or another user's."""
 
     name: str
     model: type[Model]
@@ -52,7 +53,7 @@ SECTIONS = (
     Section("social_accounts", SocialAccount),
     Section("email_addresses", EmailAddress),
     Section("idempotency_keys", IdempotencyKey, "user_id", hidden=("request_hash",)),
-    Section("journal", CreditTransaction),
+    Section("ledger_entries", CreditTransaction),
     Section("daily_rewards", DailyReward),
     Section("debts", Debt),
     Section("credit_adjustments", CreditAdjustment, hidden=("requested_by", "decided_by")),
@@ -73,14 +74,14 @@ SECTIONS = (
     Section("own_stock_states", StockStatusChange, "set_by"),
     Section("own_purchase_events", PurchaseEvent, "actor"),
 )
-# Counted from the bets and the journal above, and made anew from them at any time.
+# Counted from the bets and ledger entries above, and made anew from them at any time.
 DERIVED_APPS = ("leaderboard", "staff")
 
 
 def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
     """One JSON object in parts, as of one moment; memory stays bounded. Raises User.DoesNotExist at the first part."""
-    with one_moment():
-        yield b'{"exported_at":' + dumps(now) + b',"user":' + dumps(person(user_id))
+    with snapshot():
+        yield b'{"exported_at":' + dumps(now) + b',"user":' + dumps(user_row(user_id))
         for section in SECTIONS:
             yield from in_parts(section.name, section.rows(user_id))
         yield from in_parts("staff_actions", staff_actions_about(user_id))
@@ -88,14 +89,13 @@ def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
 
 
-def person(user_id: UUID) -> dict[str, Any]:
+def user_row(user_id: UUID) -> dict[str, Any]:
     """The user's own row, without the password's hash."""
     row: dict[str, Any] = User.objects.values(*columns_of(User, "password")).get(pk=user_id)
     return row
@@ -103,7 +103,7 @@ def person(user_id: UUID) -> dict[str, Any]:
 
 def staff_actions_about(user_id: UUID) -> QuerySet[Any, dict[str, Any]]:
     """Without who of the staff it was, and from where: that is theirs."""
-    about: QuerySet[Any] = StaffAction.objects.filter(target_type=PERSON, target_id=str(user_id)).order_by("id")
+    about: QuerySet[Any] = StaffAction.objects.filter(target_type=USER_LABEL, target_id=str(user_id)).order_by("id")
     return about.values(*columns_of(StaffAction, "staff", "ip", "target_type", "target_id"))
 
 

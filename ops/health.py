@@ -37,7 +37,7 @@ _migrated = False
 
 @csrf_exempt
 def health(request: HttpRequest) -> HttpResponse:
-    """The process answers; nothing else is asked."""
+    """Answer that the process is alive; nothing else is checked."""
     if request.method not in ("GET", "HEAD"):
         refusal = render(MethodNotAllowed(str(request.method)), request)
         refusal["Allow"] = "GET, HEAD"
@@ -77,7 +77,7 @@ class ReadyView(APIView):
     )
     def get(self, request: Request) -> Response:
         checks = {name: state_of(name, check) for name, check in CHECKS.items()}
-        # A database that is away is asked once: each try may take as long as connecting may.
+        # A database that is away is tried once: each try may take as long as connecting may.
         checks["migrations"] = state_of("migrations", check_migrations) if checks["database"] == OK else UNAVAILABLE
         status = "ready" if all(state == OK for state in checks.values()) else UNAVAILABLE
         history = histories() if checks["migrations"] == OK else {}
@@ -103,7 +103,7 @@ class HelloView(APIView):
 def state_of(name: str, check: Callable[[], None]) -> str:
     try:
         check()
-    except Exception as exc:  # noqa: BLE001 - whatever it is, the answer is that the dependency isn't there
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the dependency counts as away
         logger.warning("not ready: %s: %s", name, exc)
         return UNAVAILABLE
     return OK

@@ -6,7 +6,7 @@ keeps for the dashboard: no ledger entry is read.
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from hmac import compare_digest
 from ipaddress import ip_address
 from time import perf_counter
@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -26,6 +26,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.api.errors import not_found
+from core.db.sql import fetch_all
 from core.jobs.runs import histories
 from core.jobs.scheduling import entries, late_jobs
 from core.metrics import COUNTS
@@ -75,7 +76,7 @@ def job_metrics() -> Iterator[Metric]:
 
 
 def odds_metrics() -> Iterator[Metric]:
-    ((watched, oldest, median),) = fetch(ODDS, {"now": timezone.now()})
+    ((watched, oldest, median),) = fetch_all(ODDS, {"now": timezone.now()})
     yield gauge("watched_markets", "Open markets of Polymarket that somebody looks at or has a bet on.", value=watched)
     age = gauge("odds_age_seconds", "How old the odds of watched markets are: the oldest, and the median.", "which")
     if watched:
@@ -85,20 +86,20 @@ def odds_metrics() -> Iterator[Metric]:
 
 
 def ledger_metrics() -> Iterator[Metric]:
-    transfers = counter("ledger_transfers", "Rows of the journal; those of `bet_placed` are the bets.", "type", "with")
+    transfers = counter("ledger_transfers", "Ledger entries; those of `bet_placed` are the bets.", "type", "with")
     moved = counter("ledger_credits", "Credits given to users, and taken from them.", "type", "with", "way")
-    for transaction_type, counterparty, rows, given, taken in fetch(LEDGER):
+    for transaction_type, counterparty, rows, given, taken in fetch_all(LEDGER):
         transfers.add_metric([transaction_type, counterparty], float(rows))
         moved.add_metric([transaction_type, counterparty, "given"], float(given))
         moved.add_metric([transaction_type, counterparty, "taken"], float(taken))
-    ((counted_at,),) = fetch(COUNTED)
+    ((counted_at,),) = fetch_all(COUNTED)
     yield from (transfers, moved)
     yield gauge("ledger_counted_timestamp_seconds", "When these were last counted.", value=counted_at or 0.0)
 
 
 def connection_metrics() -> Iterator[Metric]:
     states = gauge("database_connections", "Connections to the database, of all processes, by state.", "state")
-    rows = fetch(CONNECTIONS)
+    rows = fetch_all(CONNECTIONS)
     for state, connections, _ in rows:
         states.add_metric([state], connections)
     yield states
@@ -113,13 +114,6 @@ def counter(name: str, says: str, *labels: str) -> CounterMetricFamily:
     return CounterMetricFamily(f"thisthat_{name}", says, labels=labels)
 
 
-def fetch(statement: str, parameters: dict[str, Any] | None = None) -> Sequence[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
-        return rows
-
-
 logger = logging.getLogger(__name__)
 BROKER_SECONDS = 1
 
@@ -127,17 +121,17 @@ BROKER_SECONDS = 1
 def exposition() -> bytes:
     """In Prometheus's text format. A source that is away is left out, and said to be by `thisthat_source_up`."""
     registry = CollectorRegistry()
-    registry.register(Figures())
+    registry.register(AllMetrics())
     return generate_latest(registry)
 
 
-class Figures:
+class AllMetrics:
     """A collector, as Prometheus's library calls it."""
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("thisthat_source_up", "Whether these figures could be had: 1 or 0.", labels=["source"])
+        up = GaugeMetricFamily("thisthat_source_up", "Whether these metrics could be read: 1 or 0.", labels=["source"])
         took = GaugeMetricFamily(
-            "thisthat_source_duration_seconds", "How long it took to get these figures.", labels=["source"]
+            "thisthat_source_duration_seconds", "How long it took to read these metrics.", labels=["source"]
         )
         for source, read in SOURCES.items():
             start = perf_counter()
@@ -153,7 +147,7 @@ def read_or_none(source: str, read: Callable[[], Iterable[Metric]]) -> list[Metr
     try:
         return list(read())
     except (DatabaseError, InterfaceError, KombuError, ChannelError, OSError) as exc:
-        logger.warning("no figures of %s: %s", source, exc)
+        logger.warning("no metrics of %s: %s", source, exc)
         return None
 
 

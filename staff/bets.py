@@ -1,4 +1,4 @@
-"""Bets, their settlements, and those that were set aside."""
+"""Admin tables and pages of bets, settlements and failed settlements."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable, Recent
 from staff.markets.page import state_of
 from staff.markets.table import WIDE, OfMarkets
-from staff.selectors import one_named
+from staff.selectors import find_user_id
 
 SHOWN = 200
 
@@ -95,7 +95,7 @@ def matching(term: str) -> Q:
         if Bet.objects.filter(pk=named).exists():
             return Q(pk=named)
         return Q(user_id=named) if User.objects.filter(pk=named).exists() else Q(market_id=named)
-    user_id = one_named(term)
+    user_id = find_user_id(term)
     return Q(user_id=user_id) if user_id else Q(pk__in=[])
 
 
@@ -111,8 +111,8 @@ def bet_page(bet: Bet) -> Detail:
         original=bet,
         title=f"{format_credits(bet.amount)} on {option_of(bet)}",
         subtitle=status_label(bet.status),
-        notice=f"Set aside at {format_time(failure.failed_at)} UTC: {failure.error}" if failure else "",
-        blocks=[terms(bet), sales(bet), journal(bet)],
+        notice=f"Settlement failed at {format_time(failure.failed_at)} UTC: {failure.error}" if failure else "",
+        blocks=[terms(bet), sales(bet), ledger_entries(bet)],
     )
 
 
@@ -153,10 +153,10 @@ def sales(bet: Bet) -> Rows:
     )
 
 
-def journal(bet: Bet) -> Rows:
+def ledger_entries(bet: Bet) -> Rows:
     return Rows(
-        title="In the journal",
-        columns=("When, UTC", "What", "Other end", "Credits", "Balance after"),
+        title="Ledger entries",
+        columns=("When, UTC", "What", "Counterparty", "Credits", "Balance after"),
         rows=[
             (
                 format_time(row.created_at),

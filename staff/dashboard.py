@@ -14,10 +14,20 @@ from django.utils import timezone
 from accounts.models import Permission
 from core.models import JobRun
 from economy.models import Counterparty
-from staff.core.formatting import count_of, format_duration, format_integer, largest_unit, named, time_ago
+from staff.core.formatting import count_of, format_duration, format_integer, largest_unit, plural, time_ago
 from staff.core.pages import PRIMARY, Chart, chart, dataset, line, names, numbers, options
 from staff.core.tables import staff_member
-from staff.selectors import Ages, Day, Exposure, Figures, Flow, JobState, Run, read_figures, read_jobs
+from staff.selectors import (
+    Ages,
+    DashboardMetrics,
+    Day,
+    Exposure,
+    Flow,
+    JobState,
+    Run,
+    read_dashboard_metrics,
+    read_jobs,
+)
 
 CACHE_SECONDS = 60
 
@@ -25,15 +35,15 @@ CACHE_SECONDS = 60
 admin.site.index_template = "staff/dashboard.html"
 
 
-def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+def add_metrics(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's callback. Sums are for all staff; jobs and the audit for those who may see the system."""
     now = timezone.now()
-    figures = read_cached(now=now)
+    metrics = read_cached(now=now)
     shown: dict[str, Any] = {
         "title": "Dashboard",
         "is_fullwidth": "1",
-        "tiles": [*credit_tiles(figures, now=now), market_tile(figures, now=now)],
-        "charts": pictures(figures),
+        "tiles": [*credit_tiles(metrics, now=now), market_tile(metrics, now=now)],
+        "charts": charts(metrics),
     }
     if staff_member(request).may(Permission.VIEW_SYSTEM):
         shown["tiles"].append(audit_tile(now=now))
@@ -41,22 +51,22 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
     return context | shown
 
 
-def read_cached(*, now: datetime) -> Figures:
-    figures: Figures | None = cache.get("staff.dashboard")
-    if figures is None:
-        figures = read_figures(now=now)
-        cache.set("staff.dashboard", figures, CACHE_SECONDS)
-    return figures
+def read_cached(*, now: datetime) -> DashboardMetrics:
+    metrics: DashboardMetrics | None = cache.get("staff.dashboard")
+    if metrics is None:
+        metrics = read_dashboard_metrics(now=now)
+        cache.set("staff.dashboard", metrics, CACHE_SECONDS)
+    return metrics
 
 
-def pictures(figures: Figures) -> list[Chart]:
+def charts(metrics: DashboardMetrics) -> list[Chart]:
     return [
-        circulation_chart(figures.days),
-        bets_chart(figures.days),
-        flows_chart(figures.flows),
-        users_chart(figures.days),
-        ages_chart(figures.ages),
-        exposures_chart(figures.exposures),
+        circulation_chart(metrics.days),
+        bets_chart(metrics.days),
+        flows_chart(metrics.flows),
+        users_chart(metrics.days),
+        ages_chart(metrics.ages),
+        exposures_chart(metrics.exposures),
     ]
 
 
@@ -80,7 +90,7 @@ def words_of(run: Run, *, now: datetime) -> str:
 
 
 INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"
-# Thrice the time between two ingestions or counts; and a night and two hours.
+# Thrice the time between two ingestions or counts; and a day and two hours.
 LATE, LATE_AUDIT = timedelta(minutes=15), timedelta(hours=26)
 GOOD, BAD = "good", "bad"
 
@@ -94,31 +104,31 @@ class Tile:
     state: str = ""
 
 
-def credit_tiles(figures: Figures, *, now: datetime) -> list[Tile]:
-    today, counted_at = figures.days[-1], figures.counted_at
+def credit_tiles(metrics: DashboardMetrics, *, now: datetime) -> list[Tile]:
+    today, counted_at = metrics.days[-1], metrics.counted_at
     state = BAD if counted_at is None or now - counted_at > LATE else ""
     return [
-        of_credits("In circulation", figures.circulation, f"counted {time_ago(counted_at, now=now)}", state),
-        of_credits("At stake", figures.open.stake, f"in {count_of(figures.open.bets, 'open bet')}"),
-        of_credits("Owed at worst", figures.open.worst, "if the dearer sides win"),
+        of_credits("In circulation", metrics.circulation, f"counted {time_ago(counted_at, now=now)}", state),
+        of_credits("At stake", metrics.open.stake, f"in {count_of(metrics.open.bets, 'open bet')}"),
+        of_credits("Owed at worst", metrics.open.worst, "if the dearer sides win"),
         Tile(
             "Active today",
             format_integer(today.active_users),
-            named("user", today.active_users),
+            plural("user", today.active_users),
             f"{format_integer(today.new_users)} joined today",
         ),
     ]
 
 
 def of_credits(label: str, amount: Decimal, note: str, state: str = "") -> Tile:
-    return Tile(label, format_integer(amount), named("credit", amount), note, state)
+    return Tile(label, format_integer(amount), plural("credit", amount), note, state)
 
 
-def market_tile(figures: Figures, *, now: datetime) -> Tile:
+def market_tile(metrics: DashboardMetrics, *, now: datetime) -> Tile:
     """One query."""
     successes = JobRun.objects.filter(job=INGEST, status=JobRun.Status.SUCCEEDED)
     last = successes.order_by("-finished_at").values_list("finished_at", flat=True).first()
-    oldest = figures.ages.oldest_at
+    oldest = metrics.ages.oldest_at
     note = f"oldest odds {largest_unit(now - oldest)}" if oldest else "no open markets"
     state = BAD if last is None or now - last > LATE else GOOD
     value, unit = (largest_unit(now - last), "ago") if last else ("never", "")

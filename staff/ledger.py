@@ -1,4 +1,4 @@
-"""The journal, daily rewards, and referrals that nobody was paid for: to look at."""
+"""Admin tables and pages of the ledger: entries, adjustments, daily rewards, unpaid referrals."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -25,10 +25,10 @@ from staff.core.actions import Action, Actions, ActionTable, Confirmation
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts
 from staff.core.tables import DetailTable, Recent, Table, among_newest, staff_member
-from staff.selectors import one_named
+from staff.selectors import find_user_id
 
 Type = TransactionType
-# Whose page tells what a transfer is about, and what it is called there.
+# The page of what a ledger entry refers to, and what that is called.
 PAGES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         (Type.BET_PLACED, Type.BET_PAYOUT, Type.BET_REFUND, Type.POSITION_SOLD, Type.SETTLEMENT_REVERSAL),
@@ -38,15 +38,15 @@ PAGES: dict[str, tuple[str, str]] = {
     Type.REFERRAL_BONUS: ("accounts_user_change", "New user"),
     Type.ADMIN_ADJUSTMENT: ("economy_creditadjustment_change", "Adjustment"),
 }
-OTHER_ENDS = {"escrow": "Bets", "house": "House (debts)", "issuance": "Given away"}
+COUNTERPARTIES = {"escrow": "Bets", "house": "House (debts)", "issuance": "Given away"}
 
 
 def type_called(kind: str) -> str:
     return kind.replace("_", " ").capitalize()
 
 
-def counterparty_called(other_end: str) -> str:
-    return OTHER_ENDS.get(other_end, other_end.capitalize())
+def counterparty_called(counterparty: str) -> str:
+    return COUNTERPARTIES.get(counterparty, counterparty.capitalize())
 
 
 def amount_of(row: CreditTransaction) -> str:
@@ -65,7 +65,7 @@ def about(row: CreditTransaction) -> str:
     return link_to(page, text, row.reference_id) if page else text
 
 
-def person_of(user: User) -> str:
+def link_to_user(user: User) -> str:
     return link_to("accounts_user_change", f"@{user.username}", user.pk)
 
 
@@ -85,7 +85,7 @@ class OfUser(Table):
         return (self.found(queryset, search_term.strip()) if search_term.strip() else queryset), False
 
     def found(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        user_id = one_named(term)
+        user_id = find_user_id(term)
         return queryset.filter(user_id=user_id).order_by(*self.order) if user_id else queryset.none()
 
     def change_view(
@@ -96,7 +96,7 @@ class OfUser(Table):
 
     @admin.display(description="User")
     def person(self, row: Any) -> str:
-        return person_of(row.user)
+        return link_to_user(row.user)
 
 
 class TypeFilter(Recent):
@@ -105,15 +105,15 @@ class TypeFilter(Recent):
 
 
 class CounterpartyFilter(Recent):
-    title, parameter_name = "with", "counterparty"
+    title, parameter_name = "counterparty", "counterparty"
     values = Counterparty.values
 
 
 @admin.register(CreditTransaction)
-class JournalTable(DetailTable, OfUser):
-    """Every transfer of credits."""
+class LedgerTable(DetailTable, OfUser):
+    """Ledger entries, newest first."""
 
-    list_display = ("at", "person", "kind", "other_end", "moved", "balance", "about")
+    list_display = ("at", "person", "kind", "counterparty_", "moved", "balance", "about")
     list_display_links = ("at",)
     list_filter = (TypeFilter, CounterpartyFilter)
     list_select_related = ("user",)
@@ -134,8 +134,8 @@ class JournalTable(DetailTable, OfUser):
     def kind(self, row: CreditTransaction) -> str:
         return type_called(row.transaction_type)
 
-    @admin.display(description="With")
-    def other_end(self, row: CreditTransaction) -> str:
+    @admin.display(description="Counterparty")
+    def counterparty_(self, row: CreditTransaction) -> str:
         return counterparty_called(row.counterparty)
 
     @admin.display(description="Amount")
@@ -152,10 +152,10 @@ class JournalTable(DetailTable, OfUser):
 
     def detail(self, request: HttpRequest, original: CreditTransaction) -> Detail:
         facts = {
-            "User": person_of(original.user),
+            "User": link_to_user(original.user),
             "When, UTC": format_time(original.created_at),
             "Kind": type_called(original.transaction_type),
-            "With": counterparty_called(original.counterparty),
+            "Counterparty": counterparty_called(original.counterparty),
             "Amount": amount_of(original),
             "Balance after": format_credits(original.balance_after),
             "About": about(original),
@@ -165,12 +165,12 @@ class JournalTable(DetailTable, OfUser):
             "Time of that, counted from 0": f"{original.occurrence:,}",
         }
         title = f"{type_called(original.transaction_type)}: {format_credits(original.amount)} credits"
-        return Detail(original=original, title=title, blocks=[Facts(title="Transfer", facts=facts)])
+        return Detail(original=original, title=title, blocks=[Facts(title="Ledger entry", facts=facts)])
 
 
 @admin.register(DailyReward)
 class RewardTable(OfUser):
-    """What was given for each day."""
+    """Daily rewards, newest first."""
 
     list_display = ("day_", "person", "streak_", "given", "at")
     list_select_related = ("user",)
@@ -210,16 +210,16 @@ class UnpaidReferralTable(OfUser):
         return everybody if request.GET.get("q") else among_newest(everybody, of=User)
 
     def found(self, queryset: QuerySet[UnpaidReferral], term: str) -> QuerySet[UnpaidReferral]:
-        referrer = one_named(term)
+        referrer = find_user_id(term)
         return queryset.filter(referred_by_id=referrer).order_by(*self.order) if referrer else queryset.none()
 
     @admin.display(description="New user")
     def newcomer(self, row: UnpaidReferral) -> str:
-        return person_of(row)
+        return link_to_user(row)
 
     @admin.display(description="Referred by")
     def referrer(self, row: UnpaidReferral) -> str:
-        return person_of(row.referred_by) if row.referred_by else ""
+        return link_to_user(row.referred_by) if row.referred_by else ""
 
     @admin.display(description="State")
     def state(self, row: UnpaidReferral) -> str:
@@ -348,7 +348,7 @@ def name_of(user: User | None) -> str:
 
 def adjustment_page(adjustment: CreditAdjustment, *, by: StaffMember) -> Detail:
     facts = {
-        "User": person_of(adjustment.user),
+        "User": link_to_user(adjustment.user),
         "Credits": format_credits(adjustment.amount),
         "Requested by": name_of(adjustment.requested_by),
         "Requested, UTC": format_time(adjustment.created_at),

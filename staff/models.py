@@ -1,4 +1,4 @@
-"""What the dashboard shows of the journal and of open bets: derived from them by a job, so that no page reads them."""
+"""Counts for the dashboard, derived from ledger entries and open bets by a job, so that no page reads those."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class Job(PeriodicTask):  # type: ignore[misc]
 
 
 class CountedDay(models.Model):
-    """A UTC day of the journal, when it was last counted, and how many users bet, traded or bought on it."""
+    """A UTC day of the ledger: when it was last counted, and how many users bet, traded or bought on it."""
 
     day = models.DateField(primary_key=True)
     active_users = models.IntegerField()
@@ -49,7 +49,7 @@ class CountedDay(models.Model):
 
 
 class LedgerDay(models.Model):
-    """The journal's rows of a UTC day, by type and other end: credits given to users, and taken from them."""
+    """Sums of a UTC day's ledger entries by type and counterparty account: credits given to users, taken from them."""
 
     pk = models.CompositePrimaryKey("day", "transaction_type", "counterparty")
     day = models.DateField()

@@ -17,8 +17,8 @@ from staff.core.actions import Action, Actions, ActionTable, Confirmation
 from staff.core.formatting import DASH, change_url, format_credits, format_time, status_label
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import Recent, staff_member
-from staff.ledger import OfUser, person_of
-from staff.selectors import one_named
+from staff.ledger import OfUser, link_to_user
+from staff.selectors import find_user_id
 from staff.staff_actions import done_to
 
 SHOWN = 50
@@ -92,7 +92,7 @@ class PurchaseTable(ActionTable, OfUser):
     def found(self, queryset: QuerySet[CreditPurchase], term: str) -> QuerySet[CreditPurchase]:
         """By the unique indexes, each asked by itself."""
         named = parse_uuid(term)
-        if user_id := one_named(term):
+        if user_id := find_user_id(term):
             return queryset.filter(user_id=user_id).order_by(*self.order)
         if named:
             return queryset.filter(pk=named)
@@ -147,7 +147,7 @@ def terms(purchase: CreditPurchase) -> Facts:
     return Facts(
         title="Purchase",
         facts={
-            "User": person_of(purchase.user),
+            "User": link_to_user(purchase.user),
             "Credits": format_credits(purchase.credits),
             "US dollars": f"${purchase.usd_amount:,.2f}",
             "Provider": purchase.provider.capitalize(),

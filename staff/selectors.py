@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Collate, Lower
 
 from accounts.models import User
 from core.api.requests import parse_uuid
+from core.db.sql import fetch_all
 from core.models import JobRun
 from economy.models import TransactionType
 from markets.models import Market
@@ -36,7 +36,7 @@ AGES = {
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Credits given to users and taken from them, ever, by transfers of a type."""
+    """Credits given to users and taken from them, ever, by ledger entries of a type."""
 
     transaction_type: str
     counterparty: str
@@ -88,8 +88,8 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """`counted_at`: when the journal and the open bets were; None before the first time."""
+class DashboardMetrics:
+    """What the dashboard shows. `counted_at`: when ledger and open bets were counted; None before the first time."""
 
     counted_at: datetime | None
     flows: list[Flow]
@@ -104,13 +104,13 @@ class Figures:
         return sum((flow.given - flow.taken for flow in self.flows), ZERO)
 
 
-def read_figures(*, now: datetime) -> Figures:
-    """Six queries, of days, of markets with open bets and of open markets: never of the journal, bets or users."""
+def read_dashboard_metrics(*, now: datetime) -> DashboardMetrics:
+    """Six queries, of days, of markets with open bets and of open markets: never of ledger entries, bets or users."""
     flows = read_flows()
     end = sum((flow.given - flow.taken for flow in flows), ZERO)
     counted = CountedDay.objects.filter(day__gt=day_of(now) - timedelta(days=DAYS)).order_by("-day")
     days = list(counted)
-    return Figures(
+    return DashboardMetrics(
         counted_at=days[0].counted_at if days else None,
         flows=flows,
         days=read_days(days, end, now=now),
@@ -183,7 +183,7 @@ def read_ages(*, now: datetime) -> Ages:
 MAX_FOUND = 200
 
 
-def matching(term: str) -> Q:
+def users_matching(term: str) -> Q:
     """An id, an e-mail, an X handle, a username or a referral code, in any case; or how a name or username begins."""
     term = term.strip()
     if user_id := parse_uuid(term):
@@ -196,7 +196,7 @@ def matching(term: str) -> Q:
     return Q(pk__in=found)
 
 
-def one_named(term: str) -> UUID | None:
+def find_user_id(term: str) -> UUID | None:
     """The user of that id, e-mail, username, X handle or referral code, in any case."""
     term = term.strip()
     if user_id := parse_uuid(term):
@@ -289,8 +289,6 @@ def read_jobs() -> list[JobState]:
 
 def recent_runs(jobs: list[str]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(RECENT, {"jobs": jobs, "runs": RUNS})
-        for job, *run in cursor.fetchall():
-            found.setdefault(job, []).append(Run(*run))
+    for job, *run in fetch_all(RECENT, {"jobs": jobs, "runs": RUNS}):
+        found.setdefault(job, []).append(Run(*run))
     return found

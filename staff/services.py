@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import connection
 from django.db.models import Min
 from django_celery_beat.models import PeriodicTask
 from kombu import Producer
@@ -16,6 +14,7 @@ from kombu.exceptions import KombuError
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.backends import quick_broker_options
+from core.db.sql import execute
 from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
 from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob
@@ -80,7 +79,7 @@ LATEST_COMMIT = timedelta(hours=1)
 A_DAY = timedelta(days=1)
 
 
-# By the BRIN on the journal's time: no more is read than the span has.
+# By the BRIN index on the ledger entries' time: no more is read than the span has.
 OF_SPAN = "FROM credit_transactions WHERE created_at >= %(from_at)s AND created_at < %(until_at)s"
 COUNT_HOURS = f"""
 INSERT INTO ledger_hours AS known (begins_at, transaction_type, counterparty, transfers, given, taken)
@@ -96,7 +95,7 @@ INSERT INTO active_users (day, user_id)
 SELECT DISTINCT %(day)s::date, user_id {OF_SPAN} AND transaction_type = ANY(%(deeds)s::text[])
 ON CONFLICT (day, user_id) DO NOTHING
 """
-# The journal only grows: a day never has fewer than it had.
+# The ledger only grows: a day never has fewer than it had.
 COUNT_DAY = """
 INSERT INTO ledger_days AS known (day, transaction_type, counterparty, transfers, given, taken)
 SELECT %(day)s, transaction_type, counterparty, sum(transfers), sum(given), sum(taken) FROM ledger_hours
@@ -116,10 +115,10 @@ DELETE_ACTIVE = "DELETE FROM active_users WHERE day < %(day)s"
 # What users do themselves; the rest happens to them.
 DEEDS = ["bet_placed", "position_sold", "stock_purchase", "stock_sale", "credit_purchase"]
 
-# Where bets changed since. A bet that is lost has no row in the journal: its market is over, and goes for that.
+# Where bets changed since. A bet that is lost has no ledger entry: its market is over, and goes for that.
 TOUCHED = """
-SELECT bets.market_id FROM credit_transactions AS journal JOIN bets ON bets.id = journal.reference_id
-WHERE journal.created_at >= %(since)s AND journal.counterparty = 'escrow'
+SELECT bets.market_id FROM credit_transactions AS entry JOIN bets ON bets.id = entry.reference_id
+WHERE entry.created_at >= %(since)s AND entry.counterparty = 'escrow'
 UNION SELECT market_id FROM settlements WHERE reversed_at >= %(since)s
 """
 EVERY = "SELECT DISTINCT market_id FROM bets WHERE status = 'pending'"
@@ -221,10 +220,3 @@ def hour_of(moment: datetime) -> datetime:
 
 def day_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
-
-
-def execute(statement: str, parameters: dict[str, Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        touched: int = cursor.rowcount
-        return touched

@@ -45,7 +45,7 @@ SETTINGS: dict[str, Any] = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("staff/symbol.svg")},
     ],
     "STYLES": [lambda _request: static("staff/site.css")],
-    "DASHBOARD_CALLBACK": "staff.dashboard.add_figures",
+    "DASHBOARD_CALLBACK": "staff.dashboard.add_metrics",
     "LOGIN": {"form": "staff.login.LoginForm"},
     "COLORS": {"primary": INDIGO},
     "SHOW_HISTORY": False,
@@ -58,10 +58,10 @@ SETTINGS: dict[str, Any] = {
             group(
                 "Markets",
                 item("Markets", "ballot", "markets_market_changelist", "view_markets"),
-                item("Conclusions", "gavel", "markets_marketresolution_changelist", "view_markets"),
+                item("Resolution records", "gavel", "markets_marketresolution_changelist", "view_markets"),
                 item("Bets", "casino", "betting_bet_changelist", "view_markets"),
                 item("Settlements", "payments", "betting_settlement_changelist", "view_markets"),
-                item("Bets set aside", "report", "betting_settlementfailure_changelist", "view_markets"),
+                item("Failed settlements", "report", "betting_settlementfailure_changelist", "view_markets"),
             ),
             group(
                 "Stocks",
@@ -71,9 +71,9 @@ SETTINGS: dict[str, Any] = {
                 item("Trades", "swap_horiz", "economy_stocktransaction_changelist", "view_markets"),
             ),
             group(
-                "People",
+                "Users",
                 item("Users", "group", "accounts_user_changelist", "view_people"),
-                item("Journal", "receipt_long", "economy_credittransaction_changelist", "view_people"),
+                item("Ledger entries", "receipt_long", "economy_credittransaction_changelist", "view_people"),
                 item("Adjustments", "balance", "economy_creditadjustment_changelist", "view_people"),
                 item("Daily rewards", "redeem", "economy_dailyreward_changelist", "view_people"),
                 item("Unpaid referrals", "group_off", "economy_unpaidreferral_changelist", "view_people"),
@@ -81,7 +81,7 @@ SETTINGS: dict[str, Any] = {
             ),
             group(
                 "System",
-                item("What staff did", "history_edu", "accounts_staffaction_changelist", "view_system"),
+                item("Staff actions", "history_edu", "accounts_staffaction_changelist", "view_system"),
                 item("Jobs", "schedule", "staff_job_changelist", "view_system"),
                 item("Runs of jobs", "history", "common_jobrun_changelist", "view_system"),
             ),

@@ -1,4 +1,4 @@
-"""What staff did: the table of it, and of one thing for that thing's page."""
+"""Admin table and page of recorded staff actions, and the block of a row's own for its page."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from core.api.requests import parse_uuid
 from staff.core.formatting import DASH, format_time, link_to
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable
-from staff.selectors import matching
+from staff.selectors import users_matching
 
 SHOWN = 20
 
@@ -23,7 +23,7 @@ def done_to(thing: Model) -> Rows:
     label = thing._meta.label_lower  # noqa: SLF001 - Django's, for everybody
     rows = StaffAction.objects.filter(target_type=label, target_id=str(thing.pk)).select_related("staff")
     return Rows(
-        title="What staff did",
+        title="Staff actions",
         columns=("When, UTC", "Who", "From", "What", "Why", "Changed"),
         rows=[
             (format_time(row.created_at), who(row), row.ip or DASH, what(row), row.reason, changes(row))
@@ -55,7 +55,7 @@ def changes(row: StaffAction) -> str:
 
 
 def said(value: Any) -> str:
-    """A value of the record's JSON as a person reads it."""
+    """A value of the record's JSON as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value in ("", []):
@@ -64,7 +64,7 @@ def said(value: Any) -> str:
 
 
 @admin.register(StaffAction)
-class RecordTable(DetailTable):
+class StaffActionTable(DetailTable):
     """Newest first. It is only added to."""
 
     view_permission = Permission.VIEW_SYSTEM
@@ -137,7 +137,7 @@ def found(queryset: QuerySet[StaffAction], term: str) -> QuerySet[StaffAction]:
         # The index begins with the type: each there may be is looked up.
         types = [model._meta.label_lower for model in apps.get_models()]  # noqa: SLF001 - Django's, for everybody
         return queryset.filter(target_type__in=types, target_id=term)
-    return queryset.filter(staff__in=User.objects.filter(matching(term), is_staff=True))
+    return queryset.filter(staff__in=User.objects.filter(users_matching(term), is_staff=True))
 
 
 def link_to_target(row: StaffAction) -> str:

@@ -22,7 +22,7 @@ from staff.core.actions import Action, Actions, ActionTable, Confirmation, Reaso
 from staff.core.formatting import change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Link, Rows
 from staff.core.tables import MAX_ROWS, Recent, Table, among_newest, staff_member
-from staff.selectors import one_named
+from staff.selectors import find_user_id
 
 
 class PriceForm(ReasonForm):
@@ -56,7 +56,7 @@ def consequences(stock: Stock) -> dict[str, str]:
     return {
         "Price": decimal_of(stock.current_price),
         "Status": stock.get_status_display(),
-        "In circulation": f"{decimal_of(stock.circulating_supply)} shares of {holders(stock)} people",
+        "In circulation": f"{decimal_of(stock.circulating_supply)} shares of {holders(stock)} users",
         "Worth at that price": format_credits(stock.current_price * stock.circulating_supply),
     }
 
@@ -244,7 +244,7 @@ class TypeFilter(Recent):
 
 
 class OfUsers(Table):
-    """What people have of stocks, found by the user."""
+    """What users hold and trade, found by the user."""
 
     view_permission = Permission.VIEW_MARKETS
     list_display_links = None
@@ -257,7 +257,7 @@ class OfUsers(Table):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return (queryset.filter(user_id=one_named(search_term)) if search_term.strip() else queryset), False
+        return (queryset.filter(user_id=find_user_id(search_term)) if search_term.strip() else queryset), False
 
     @admin.display(description="User")
     def whose(self, row: Any) -> SafeString:

@@ -9,5 +9,5 @@ COUNT_DAYS = "staff.count_days"
 
 @shared_task(name=COUNT_DAYS)
 def count_days() -> None:
-    """What the dashboard shows of the journal and of open bets."""
+    """Count what the dashboard shows of the ledger and of open bets."""
     run_job(COUNT_DAYS, lambda: refresh_dashboard_counts(now=timezone.now()))

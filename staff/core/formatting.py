@@ -1,4 +1,4 @@
-"""What stands in a table or among the facts: credits, odds and times as a person reads them, links and labels."""
+"""Format credits, odds, times, schedules, links and status labels for tables and facts."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,6 @@ COLOURS = {
     "closed": "warning",
     "halted": "warning",
     "unfinished": "warning",
-    "set aside": "danger",
     "reversed": "danger",
     "delisted": "danger",
     "needs staff": "danger",
@@ -91,13 +90,13 @@ def format_integer(number: Decimal | int) -> str:
     return f"{number:,.0f}".replace("-", "\N{MINUS SIGN}")
 
 
-def named(thing: str, number: Decimal | int) -> str:
+def plural(thing: str, number: Decimal | int) -> str:
     """One thing, or many things."""
     return thing if number == 1 else f"{thing}s"
 
 
 def count_of(number: int, thing: str) -> str:
-    return f"{number:,} {named(thing, number)}"
+    return f"{number:,} {plural(thing, number)}"
 
 
 def largest_unit(length: timedelta) -> str:
@@ -142,5 +141,5 @@ def at(times: CrontabSchedule) -> str:
     if not all(number.isdigit() for number in (*minutes, *hours)) or days != ("*", "*", "*"):
         said: str = times.human_readable.removesuffix(f" {times.timezone}")
         return said[:1].lower() + said[1:]
-    clock = [f"{int(hour):02}:{int(minute):02}" for hour, minute in product(hours, minutes)]
-    return f"daily at {' and '.join(clock)} {times.timezone}"
+    times_of_day = [f"{int(hour):02}:{int(minute):02}" for hour, minute in product(hours, minutes)]
+    return f"daily at {' and '.join(times_of_day)} {times.timezone}"

@@ -116,11 +116,11 @@ def chart(name: str, title: str, kind: str, labels: list[str], sets: list[Datase
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    picture: Chart
+class ChartBlock:
+    chart: Chart
 
 
-Block = Facts | Rows | Picture
+Block = Facts | Rows | ChartBlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

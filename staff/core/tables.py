@@ -54,7 +54,7 @@ class Table(ModelAdmin):  # type: ignore[misc]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what a filter offers: by others a password's hash could be guessed letter by letter."""
-        offered = {asked_by(choice) for choice in self.list_filter}
+        offered = {parameter_of(choice) for choice in self.list_filter}
         return lookup.partition("__")[0] in offered
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
@@ -80,7 +80,7 @@ class Table(ModelAdmin):  # type: ignore[misc]
         return False
 
 
-def asked_by(choice: Any) -> str:
+def parameter_of(choice: Any) -> str:
     """What an address has of a filter: a field, or the parameter of one that is ours."""
     if isinstance(choice, type):
         parameter: str = choice.parameter_name  # type: ignore[attr-defined]

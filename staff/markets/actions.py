@@ -109,7 +109,7 @@ def voiding(market: Market, by: StaffMember) -> Confirmation:
 def settling(market: Market, by: StaffMember) -> Confirmation:
     def act(data: Any) -> str:
         retried = retry_settlement(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
-        return f"It is being settled: {retried:,} bets that were set aside are tried again."
+        return f"It is being settled: {retried:,} failed settlements are retried."
 
     outcome: Outcome = market.resolution or "invalid"  # type: ignore[assignment]
     preview = preview_settlement(market_id=market.pk, outcome=outcome)
@@ -128,7 +128,7 @@ def paying(
         act=act,
         warning=f"{still_open}It pays at once, and can only be undone by taking the credits back.",
         facts={
-            "Open bets": f"{preview.bets:,} of {preview.users:,} people",
+            "Open bets": f"{preview.bets:,} of {preview.users:,} users",
             "At stake": format_credits(preview.stake),
             "It pays": format_credits(preview.payout),
             **gain_of_house(preview.house_gain),
@@ -151,17 +151,17 @@ def reversing(market: Market, by: StaffMember) -> Confirmation:
 
     def act(data: Any) -> str:
         done = reverse_settlement(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
-        return f"Undone: the bets of {done.users:,} people are open again. The market is closed until you resolve it."
+        return f"Reversed: the bets of {done.users:,} users are open again. The market is closed until you resolve it."
 
     return Confirmation(
-        title=f"{market.title} · Undo the settlement",
-        button="Undo the settlement",
+        title=f"{market.title} · Reverse the settlement",
+        button="Reverse the settlement",
         back=change_url(market),
         act=act,
         warning="What was paid is taken back. Where a user has spent it, the house lends the rest, and later credits "
         "pay that back first. The market is closed then, and its bets wait for another result.",
         facts={
-            "Bets settled": f"{preview.bets:,} of {preview.users:,} people",
+            "Bets settled": f"{preview.bets:,} of {preview.users:,} users",
             "Taken back": format_credits(preview.taken),
             "Lent by the house": format_credits(preview.debt),
             "Users in debt": f"{preview.debtors:,}",
@@ -186,7 +186,7 @@ HUNDRED = Decimal(100)
 
 
 class Percent(forms.DecimalField):
-    """Odds as a person says them: 62.5 is the probability 0.625."""
+    """Odds as percent: 62.5 is the probability 0.625."""
 
     def __init__(self, **options: Any) -> None:
         bounds = {"min_value": Decimal("0.01"), "max_value": Decimal("99.99"), "max_digits": 4, "decimal_places": 2}
@@ -237,8 +237,8 @@ class CreationForm(QuestionForm):
 class EditForm(QuestionForm):
     """With bets on it, the terms can be read and not changed."""
 
-    def __init__(self, *given: Any, fixed: bool, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, *args: Any, fixed: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
         for name in house.TERMS if fixed else ():
             self.fields[name].disabled = True
             self.fields[name].help_text = "Somebody has bet on it: this stays."

@@ -1,4 +1,4 @@
-"""A market's page: what is asked, what the house owes, how it ended and why, and what may be done."""
+"""The page of a market: the question, what the house owes, the resolution records, settlements, and staff actions."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ SHOWN = 50
 def market_page(market: Market, *, by: StaffMember) -> Detail:
     """Five statements for who may see what staff did, and four for others, whatever there is to show."""
     exposure = get_open_exposure(market_id=market.pk)
-    failures = set_aside(market)
+    failures = failed_settlements(market)
     return Detail(
         original=market,
         title=market.title,
@@ -31,7 +31,7 @@ def market_page(market: Market, *, by: StaffMember) -> Detail:
         blocks=[
             question(market),
             open_bets(market, exposure),
-            evidence(market),
+            resolution_records(market),
             settlements(market),
             *([failures] if failures.rows else []),
             *([done_by_staff(market)] if by.may(Permission.VIEW_SYSTEM) else []),
@@ -41,7 +41,7 @@ def market_page(market: Market, *, by: StaffMember) -> Detail:
 
 def notice(market: Market, exposure: Exposure, failures: Rows) -> str:
     if failures.rows:
-        return "Bets are set aside: the database refused to settle them. See why below, then settle again."
+        return "Some settlements failed: the database refused them. See why below, then settle again."
     over = market.status in (Market.Status.RESOLVED, Market.Status.CANCELLED)
     return "Its bets are still being settled." if over and exposure.bets else ""
 
@@ -105,17 +105,17 @@ def open_bets(market: Market, exposure: Exposure) -> Rows:
     )
 
 
-def evidence(market: Market) -> Rows:
+def resolution_records(market: Market) -> Rows:
     rows = MarketResolution.objects.filter(market=market).select_related("staff").defer("facts").order_by("-id")
     return Rows(
-        title="What was concluded, and why",
-        columns=("When, UTC", "Conclusion", "From", "By", "Why"),
+        title="Resolution records",
+        columns=("When, UTC", "Decision", "From", "By", "Why"),
         rows=[
             (
                 link_to("markets_marketresolution_change", format_time(row.seen_at), row.pk),
                 status_label(row.decision),
                 row.get_source_display(),
-                who_concluded(row),
+                decided_by(row),
                 row.reason,
             )
             for row in rows[:SHOWN]
@@ -125,7 +125,7 @@ def evidence(market: Market) -> Rows:
     )
 
 
-def who_concluded(row: MarketResolution) -> str:
+def decided_by(row: MarketResolution) -> str:
     if row.source != MarketResolution.Source.STAFF:
         return DASH
     return row.staff.username if row.staff else "Command line"
@@ -159,10 +159,10 @@ def state_of(settlement: Settlement) -> str:
     return "finished" if settlement.finished_at else "unfinished"
 
 
-def set_aside(market: Market) -> Rows:
+def failed_settlements(market: Market) -> Rows:
     rows = SettlementFailure.objects.filter(market=market).select_related("bet__user").order_by("-pk")
     return Rows(
-        title="Bets set aside",
+        title="Failed settlements",
         columns=("Bet", "User", "Stake", "When, UTC", "The database said"),
         rows=[
             (
@@ -196,7 +196,7 @@ def done_by_staff(market: Market) -> Rows:
     )
 
 
-def conclusion_page(row: MarketResolution) -> Detail:
+def resolution_record_page(row: MarketResolution) -> Detail:
     """What it rests on: what each source sent, a field a line."""
     facts = [(source, *said) for source, sent in sorted(row.facts.items()) for said in lines_of(sent)]
     return Detail(
@@ -204,12 +204,12 @@ def conclusion_page(row: MarketResolution) -> Detail:
         title=f"{row.get_decision_display()}: {row.market.title}",
         blocks=[
             Facts(
-                title="Conclusion",
+                title="Resolution record",
                 facts={
                     "Market": link_to("markets_market_change", row.market.title, row.market_id),
                     "When, UTC": format_time(row.seen_at),
                     "From": row.get_source_display(),
-                    "By": who_concluded(row),
+                    "By": decided_by(row),
                 },
                 text=row.reason,
             ),

@@ -1,4 +1,4 @@
-"""Markets: the table, each one's page, and what was concluded about them."""
+"""Admin tables of markets and of resolution records, with their search and filters."""
 
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from staff.core.formatting import DASH, format_credits, format_percent, format_t
 from staff.core.pages import Detail
 from staff.core.tables import DetailTable, Recent, staff_member
 from staff.markets.actions import MARKET_ACTIONS, creating
-from staff.markets.page import conclusion_page, market_page, who_concluded
+from staff.markets.page import decided_by, market_page, resolution_record_page
 
 WIDE = ("search", "upstream_facts", "description", "tags")
 
@@ -207,25 +207,25 @@ def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
 
 
 @admin.register(MarketResolution)
-class EvidenceTable(OfMarkets):
-    """What was concluded about markets, newest first. It is kept as it was."""
+class ResolutionRecordTable(OfMarkets):
+    """Resolution records, newest first. They never change."""
 
-    list_display = ("at", "of_market", "concluded", "source", "who", "reason")
+    list_display = ("at", "of_market", "decision_", "source", "who", "reason")
     list_filter = (DecisionFilter, SourceFilter)
     list_display_links = ("at",)
     list_select_related = ("market", "staff")
 
     def detail(self, request: HttpRequest, original: MarketResolution) -> Detail:
-        return conclusion_page(original)
+        return resolution_record_page(original)
 
     @admin.display(description="When, UTC")
     def at(self, row: MarketResolution) -> str:
         return format_time(row.seen_at)
 
     @admin.display(description="Decision")
-    def concluded(self, row: MarketResolution) -> str:
+    def decision_(self, row: MarketResolution) -> str:
         return status_label(row.decision)
 
     @admin.display(description="By")
     def who(self, row: MarketResolution) -> str:
-        return who_concluded(row)
+        return decided_by(row)

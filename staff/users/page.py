@@ -1,4 +1,4 @@
-"""A user's page: who it is, and why the balance is what it is."""
+"""The page of a user: the account, and every part of the balance."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,26 +17,29 @@ from economy.stocks.models import StockHolding
 from economy.stocks.pricing import Position, value
 from purchases.models import CreditPurchase
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
-from staff.core.pages import PRIMARY, Block, Detail, Facts, Link, Picture, Rows, chart, line, names, numbers, options
+from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
 from staff.ledger import about, amount_of, counterparty_called, type_called
 from staff.staff_actions import done_to
 from staff.users.actions import USER_ACTIONS
 
 DAYS = 30
-# So many of the newest transfers are read for the picture; where a month has more it begins later.
+# How many of the newest ledger entries are read for the balance chart; where a month has more, the chart begins later.
 DRAWN = 2_000
 
 
 def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
-    """The same number of statements, whatever there is to show. `before`: the journal's page, by a sequence number."""
+    """Return the page; it takes the same number of statements whatever there is to show.
+
+    `before`: show the ledger entries below this sequence number.
+    """
     now = timezone.now()
     debt = debt_of(user.pk)
     waiting = CreditAdjustment.objects.filter(user=user, status=CreditAdjustment.Status.PENDING).exists()
     blocks: list[Block] = [
-        credits_figures(user, debt),
-        picture(user, now=now),
+        credit_facts(user, debt),
+        balance_chart(user, now=now),
         made_of(user),
-        journal(user, before=before),
+        ledger_entries(user, before=before),
         open_bets(user),
         holdings(user),
         rewards(user),
@@ -79,7 +82,7 @@ def notice(debt: Decimal, *, waiting: bool) -> str:
     return " ".join(sentence for sentence in said if sentence)
 
 
-def credits_figures(user: User, debt: Decimal) -> Facts:
+def credit_facts(user: User, debt: Decimal) -> Facts:
     return Facts(
         title="Credits",
         facts={
@@ -95,7 +98,7 @@ def credits_figures(user: User, debt: Decimal) -> Facts:
     )
 
 
-def picture(user: User, *, now: datetime) -> Picture:
+def balance_chart(user: User, *, now: datetime) -> ChartBlock:
     """Days in which nothing moved end as the day before; before the first one that is known nothing is drawn."""
     closing = closing_balances(user.pk, rows=DRAWN)
     today = now.date()
@@ -107,7 +110,7 @@ def picture(user: User, *, now: datetime) -> Picture:
         known = closing.get(day, known)
         balances.append(known)
     drawn = line("Balance", balances, PRIMARY)
-    return Picture(
+    return ChartBlock(
         chart(
             "balance",
             f"Balance at each day's end, {DAYS} days",
@@ -121,9 +124,9 @@ def picture(user: User, *, now: datetime) -> Picture:
 
 
 def made_of(user: User) -> Rows:
-    title, columns = "What the balance is made of", ("Kind", "With", "Transfers", "Credits")
+    title, columns = "What the balance is made of", ("Kind", "Counterparty", "Entries", "Credits")
     if user.journal_length > SUMMARY_MAX:
-        none = f"More than {SUMMARY_MAX:,} transfers: too many to add up here."
+        none = f"More than {SUMMARY_MAX:,} entries: too many to add up here."
         return Rows(title=title, columns=columns, rows=[], none=none)
     parts = origins(user.pk)
     rows: list[Any] = [
@@ -148,7 +151,7 @@ def account(user: User) -> Facts:
             "Last active, UTC": format_time(user.last_active_at, otherwise="Never"),
             "Consecutive days": f"{user.consecutive_days_online:,}",
             "Referral code": user.referral_code,
-            "Referred by": person(user.referred_by),
+            "Referred by": link_to_user(user.referred_by),
             "Has referred": f"{user.referral_count:,}",
             "Earned by referrals": format_credits(user.referral_credits_earned),
         },
@@ -156,26 +159,26 @@ def account(user: User) -> Facts:
     )
 
 
-def person(user: User | None) -> str:
+def link_to_user(user: User | None) -> str:
     return link_to("accounts_user_change", f"@{user.username}", user.pk) if user else DASH
 
 
 SHOWN = 10
-JOURNAL_PAGE = 25
+LEDGER_PAGE = 25
 OF_MARKETS = ("market__search", "market__upstream_facts", "market__description", "market__tags")
 
 
-def journal(user: User, *, before: str | None) -> Rows:
+def ledger_entries(user: User, *, before: str | None) -> Rows:
     """Newest first, from below the sequence number `before`: a page costs the same however deep it is."""
     start = int(before) if before and before.isascii() and before.isdigit() else SEQUENCE_MAX
     rows = CreditTransaction.objects.filter(user=user, sequence__lt=min(start, SEQUENCE_MAX)).order_by("-sequence")
-    found = list(rows[: JOURNAL_PAGE + 1])
-    shown = found[:JOURNAL_PAGE]
-    older = f"{change_url(user)}?before={shown[-1].sequence}#journal" if len(found) > len(shown) else ""
+    found = list(rows[: LEDGER_PAGE + 1])
+    shown = found[:LEDGER_PAGE]
+    older = f"{change_url(user)}?before={shown[-1].sequence}#ledger" if len(found) > len(shown) else ""
     return Rows(
-        name="journal",
-        title="Journal",
-        columns=("No.", "When, UTC", "Kind", "With", "Amount", "Balance after", "About"),
+        name="ledger",
+        title="Ledger entries",
+        columns=("No.", "When, UTC", "Kind", "Counterparty", "Amount", "Balance after", "About"),
         rows=[
             (
                 f"{row.sequence:,}",
@@ -190,7 +193,7 @@ def journal(user: User, *, before: str | None) -> Rows:
         ],
         none="Nothing moved yet.",
         more=Link("Older", older) if older else None,
-        back=Link("Newest", f"{change_url(user)}#journal") if start != SEQUENCE_MAX else None,
+        back=Link("Newest", f"{change_url(user)}#ledger") if start != SEQUENCE_MAX else None,
     )
 
 
@@ -267,8 +270,8 @@ def purchases(user: User) -> Rows:
 def adjustments(user: User) -> Rows:
     rows = CreditAdjustment.objects.filter(user=user).select_related("requested_by", "decided_by").order_by("-id")
     return Rows(
-        title="Given and taken by staff",
-        columns=("Asked, UTC", "Credits", "State", "Asked by", "Decided by", "Why"),
+        title="Adjustments by staff",
+        columns=("Requested, UTC", "Credits", "State", "Requested by", "Decided by", "Why"),
         rows=[
             (
                 link_to("economy_creditadjustment_change", format_time(row.created_at), row.pk),
@@ -287,7 +290,7 @@ def adjustments(user: User) -> Rows:
 def referred(user: User) -> Rows:
     newest = User.objects.filter(referred_by=user).order_by("-created_at", "-pk")
     return Rows(
-        title="People who came with this user's code",
+        title="Users referred by this user",
         columns=("User", "State", "Joined, UTC"),
         rows=[
             (
@@ -314,7 +317,7 @@ def sessions(user: User, *, now: datetime) -> Rows:
     tokens = RefreshToken.objects.filter(pk__in=newest).order_by("-created_at")
     return Rows(
         title="Signed in",
-        columns=("Last refreshed, UTC", "From", "With", "Until, UTC"),
+        columns=("Last refreshed, UTC", "From", "Counterparty", "Until, UTC"),
         rows=[
             (
                 format_time(token.created_at),

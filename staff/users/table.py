@@ -18,7 +18,7 @@ from staff.core.actions import ActionTable
 from staff.core.formatting import format_credits, format_time, status_label
 from staff.core.pages import Detail
 from staff.core.tables import staff_member
-from staff.selectors import matching
+from staff.selectors import users_matching
 from staff.users.actions import USER_ACTIONS
 from staff.users.page import state_of, user_page
 
@@ -50,7 +50,7 @@ class UserTable(ActionTable):
 
     view_permission = Permission.VIEW_PEOPLE
     staff_actions = USER_ACTIONS
-    list_display = ("person", "address", "state", "balance", "held", "joined", "active")
+    list_display = ("user_", "address", "state", "balance", "held", "joined", "active")
     list_filter = (StateFilter,)
     search_fields = ("name",)
     search_help_text = "How a name or username begins; or an e-mail, X handle, id or referral code"
@@ -59,10 +59,10 @@ class UserTable(ActionTable):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
+        return (queryset.filter(users_matching(search_term)) if search_term.strip() else queryset), False
 
     @display(description="User", header=True)  # type: ignore[untyped-decorator]
-    def person(self, user: User) -> list[str]:
+    def user_(self, user: User) -> list[str]:
         return [user.name, f"@{user.username}"]
 
     @admin.display(description="E-mail")
@@ -93,5 +93,5 @@ class UserTable(ActionTable):
         return user_page(original, by=staff_member(request), before=request.GET.get("before"))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> User | None:
-        people = User.objects.select_related("referred_by").prefetch_related("groups")
-        return people.filter(pk=user_id).first() if (user_id := parse_uuid(object_id)) else None
+        users = User.objects.select_related("referred_by").prefetch_related("groups")
+        return users.filter(pk=user_id).first() if (user_id := parse_uuid(object_id)) else None

@@ -57,7 +57,7 @@ class Redis:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It accepts connections and never answers."""
+        """It accepts connections and never responds."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield

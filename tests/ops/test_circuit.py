@@ -1,4 +1,4 @@
-"""What is away is asked by one now and then, is said once a minute, and is used again as soon as it answers."""
+"""What is away is asked by one now and then, is said once a minute, and is used again as soon as it responds."""
 
 import logging
 

@@ -14,12 +14,12 @@ def sign_up(web, name):
     return web.post("/api/v1/auth/signup", body)
 
 
-def is_told_to_try_again(answer):
-    assert answer.status == 503
-    assert answer.json().keys() == {"success", "error", "code"}
-    assert answer.json()["code"] == "try_again"
-    assert int(answer.headers["retry-after"]) >= 1
-    assert answer.seconds < 10
+def is_told_to_try_again(response):
+    assert response.status == 503
+    assert response.json().keys() == {"success", "error", "code"}
+    assert response.json()["code"] == "try_again"
+    assert int(response.headers["retry-after"]) >= 1
+    assert response.seconds < 10
     return True
 
 
@@ -41,8 +41,8 @@ def test_a_server_that_crashes_and_comes_back_is_served_from_without_a_restart(f
     try:
         # The very next requests: each thread of the server has a connection that died.
         with ThreadPoolExecutor(8) as at_once:
-            answers = list(at_once.map(lambda _: web.get("/api/v1/auth/me", **bearer), range(40)))
-        assert {answer.status for answer in answers} == {200}
+            responses = list(at_once.map(lambda _: web.get("/api/v1/auth/me", **bearer), range(40)))
+        assert {response.status for response in responses} == {200}
         assert sign_up(web, "cem").status == 201
         assert web.get("/ready").json()["checks"]["database"] == "ok"
         assert web.said("Traceback") == 0
@@ -57,5 +57,5 @@ def test_a_server_that_takes_connections_and_never_answers_holds_up_one_request_
         conversation = ask(*["/api/v1/markets"] * 20, DATABASE_URL=url)
     # Each for itself would wait three seconds.
     assert time.monotonic() - started < 30
-    assert all(is_told_to_try_again(answer) for answer in conversation.answers)
+    assert all(is_told_to_try_again(response) for response in conversation.answers)
     assert conversation.log.count("the database is away") == 1

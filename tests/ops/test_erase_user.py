@@ -1,4 +1,4 @@
-"""`manage.py erase_user`: nothing is left of the person, and nothing is missing from the books."""
+"""`manage.py erase_user`: no personal data is left, and nothing is missing from the ledger."""
 
 import json
 from datetime import UTC, datetime, timedelta

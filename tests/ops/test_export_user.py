@@ -43,9 +43,9 @@ def test_it_holds_what_the_tables_hold_and_no_secret():
         section.name: section.model._default_manager.filter(**{section.field: user.pk}).count() for section in SECTIONS
     }
     assert {name: len(told[name]) for name in kept} == kept
-    for name in ("journal", "bets", "bet_sales", "holdings", "stock_transactions", "purchases", "daily_rewards"):
+    for name in ("ledger_entries", "bets", "bet_sales", "holdings", "stock_transactions", "purchases", "daily_rewards"):
         assert told[name], name
-    assert sum(row["amount"] for row in told["journal"]) == user.credit_balance
+    assert sum(row["amount"] for row in told["ledger_entries"]) == user.credit_balance
     assert [action["action"] for action in told["staff_actions"]] == ["suspend_user"]
     assert all("token_hash" not in row for row in told["sessions"])
 

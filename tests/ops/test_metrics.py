@@ -24,10 +24,10 @@ FROM_ELSEWHERE = {"REMOTE_ADDR": "203.0.113.7"}
 
 def read(client: Client) -> dict[str, dict[tuple[str, ...], float]]:
     """Each sample's value, by its name and the values of its labels, in the order of the labels' names."""
-    answer = client.get("/metrics", **SCRAPED_FROM_HERE)
-    assert answer.status_code == 200
+    response = client.get("/metrics", **SCRAPED_FROM_HERE)
+    assert response.status_code == 200
     found: dict[str, dict[tuple[str, ...], float]] = {}
-    for family in text_string_to_metric_families(answer.content.decode()):
+    for family in text_string_to_metric_families(response.content.decode()):
         for sample in family.samples:
             found.setdefault(sample.name, {})[tuple(value for _, value in sorted(sample.labels.items()))] = sample.value
     return found
@@ -36,16 +36,16 @@ def read(client: Client) -> dict[str, dict[tuple[str, ...], float]]:
 class TestAccess:
     @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])
     def test_this_machine_may_look(self, api, db, address):
-        answer = api.get("/metrics", REMOTE_ADDR=address)
-        assert answer.status_code == 200
-        assert answer["Content-Type"].startswith("text/plain; version=")
-        assert answer["Cache-Control"] == "no-store"
+        response = api.get("/metrics", REMOTE_ADDR=address)
+        assert response.status_code == 200
+        assert response["Content-Type"].startswith("text/plain; version=")
+        assert response["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize("address", ["203.0.113.7", "10.0.0.1", "2001:db8::1", "", "nonsense"])
     def test_for_anybody_else_there_is_no_such_path(self, api, address):
-        answer = api.get("/metrics", REMOTE_ADDR=address)
+        response = api.get("/metrics", REMOTE_ADDR=address)
         nowhere = api.get("/metrix", REMOTE_ADDR=address)
-        assert (answer.status_code, answer.content) == (404, nowhere.content)
+        assert (response.status_code, response.content) == (404, nowhere.content)
 
     @pytest.mark.parametrize(
         "header", ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"]
@@ -102,7 +102,7 @@ class TestRequests:
         buckets = [float(le) for le, _, route, _ in read(api)[self.BUCKET] if route == "/health"]
         assert (buckets[0], buckets[-2], buckets[-1]) == (0.001, 5, float("inf"))
 
-    def test_no_client_makes_the_figures_grow(self, api):
+    def test_no_client_makes_the_metrics_grow(self, api):
         def bother():
             for number in range(50):
                 api.get(f"/{number}/nothing", {"q": number})
@@ -125,13 +125,13 @@ class TestFigures:
             job="markets.ingest", status="succeeded", started_at=now - timedelta(hours=1, seconds=7), finished_at=now - timedelta(hours=1)
         )  # fmt: skip
         JobRun.objects.create(job="markets.ingest", status="failed", started_at=now, finished_at=now)
-        figures = read(api)
+        metrics = read(api)
         job = ("markets.ingest",)
-        assert figures["thisthat_job_last_success_timestamp_seconds"][job] == (now - timedelta(hours=1)).timestamp()
-        assert figures["thisthat_job_last_success_duration_seconds"][job] == 7
-        assert figures["thisthat_job_last_run_failed"][job] == 1
-        assert figures["thisthat_job_late"][job] == 1
-        assert figures["thisthat_job_late"].keys() == {(entry["task"],) for entry in app.conf.beat_schedule.values()}
+        assert metrics["thisthat_job_last_success_timestamp_seconds"][job] == (now - timedelta(hours=1)).timestamp()
+        assert metrics["thisthat_job_last_success_duration_seconds"][job] == 7
+        assert metrics["thisthat_job_last_run_failed"][job] == 1
+        assert metrics["thisthat_job_late"][job] == 1
+        assert metrics["thisthat_job_late"].keys() == {(entry["task"],) for entry in app.conf.beat_schedule.values()}
 
     def test_of_odds_are_of_what_is_watched_alone(self, api):
         now = timezone.now()
@@ -143,27 +143,27 @@ class TestFigures:
             )  # fmt: skip
         assert "thisthat_odds_age_seconds" not in read(api)
         watch_markets([market.pk for market in markets[:3]], until=now + timedelta(hours=1))
-        figures = read(api)
-        assert figures["thisthat_watched_markets"][()] == 3
-        assert figures["thisthat_odds_age_seconds"][("oldest",)] == pytest.approx(3600, abs=60)
-        assert figures["thisthat_odds_age_seconds"][("median",)] == pytest.approx(120, abs=60)
+        metrics = read(api)
+        assert metrics["thisthat_watched_markets"][()] == 3
+        assert metrics["thisthat_odds_age_seconds"][("oldest",)] == pytest.approx(3600, abs=60)
+        assert metrics["thisthat_odds_age_seconds"][("median",)] == pytest.approx(120, abs=60)
 
     def test_of_the_ledger_are_those_of_the_journal(self, api):
         player, market = sign_up("ann"), add_market()
         for amount in (100, 50):
             player.bet(market, amount, "this")
         count_days()
-        figures = read(api)
-        assert figures["thisthat_ledger_transfers_total"][("bet_placed", "escrow")] == 2
-        assert figures["thisthat_ledger_credits_total"][("bet_placed", "taken", "escrow")] == 150
-        assert figures["thisthat_ledger_credits_total"][("bet_placed", "given", "escrow")] == 0
-        assert figures["thisthat_ledger_credits_total"][("signup_bonus", "given", "issuance")] == 1000
-        assert figures["thisthat_ledger_counted_timestamp_seconds"][()] > 0
+        metrics = read(api)
+        assert metrics["thisthat_ledger_transfers_total"][("bet_placed", "escrow")] == 2
+        assert metrics["thisthat_ledger_credits_total"][("bet_placed", "taken", "escrow")] == 150
+        assert metrics["thisthat_ledger_credits_total"][("bet_placed", "given", "escrow")] == 0
+        assert metrics["thisthat_ledger_credits_total"][("signup_bonus", "given", "issuance")] == 1000
+        assert metrics["thisthat_ledger_counted_timestamp_seconds"][()] > 0
 
     def test_of_connections(self, api):
-        figures = read(api)
-        assert figures["thisthat_database_connections"][("active",)] >= 1
-        assert figures["thisthat_database_connections_max"][()] > 10
+        metrics = read(api)
+        assert metrics["thisthat_database_connections"][("active",)] >= 1
+        assert metrics["thisthat_database_connections_max"][()] > 10
 
     def test_of_queues(self, api):
         prepare_broker()

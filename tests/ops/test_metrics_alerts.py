@@ -34,7 +34,7 @@ def test_every_metric_that_an_alert_names_is_served(served):
     assert unknown == set()
 
 
-def test_every_source_of_figures_is_watched_by_an_alert(served):
+def test_every_source_of_metrics_is_watched_by_an_alert(served):
     text = FILE.read_text()
     for part in ("http_request", "job_late", "queue", "odds_age", "upstream", "ledger", "database", "source_up"):
         assert f"thisthat_{part}" in text

@@ -1,4 +1,4 @@
-"""Whichever process answers `/metrics`, the figures are those of all of them, also of those that died."""
+"""Whichever process serves `/metrics`, the metrics are those of all of them, also of those that died."""
 
 import os
 import signal
@@ -25,10 +25,10 @@ def web(database, running):
 
 def sums(web) -> dict[str, float]:
     """Each sample's name and the sum of its values."""
-    answer = web.get("/metrics")
-    assert answer.status == 200
+    response = web.get("/metrics")
+    assert response.status == 200
     found: dict[str, float] = {}
-    for family in text_string_to_metric_families(answer.text):
+    for family in text_string_to_metric_families(response.text):
         for sample in family.samples:
             found[sample.name] = found.get(sample.name, 0) + sample.value
     return found

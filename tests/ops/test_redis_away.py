@@ -31,8 +31,8 @@ def log_in(web, name):
 
 
 def serves(web, name):
-    answers = [web.get(path) for path in READS]
-    assert [answer.status for answer in answers] == [200] * len(READS), answers
+    responses = [web.get(path) for path in READS]
+    assert [response.status for response in responses] == [200] * len(READS), responses
     assert sign_up(web, name).status == 201
     return True
 
@@ -74,17 +74,17 @@ def test_a_redis_that_hangs_costs_half_a_second_now_and_then_and_not_each_reques
     asked = web()
     usual = [log_in(asked, f"nobody{number}") for number in range(25)]
     with redis_server.frozen():
-        answers = [log_in(asked, f"nobody{number}") for number in range(25, 50)]
-    assert {answer.status for answer in usual + answers} == {401}
+        responses = [log_in(asked, f"nobody{number}") for number in range(25, 50)]
+    assert {response.status for response in usual + responses} == {401}
     # Four uses of the cache each: two seconds more for each request, if all of them waited for Redis.
-    assert sum(answer.seconds for answer in answers) < sum(answer.seconds for answer in usual) + 20
-    assert max(answer.seconds for answer in answers) < 10
+    assert sum(response.seconds for response in responses) < sum(response.seconds for response in usual) + 20
+    assert max(response.seconds for response in responses) < 10
 
 
 def test_who_asks_too_often_is_still_refused_while_redis_is_away(web, redis_server):
     asked = web(THROTTLE_ACCOUNT="3/min")
-    answers = [log_in(asked, "ann") for _ in range(4)]
-    assert [answer.status for answer in answers] == [401, 401, 401, 429]
+    responses = [log_in(asked, "ann") for _ in range(4)]
+    assert [response.status for response in responses] == [401, 401, 401, 429]
     assert log_in(asked, "bea").status == 401
 
 

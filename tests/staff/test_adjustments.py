@@ -13,7 +13,7 @@ from economy.ledger.audit import audit
 from economy.models import CreditAdjustment, CreditTransaction, Debt
 from tests.economy.factories import NOW, make_user
 from tests.economy.test_debts import lend
-from tests.staff.worlds import WHY, act, adjustment, balance, decide, everything, page, records, text_of
+from tests.staff.pages import WHY, act, adjustment, balance, decide, everything, page, records, text_of
 
 pytestmark = pytest.mark.django_db
 Status = CreditAdjustment.Status
@@ -92,8 +92,8 @@ def test_without_a_reason_nothing_moves(desk, ann, reason):
 
 def test_a_form_that_is_sent_twice_gives_once(desk, ann):
     sent = adjustment(100)
-    answers = [desk.post(act("adjust", ann), sent).status_code for _ in range(2)]
-    assert answers == [302, 302]
+    responses = [desk.post(act("adjust", ann), sent).status_code for _ in range(2)]
+    assert responses == [302, 302]
     assert balance(ann) == 1_100
     assert len(records("adjust_credits")) == 1
 

@@ -12,7 +12,7 @@ from economy.ledger.audit import audit
 from economy.models import CreditAdjustment
 from tests.concurrently import all_at_once
 from tests.economy.factories import NOW, make_user
-from tests.staff.worlds import balance
+from tests.staff.pages import balance
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TIMES = 6

@@ -10,7 +10,7 @@ from django.utils import timezone
 from economy.ledger import post
 from economy.ledger.audit import audit
 from economy.models import CreditAdjustment
-from tests.economy import factories as worlds
+from tests.economy import factories
 from tests.economy.factories import make_user
 
 Status = CreditAdjustment.Status
@@ -56,7 +56,7 @@ def test_a_row_that_makes_no_sense_is_refused(ann, fields, constraint):
 
 def test_what_is_no_number_is_refused(ann):
     with refused("credit_adjustments_amount_not_zero"):
-        worlds.execute(
+        factories.execute(
             "INSERT INTO credit_adjustments (id, request_id, user_id, amount, reason, status, created_at, decision_reason)"
             " VALUES (new_id(), new_id(), %s, 'NaN', 'Why not.', 'applied', now(), '')",
             ann.pk,
@@ -84,20 +84,20 @@ def test_one_form_has_one_row(ann, asked):
 )
 def test_what_was_asked_for_is_never_changed(asked, change):
     with refused("never changed"):
-        worlds.execute(f"UPDATE credit_adjustments SET {change}")  # noqa: S608
+        factories.execute(f"UPDATE credit_adjustments SET {change}")  # noqa: S608
 
 
 def test_a_decision_is_final_and_no_row_goes(ann, asked, member):
     other = member("other", superuser=True)
-    worlds.execute(
+    factories.execute(
         "UPDATE credit_adjustments SET status = 'declined', decided_by_id = %s, decided_at = now(),"
         " decision_reason = 'No.' WHERE status = 'pending'",
         other.pk,
     )
     with refused("never changed"):
-        worlds.execute("UPDATE credit_adjustments SET decision_reason = 'Yes.'")
+        factories.execute("UPDATE credit_adjustments SET decision_reason = 'Yes.'")
     with refused("never changed"):
-        worlds.execute("DELETE FROM credit_adjustments")
+        factories.execute("DELETE FROM credit_adjustments")
 
 
 def broken():
@@ -106,7 +106,7 @@ def broken():
 
 def test_credits_given_without_staff_asking_are_found(ann):
     """As by somebody who knows the ledger, but not this."""
-    transfer = worlds.adjustment(ann, 5)
+    transfer = factories.adjustment(ann, 5)
     with transaction.atomic():
         post(transfer, now=NOW)
     assert broken() == {"adjustments": [str(transfer.reference_id)]}
@@ -119,7 +119,7 @@ def test_an_adjustment_that_moved_nothing_is_found(ann):
 
 def test_an_adjustment_of_another_amount_or_user_is_found(ann):
     for user, amount in ((ann, 6), (make_user("bob"), 5)):
-        transfer = worlds.adjustment(user, amount)
+        transfer = factories.adjustment(user, amount)
         CreditAdjustment.objects.create(id=transfer.reference_id, **terms(ann))
         with transaction.atomic():
             post(transfer, now=NOW)
@@ -129,7 +129,7 @@ def test_an_adjustment_of_another_amount_or_user_is_found(ann):
 def test_what_waits_has_moved_nothing(ann, asked):
     assert audit().passed
     with transaction.atomic():
-        post(worlds.adjustment(ann, asked.amount, reference_id=asked.pk), now=NOW)
+        post(factories.adjustment(ann, asked.amount, reference_id=asked.pk), now=NOW)
     assert broken() == {"adjustments": [str(asked.pk)]}
 
 

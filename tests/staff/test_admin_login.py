@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.models import RefreshToken, User
 from tests.accounts.factories import AUTH, bearer, send, sign_up
 from tests.accounts.hashers import runs
-from tests.staff.worlds import WHY, act, text_of
+from tests.staff.pages import WHY, act, text_of
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/admin/login/"
@@ -46,15 +46,15 @@ def test_it_says_the_same_whoever_cannot_come_in(boss, member, desk):
     sign_up("ann", password=PASSWORD)
     gone = member("gone", role="support")
     desk.post(act("suspend", gone), WHY)
-    answers = [
+    responses = [
         said(try_("boss@staff.example")),
         said(try_("nobody@staff.example", PASSWORD)),
         said(try_("ann@example.com", PASSWORD)),
         said(try_("gone@staff.example", PASSWORD)),
         said(try_("boss", PASSWORD)),
     ]
-    assert len({str(answer) for answer in answers}) == 1
-    assert len(answers[0]) == 1
+    assert len({str(response) for response in responses}) == 1
+    assert len(responses[0]) == 1
 
 
 def test_an_unknown_email_takes_as_long_as_a_wrong_password(boss, settings):
@@ -82,9 +82,9 @@ def test_one_account_is_tried_so_often_from_however_many_addresses_here_and_at_t
     for number, email in enumerate(("boss@staff.example", "BOSS@staff.example")):
         said(try_(email, address=f"203.0.113.{number}"))
     send(api, f"{AUTH}/login", {"email": "boss@staff.example", "password": "wrong"})
-    answer = try_("boss@staff.example", PASSWORD, address="198.51.100.1")
-    assert "Too many attempts" in str(said(answer))
-    assert "_auth_user_id" not in answer.client.session
+    response = try_("boss@staff.example", PASSWORD, address="198.51.100.1")
+    assert "Too many attempts" in str(said(response))
+    assert "_auth_user_id" not in response.client.session
     assert try_("other@staff.example", address="198.51.100.1").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Bets, settlements and what was set aside: read-only, found by id, user and market, and fast however many there are."""
+"""Bets, settlements and failed settlements: read-only, found by id, user and market, and fast however many there are."""
 
 import pytest
 from django.db import connection, transaction
@@ -12,8 +12,8 @@ from tests.betting.settlement.bulk import BETS as MANY_BETS
 from tests.betting.settlement.bulk import add_users
 from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market
-from tests.staff.market_worlds import BETS, asked, rows_read, state
-from tests.staff.worlds import text_of
+from tests.staff.market_pages import BETS, asked, rows_read, state
+from tests.staff.pages import text_of
 
 pytestmark = pytest.mark.django_db
 SETTLEMENTS, FAILURES = "/admin/betting/settlement/", "/admin/betting/settlementfailure/"

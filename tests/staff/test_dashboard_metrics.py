@@ -1,4 +1,4 @@
-"""The figures of the dashboard are those of the journal and of the open bets."""
+"""The dashboard's metrics equal what the ledger and the open bets say."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def count(**ago):
 
 
 @pytest.fixture
-def world(db):
+def history(db):
     """Two who bet on three markets, sold a part and bought stocks' worth of nothing; one market is paid."""
     ann, bob = sign_up("ann"), sign_up("bob")
     markets = [add_market(slug=name, title=f"Will {name}?") for name in ("rain", "snow", "hail")]
@@ -73,7 +73,7 @@ def owed():
 
 def exposures():
     rows = MarketExposure.objects.values_list("market__title", "stake", "this_payout", "that_payout")
-    return {title: tuple(figures) for title, *figures in rows}
+    return {title: tuple(metrics) for title, *metrics in rows}
 
 
 def journal_sums():
@@ -90,13 +90,13 @@ def counted_sums():
     return {row[:3]: row[3:] for row in rows}
 
 
-def test_the_credits_in_circulation_are_the_users_balances(world, desk):
+def test_the_credits_in_circulation_are_the_users_balances(history, desk):
     count()
     _, values = pictures(desk)["circulation"]
     assert values["Credits"][-1] == User.objects.aggregate(all=Sum("credit_balance"))["all"] == Decimal("1486.67")
 
 
-def test_the_sources_and_sinks_are_the_journals(world, desk):
+def test_the_sources_and_sinks_are_the_ledgers(history, desk):
     count()
     labels, values = pictures(desk)["flows"]
     flows = dict(zip(labels, zip(values["To users"], values["From users"], strict=True), strict=True))
@@ -106,7 +106,7 @@ def test_the_sources_and_sinks_are_the_journals(world, desk):
     assert set(flows) == {"Signup bonus", "Bet placed", "Bet payout", "Position sold"}
 
 
-def test_bets_volume_and_users_are_those_of_the_day(world, desk):
+def test_bets_volume_and_users_are_those_of_the_day(history, desk):
     count()
     shown = pictures(desk)
     assert shown["bets"][1]["Bets"][-1] == Bet.objects.count() == 8
@@ -115,7 +115,7 @@ def test_bets_volume_and_users_are_those_of_the_day(world, desk):
     assert shown["users"][1]["Bet, traded or bought"][-1] == 2
 
 
-def test_an_exposure_is_what_a_settlement_would_pay(world, desk):
+def test_an_exposure_is_what_a_settlement_would_pay(history, desk):
     count()
     labels, values = pictures(desk)["exposures"]
     rows = zip(values["At stake"], values["If THIS wins"], values["If THAT wins"], strict=True)
@@ -125,8 +125,8 @@ def test_an_exposure_is_what_a_settlement_would_pay(world, desk):
     assert largest == sorted(largest, reverse=True)
 
 
-def test_counting_again_reads_what_happened_since(world):
-    ann, bob, (rain, snow, _) = world
+def test_counting_again_reads_what_happened_since(history):
+    ann, bob, (rain, snow, _) = history
     count()
     ann.sell(ann.bet(snow, 40, "that"))
     bob.bet(add_market(slug="fog", title="Will fog?"), 15, "that")
@@ -138,8 +138,8 @@ def test_counting_again_reads_what_happened_since(world):
     assert set(exposures()) == {"Will snow?", "Will fog?"}
 
 
-def test_a_market_whose_last_bet_was_sold_owes_nothing(world):
-    ann, _, _ = world
+def test_a_market_whose_last_bet_was_sold_owes_nothing(history):
+    ann, _, _ = history
     market = add_market(slug="fog", title="Will fog?")
     bet = ann.bet(market, 20)
     count()
@@ -149,15 +149,15 @@ def test_a_market_whose_last_bet_was_sold_owes_nothing(world):
     assert "Will fog?" not in exposures()
 
 
-def test_a_market_that_was_decided_since_is_not_shown(world, desk):
-    _, _, (rain, *_) = world
+def test_a_market_that_was_decided_since_is_not_shown(history, desk):
+    _, _, (rain, *_) = history
     count()
     end(rain, "that")
     cache.clear()
     assert pictures(desk)["exposures"][0] == ["Will snow?"]
 
 
-def test_counting_anew_gives_the_same(world):
+def test_counting_anew_gives_the_same(history):
     count()
     before = counted_sums(), exposures()
     rebuild_dashboard_counts(now=timezone.now())
@@ -178,8 +178,8 @@ def test_each_day_has_its_own_and_a_late_commit_is_still_counted(desk):
     assert [int(value) for value in values["Credits"]] == [0] * 26 + [570, 550, 550, 1_550]
 
 
-def test_what_only_served_to_sum_a_day_is_forgotten(world):
-    ann, _, _ = world
+def test_what_only_served_to_sum_a_day_is_deleted(history):
+    ann, _, _ = history
     old = timezone.now() - timedelta(days=4)
     with_time(ann, 500, old)
     refresh_dashboard_counts(now=old + timedelta(minutes=1))
@@ -200,7 +200,7 @@ def with_time(player, amount, moment):
         post(adjustment(player.user, amount), now=moment)
 
 
-def test_the_days_are_counted_on_from_where_it_stopped(world):
+def test_the_days_are_counted_on_from_where_it_stopped(history):
     today = datetime.now(UTC).date()
     CountedDay.objects.create(day=today - timedelta(days=4), active_users=0, counted_at=timezone.now())
     count()

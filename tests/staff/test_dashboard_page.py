@@ -13,18 +13,18 @@ from staff.services import refresh_dashboard_counts
 from staff.tasks import count_days
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market
-from tests.staff.job_worlds import add_daily, add_job, add_run
+from tests.staff.factories import add_daily, add_job, add_run
 
 pytestmark = pytest.mark.django_db
-# Session and user; the six of the figures; the last ingestion and audit; the schedule and its runs.
+# Session and user; the six of the metrics; the last ingestion and audit; the schedule and its runs.
 QUERIES = 2 + 6 + 2 + 2
 OF_FIGURES = 6
 
 
 def page_of(desk):
-    answer = desk.get("/admin/")
-    assert answer.status_code == 200
-    return " ".join(re.sub(r"<[^>]*>", " ", answer.content.decode().split('class="board"')[1]).split())
+    response = desk.get("/admin/")
+    assert response.status_code == 200
+    return " ".join(re.sub(r"<[^>]*>", " ", response.content.decode().split('class="board"')[1]).split())
 
 
 def queries(desk):
@@ -61,9 +61,9 @@ def test_the_jobs_last_runs_are_shown(desk):
     off.save()
     add_run("betting.settle_markets", "failed", ago=125, error="DatabaseError: gone away")
     add_run("betting.settle_markets", ago=65)
-    answer = desk.get("/admin/").content.decode()
-    assert '<i class="failed" title="failed 2 min ago, took 250 ms: DatabaseError: gone away"></i>' in answer
-    assert '<i class="succeeded" title="succeeded 1 min ago, took 250 ms"></i>' in answer
+    response = desk.get("/admin/").content.decode()
+    assert '<i class="failed" title="failed 2 min ago, took 250 ms: DatabaseError: gone away"></i>' in response
+    assert '<i class="succeeded" title="succeeded 1 min ago, took 250 ms"></i>' in response
     page = page_of(desk)
     assert "Settle markets 1 min ago" in page
     assert "Resolve markets switched off" in page
@@ -122,7 +122,7 @@ def test_it_asks_the_same_few_queries_however_much_there_is(desk):
     assert len(queries(desk)) == QUERIES
 
 
-def test_the_figures_are_remembered_for_a_minute(desk):
+def test_the_metrics_are_remembered_for_a_minute(desk):
     fill(0, 1)
     assert len(queries(desk)) == QUERIES
     assert len(queries(desk)) == QUERIES - OF_FIGURES

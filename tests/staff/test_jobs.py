@@ -14,8 +14,9 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from accounts.errors import NotAllowed
 from accounts.models import Permission, StaffAction
 from accounts.staff import StaffMember
-from staff.services import AlreadySwitched, NoSuchJob, send_job, switch_job
-from tests.staff.job_worlds import add_daily, add_job, add_run
+from staff.errors import AlreadySwitched, NoSuchJob
+from staff.services import send_job, switch_job
+from tests.staff.factories import add_daily, add_job, add_run
 
 JOBS = "/admin/staff/job/"
 RUNS = "/admin/common/jobrun/"
@@ -24,9 +25,9 @@ WHY = {"reason": "Polymarket is being repaired."}
 pytestmark = pytest.mark.django_db
 
 
-def words(answer, status=200):
-    assert answer.status_code == status, answer.content
-    body = re.sub(r"(?s)<(script|style).*?</\1>", " ", answer.content.decode())
+def words(response, status=200):
+    assert response.status_code == status, response.content
+    body = re.sub(r"(?s)<(script|style).*?</\1>", " ", response.content.decode())
     return " ".join(re.sub(r"<[^>]*>", " ", body).split())
 
 
@@ -92,8 +93,8 @@ def test_switching_off_asks_for_a_reason_and_is_on_record(desk, boss):
     assert "required" in words(desk.post(address(job, "switch"), {"reason": " "}), 400)
     assert is_on(job)
 
-    answer = desk.post(address(job, "switch"), WHY, follow=True, REMOTE_ADDR="203.0.113.9")
-    assert "Settle markets: switched off." in words(answer)
+    response = desk.post(address(job, "switch"), WHY, follow=True, REMOTE_ADDR="203.0.113.9")
+    assert "Settle markets: switched off." in words(response)
     assert not is_on(job)
     record = StaffAction.objects.get()
     assert (record.staff, record.ip, record.action) == (boss, "203.0.113.9", "switch_off_job")
@@ -181,8 +182,8 @@ def test_a_job_runs_at_once_and_that_is_on_record(desk):
     job = add_job("purge-job-runs", "common.purge_job_runs")
     # Makes the queue's folder where there is none.
     desk.get("/ready")
-    answer = desk.post(address(job, "run"), WHY, follow=True)
-    assert "Purge job runs: sent to the workers." in words(answer)
+    response = desk.post(address(job, "run"), WHY, follow=True)
+    assert "Purge job runs: sent to the workers." in words(response)
     assert StaffAction.objects.get().action == "run_job"
     assert is_sent(job.task)
 

@@ -1,4 +1,4 @@
-"""The journal, daily rewards and unpaid referrals: tables to look at, at a cost that doesn't grow."""
+"""Tables of ledger entries, daily rewards and unpaid referrals: read-only, at a cost that doesn't grow."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -12,7 +12,7 @@ from accounts.models import User
 from economy.models import CreditTransaction, DailyReward, TransactionType
 from tests.accounts.factories import sign_up
 from tests.economy.factories import give, make_user
-from tests.staff.worlds import page, statements, text_of
+from tests.staff.pages import page, statements, text_of
 
 pytestmark = pytest.mark.django_db
 JOURNAL = "/admin/economy/credittransaction/"

@@ -1,4 +1,4 @@
-"""Staff and people at once: what somebody is betting on isn't reworded meanwhile."""
+"""Staff and users at once: a question isn't reworded while somebody is betting on it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,8 +15,8 @@ from tests.betting.factories import sign_up
 from tests.concurrently import in_thread, wait_until
 from tests.markets.factories import add_market
 from tests.markets.resolution.test_at_once import someone_waits_for_a_lock
-from tests.staff.market_worlds import decide
-from tests.staff.worlds import records, text_of
+from tests.staff.market_pages import decide
+from tests.staff.pages import records, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,8 +48,8 @@ def test_a_rewording_waits_for_the_bet_that_is_being_placed_and_is_refused(membe
         wait_until(someone_waits_for_a_lock)
         may_commit.set()
         betting.result(10)
-        answer = rewording.result(10)
-    assert answer.status_code == 409
-    assert "Somebody has bet on it" in text_of(answer)
+        response = rewording.result(10)
+    assert response.status_code == 409
+    assert "Somebody has bet on it" in text_of(response)
     assert Market.objects.get().title == "Will the kettle boil?"
     assert records("edit_market") == []

@@ -9,8 +9,8 @@ from django.utils import timezone
 from markets.models import Market
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
-from tests.staff.market_worlds import MARKETS, buttons, decide, page, state
-from tests.staff.worlds import records, text_of
+from tests.staff.market_pages import MARKETS, buttons, decide, page, state
+from tests.staff.pages import records, text_of
 
 pytestmark = pytest.mark.django_db
 NEW = f"{MARKETS}new/"
@@ -52,8 +52,8 @@ def edited(market, **fields):
 
 
 def test_a_new_market_is_open_and_in_the_lists_at_once(mary, api):
-    answer = mary.post(NEW, form())
-    assert answer["Location"] == MARKETS
+    response = mary.post(NEW, form())
+    assert response["Location"] == MARKETS
     (shown,) = read(api, category="weather")["data"]
     assert (shown["title"], shown["thisOdds"], shown["status"]) == ("Will it snow?", Decimal("0.625"), "open")
     (record,) = records("create_market")
@@ -85,9 +85,9 @@ def test_a_new_market_is_open_and_in_the_lists_at_once(mary, api):
 )
 def test_what_makes_no_market_is_refused_and_said(mary, fields):
     before = state()
-    answer = mary.post(NEW, form(**fields))
-    assert answer.status_code == 400
-    assert b'role="alert"' in answer.content
+    response = mary.post(NEW, form(**fields))
+    assert response.status_code == 400
+    assert b'role="alert"' in response.content
     assert state() == before
 
 
@@ -115,9 +115,9 @@ def test_a_form_sent_as_it_was_changes_nothing_and_says_so(mary):
     market = add_market(expires_at=timezone.now() + timedelta(days=1, microseconds=5))
     before = state()
     sent = edited(market, expires_at=f"{market.expires_at:%Y-%m-%dT%H:%M:%S}")
-    answer = mary.post(decide("edit", market), sent)
-    assert answer.status_code == 400
-    assert "Nothing would change." in text_of(answer)
+    response = mary.post(decide("edit", market), sent)
+    assert response.status_code == 400
+    assert "Nothing would change." in text_of(response)
     assert state() == before
 
 

@@ -1,4 +1,4 @@
-"""The table of markets: found by what people say of them, narrowed, and as fast with a million as with ten."""
+"""The table of markets: found by what staff type, narrowed, and as fast with a million as with ten."""
 
 from datetime import timedelta
 
@@ -10,8 +10,8 @@ from markets.models import Market, MarketResolution
 from staff.services import refresh_dashboard_counts
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market, add_mirrored, add_past
-from tests.staff.market_worlds import MARKETS, asked, page, rows_read, shown
-from tests.staff.worlds import text_of
+from tests.staff.market_pages import MARKETS, asked, page, rows_read, shown
+from tests.staff.pages import text_of
 
 pytestmark = pytest.mark.django_db
 CONDITION = f"0x{7:064x}"

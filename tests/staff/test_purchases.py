@@ -5,7 +5,7 @@ import pytest
 from accounts.models import User
 from purchases.models import CreditPurchase
 from tests.purchases.factories import arrive, books_balance
-from tests.staff.worlds import WHY, balance, records, statements, text_of
+from tests.staff.pages import WHY, balance, records, statements, text_of
 
 pytestmark = pytest.mark.django_db
 PURCHASES = "/admin/purchases/creditpurchase/"
@@ -84,8 +84,8 @@ def test_without_a_confirmation_and_a_reason_nothing_is_taken(desk, bought, ann,
 def test_support_sees_purchases_and_refunds_none(member, browser, bought, ann):
     sue = browser(member("sue", role="support"))
     assert refund(bought) not in sue.get(page(bought)).content.decode()
-    for answer in (sue.get(refund(bought)), sue.post(refund(bought), WHY)):
-        assert answer.status_code == 403
+    for response in (sue.get(refund(bought)), sue.post(refund(bought), WHY)):
+        assert response.status_code == 403
     assert balance(User.objects.get(pk=ann.id)) == 500
 
 

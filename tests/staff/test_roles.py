@@ -16,7 +16,7 @@ from economy.holds import hold_credits
 from economy.models import CreditAdjustment
 from tests.economy.factories import make_user
 from tests.markets.factories import add_market
-from tests.staff.worlds import WHY, act, adjustment, decide, everything, page, records
+from tests.staff.pages import WHY, act, adjustment, decide, everything, page, records
 
 pytestmark = pytest.mark.django_db
 PEOPLE = (
@@ -84,8 +84,8 @@ def test_support_gives_no_credits_and_no_roles(sue, boss, ann):
     for name in ("adjust", "roles"):
         assert act(name, ann) not in sue.get(page(ann)).content.decode()
         assert sue.get(act(name, ann)).status_code == sue.post(act(name, ann), sent(name)).status_code == 403
-    for answer in ("approve", "decline"):
-        assert sue.get(decide(answer, asked)).status_code == sue.post(decide(answer, asked), WHY).status_code == 403
+    for response in ("approve", "decline"):
+        assert sue.get(decide(response, asked)).status_code == sue.post(decide(response, asked), WHY).status_code == 403
     assert everything() == before
 
 
@@ -132,8 +132,8 @@ def test_staff_without_a_role_see_nothing(member, browser, ann):
 @pytest.mark.parametrize("path", [*PEOPLE, *MARKETS, *SYSTEM, "/admin/", "/admin/password_change/", "/admin/jsi18n/"])
 def test_who_is_not_staff_stays_outside(browser, ann, path):
     for stranger in (browser(ann), Client()):
-        answer = stranger.get(path)
-        assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/admin/login/")
+        response = stranger.get(path)
+        assert (response.status_code, response["Location"].split("?")[0]) == (302, "/admin/login/")
 
 
 def test_who_is_not_staff_posts_nothing(browser, ann):

@@ -6,8 +6,8 @@ import pytest
 
 from economy.stocks.models import Stock, StockHolding, StockPrice
 from tests.economy.stocks.factories import books_balance, list_stock, new_trader
-from tests.staff.market_worlds import asked, state
-from tests.staff.worlds import records, text_of
+from tests.staff.market_pages import asked, state
+from tests.staff.pages import records, text_of
 
 pytestmark = pytest.mark.django_db
 PRICE, STATUS = {"price": "12.5", "reason": "They sold more."}, {"status": "halted", "reason": "News is due."}
@@ -46,7 +46,7 @@ def change(name, stock):
 def test_a_price_is_set_after_staff_saw_what_it_moves(mary, ann, acme):
     ann.buy(acme, 3)
     read = text_of(mary.get(change("price", acme)))
-    assert "Price 10 Status Active In circulation 3 shares of 1 people Worth at that price 30.00" in read
+    assert "Price 10 Status Active In circulation 3 shares of 1 users Worth at that price 30.00" in read
     assert mary.post(change("price", acme), PRICE)["Location"] == page(acme)
     assert Stock.objects.get().current_price == Decimal("12.5")
     (record,) = records("set_stock_price")
@@ -84,9 +84,9 @@ def test_a_stock_is_closed_to_buyers_and_opened_again(mary, ann, acme):
 )
 def test_what_makes_no_sense_is_refused_and_said(mary, acme, name, fields):
     before = state()
-    answer = mary.post(change(name, acme), FORMS[name] | fields)
-    assert answer.status_code in (400, 409)
-    assert b'role="alert"' in answer.content
+    response = mary.post(change(name, acme), FORMS[name] | fields)
+    assert response.status_code in (400, 409)
+    assert b'role="alert"' in response.content
     assert state() == before
 
 

@@ -1,4 +1,4 @@
-"""What staff do about people: each asked before, done by a POST, for a reason, and recorded."""
+"""Staff actions on users: each confirmed on a page, done by a POST, with a reason, and recorded."""
 
 import pytest
 from django.test import Client
@@ -13,7 +13,7 @@ from ops.erasure import erase_user
 from tests.accounts.factories import AUTH, bearer, refresh, refusal, send, sign_up, success
 from tests.economy.factories import give
 from tests.economy.test_debts import lend
-from tests.staff.worlds import WHY, act, adjustment, balance, everything, page, records, text_of
+from tests.staff.pages import WHY, act, adjustment, balance, everything, page, records, text_of
 
 pytestmark = pytest.mark.django_db
 ME = f"{AUTH}/me"
@@ -31,7 +31,7 @@ def sue(member, browser):
     return browser(member("sue", role="support"))
 
 
-def figures(user):
+def credits_of(user):
     return User.objects.values_list("credit_balance", "held_credits", "available_credits").get(pk=user.pk)
 
 
@@ -78,7 +78,7 @@ def test_somebody_of_the_staff_who_is_logged_out_everywhere_leaves_the_admin(des
 
 def test_credits_on_hold_stay_the_users_and_are_not_to_be_spent(sue, ann):
     sue.post(act("hold", ann.user), {"amount": "400.50", **WHY})
-    assert figures(ann.user) == (1_000, 400.5, 599.5)
+    assert credits_of(ann.user) == (1_000, 400.5, 599.5)
     assert "400.50" in text_of(sue.get(page(ann.user)))
     before = everything()
     response = sue.post(act("hold", ann.user), {"amount": "599.51", **WHY})
@@ -92,9 +92,9 @@ def test_credits_on_hold_stay_the_users_and_are_not_to_be_spent(sue, ann):
 def test_a_hold_is_let_go_in_parts_and_no_more_than_there_is(sue, ann):
     sue.post(act("hold", ann.user), {"amount": "400", **WHY})
     sue.post(act("release", ann.user), {"amount": "150", **WHY})
-    assert figures(ann.user) == (1_000, 250, 750)
+    assert credits_of(ann.user) == (1_000, 250, 750)
     assert sue.post(act("release", ann.user), {"amount": "250.01", **WHY}).status_code == 400
-    assert figures(ann.user) == (1_000, 250, 750)
+    assert credits_of(ann.user) == (1_000, 250, 750)
     assert audit().passed
 
 
@@ -106,9 +106,9 @@ def test_what_is_let_go_repays_debts_first(sue, ann):
     assert Debt.objects.get().repaid == 100
     assert "repays them first" in text_of(sue.get(act("release", ann.user)))
     sue.post(act("release", ann.user), {"amount": "150", **WHY})
-    assert (Debt.objects.get().repaid, figures(ann.user)) == (250, (850, 850, 0))
+    assert (Debt.objects.get().repaid, credits_of(ann.user)) == (250, (850, 850, 0))
     sue.post(act("release", ann.user), {"amount": "850", **WHY})
-    assert (Debt.objects.get().repaid, figures(ann.user)) == (300, (800, 0, 800))
+    assert (Debt.objects.get().repaid, credits_of(ann.user)) == (300, (800, 0, 800))
 
 
 @pytest.mark.parametrize("name", ALL)

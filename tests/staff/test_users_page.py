@@ -14,13 +14,13 @@ from tests.accounts.factories import SOMEWHERE, sign_up
 from tests.economy.factories import give, make_user
 from tests.markets.factories import add_market
 from tests.purchases.factories import arrive
-from tests.staff.worlds import WHY, act, adjustment, page, statements, text_of
+from tests.staff.pages import WHY, act, adjustment, page, statements, text_of
 
 pytestmark = pytest.mark.django_db
 
 
 def journal(response):
-    (block,) = [block for block in response.context["detail"].blocks if getattr(block, "name", "") == "journal"]
+    (block,) = [block for block in response.context["detail"].blocks if getattr(block, "name", "") == "ledger"]
     return block
 
 

@@ -1,10 +1,10 @@
-"""What staff did, as those who watch over it see it: found by who and by what, and never edited."""
+"""Recorded staff actions: found by who acted and on what, and never edited."""
 
 import pytest
 
 from accounts.models import StaffAction
 from tests.economy.factories import make_user
-from tests.staff.worlds import WHY, act, page, statements, text_of
+from tests.staff.pages import WHY, act, page, statements, text_of
 
 pytestmark = pytest.mark.django_db
 RECORDS = "/admin/accounts/staffaction/"

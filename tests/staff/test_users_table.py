@@ -11,7 +11,7 @@ from staff.selectors import beginning, with_x_handle
 from tests.accounts.factories import suspend
 from tests.economy.factories import make_user
 from tests.economy.test_debts import lend
-from tests.staff.worlds import WHY, act, page, statements, text_of
+from tests.staff.pages import WHY, act, page, statements, text_of
 
 pytestmark = pytest.mark.django_db
 USERS = "/admin/accounts/user/"

@@ -5,12 +5,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-# The clock writes down what it sent every three minutes.
+# The scheduler writes down what it sent every three minutes.
 LATELY = timedelta(minutes=10)
 
 
 class Command(BaseCommand):
-    help = "Succeed if the clock (Celery beat) has sent a job within ten minutes: its health check."
+    help = "Succeed if the scheduler (Celery beat) has sent a job within ten minutes: its health check."
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:

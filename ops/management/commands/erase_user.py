@@ -11,15 +11,15 @@ from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from core.api.errors import DomainError
 from ops.erasure import erase_user
-from staff.selectors import one_named
+from staff.selectors import find_user_id
 
-WARNING = """{username} has {credits:,} credits and {bets:,} open bets, which stay on the account's books.
+WARNING = """{username} has {credits:,} credits and {bets:,} open bets, which stay with the account.
 The person's name, e-mail, sign-ins and sessions are erased for good. Export them first if they are to be kept.
 Type the username to go on: """
 
 
 class Command(BaseCommand):
-    help = "Erase what tells of a person from an account, for good. The books still balance; nobody can sign in to it."
+    help = "Erase a user's personal data, for good. The ledger still balances; nobody can sign in to it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", help="id, e-mail or username")
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     def handle(self, *_args: Any, user: str, **options: Any) -> None:
-        user_id = one_named(user)
+        user_id = find_user_id(user)
         if user_id is None:
             raise CommandError(f"There is no user {user}.")
         if not options["yes"]:
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def confirm(self, user: User) -> None:
         if not sys.stdin.isatty():
-            raise CommandError("Nobody is there to be asked: add --yes.")
+            raise CommandError("No terminal to confirm at: add --yes.")
         bets = Bet.objects.filter(user=user, status=Bet.Status.PENDING).count()
         typed = input(WARNING.format(username=user.username, credits=user.credit_balance, bets=bets))
         if typed.strip() != user.username:

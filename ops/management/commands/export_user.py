@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from ops.export import export_user
-from staff.selectors import one_named
+from staff.selectors import find_user_id
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, metavar="FILE", help="made anew; an existing file is refused")
 
     def handle(self, *_args: Any, user: str, output: Path | None, **_options: Any) -> None:
-        user_id = one_named(user)
+        user_id = find_user_id(user)
         if user_id is None:
             raise CommandError(f"There is no user {user}.")
         try:

@@ -1,4 +1,4 @@
-"""The schedule as beat has it in the database, and runs of its jobs."""
+"""Factories of scheduled jobs, as beat stores them, and of their runs."""
 
 from datetime import timedelta
 from typing import Any

@@ -13,8 +13,8 @@ from staff.core.actions import Confirmation
 from tests.betting.factories import books_balance, execute, sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market, add_mirrored, add_past
-from tests.staff.market_worlds import buttons, decide, page, state
-from tests.staff.worlds import records, text_of
+from tests.staff.market_pages import buttons, decide, page, state
+from tests.staff.pages import records, text_of
 
 pytestmark = pytest.mark.django_db
 WHY = {"reason": "The rules say so."}
@@ -64,15 +64,15 @@ def result(market):
 )
 def test_before_a_market_is_resolved_staff_see_whom_it_pays_and_how_much(mary, kettle, outcome, facts, paid):
     read = text_of(mary.get(decide(outcome, kettle)))
-    assert "Open bets 2 of 2 people At stake 150.00" in read
+    assert "Open bets 2 of 2 users At stake 150.00" in read
     assert facts in read
     assert read.count("Credits ann") + read.count("Credits bob") == 1
     assert all(row in read for row in paid)
 
 
 def test_a_resolved_market_pays_what_was_shown_and_is_on_record(mary, kettle):
-    answer = mary.post(decide("this", kettle), WHY)
-    assert answer["Location"] == page(kettle)
+    response = mary.post(decide("this", kettle), WHY)
+    assert response["Location"] == page(kettle)
     assert result(kettle) == ("resolved", "this")
     settle(kettle)
     assert list(Bet.objects.order_by("id").values_list("status", "actual_payout")) == [
@@ -121,7 +121,7 @@ def test_bets_that_were_set_aside_are_seen_and_tried_again(mary, kettle):
     end(kettle)
     settle(kettle)
     read = text_of(mary.get(page(kettle)))
-    assert "Bets are set aside" in read
+    assert "Some settlements failed" in read
     assert "users_locked_not_negative" in read
     assert "ann 1 166.66" in text_of(mary.get(decide("settle", kettle)))
     execute("UPDATE users SET locked_credits = 100 WHERE username = 'ann'")
@@ -172,9 +172,9 @@ def test_the_support_sees_markets_without_buttons_and_others_see_nothing(sue, no
 
 def test_a_stranger_is_sent_to_sign_in(kettle):
     before = state()
-    for answer in (Client().get(decide("this", kettle)), Client().post(decide("this", kettle), WHY)):
-        assert answer.status_code == 302
-        assert answer["Location"].startswith("/admin/login/")
+    for response in (Client().get(decide("this", kettle)), Client().post(decide("this", kettle), WHY)):
+        assert response.status_code == 302
+        assert response["Location"].startswith("/admin/login/")
     assert state() == before
 
 
@@ -205,9 +205,9 @@ def test_while_bets_are_open_on_a_market_that_is_over_it_can_be_settled_now(mary
 @pytest.mark.parametrize("name", DECIDING)
 def test_what_came_too_late_is_said_and_leads_back(mary, name):
     market = add_past("resolved")
-    answer = mary.get(decide(name, market), follow=True)
-    assert answer.redirect_chain == [(page(market), 302)]
-    assert "Not possible: this market is resolved." in text_of(answer)
+    response = mary.get(decide(name, market), follow=True)
+    assert response.redirect_chain == [(page(market), 302)]
+    assert "Not possible: this market is resolved." in text_of(response)
 
 
 @pytest.mark.parametrize("name", DECIDING)
@@ -272,9 +272,9 @@ def posted(rf, boss):
 
 
 def test_somebody_elses_lock_is_said_to_be_passing(posted):
-    answer = Confirmation(title="Do it", button="Do it", back="/", act=busy).respond(posted)
-    assert answer.status_code == 503
-    assert "Nothing happened; try again." in text_of(answer)
+    response = Confirmation(title="Do it", button="Do it", back="/", act=busy).respond(posted)
+    assert response.status_code == 503
+    assert "Nothing happened; try again." in text_of(response)
 
 
 def test_what_does_not_pass_is_not_hidden(posted):

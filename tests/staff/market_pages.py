@@ -1,4 +1,4 @@
-"""What the tests of the staff's pages about markets and bets share."""
+"""Addresses, buttons and costs of the admin's pages about markets and bets, for tests."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def shown(browser: Client, address: str, **query: str) -> set[str]:
 
 
 def asked(browser: Client, address: str) -> list[str]:
-    """The statements that it takes to answer."""
+    """The statements that it takes to respond."""
     with CaptureQueriesContext(connection) as captured:
         assert browser.get(address).status_code == 200
     return [query["sql"] for query in captured]

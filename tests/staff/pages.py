@@ -1,4 +1,4 @@
-"""What the tests of the staff's pages about people share."""
+"""Addresses, forms and text of the admin's pages about users, for tests."""
 
 import html
 import re
@@ -33,8 +33,8 @@ def adjustment(amount: int | str, **fields: Any) -> dict[str, Any]:
     return sent | WHY | fields
 
 
-def decide(answer: str, asked: CreditAdjustment) -> str:
-    return reverse("admin:economy_creditadjustment_decide", args=[asked.pk, answer])
+def decide(response: str, asked: CreditAdjustment) -> str:
+    return reverse("admin:economy_creditadjustment_decide", args=[asked.pk, response])
 
 
 def text_of(response: HttpResponse) -> str:
@@ -58,7 +58,7 @@ def everything() -> list[Any]:
 
 
 def statements(browser: Client, address: str) -> int:
-    """How many statements it takes to answer."""
+    """How many statements it takes to respond."""
     with CaptureQueriesContext(
         connection,
     ) as asked:
