@@ -122,7 +122,7 @@ def test_no_page_reads_or_counts_more_than_the_newest(desk, ann, kettle):
     assert found(desk, status="lost", q=str(won.pk)) == 200
 
 
-def test_settlements_and_what_was_set_aside_have_their_tables(desk, ann, bob, kettle):
+def test_settlements_and_failed_settlements_have_their_tables(desk, ann, bob, kettle):
     ann.bet(kettle, 100)
     bob.bet(kettle, 50, "that")
     execute("UPDATE users SET locked_credits = 0 WHERE username = 'ann'")
@@ -135,7 +135,7 @@ def test_settlements_and_what_was_set_aside_have_their_tables(desk, ann, bob, ke
     read = text_of(desk.get(FAILURES))
     assert "100.00 on this at 0.6000 ann" in read
     assert "users_locked_not_negative" in read
-    assert "Set aside at" in text_of(desk.get(bet_page({"id": SettlementFailure.objects.get().pk})))
+    assert "Settlement failed at" in text_of(desk.get(bet_page({"id": SettlementFailure.objects.get().pk})))
 
 
 @pytest.mark.parametrize("address", [SETTLEMENTS, FAILURES])

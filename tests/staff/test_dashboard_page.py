@@ -38,7 +38,7 @@ def test_an_empty_installation_has_a_page(desk):
     assert "In circulation 0 credits" in page
     assert "Markets read never" in page
     assert "Audit never run" in page
-    assert "None yet: the clock copies its schedule here when it starts." in page
+    assert "None yet: the scheduler copies its schedule here when it starts." in page
     assert "None " not in page.replace("None yet", "")
 
 

@@ -80,11 +80,11 @@ def test_the_parts_add_up_to_the_balance(desk, ann):
     assert rows == [("Admin adjustment", "Staff", "2", "700.00"), ("Balance", "", "2", "700.00")]
 
 
-def test_the_picture_is_of_each_days_last_balance(desk, ann, boss):
+def test_the_chart_is_of_each_days_last_balance(desk, ann, boss):
     desk.post(act("adjust", ann), adjustment(50))
     desk.post(act("adjust", ann), adjustment(-20))
-    (picture,) = [block.picture for block in desk.get(page(ann)).context["detail"].blocks if hasattr(block, "picture")]
-    data = orjson.loads(picture.data)
+    (chart,) = [block.chart for block in desk.get(page(ann)).context["detail"].blocks if hasattr(block, "chart")]
+    data = orjson.loads(chart.data)
     assert len(data["labels"]) == len(data["datasets"][0]["data"]) == 30
     assert data["datasets"][0]["data"][-1] == 1030
     assert list(closing_balances(ann.pk, rows=10).values())[-1] == 1030
