@@ -17,11 +17,10 @@ from decimal import Decimal
 from hashlib import md5
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 from bench.load import Result, post_bytes, run
-from bench.markets import environment, manage, running
+from bench.markets import environment, manage, web_server
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / f"bench-bets-{os.getpid()}"
@@ -146,15 +145,6 @@ def pgbench(url: str, text: str, *, clients: int, seconds: float) -> float:
     return float(rate)
 
 
-def web_command(arguments: argparse.Namespace) -> list[str]:
-    from ops import processes as programs
-
-    settings = {"HOST": "127.0.0.1", "PORT": PORT, "WEB_WORKERS": arguments.workers, "WEB_THREADS": arguments.threads}
-    return programs.web_command(
-        SimpleNamespace(**settings, STATIC_URL="/static/", STATIC_ROOT=VAR / "static", LOG_LEVEL="ERROR")
-    )
-
-
 def report(name: str, results: list[tuple[Result, float]]) -> None:
     """The best of the rounds, each with pgbench's figure of the same round."""
     for result, bare in sorted(results, key=lambda pair: pair[0].rate, reverse=True)[:1]:
@@ -202,8 +192,7 @@ def main() -> None:
     try:
         manage(env, "migrate")
         tokens = fill(arguments.users, arguments.markets)
-        (VAR / "static").mkdir(exist_ok=True)
-        with running(web_command(arguments), PORT, env):
+        with web_server(env, port=PORT, workers=arguments.workers, threads=arguments.threads):
             measure(database.url, tokens, arguments.markets, arguments)
         print(manage(env, "audit_ledger").splitlines()[-1])
     finally:

@@ -14,10 +14,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from email.message import Message
 from pathlib import Path
-from types import SimpleNamespace
 
 from bench.load import Result, request_bytes, run
 
@@ -75,14 +74,9 @@ def get(path: str) -> tuple[Message, dict]:
         return answer.headers, json.load(answer)
 
 
-def web_command(workers: int, threads: int, server: str) -> list[str]:
-    if server == "gunicorn":
-        options = ["--bind", f"127.0.0.1:{WEB_PORT}", "--workers", str(workers), "--threads", str(threads)]
-        return [sys.executable, "-m", "gunicorn", *options, "--keep-alive", "30", "thisthat.wsgi:application"]
-    from ops.processes import web_command as granian
-
-    settings = {"HOST": "127.0.0.1", "PORT": WEB_PORT, "WEB_WORKERS": workers, "WEB_THREADS": threads}
-    return granian(SimpleNamespace(**settings, STATIC_URL="/static/", STATIC_ROOT=VAR / "static", LOG_LEVEL="ERROR"))
+def web_server(env: dict[str, str], *, port: int, workers: int, threads: int) -> AbstractContextManager[None]:
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_WORKERS": str(workers), "WEB_THREADS": str(threads)}
+    return running([sys.executable, "manage.py", "serve"], port, env | own)
 
 
 def report(name: str, result: Result, health: float) -> None:
@@ -137,9 +131,9 @@ def market_ids(count: int) -> list[str]:
 
 
 def measure(name: str, env: dict[str, str], arguments: argparse.Namespace) -> None:
-    print(f"\n{name}: {arguments.server}, {arguments.workers} workers, {arguments.threads} threads, 16 connections\n")
+    print(f"\n{name}: {arguments.workers} workers, {arguments.threads} threads, 16 connections\n")
     print("| request | req/s | p50 ms | p99 ms | of /health | answers |\n|---|---:|---:|---:|---:|---|")
-    with running(web_command(arguments.workers, arguments.threads, arguments.server), WEB_PORT, env):
+    with web_server(env, port=WEB_PORT, workers=arguments.workers, threads=arguments.threads):
         health = 0.0
         for request, messages in requests_to_time(market_ids(10_000)).items():
             result = run(BASE, messages.__next__, seconds=arguments.seconds)
@@ -153,7 +147,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--server", choices=["granian", "gunicorn"], default="granian")
     parser.add_argument("--no-ingestion", action="store_true", help="use the markets of the last run")
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
@@ -163,7 +156,6 @@ def main() -> None:
     env = environment(database.url)
     try:
         manage(env, "migrate")
-        (VAR / "static").mkdir(exist_ok=True)
         if not arguments.no_ingestion:
             events = str(arguments.markets // 2 + 1_000)
             options = ["--port", str(SIMULATOR_PORT), "--events", events]

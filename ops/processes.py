@@ -1,7 +1,6 @@
 """The command lines of the service's processes: the same in development and in production."""
 
 import sys
-from pathlib import Path
 from typing import Protocol
 
 
@@ -9,32 +8,27 @@ class WebSettings(Protocol):
     HOST: str
     PORT: int
     WEB_WORKERS: int
-    WEB_THREADS: int
-    STATIC_URL: str
-    STATIC_ROOT: Path
-    LOG_LEVEL: str
+    WEB_CONNECTIONS: int
+    WEB_HEADER_TIMEOUT: float
+    WEB_IDLE_TIMEOUT: float
+    WEB_SEND_TIMEOUT: float
+    WEB_STOP_TIMEOUT: int
 
 
-def web_command(settings: WebSettings) -> list[str]:
+def web_command(settings: WebSettings, application: str = "thisthat.asgi:application") -> list[str]:
+    """Return the command of the web server's master; its workers read the other settings themselves."""
     options = {
-        "--interface": "wsgi",
         "--host": settings.HOST,
-        "--port": str(settings.PORT),
-        "--workers": str(settings.WEB_WORKERS),
-        "--blocking-threads": str(settings.WEB_THREADS),
-        "--backlog": "2048",
-        # Requests beyond what the threads can soon take wait in the backlog, not in memory.
-        "--backpressure": str(settings.WEB_THREADS * 4),
-        "--http": "1",
-        "--workers-kill-timeout": "10",
-        "--static-path-route": settings.STATIC_URL.rstrip("/"),
-        "--static-path-mount": str(settings.STATIC_ROOT),
-        "--log-level": "warning",
+        "--port": settings.PORT,
+        "--workers": settings.WEB_WORKERS,
+        "--max-connections": settings.WEB_CONNECTIONS,
+        "--head-seconds": settings.WEB_HEADER_TIMEOUT,
+        "--idle-seconds": settings.WEB_IDLE_TIMEOUT,
+        "--send-seconds": settings.WEB_SEND_TIMEOUT,
+        "--stop-seconds": settings.WEB_STOP_TIMEOUT,
     }
-    command = [sys.executable, "-m", "granian", "--no-ws", "--respawn-failed-workers"]
-    for name, value in options.items():
-        command += [name, value]
-    return [*command, "thisthat.wsgi:application"]
+    words = [str(word) for option in options.items() for word in option]
+    return [sys.executable, "-m", "ops.serving.server", application, *words]
 
 
 def worker_command(*queues: str, concurrency: int = 2) -> list[str]:

@@ -81,6 +81,32 @@ class PayloadTooLarge(DomainError):
     message = "The request body is too large."
 
 
+class Overloaded(DomainError):
+    """More requests than the service can do. Raised by the web server, before anything is done."""
+
+    code = "overloaded"
+    status = 503
+    message = "The service is overloaded. Nothing happened; try again."
+
+
+class RequestTimeout(DomainError):
+    code = "request_timeout"
+    status = 408
+    message = "The request took too long to arrive."
+
+
+class ResponseTimeout(DomainError):
+    code = "response_timeout"
+    status = 504
+    message = "The service took too long. The request may still take effect: look before sending it again."
+
+
+class HeadersTooLarge(DomainError):
+    code = "headers_too_large"
+    status = 431
+    message = "The request's headers are too large."
+
+
 # What DRF calls these, in the words that clients of this API branch on.
 CODES: dict[type[exceptions.APIException], str] = {
     exceptions.ValidationError: "validation_error",

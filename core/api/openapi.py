@@ -14,13 +14,33 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
 from rest_framework.permissions import AllowAny
 
-from core.api.errors import CODES, BadRequest, DomainError, InternalError, MalformedJson, PayloadTooLarge, TryAgain
+from core.api.errors import (
+    CODES,
+    BadRequest,
+    DomainError,
+    HeadersTooLarge,
+    InternalError,
+    MalformedJson,
+    Overloaded,
+    PayloadTooLarge,
+    RequestTimeout,
+    ResponseTimeout,
+    TryAgain,
+)
 from core.api.idempotency import HEADER_PARAMETER, InProgress, KeyReused
 
 ErrorClass = type[DomainError] | type[exceptions.APIException]
 F = TypeVar("F", bound=Callable[..., Any])
 
-ALWAYS: tuple[ErrorClass, ...] = (BadRequest, InternalError, TryAgain)
+ALWAYS: tuple[ErrorClass, ...] = (
+    BadRequest,
+    HeadersTooLarge,
+    InternalError,
+    Overloaded,
+    RequestTimeout,
+    ResponseTimeout,
+    TryAgain,
+)
 WITH_BODY: tuple[ErrorClass, ...] = (
     MalformedJson,
     PayloadTooLarge,

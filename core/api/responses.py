@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
 from django.utils.http import parse_etags
 
 from core.api.json import dumps
@@ -37,6 +38,8 @@ def rendered(data: Any) -> HttpResponse:
 class Entry(NamedTuple):
     body: bytes
     etag: str
+    caching: str  # The response's Cache-Control.
+    match: ResolverMatch | None  # The view that made it.
     good_until: float  # time.monotonic()
 
 
@@ -68,15 +71,25 @@ class PublicReadsMixin:
         seconds = settings.PUBLIC_CACHE_SECONDS if action in self.cached_actions else 0
         key = request.get_full_path()
         if seconds and (entry := find_entry(key)):
-            return conditional_response(request, entry.body, entry.etag, cache_control(action, self.private_actions))
+            return conditional_response(request, entry.body, entry.etag, entry.caching)
         response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
         if response.status_code != 200:  # noqa: PLR2004
             return response  # type: ignore[no-any-return]
         body = response.content
         etag = etag_of(body)
+        caching = cache_control(action, self.private_actions)
         if seconds:
-            keep_entry(key, Entry(body, etag, time.monotonic() + seconds))
-        return conditional_response(request, body, etag, cache_control(action, self.private_actions))
+            keep_entry(key, Entry(body, etag, caching, request.resolver_match, time.monotonic() + seconds))
+        return conditional_response(request, body, etag, caching)
+
+
+def respond_from_memory(request: HttpRequest) -> HttpResponse | None:
+    """Return what a PublicReadsMixin would send from memory, without the view. Never waits: the event loop calls it."""
+    entry = find_entry(request.get_full_path())
+    if entry is None or request.method not in ("GET", "HEAD"):
+        return None
+    request.resolver_match = entry.match
+    return conditional_response(request, entry.body, entry.etag, entry.caching)
 
 
 def find_entry(key: str) -> Entry | None:

@@ -1,7 +1,10 @@
 """`docker-compose.yml` and `Dockerfile`, as far as reading them can tell: no container is started."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -97,6 +100,23 @@ def test_each_queue_has_a_worker_that_is_asked_by_its_name():
     assert workers.keys() == {(queue,) for queue in QUEUES}
     for (queue,), worker in workers.items():
         assert f"--destination {queue}@$$HOSTNAME" in worker["healthcheck"]["test"][1]
+
+
+class TestProxy:
+    def test_its_configuration_is_valid(self, tmp_path):
+        text = (REPOSITORY / "deploy" / "nginx.conf").read_text()
+        # The one name that only compose's network knows.
+        assert text.count("server web:8000;") == 1
+        (tmp_path / "nginx.conf").write_text(text.replace("web:8000", "127.0.0.1:8000"))
+        command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-t", "-c", tmp_path / "nginx.conf"]
+        checked = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+
+    def test_it_is_the_only_way_in_and_counted_as_a_proxy(self):
+        assert "ports" in SERVICES["proxy"]
+        assert "ports" not in SERVICES["web"]
+        environment = SERVICES["web"]["environment"]
+        assert (filled(environment["TRUST_PROXY"]), filled(environment["NUM_PROXIES"])) == ("true", "1")
 
 
 class TestImage:

@@ -72,5 +72,5 @@ def test_development_has_the_very_versions_that_the_service_runs_on():
 
 
 def test_what_is_installed_here_is_what_is_pinned():
-    for name in ("django", "djangorestframework", "psycopg", "celery", "granian", "orjson"):
+    for name in ("django", "djangorestframework", "psycopg", "celery", "uvicorn", "orjson"):
         assert distribution(name).version == RUN[name]

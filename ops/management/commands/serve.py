@@ -14,7 +14,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        # Granian refuses to start without the folder of static files, which an API alone doesn't need.
+        # An API alone needs no static files, but the server looks for their folder.
         settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         prepare_broker()
         os.environ |= fresh_folder(settings.VAR_DIR)

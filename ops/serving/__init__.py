@@ -1,0 +1,6 @@
+"""The web server, between the network and Django.
+
+`server` runs uvicorn, which speaks HTTP, with limits for slow and silent clients. `asgi` reads requests whole on the
+event loop, `threads` decides which of them gets a thread and which is refused, and `service` says what is particular to
+this service. `thisthat.asgi` puts them together.
+"""

@@ -1,0 +1,221 @@
+"""The web server's processes: `python -m ops.serving.server APPLICATION --port 8000 …`.
+
+uvicorn speaks HTTP and keeps the worker processes. Its connections get what it lacks here: limits for slow and silent
+clients, and errors in the contract's shape.
+"""
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from typing import Any, ClassVar
+
+import orjson
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+MAX_HEAD_BYTES = 64 * 1024
+BACKLOG = 2048
+# What the kernel holds of a response that a client takes slowly, instead of several megabytes.
+SEND_BUFFER_BYTES = 128 * 1024
+LOGGING: dict[str, Any] = {"version": 1, "disable_existing_loggers": False}
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's configuration, and the limits of connections. Seconds are of a whole step."""
+
+    def __init__(
+        self, app: str, *, head_seconds: float, send_seconds: float, max_connections: int, **options: Any
+    ) -> None:
+        super().__init__(app, http=Connection, ws="none", loop="uvloop", access_log=False, server_header=False,
+                         proxy_headers=False, log_config=LOGGING, log_level=logging.ERROR, **options)  # fmt: skip
+        self.head_seconds = head_seconds
+        self.send_seconds = send_seconds
+        self.max_connections = max_connections
+
+
+class Connection(HttpToolsProtocol):
+    """A client's connection, which is closed when its client takes too long."""
+
+    config: ServerConfig
+    # The connections of this process without a request, the one that has waited longest first.
+    waiting: ClassVar[dict["Connection", None]] = {}
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_request()
+        if len(self.connections) > self.config.max_connections:
+            # Somebody has to go: the one that has been silent longest misses least.
+            next(iter(self.waiting)).abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self._stop_send_timer()
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Drop the connection, and tell what still works on its requests."""
+        for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.transport.abort()
+
+    # A request's headers
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and self._is_idle():
+            self._wait_for_request()
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, "headers_too_large", "The request's headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.pipeline or not (self._is_idle() or self.cycle.more_body):
+            # The requests before get their responses, and this one none: nobody could tell it from theirs.
+            self.cycle.keep_alive = False
+        else:
+            self._refuse(400, "bad_request", "This request can't be understood.")
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait_for_request(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(self.config.head_seconds, self.abort)
+        self.waiting[self] = None
+
+    def _stop_waiting(self) -> None:
+        self.waiting.pop(self, None)
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        body = orjson.dumps({"success": False, "error": message, "code": code})
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+        self._start_send_timer()
+
+    # A response that the client takes slowly
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_send_timer()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_send_timer()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._start_send_timer()
+        elif not self.pipeline:
+            self.waiting[self] = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Not close, which would wait for the client to take what is left of the last response.
+        self.abort()
+
+    def _start_send_timer(self) -> None:
+        if self._send_timer is None:
+            self._send_timer = self.loop.call_later(self.config.send_seconds, self.abort)
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+
+class Master(Multiprocess):
+    """Keeps the worker processes. Each has a listening socket, among which the kernel shares connections out evenly."""
+
+    def init_processes(self) -> None:
+        self.processes = [self._start(sock) for sock in self.sockets]
+
+    def keep_subprocess_alive(self) -> None:
+        for place, process in enumerate(self.processes):
+            if self.should_exit.is_set() or process.is_alive(timeout=self.config.timeout_worker_healthcheck):
+                continue
+            process.kill()
+            process.join()
+            if process.exitcode == STARTUP_FAILURE:
+                sys.stderr.write("A web process failed to start: giving up.\n")
+                self.should_exit.set()
+                return
+            sys.stderr.write(f"A web process ended with status {process.exitcode}: starting another.\n")
+            self.processes[place] = self._start(self.sockets[place])
+
+    def terminate_all(self) -> None:
+        # Before the processes close theirs: as long as one is open, the kernel accepts connections that nobody serves.
+        for sock in self.sockets:
+            sock.close()
+        super().terminate_all()
+
+    def _start(self, sock: socket.socket) -> Process:
+        process = Process(self.config, [sock])
+        process.start()
+        return process
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that shares the port with others of this user. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    for option, value in (
+        (socket.SO_REUSEADDR, 1),
+        (socket.SO_REUSEPORT, 1),
+        (socket.SO_SNDBUF, SEND_BUFFER_BYTES),
+        (socket.SO_KEEPALIVE, 1),
+    ):
+        sock.setsockopt(socket.SOL_SOCKET, option, value)
+    sock.bind((host, port))
+    sock.set_inheritable(True)
+    return sock
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.serving.server", description=__doc__)
+    parser.add_argument("application")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--max-connections", type=int, default=10_000)
+    parser.add_argument("--head-seconds", type=float, default=10)
+    parser.add_argument("--idle-seconds", type=float, default=75)
+    parser.add_argument("--send-seconds", type=float, default=30)
+    parser.add_argument("--stop-seconds", type=int, default=10)
+    options = vars(parser.parse_args())
+    host, port = options["host"], options["port"]
+    config = ServerConfig(
+        options.pop("application"),
+        timeout_keep_alive=options.pop("idle_seconds"),
+        timeout_graceful_shutdown=options.pop("stop_seconds"),
+        backlog=BACKLOG,
+        **options,
+    )
+    try:
+        # Without sharing at first: a port that another program has must not be shared with it.
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        sockets = [listen(host, port) for _ in range(config.workers)]
+    except OSError as exc:
+        sys.exit(f"Can't listen on {host}, port {port}: {exc.strerror}.")
+    Master(config, sockets).run()
+
+
+if __name__ == "__main__":
+    main()

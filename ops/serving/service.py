@@ -1,0 +1,107 @@
+"""What the web server has to know of this service: which requests are urgent, and what is answered without a thread."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
+from whitenoise import WhiteNoise
+
+from core.api.errors import DomainError, render
+from core.api.json import MAX_BODY_BYTES
+from core.api.responses import respond_from_memory
+from ops.health import health
+from ops.serving.asgi import Environ, Response, WSGIApplication, encode
+from ops.serving.threads import Lane
+
+# Those that need nothing but memory: a response from the event loop has the headers of all others, and is counted.
+LOOP_MIDDLEWARE = (
+    "core.metrics.CountRequestsMiddleware",
+    "core.api.middleware.RequestIdMiddleware",
+    "core.api.middleware.TrailingSlashMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+)
+HEALTH_PATH = "/health"
+SYSTEM_PATHS = ("/ready", "/metrics")
+# What moves credits or money is refused last.
+MONEY_PATHS = ("/api/v1/bets", "/api/v1/economy", "/api/v1/purchases")
+QUOTE_PATH = "/api/v1/bets/quote"
+READING_METHODS = ("GET", "HEAD", "OPTIONS")
+# Where a request carries the response that only lacks the middlewares' headers.
+PREPARED = "thisthat.response"
+STATIC_MAX_AGE_SECONDS = 86_400
+
+
+class DjangoService:
+    """Django, with its WSGI application for what needs a thread."""
+
+    def __init__(self, wsgi: WSGIApplication) -> None:
+        # What is in the folder now is what is served: deployments replace processes.
+        self._wsgi = WhiteNoise(
+            wsgi, root=settings.STATIC_ROOT, prefix=settings.STATIC_URL, max_age=STATIC_MAX_AGE_SECONDS
+        )
+        self._middleware = with_loop_middleware(prepared_response)
+
+    def wsgi(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response: Iterable[bytes] = self._wsgi(environ, start_response)
+        return response
+
+    def lane(self, environ: Environ) -> Lane:
+        path: str = environ["PATH_INFO"]
+        is_money = path.startswith(MONEY_PATHS) and environ["REQUEST_METHOD"] not in READING_METHODS
+        return Lane.MONEY if is_money and not path.startswith(QUOTE_PATH) else Lane.ORDINARY
+
+    def is_system(self, environ: Environ) -> bool:
+        path: str = environ["PATH_INFO"]
+        return path.startswith(SYSTEM_PATHS)
+
+    def max_body_bytes(self, environ: Environ) -> int:
+        path: str = environ["PATH_INFO"]
+        is_api = path.startswith("/api/") and "/webhooks/" not in path
+        return MAX_BODY_BYTES if is_api else settings.DATA_UPLOAD_MAX_MEMORY_SIZE or MAX_BODY_BYTES
+
+    def respond_directly(self, environ: Environ) -> Response | None:
+        """Respond to the health check, and to public GETs whose response this process has in memory."""
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return None
+        request = WSGIRequest(environ)
+        if environ["PATH_INFO"].rstrip("/") == HEALTH_PATH:
+            request.resolver_match = self._health_match
+            return self._finish(request, health(request))
+        response = respond_from_memory(request)
+        return self._finish(request, response) if response else None
+
+    def refuse(self, environ: Environ, error: DomainError) -> Response:
+        request = WSGIRequest(environ)
+        return self._finish(request, render(error, request))
+
+    def _finish(self, request: WSGIRequest, response: HttpResponse) -> Response:
+        request.META[PREPARED] = response
+        finished = self._middleware(request)
+        cookies = [("Set-Cookie", cookie.OutputString()) for cookie in finished.cookies.values()]
+        return encode(finished.status_code, [*finished.items(), *cookies], finished.content)
+
+    @cached_property
+    def _health_match(self) -> Any:
+        return resolve(HEALTH_PATH)
+
+
+def prepared_response(request: HttpRequest) -> HttpResponse:
+    response: HttpResponse = request.META[PREPARED]
+    return response
+
+
+def with_loop_middleware(view: Any) -> Any:
+    """Return the view inside LOOP_MIDDLEWARE, in the manner of Django's own handler."""
+    handler = convert_exception_to_response(view)
+    for name in reversed(LOOP_MIDDLEWARE):
+        handler = convert_exception_to_response(import_string(name)(handler))
+    return handler

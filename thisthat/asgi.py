@@ -1,0 +1,40 @@
+"""The entry point of the web server."""
+
+import gc
+import resource
+import sys
+
+from django.conf import settings
+
+from thisthat.wsgi import application as django
+
+# These need the settings, which the line above has loaded.
+from ops.serving.asgi import BufferedApplication, Limits  # isort: skip
+from ops.serving.service import DjangoService  # isort: skip
+
+# The event loop waits at most this long for a thread that computes, where Python's own 5 ms would add up.
+SWITCH_SECONDS = 0.001
+
+
+def allow_many_connections() -> None:
+    """Raise this process's limit of open files as far as the system allows: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and sys.platform != "darwin":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+allow_many_connections()
+sys.setswitchinterval(SWITCH_SECONDS)
+application = BufferedApplication(
+    DjangoService(django),
+    Limits(
+        threads=settings.WEB_THREADS,
+        queue_length=settings.WEB_QUEUE,
+        queue_seconds=settings.WEB_QUEUE_TIMEOUT,
+        body_seconds=settings.WEB_BODY_TIMEOUT,
+        request_seconds=settings.WEB_REQUEST_TIMEOUT,
+    ),
+)
+# What is loaded by now stays: the garbage collector need not look through it again and again.
+gc.collect()
+gc.freeze()
