@@ -50,8 +50,8 @@ class PlacedBet:
     payout: Decimal
 
 
-NOTHING = Decimal("0.00")
-TERMS = ("id", "market_id", "side", "amount", "odds_at_bet", "potential_payout")
+# What every bet is when it is placed. Made once: an instance for each bet would cost more than all that renders it.
+NEW_BET = Bet(sold_amount=Decimal("0.00"), sold_payout=Decimal("0.00"))
 # In the statement that moves the credits: there is a bet where they moved, and none where not.
 INSERT_BET = """
 placed AS (
@@ -73,45 +73,41 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     price = locked_price(market, priced.price)
     odds = price.of(priced.order.side)
     priced.order.ensure_within_bounds(odds)
-    bet = make_bet(priced.order, market, odds, user_id=user_id, now=now)
-    terms = {name: getattr(bet, name) for name in TERMS}
-    entry = ledger.post(stake_transfer(bet), now=now, also=INSERT_BET, parameters=terms)
+    terms = bet_terms(priced.order, market, odds, user_id=user_id, now=now)
+    entry = ledger.post(stake_transfer(terms), now=now, also=INSERT_BET, parameters=terms)
     price.ensure_fresh(now=clock())
-    return PlacedBet(render_placed_bet(bet, market), entry.balance_after, bet.potential_payout)
+    return PlacedBet(render_placed_bet(terms, market), entry.balance_after, terms["potential_payout"])
 
 
-def make_bet(order: Order, market: MarketSnapshot, odds: Decimal, *, user_id: UUID, now: datetime) -> Bet:
-    """Return the bet, unsaved: the ledger's statement inserts it."""
-    return Bet(
-        id=new_id(),
-        user_id=user_id,
-        market_id=market.id,
-        side=order.side,
-        amount=order.amount,
-        odds_at_bet=odds,
-        potential_payout=potential_payout(order.amount, odds),
-        status=Bet.Status.PENDING,
-        placed_at=now,
-        sold_amount=NOTHING,
-        sold_payout=NOTHING,
-    )
+def bet_terms(order: Order, market: MarketSnapshot, odds: Decimal, *, user_id: UUID, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "user_id": user_id,
+        "market_id": market.id,
+        "side": order.side,
+        "amount": order.amount,
+        "odds_at_bet": odds,
+        "potential_payout": potential_payout(order.amount, odds),
+        "placed_at": now,
+    }
 
 
-def stake_transfer(bet: Bet) -> Transfer:
+def stake_transfer(terms: dict[str, Any]) -> Transfer:
     return Transfer(
-        user_id=bet.user_id,
-        amount=-bet.amount,
-        staked=bet.amount,
+        user_id=terms["user_id"],
+        amount=-terms["amount"],
+        staked=terms["amount"],
         transaction_type=TransactionType.BET_PLACED,
-        reference_id=bet.id,
+        reference_id=terms["id"],
         description="Bet placed",
     )
 
 
-def render_placed_bet(bet: Bet, market: MarketSnapshot) -> dict[str, Any]:
+def render_placed_bet(terms: dict[str, Any], market: MarketSnapshot) -> dict[str, Any]:
     """Return a bet that was just placed, without reading it again: its odds are the current ones."""
-    value = position_value(bet.amount, current_odds=bet.odds_at_bet, odds_at_bet=bet.odds_at_bet)
-    return BetSerializer.from_object(bet, market=market, current_odds=bet.odds_at_bet, current_value=value)
+    odds = terms["odds_at_bet"]
+    value = position_value(terms["amount"], current_odds=odds, odds_at_bet=odds)
+    return BetSerializer.from_object(NEW_BET, **terms, market=market, current_odds=odds, current_value=value)
 
 
 # -- Selling
