@@ -18,6 +18,7 @@ from accounts.erasure import erase_personal_data
 from accounts.errors import NotAllowed
 from accounts.models import User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
+from core.api.errors import delete_refusals
 from core.db.transactions import require_transaction, run_transaction
 from core.models import IdempotencyKey
 
@@ -44,7 +45,9 @@ def erase_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) ->
         record_action("erase_user", by=by, target=nobody, reason=reason, before={}, after=after, now=now)
         return Erased(nobody.pk, nobody.username)
 
-    return run_transaction(erase)
+    erased = run_transaction(erase)
+    delete_refusals(user_id)
+    return erased
 
 
 def erase_traces(user: User) -> None:

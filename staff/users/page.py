@@ -11,6 +11,7 @@ from django.utils.html import format_html_join
 from accounts.models import RefreshToken, User
 from accounts.staff import StaffMember
 from betting.models import Bet
+from core.api.errors import recent_refusals
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward
 from economy.selectors import SEQUENCE_MAX, SUMMARY_MAX, closing_balances, debt_of, origins
 from economy.stocks.models import StockHolding
@@ -48,6 +49,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         referred(user),
         account(user),
         sessions(user, now=now),
+        refusals(user),
         done_to(user),
     ]
     return Detail(
@@ -328,4 +330,23 @@ def sessions(user: User, *, now: datetime) -> Rows:
             for token in tokens[:SHOWN]
         ],
         none="Nowhere.",
+    )
+
+
+def refusals(user: User) -> Rows:
+    """Return the user's last refused requests, newest first; from the cache, so it takes no statement."""
+    return Rows(
+        title="Refused requests",
+        columns=("When, UTC", "Code", "Status", "Request", "Request id"),
+        rows=[
+            (
+                format_time(row["at"]),
+                row["code"],
+                row["status"],
+                f"{row['method']} {row['path']}",
+                row["requestId"] or DASH,
+            )
+            for row in recent_refusals(user.pk)
+        ],
+        none="None lately.",
     )

@@ -19,6 +19,7 @@ from accounts.staff import COMMAND_LINE, StaffMember
 from accounts.tokens import Client
 from accounts.x import sign_in as x
 from accounts.x.protocol import XProfile
+from core.api.errors import recent_refusals
 from leaderboard.services import update_leaderboard
 from ops.erasure import erase_user
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, send, success
@@ -220,3 +221,10 @@ def test_who_was_of_the_staff_is_not_any_more(member):
     erased = erase(member("kay", role="support"))
     assert not erased.is_staff
     assert not erased.groups.exists()
+
+
+def test_refused_requests_are_no_longer_kept(api, marlin):
+    assert api.get("/api/v1/bets/none", headers=bearer(marlin)).status_code == 404
+    assert recent_refusals(marlin.user.pk)
+    erase(marlin.user)
+    assert recent_refusals(marlin.user.pk) == []

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from betting.models import Bet
 from economy.selectors import closing_balances
-from tests.accounts.factories import SOMEWHERE, sign_up
+from tests.accounts.factories import SOMEWHERE, bearer, sign_up
 from tests.economy.factories import give, make_user
 from tests.markets.factories import add_market
 from tests.purchases.factories import arrive
@@ -19,7 +19,7 @@ from tests.staff.pages import WHY, act, adjustment, page, statements, text_of
 pytestmark = pytest.mark.django_db
 
 
-def journal(response):
+def ledger_entries(response):
     (block,) = [block for block in response.context["detail"].blocks if getattr(block, "name", "") == "ledger"]
     return block
 
@@ -34,16 +34,16 @@ def ann(db):
     return make_user("ann", balance=1_000)
 
 
-def test_the_figures_are_those_of_the_books(desk, ann):
+def test_the_credits_shown_are_those_of_the_ledger(desk, ann):
     desk.post(act("hold", ann), {"amount": "250", **WHY})
     facts = block(desk.get(page(ann)), "Credits").facts
     assert (facts["Balance"], facts["Available"], facts["On hold"]) == ("1,000.00", "750.00", "250.00")
     assert (facts["Owed to the house"], facts["At stake in open bets"]) == ("0.00", "0.00")
 
 
-def test_the_journal_has_the_running_balance_newest_first_and_leads_to_what_it_is_about(desk, ann):
+def test_the_ledger_has_the_running_balance_newest_first_and_leads_to_what_it_is_about(desk, ann):
     desk.post(act("adjust", ann), adjustment("-250.50"))
-    rows = journal(desk.get(page(ann))).rows
+    rows = ledger_entries(desk.get(page(ann))).rows
     assert [(row[0], row[2], row[3], row[5]) for row in rows] == [
         ("2", "Admin adjustment", "Staff", "749.50"),
         ("1", "Admin adjustment", "Staff", "1,000.00"),
@@ -54,15 +54,15 @@ def test_the_journal_has_the_running_balance_newest_first_and_leads_to_what_it_i
     assert "take 250.50 credits from @ann" in text_of(desk.get(link)).lower()
 
 
-def test_the_journal_goes_on_page_by_page_whatever_comes_meanwhile(desk, ann):
+def test_the_ledger_goes_on_page_by_page_whatever_comes_meanwhile(desk, ann):
     for _ in range(59):
         give(ann, 1)
-    first = journal(desk.get(page(ann)))
+    first = ledger_entries(desk.get(page(ann)))
     assert [row[0] for row in first.rows] == [str(number) for number in range(60, 35, -1)]
     give(ann, 1)
-    second = journal(desk.get(first.more.url))
+    second = ledger_entries(desk.get(first.more.url))
     assert [row[0] for row in second.rows] == [str(number) for number in range(35, 10, -1)]
-    third = journal(desk.get(second.more.url))
+    third = ledger_entries(desk.get(second.more.url))
     assert [row[0] for row in third.rows] == [str(number) for number in range(10, 0, -1)]
     assert third.more is None
     assert third.back.url.startswith(page(ann))
@@ -146,3 +146,12 @@ def test_a_name_is_text_and_nothing_else(desk):
     assert "<img src=x" not in body
     assert "<script>alert(1)" not in desk.get("/admin/accounts/user/?q=eve").content.decode()
     assert "<script>alert(1)" not in desk.get(act("suspend", eve)).content.decode()
+
+
+def test_the_last_refused_requests_are_shown_with_their_code(api, desk):
+    ann = sign_up("ann")
+    assert block(desk.get(page(ann.user)), "Refused requests").rows == []
+    refused = api.get("/api/v1/bets/none", headers={**bearer(ann), "X-Request-ID": "abc"})
+    ((_, code, status, request, request_id),) = block(desk.get(page(ann.user)), "Refused requests").rows
+    assert (code, status) == (refused.json()["code"], refused.status_code)
+    assert (request, request_id) == ("GET /api/v1/bets/none", "abc")
