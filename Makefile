@@ -11,10 +11,11 @@ PYTEST_ARGS ?= -n 3
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 
-# A database address that nobody answers, for commands that load the settings but ask no database.
+# Addresses that nobody answers at, for commands that load the settings but ask no database.
 NO_DATABASE := postgresql://nobody@127.0.0.1:1/none
-DEVELOPMENT := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=true VAR_DIR=var/check
-PRODUCTION := env -u REDIS_URL DJANGO_READ_DOT_ENV=false DEBUG=false DATABASE_URL=$(NO_DATABASE) \
+NO_REDIS := redis://127.0.0.1:1/0
+DEVELOPMENT := env REDIS_URL=$(NO_REDIS) DJANGO_READ_DOT_ENV=false DEBUG=true VAR_DIR=var/check
+PRODUCTION := env REDIS_URL=$(NO_REDIS) DJANGO_READ_DOT_ENV=false DEBUG=false DATABASE_URL=$(NO_DATABASE) \
 	SECRET_KEY=only-to-check-that-production-settings-hold-together-3f9c1b7e \
 	JWT_ACCESS_SECRET=only-to-check-that-production-settings-hold-together-8d2a6e40 \
 	STOCK_SIGNING_KEYS=check:only-to-check-that-production-settings-hold-together \

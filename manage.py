@@ -10,12 +10,13 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from devtools.embedded import provide_services
+    from devtools.embedded import StartupError
+    from devtools.startup import provide_services
 
     try:
-        provide_services()
+        provide_services(sys.argv)
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as exc:
+    except (ImproperlyConfigured, StartupError) as exc:
         sys.exit(f"{exc}")
 
 

@@ -184,10 +184,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
-    from devtools.postgres.server import start
+    from devtools.embedded import postgres, valkey
 
-    database = start(VAR)
-    env = environment(database.url, VAR_DIR=str(VAR), JWT_ACCESS_EXPIRES_IN="1d")
+    database, queue = postgres.start(VAR), valkey.start(VAR)
+    env = environment(database.url, queue.url, VAR_DIR=str(VAR), JWT_ACCESS_EXPIRES_IN="1d")
     os.environ.update(env)
     try:
         manage(env, "migrate")
@@ -197,6 +197,7 @@ def main() -> None:
         print(manage(env, "audit_ledger").splitlines()[-1])
     finally:
         database.stop()
+        queue.stop()
         shutil.rmtree(VAR, ignore_errors=True)
 
 

@@ -16,10 +16,12 @@ def own_database(bench: str) -> Iterator[None]:
     """Django is set up on it, and its tables are made."""
     var = ROOT / "var" / f"bench-{bench}-{os.getpid()}"
     var.mkdir(parents=True)
-    from devtools.postgres.server import start
+    from devtools.embedded import postgres, valkey
 
-    database = start(var)
-    os.environ.update(environment(database.url), VAR_DIR=str(var), DJANGO_SETTINGS_MODULE="thisthat.settings")
+    database, queue = postgres.start(var), valkey.start(var)
+    os.environ.update(
+        environment(database.url, queue.url), VAR_DIR=str(var), DJANGO_SETTINGS_MODULE="thisthat.settings"
+    )
     import django
     from django.core.management import call_command
     from django.db import connections
@@ -31,4 +33,5 @@ def own_database(bench: str) -> Iterator[None]:
     finally:
         connections.close_all()
         database.stop()
+        queue.stop()
         shutil.rmtree(var, ignore_errors=True)

@@ -26,7 +26,7 @@ SIMULATOR_PORT, WEB_PORT = 8871, 8872
 BASE = f"http://127.0.0.1:{WEB_PORT}"
 
 
-def environment(database_url: str, **changes: str) -> dict[str, str]:
+def environment(database_url: str, redis_url: str, **changes: str) -> dict[str, str]:
     """Production mode: no query log, JSON logs."""
     return {
         **os.environ,
@@ -41,6 +41,7 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
         "LOG_LEVEL": "ERROR",
         "VAR_DIR": str(VAR),
         "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
         "POLYMARKET_GAMMA_URL": f"http://127.0.0.1:{SIMULATOR_PORT}",
         "POLYMARKET_CLOB_URL": f"http://127.0.0.1:{SIMULATOR_PORT}",
         **changes,
@@ -150,10 +151,10 @@ def main() -> None:
     parser.add_argument("--no-ingestion", action="store_true", help="use the markets of the last run")
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
-    from devtools.postgres.server import start
+    from devtools.embedded import postgres, valkey
 
-    database = start(VAR)
-    env = environment(database.url)
+    database, queue = postgres.start(VAR), valkey.start(VAR)
+    env = environment(database.url, queue.url)
     try:
         manage(env, "migrate")
         if not arguments.no_ingestion:
@@ -165,6 +166,7 @@ def main() -> None:
         measure("Every answer from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)
     finally:
         database.stop()
+        queue.stop()
 
 
 if __name__ == "__main__":

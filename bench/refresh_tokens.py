@@ -131,7 +131,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     VAR.mkdir(parents=True, exist_ok=True)
-    from devtools.postgres.server import start
+    from devtools.embedded.postgres import start
 
     database = start(VAR)
     try:

@@ -1,10 +1,12 @@
-"""The database; caches and the jobs' queue, on Redis when there is one, else what a process or a folder can do alone.
+"""The database, and the cache and the jobs' queue on Redis: how they are reached, and how long they are waited for."""
 
-How long each is waited for when it is away.
-"""
-
-from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from kombu.transport import TRANSPORT_ALIASES
+
+# Ours, wherever a URL says Redis.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "core.jobs.redis_transport:Transport"))
 
 # Seconds to connect to the database; then milliseconds until what was sent must have arrived, and seconds between
 # looks whether the server's machine is still there. Without these a machine that vanishes is waited for for hours.
@@ -37,8 +39,6 @@ def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
 
 def cache(redis_url: str) -> dict[str, Any]:
     """Django's `CACHES["default"]`."""
-    if not redis_url:
-        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
     return {
         "BACKEND": "core.caching.RedisOrMemory",
         "LOCATION": redis_url,
@@ -47,21 +47,20 @@ def cache(redis_url: str) -> dict[str, Any]:
     }
 
 
-def broker_options(redis_url: str, folder: Path) -> dict[str, Any]:
-    """Celery's `broker_transport_options`, in seconds; the filesystem's queue is kept in the folder."""
-    if redis_url:
-        return {"socket_timeout": 5, "socket_connect_timeout": 2, "visibility_timeout": 3600}
-    queue = folder / "queue"
-    return {"data_folder_in": queue, "data_folder_out": queue, "control_folder": folder / "control"}
+def broker_url(redis_url: str) -> str:
+    """Celery's `broker_url`: the same Redis, as kombu writes it."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={database}"
 
 
-def broker_transport(redis_url: str) -> str | None:
-    """Celery's `broker_transport`; None: the one that the URL's scheme names."""
-    return "core.jobs.redis_transport:Transport" if redis_url.startswith(("redis://", "rediss://")) else None
-
-
-def quick_broker_options(redis_url: str) -> dict[str, Any]:
-    """More of them, for who can't wait: one try, and no patience."""
-    if not redis_url:
-        return {}
-    return {"socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS, "max_retries": 0}
+# Celery's `broker_transport_options`, in seconds.
+BROKER_OPTIONS: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2, "visibility_timeout": 3600}
+# More of them, for who can't wait: one try, and no patience.
+QUICK_BROKER_OPTIONS: dict[str, Any] = {
+    "socket_timeout": PATIENCE_SECONDS,
+    "socket_connect_timeout": PATIENCE_SECONDS,
+    "max_retries": 0,
+}

@@ -3,9 +3,11 @@
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis.connection import parse_url
 
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 SECRET_LETTERS_MIN = 32
@@ -30,6 +32,36 @@ class Env(environ.Env):  # type: ignore[misc]
         if not value:
             raise ImproperlyConfigured(f"Set {name}: it is required when DEBUG is off (DEBUG=true is for development).")
         return value
+
+    def port(self, name: str, *, default: int) -> int:
+        """Return a port number. Raises ImproperlyConfigured with the variable's name."""
+        value = self.str(name, default=str(default))
+        if not (value.isascii() and value.isdecimal() and 0 < int(value) < 2**16):
+            raise ImproperlyConfigured(f"{name} can't be read: {value!r} is no number from 1 to {2**16 - 1}.")
+        return int(value)
+
+    def database(self, name: str) -> dict[str, Any]:
+        """Return Django's configuration of the database at a URL. Raises ImproperlyConfigured without the URL."""
+        url = self.str(name)
+        try:
+            valid = url.startswith(("postgresql://", "postgres://")) and urlsplit(url).port != 0
+            config: dict[str, Any] = self.db_url_config(url) if valid else {}
+        except ValueError:
+            config = {}
+        if not config.get("NAME"):
+            raise ImproperlyConfigured(f"{name} can't be read: write postgresql://user:password@host:5432/database.")
+        return config
+
+    def redis_url(self, name: str) -> str:
+        """Return the URL of a Redis. Raises ImproperlyConfigured without the URL, which may hold a password."""
+        url: str = self.str(name)
+        try:
+            parse_url(url)  # type: ignore[no-untyped-call]
+        except ValueError as exc:
+            raise ImproperlyConfigured(
+                f"{name} can't be read: write redis://host:6379/0, rediss:// for TLS, or unix:///path?db=0."
+            ) from exc
+        return url
 
     def keyring(self, name: str, *, in_development: str) -> dict[str, str]:
         """Signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""

@@ -115,12 +115,6 @@ def address_findings() -> Iterator[Finding]:
         yield warning("settings", "ALLOWED_HOSTS lets any host name in", "Name the hosts that the service answers to.")
     if not settings.FRONTEND_URL.startswith("https://"):
         yield warning("settings", "FRONTEND_URL is not https", "Tokens go there in an address: serve it over HTTPS.")
-    if not settings.REDIS_URL:
-        yield warning(
-            "settings",
-            "REDIS_URL is not set: limits and caches are each process's own, the queue is a folder of this machine",
-            "With more than one machine, set REDIS_URL.",
-        )
 
 
 def proxy_findings() -> Iterator[Finding]:
@@ -234,12 +228,12 @@ LITTLE_SPACE, TOO_LITTLE_SPACE = 1024 * MEBIBYTE, 100 * MEBIBYTE
 
 def check_cache() -> Iterator[Finding]:
     health.check_cache()
-    yield ok("cache", "Redis answers" if settings.REDIS_URL else "in the memory of each process")
+    yield ok("cache", "Redis answers")
 
 
 def check_broker() -> Iterator[Finding]:
     health.check_broker()
-    yield ok("broker", "Redis answers" if settings.REDIS_URL else "a folder of this machine")
+    yield ok("broker", "Redis answers")
 
 
 def check_upstream() -> Iterator[Finding]:

@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from celery import current_app
-from django.conf import settings
 from django.core.cache import cache, caches
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -136,10 +134,6 @@ def check_cache() -> None:
 
 
 def check_broker() -> None:
-    if not settings.REDIS_URL:
-        queue: Path = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_in"]
-        queue.mkdir(parents=True, exist_ok=True)
-        return
     with current_app.connection_for_write() as broker:
         broker.ensure_connection(max_retries=0, timeout=BROKER_TIMEOUT_SECONDS)
 

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 
 from celery import current_app
-from django.conf import settings
 from django.db.models import Min
 from django_celery_beat.models import PeriodicTask
 from kombu import Producer
@@ -13,7 +12,7 @@ from kombu.exceptions import KombuError
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
-from core.backends import quick_broker_options
+from core.backends import QUICK_BROKER_OPTIONS
 from core.db.sql import execute
 from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
@@ -61,7 +60,7 @@ def send_job(*, job_id: int, by: StaffMember, reason: str, now: datetime) -> Per
 def send(task: str) -> None:
     """Tries once, for somebody waits. Raises JobNotSent."""
     try:
-        with current_app.connection_for_write(transport_options=quick_broker_options(settings.REDIS_URL)) as connection:
+        with current_app.connection_for_write(transport_options=QUICK_BROKER_OPTIONS) as connection:
             current_app.send_task(task, producer=Producer(connection, auto_declare=False), retry=False)
     except (KombuError, OSError) as exc:
         raise JobNotSent from exc

@@ -1,7 +1,7 @@
 """The environment of a test run, set before Django reads its settings: `-p tests.environment` in pyproject.toml.
 
 The controller starts one database server for all its workers, which find everything in the environment they inherit.
-TEST_DATABASE_URL and TEST_REDIS_URL put the tests on real services instead.
+TEST_DATABASE_URL and TEST_REDIS_URL put the tests on real services instead. Each worker has a database of its own in both.
 """
 
 import os
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+
+from devtools.embedded import postgres, valkey
 
 TEST_DIR = Path(__file__).resolve().parent.parent / "var" / "test"
 # Nothing listens on port 1: a test that forgets to say which upstream it means is refused at once.
@@ -45,25 +47,24 @@ FORGOTTEN = (
     ),
 )
 
-_server = None
+_servers = []
 
 
 def set_up() -> None:
-    global _server  # noqa: PLW0603 - lives as long as the session
     for name in [name for name in os.environ if name.startswith(FORGOTTEN)]:
         del os.environ[name]
     os.environ |= ENVIRONMENT | {"VAR_DIR": str(session_dir(os.getpid()))}
-    if "TEST_REDIS_URL" in os.environ:
-        os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
     url = os.environ.get("TEST_DATABASE_URL")
     if not url:
-        # Not before the environment is set: the import reaches code that reads it.
-        from devtools.postgres import server as postgres
-
-        _server = postgres.start(TEST_DIR, durable=False)
-        url = _server.url
+        _servers.append(postgres.start(TEST_DIR, durable=False))
+        url = _servers[-1].url
     remove_leftovers(url)
     os.environ["DATABASE_URL"] = with_database(url, f"thisthat_{os.getpid()}")
+    redis_url = os.environ.get("TEST_REDIS_URL")
+    if not redis_url:
+        _servers.append(valkey.start(session_dir(os.getpid()), durable=False))
+        redis_url = _servers[-1].url
+    os.environ["REDIS_URL"] = with_redis_database(redis_url, 0)
 
 
 def session_dir(pid: int) -> Path:
@@ -73,6 +74,13 @@ def session_dir(pid: int) -> Path:
 def with_database(url: str, name: str) -> str:
     """The same server, and a name of our own: two test runs at once don't meet in one database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def with_redis_database(url: str, number: int) -> str:
+    """The same server, and its database of that number."""
+    if url.startswith("unix:"):
+        return f"{url.partition('?')[0]}?db={number}"
+    return urlunsplit(urlsplit(url)._replace(path=f"/{number}"))
 
 
 def remove_leftovers(url: str) -> None:
@@ -102,10 +110,13 @@ def is_over(name: str) -> bool:
 def pytest_unconfigure() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    if _server:
-        _server.stop()
+    for server in _servers:
+        server.stop()
     shutil.rmtree(session_dir(os.getpid()), ignore_errors=True)
 
 
-if "PYTEST_XDIST_WORKER" not in os.environ:
+if "PYTEST_XDIST_WORKER" in os.environ:
+    worker = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    os.environ["REDIS_URL"] = with_redis_database(os.environ["REDIS_URL"], worker + 1)
+else:
     set_up()

@@ -25,7 +25,7 @@ SECRET_KEY = env.required("SECRET_KEY", in_development="development-only-secret-
 ALLOWED_HOSTS = [host.strip() for host in env.required("ALLOWED_HOSTS", in_development="*").split(",")]
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = env.port("PORT", default=8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 WEB_THREADS = env.int("WEB_THREADS", default=4)
 WEB_QUEUE = env.int("WEB_QUEUE", default=256)
@@ -123,26 +123,24 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
 
 # Caches and the queue of jobs
 
-REDIS_URL = env.str("REDIS_URL", default="")
+for _service in ("DATABASE_URL", "REDIS_URL"):
+    if not env.str(_service, default=""):
+        raise ImproperlyConfigured(
+            f"Set {_service}. In development, `make run` and `manage.py` start the server for it themselves."
+        )
+REDIS_URL = env.redis_url("REDIS_URL")
 CACHES = {"default": backends.cache(REDIS_URL)}
 # How long a process may answer a public GET from its own memory; 0 asks the database every time.
 PUBLIC_CACHE_SECONDS = env.float("PUBLIC_CACHE_SECONDS", default=1.0)
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
-# Workers on folders would write their addresses over each other's.
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)
-CELERY_BROKER_TRANSPORT = backends.broker_transport(REDIS_URL)
-CELERY_BROKER_TRANSPORT_OPTIONS = backends.broker_options(REDIS_URL, VAR_DIR / "broker")
+CELERY_BROKER_URL = backends.broker_url(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = backends.BROKER_OPTIONS
 
 # Database
 
-DATABASE_URL = env.str("DATABASE_URL", default="")
-if not DATABASE_URL:
-    raise ImproperlyConfigured(
-        "Set DATABASE_URL. In development, `make run` and `manage.py` start a database themselves."
-    )
+DATABASE_URL = env.str("DATABASE_URL")
 _prepare = env.bool("DATABASE_PREPARE", default=True)
-DATABASES = {"default": backends.database(env.db_url_config(DATABASE_URL), prepare=_prepare)}
+DATABASES = {"default": backends.database(env.database("DATABASE_URL"), prepare=_prepare)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Static files: collected under VAR_DIR, served by the web server itself

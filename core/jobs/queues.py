@@ -3,11 +3,10 @@
 from typing import Any
 
 from celery import Task, current_app
-from django.conf import settings
 from kombu import Producer
 from kombu.exceptions import KombuError
 
-from core.backends import quick_broker_options
+from core.backends import QUICK_BROKER_OPTIONS
 from core.resilience import CircuitBreaker
 
 # What pays, and what decides who is paid, has a queue and workers of its own: a flood of the rest delays none of it.
@@ -24,9 +23,8 @@ def enqueue_best_effort(task: "Task[Any, Any]", *args: Any) -> bool:
     """
     if not _breaker.allows():
         return False
-    quickly = quick_broker_options(settings.REDIS_URL)
     try:
-        with current_app.connection_for_write(transport_options=quickly) as connection:
+        with current_app.connection_for_write(transport_options=QUICK_BROKER_OPTIONS) as connection:
             task.apply_async(args, producer=Producer(connection, auto_declare=False), retry=False)
     except (KombuError, OSError) as exc:
         _breaker.record_failure(exc)

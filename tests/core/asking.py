@@ -23,6 +23,7 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "testserver",
     "FRONTEND_URL": "https://www.example.com",
     "DATABASE_URL": DATABASE_AWAY,
+    "REDIS_URL": os.environ["REDIS_URL"],
     "SECURE_SSL_REDIRECT": "false",
 }
 

@@ -7,7 +7,7 @@ from celery.schedules import crontab, schedule
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from core.backends import broker_options
+from core.backends import BROKER_OPTIONS
 from core.jobs.scheduling import Scheduler, due_at_start
 from core.models import JobRun
 from thisthat.celery import AT_START, DEFAULT, PAYING, PAYMENTS, app
@@ -57,7 +57,7 @@ def test_a_task_is_done_again_when_its_worker_dies_and_not_while_one_is_still_at
     assert app.conf.task_acks_late
     assert app.conf.task_reject_on_worker_lost
     # What is given out for longer is given out again: one that runs and one that waits behind it.
-    assert broker_options("redis://", None)["visibility_timeout"] > 2 * app.conf.task_time_limit
+    assert BROKER_OPTIONS["visibility_timeout"] > 2 * app.conf.task_time_limit
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,14 +14,13 @@ import pytest
 from django.db import ConnectionHandler
 
 from core.file_locks import is_locked
-from devtools.postgres import server as postgres
-from devtools.postgres.cluster import ClusterError
+from devtools.embedded import StartupError, postgres
 from tests.devtools.conftest import REPOSITORY, is_process_alive, soon
 
 USE_UNTIL_TOLD = """
 import sys
 from pathlib import Path
-from devtools.postgres import server as postgres
+from devtools.embedded import postgres
 server = postgres.start(Path(sys.argv[1]), durable=False)
 print(server.url, flush=True)
 sys.stdin.readline()
@@ -30,13 +29,14 @@ server.stop()
 USE_UNTIL_THE_END = """
 import sys
 from pathlib import Path
-from devtools.postgres import server as postgres
-print(postgres.database_url(Path(sys.argv[1])))
+from devtools import startup
+from devtools.embedded.postgres import Postgres
+print(startup.use(Postgres(Path(sys.argv[1]))).url)
 """
 
 
 def is_running(directory: Path) -> bool:
-    return is_locked(directory / "postgres.running")
+    return is_locked(directory / "postgres.running") or is_locked(directory / "postgres.keeper")
 
 
 def postmaster(directory: Path) -> int:
@@ -44,8 +44,7 @@ def postmaster(directory: Path) -> int:
 
 
 def keeper_of(directory: Path) -> int:
-    stat = Path(f"/proc/{postmaster(directory)}/stat").read_text()
-    return int(stat.rsplit(")", 1)[1].split()[1])
+    return int((directory / "postgres.keeper").read_text())
 
 
 def ask(url: str, query: str) -> object:
@@ -250,7 +249,7 @@ def test_no_secret_of_ours_reaches_the_server_or_the_list_of_processes(directory
 def test_a_folder_of_something_else_is_left_alone(directory):
     (directory / "postgres").mkdir()
     (directory / "postgres" / "diary.txt").write_text("mine")
-    with pytest.raises(ClusterError, match="isn't empty"):
+    with pytest.raises(StartupError, match="isn't empty"):
         postgres.start(directory)
     assert (directory / "postgres" / "diary.txt").read_text() == "mine"
 
@@ -259,5 +258,5 @@ def test_a_server_that_cannot_start_says_why(directory):
     postgres.start(directory, durable=False).stop()
     with (directory / "postgres" / "postgresql.conf").open("a") as settings:
         settings.write("no_such_setting = 1\n")
-    with pytest.raises(ClusterError, match="no_such_setting"):
+    with pytest.raises(StartupError, match="no_such_setting"):
         postgres.start(directory, durable=False)

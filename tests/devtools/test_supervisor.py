@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from devtools.embedded.keeper import Backoff
 from tests.devtools.conftest import REPOSITORY, is_process_alive, soon
 
 SUPERVISE = """
@@ -113,18 +114,53 @@ def test_programs_do_not_see_the_terminals_ctrl_c():
         assert run.end() == 0
 
 
-def test_the_death_of_one_program_stops_the_others_and_is_named():
+def test_a_program_that_dies_is_started_again_and_why_is_said():
+    with supervised(web=WELL_BEHAVED, worker=WELL_BEHAVED) as run:
+        pids = run.pids(2)
+        os.kill(pids[0], signal.SIGKILL)
+        (again,) = run.pids(1)
+        assert again not in pids
+        run.process.terminate()
+        assert run.end() == 0
+        assert "web was killed by SIGKILL: started again in 0.1 s." in run.lines
+        assert not any(map(is_process_alive, [*pids, again]))
+
+
+def test_a_program_that_dies_again_and_again_stops_everything():
     with supervised(web=WELL_BEHAVED, worker="import sys; sys.exit(3)") as run:
+        (web,) = run.pids(1)
         assert run.end() == 1
-        assert "worker ended with status 3: stopping everything." in run.lines
+        said = [line for line in run.lines if line.startswith("worker ended with status 3")]
+        assert [line.rsplit(" ", 2)[-2] for line in said[:-1]] == ["0.1", "0.4", "1.6", "5"]
+        assert said[-1] == "worker ended with status 3, for the 5th time within 60 seconds. Stopping everything."
+        assert not is_process_alive(web)
 
 
-def test_a_program_killed_by_a_signal_is_named_with_it():
-    with supervised(web=WELL_BEHAVED) as run:
-        (pid,) = run.pids(1)
-        os.kill(pid, signal.SIGKILL)
-        assert run.end() == 1
-        assert "web was killed by SIGKILL: stopping everything." in run.lines
+class TestBackoff:
+    @pytest.fixture
+    def backoff(self):
+        self.now = 0.0
+        return Backoff(clock=lambda: self.now)
+
+    def die(self, backoff, *, after):
+        self.now += after
+        return backoff.after_death(lived_seconds=after)
+
+    def test_what_lived_for_a_while_starts_from_the_first_delay_again(self, backoff):
+        for _ in range(20):
+            assert self.die(backoff, after=Backoff.STEADY_SECONDS) == Backoff.FIRST_SECONDS
+        assert self.die(backoff, after=1) > Backoff.FIRST_SECONDS
+
+    def test_five_deaths_within_a_minute_are_the_end(self, backoff):
+        delays = [self.die(backoff, after=1) for _ in range(5)]
+        assert delays[-1] is None
+        assert delays[:-1] == sorted(delays[:-1])
+        assert max(delays[:-1]) <= Backoff.LONGEST_SECONDS
+
+    def test_deaths_of_more_than_a_minute_ago_do_not_count(self, backoff):
+        for _ in range(10):
+            assert backoff.after_death(lived_seconds=1) is not None
+            self.now += Backoff.WITHIN_SECONDS / 3
 
 
 def test_a_program_that_will_not_stop_is_killed_in_bounded_time():
@@ -147,12 +183,14 @@ def test_a_second_ctrl_c_does_not_wait():
         assert not is_process_alive(pid)
 
 
-def test_children_of_a_program_that_died_are_stopped_too():
+def test_children_of_a_program_that_died_are_stopped_before_it_is_started_again():
     with supervised(web=PARENT) as run:
         parent, child = run.pids(2)
         os.kill(parent, signal.SIGKILL)
-        assert run.end() == 1
-        assert soon(lambda: not is_process_alive(child))
+        run.pids(2)
+        assert not is_process_alive(child)
+        run.process.terminate()
+        assert run.end() == 0
 
 
 def test_a_killed_supervisor_leaves_no_process_behind():
@@ -164,10 +202,33 @@ def test_a_killed_supervisor_leaves_no_process_behind():
 
 def test_output_is_plain_whole_lines_under_each_programs_name():
     with supervised(web="print('one'); print('two', end='')") as run:
-        run.end()
+        assert run.end() == 1
         assert run.lines[0] == "web       | one"
         assert "web       | two" in run.lines
         assert not any("\x1b" in line for line in run.lines)
+
+
+COUNT = """
+import os, pathlib, sys
+folder = pathlib.Path({folder!r})
+(folder / "pid").write_text(str(os.getpid()))
+for number in range(10**9):
+    print("x" * 1000)
+    (folder / "count").write_text(str(number))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminal_that_is_not_read_holds_up_neither_the_programs_nor_the_stop(number, tmp_path):
+    count = tmp_path / "count"
+    with supervised(web=COUNT.format(folder=str(tmp_path)), worker=STUBBORN, grace=1) as run:
+        # A pipe holds 64 KiB, and nobody reads this one.
+        assert soon(lambda: count.exists() and int(count.read_text() or 0) > 2_000)
+        started = time.monotonic()
+        run.process.send_signal(number)
+        assert run.process.wait(30) == 0
+        assert time.monotonic() - started < 10
+        assert not is_process_alive(int((tmp_path / "pid").read_text()))
 
 
 def test_a_closed_terminal_stops_nothing():

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from devtools.postgres import server as postgres
-from devtools.upstream import free_port
+from devtools.embedded import postgres
+from devtools.simulators import free_port
 from tests.devtools.conftest import REPOSITORY, soon
 from tests.e2e.browser import HEIGHT, WIDTH, Browser, chromium, shape_of
 from tests.e2e.terminal import make_run, manage

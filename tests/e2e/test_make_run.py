@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from core.file_locks import is_locked
-from devtools.upstream import free_port
+from devtools.simulators import free_port
 from tests.devtools.conftest import is_process_alive, soon
 from tests.e2e.terminal import make_run
 
@@ -24,7 +24,7 @@ def titles(base: str) -> set[str]:
 
 def children_of(var_dir: Path) -> list[int]:
     """Every living process that was started with this VAR_DIR, or runs a database in it."""
-    marks = (f"VAR_DIR={var_dir}".encode(), f"{var_dir}/postgres".encode())
+    marks = (f"VAR_DIR={var_dir}".encode(), f"{var_dir}/postgres".encode(), f"{var_dir}/valkey".encode())
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -53,7 +53,7 @@ def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
         assert terminal.ends() == 0, terminal.text
     assert "Traceback" not in terminal.text, terminal.text
     assert soon(lambda: not children_of(var_dir))
-    assert not is_locked(var_dir / "postgres.running")
+    assert not any(is_locked(var_dir / f"{name}.running") for name in ("postgres", "valkey"))
 
     started = time.monotonic()
     with make_run(var_dir, port) as terminal:
@@ -82,9 +82,7 @@ def test_a_second_one_in_the_same_place_refuses_in_one_line(var_dir):
         assert first.shows("THISTHAT is running"), first.text
         with make_run(var_dir, free_port()) as second:
             assert second.ends() == 1
-            assert second.lines == [
-                f"CommandError: `make run` is already running in {var_dir}: stop it, or choose another VAR_DIR."
-            ]
+            assert second.lines == [f"`make run` is already running in {var_dir}: stop it, or choose another VAR_DIR."]
         first.ctrl_c()
         assert first.ends() == 0
 
@@ -119,6 +117,7 @@ def test_production_mode_is_refused_in_one_line(var_dir):
         "ALLOWED_HOSTS": "localhost",
         "FRONTEND_URL": "https://www.example.com",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
         # The simulator has a refusal of its own.
         "POLYMARKET_GAMMA_URL": "http://127.0.0.1:1",
     }

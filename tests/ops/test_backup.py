@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from psycopg import sql
 
-from devtools.postgres.cluster import programs
+from devtools.embedded.postgres import programs
 from tests.architecture.conftest import REPOSITORY
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle

@@ -4,7 +4,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from devtools.postgres import server as postgres
+from devtools.embedded import postgres
 from tests.core.asking import ask
 from tests.ops.servers import Web, crash
 

@@ -135,7 +135,6 @@ WEAK = {
     "JWT_ACCESS_SECRET": "change-me",
     "ALLOWED_HOSTS": "*",
     "FRONTEND_URL": "http://www.example.com",
-    "REDIS_URL": "",
     "NUM_PROXIES": "0",
     "THROTTLE_ENABLED": "false",
     "PURCHASES_ALLOW_SIMULATED": "true",

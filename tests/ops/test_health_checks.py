@@ -1,6 +1,6 @@
 """The web server's health check says what is so of a real server."""
 
-from devtools.upstream import free_port
+from devtools.simulators import free_port
 from tests.core.asking import run
 from tests.ops.servers import Web
 

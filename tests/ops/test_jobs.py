@@ -5,7 +5,7 @@ import time
 import psycopg
 import pytest
 
-from devtools.postgres import server as postgres
+from devtools.embedded import postgres
 from ops.processes import beat_command, worker_command
 from tests.devtools.conftest import soon
 from tests.environment import NOWHERE

@@ -10,7 +10,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.models import JobRun
 from markets.models import Market
 from markets.services import watch_markets
-from ops.broker import prepare_broker
 from staff.tasks import count_days
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market
@@ -166,7 +165,6 @@ class TestFigures:
         assert metrics["thisthat_database_connections_max"][()] > 10
 
     def test_of_queues(self, api):
-        prepare_broker()
         before = read(api)["thisthat_queue_messages"]
         assert before.keys() == {(queue,) for queue in QUEUES}
         app.send_task("betting.settle_markets")

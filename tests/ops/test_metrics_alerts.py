@@ -6,7 +6,6 @@ import pytest
 import yaml
 from django.test import Client
 
-from ops.broker import prepare_broker
 from tests.architecture.conftest import REPOSITORY
 from thisthat.celery import QUEUES, app
 
@@ -22,7 +21,6 @@ SELECTOR = re.compile(r'(\w+)=~?"([^"]*)"')
 @pytest.fixture
 def served(db) -> set[str]:
     """The names of all families; those without a sample have a line of their type, too."""
-    prepare_broker()
     text = Client().get("/metrics", REMOTE_ADDR="127.0.0.1").content.decode()
     return set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
 

@@ -2,12 +2,14 @@
 
 import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 from kombu import Connection
 
-from core.backends import broker_options
+from core.backends import BROKER_OPTIONS, broker_url
 from core.models import JobRun
+from devtools.embedded import valkey
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, outcome
 from tests.devtools.conftest import soon
@@ -19,21 +21,22 @@ FLOOD = 200
 PURGE = "common.purge_job_runs"
 
 
-@pytest.fixture(params=["folders", "redis"])
-def broker(request, folder, redis_server) -> dict[str, str]:
-    """The environment that has the queue there."""
+@pytest.fixture(params=["embedded", "redis"])
+def broker(request, folder, redis_server) -> Iterator[str]:
+    """The address of the queue: on a socket, or on a port."""
     if request.param == "redis":
         redis_server.start()
-        return {"REDIS_URL": redis_server.url}
-    return {}
+        yield redis_server.url
+        return
+    server = valkey.start(folder)
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture
-def queues(broker, folder):
+def queues(broker):
     """A connection of the test's own to the workers' broker."""
-    url = broker.get("REDIS_URL", "")
-    options = broker_options(url, folder / "broker")
-    with Connection(url or "filesystem://localhost//", transport_options=options) as connection:
+    with Connection(broker_url(broker), transport_options=BROKER_OPTIONS) as connection:
         yield connection
 
 
@@ -41,7 +44,7 @@ def queues(broker, folder):
 def worker(database, running, broker):
     # In this order: what runs ends before the database is emptied.
     def start(queue):
-        environment = {"DATABASE_URL": database, **broker}
+        environment = {"DATABASE_URL": database, "REDIS_URL": broker}
         process = running(Process, [sys.executable, "manage.py", "work", "--concurrency", "1", queue], **environment)
         assert soon(lambda: process.said("ready."), seconds=60), process.log
         return process

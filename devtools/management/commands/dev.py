@@ -1,24 +1,26 @@
+import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import urllib.request
+from contextlib import suppress
+from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connections
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.loader import MigrationLoader
 
-from core.file_locks import open_lock, try_lock
 from core.jobs.queues import DEFAULT, PAYMENTS
-from devtools import upstream, x
-from devtools.postgres import server as postgres
+from devtools import simulators, startup
+from devtools.embedded import StartupError
+from devtools.embedded.keeper import Backoff
 from devtools.supervisor import Output, Program, Supervisor
 from ops import processes as programs
-from ops.broker import prepare_broker
 from ops.metrics_files import fresh_folder
 
 WEB_SECONDS = 60
@@ -27,22 +29,47 @@ STAND_IN_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Run everything under this terminal: database, web server, workers, clock and, if need be, stand-ins."
+    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, stand-ins."
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        refuse_in_production()
-        with only_one(settings.VAR_DIR):
-            refuse_taken_port()
-            output = Output()
-            supervisor = Supervisor(output)
-            supervisor.listen()
+        output = Output()
+        supervisor = Supervisor(output, also_look=EmbeddedServers(output).look)
+        supervisor.listen()
+        try:
+            status = Session(supervisor, output).run()
+        finally:
+            output.say("Stopping; Ctrl-C again to hurry.")
+            supervisor.stop()
+        sys.exit(status)
+
+
+class EmbeddedServers:
+    """Those that this run started: their keepers start them again, and this one starts their keepers again."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._backoff = Backoff()
+        self._not_before = 0.0
+
+    def look(self) -> str | None:
+        """Return why they can't be kept alive, if so."""
+        for server in startup.in_use:
+            for line in server.keepers_words():
+                self._output.say(line)
+            if time.monotonic() < self._not_before:
+                continue
             try:
-                status = Session(supervisor, output).run()
-            finally:
-                output.say("Stopping; Ctrl-C again to hurry.")
-                supervisor.stop()
-            sys.exit(status)
+                if not server.start_again_if_down():
+                    continue
+            except (OSError, StartupError) as exc:
+                return f"{server.name} can't be started again: {exc}."
+            delay = self._backoff.after_death(lived_seconds=0)
+            if delay is None:
+                return f"{server.name} doesn't stay up: see its logs in {server.directory}."
+            self._not_before = time.monotonic() + delay
+            self._output.say(f"{server.name} was gone, and its keeper too: started again.")
+        return None
 
 
 class Session:
@@ -54,7 +81,6 @@ class Session:
         self._simulator = ""
         self._stand_in_x = ""
         self._environment = os.environ | {
-            "DATABASE_URL": os.environ.get("DATABASE_URL") or postgres.database_url(settings.VAR_DIR),
             "VAR_DIR": str(settings.VAR_DIR),
             "PYTHONUNBUFFERED": "1",
             # In a container everybody is root; Celery has a paragraph to say about that.
@@ -79,32 +105,35 @@ class Session:
 
     def _prepare(self) -> None:
         try:
+            refuse_newer_database()
             call_command("migrate", interactive=False, verbosity=0)
-        except OperationalError as error:
-            raise CommandError(f"The database can't be used: {error}") from error
+        except DatabaseError as error:
+            raise CommandError(f"The database can't be used: {str(error).splitlines()[0]}") from error
         finally:
             connections.close_all()
-        call_command("collectstatic", interactive=False, verbosity=0)
-        prepare_broker()
-        self._environment |= fresh_folder(settings.VAR_DIR)
+        try:
+            call_command("collectstatic", interactive=False, verbosity=0)
+            self._environment |= fresh_folder(settings.VAR_DIR)
+        except OSError as error:
+            raise CommandError(f"VAR_DIR {settings.VAR_DIR} can't be used: {error}") from error
         self._output.say("Database and static files are up to date.")
 
     def _wants_simulator(self) -> bool:
         gamma = settings.POLYMARKET_GAMMA_URL
-        if gamma == upstream.SIMULATOR:
+        if gamma == simulators.SIMULATOR:
             self._output.say("Markets come from the bundled simulator, as POLYMARKET_GAMMA_URL=simulator says.")
             return True
-        if upstream.is_reachable(gamma):
+        if simulators.is_reachable(gamma):
             return False
         self._output.say(f"Polymarket can't be reached at {gamma}: markets come from the bundled simulator.")
         return True
 
     def _start_simulator(self) -> bool:
         """Whether it listens now; if not, it died or somebody wants to stop."""
-        port = settings.SIMULATOR_PORT or upstream.free_port()
+        port = settings.SIMULATOR_PORT or simulators.free_port()
         self._simulator = f"http://127.0.0.1:{port}"
         self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
-        return self._start_server("simulator", upstream.simulator_command(port), port)
+        return self._start_server("simulator", simulators.simulator_command(port), port)
 
     def _wants_stand_in_x(self) -> bool:
         if settings.X_CLIENT_ID:
@@ -114,16 +143,16 @@ class Session:
 
     def _start_stand_in_x(self) -> bool:
         """As with the simulator."""
-        port = upstream.free_port()
+        port = simulators.free_port()
         self._stand_in_x = f"http://127.0.0.1:{port}"
-        self._environment |= x.stand_in_environment(self._stand_in_x)
-        return self._start_server("x", x.stand_in_command(port), port)
+        self._environment |= simulators.x_environment(self._stand_in_x)
+        return self._start_server("x", simulators.x_command(port), port)
 
     def _start_server(self, name: str, command: list[str], port: int) -> bool:
         self._start(name, command, serves_others=True)
         deadline = time.monotonic() + STAND_IN_SECONDS
-        while not upstream.listens(port):
-            if self._supervisor.was_asked_to_stop() or self._supervisor.died():
+        while not simulators.listens(port):
+            if self._supervisor.was_asked_to_stop() or not self._supervisor.tend():
                 return False
             if time.monotonic() > deadline:
                 raise CommandError(f"{name} doesn't listen on port {port} after {STAND_IN_SECONDS} s.")
@@ -145,35 +174,45 @@ class Session:
     def _wait_for(self, url: str, wanted: set[str], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._supervisor.stopping.is_set():
-            if upstream.status_said(url) in wanted:
+            if status_said(url) in wanted:
                 return True
             time.sleep(0.1)
         return False
 
 
-def refuse_in_production() -> None:
-    if not settings.DEBUG:
-        raise CommandError("`make run` is for development: set DEBUG=true, or start the processes one by one.")
-
-
-def refuse_taken_port() -> None:
-    if not upstream.is_port_free(settings.HOST, settings.PORT):
+def refuse_newer_database() -> None:
+    """Raises CommandError where the database has migrations that this code doesn't know."""
+    loader = MigrationLoader(connection)
+    known = set(loader.disk_migrations)
+    for migration in loader.disk_migrations.values():
+        known.update(migration.replaces)
+    unknown = sorted(
+        f"{app}.{name}"
+        for app, name in loader.applied_migrations.keys() - known
+        if app in loader.migrated_apps  # those of an app that was removed do no harm
+    )
+    if unknown:
         raise CommandError(
-            f"Port {settings.PORT} on {settings.HOST} can't be had: something else uses it. "
-            f"Stop that, or choose another port: make run PORT={settings.PORT + 1}"
+            f"The database is of a newer version, with migrations unknown here ({', '.join(unknown[:3])}): "
+            "update the code, or choose another VAR_DIR."
         )
 
 
-@contextmanager
-def only_one(directory: Path) -> Iterator[None]:
-    directory.mkdir(parents=True, exist_ok=True)
-    descriptor = open_lock(directory / "dev.lock")
+def status_said(url: str) -> str:
+    """Return the `status` that our own web server says there, good or bad; empty without an answer.
+
+    It is asked directly even where the environment names a proxy.
+    """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        if not try_lock(descriptor):
-            raise CommandError(f"`make run` is already running in {directory}: stop it, or choose another VAR_DIR.")
-        yield
-    finally:
-        os.close(descriptor)
+        with direct.open(url, timeout=2) as answer:
+            return str(json.load(answer)["status"])
+    except HTTPError as refusal:
+        with refusal, suppress(OSError, ValueError, KeyError):
+            return str(json.load(refusal)["status"])
+    except (OSError, HTTPException, ValueError, KeyError):
+        pass
+    return ""
 
 
 def own_url() -> str:

@@ -4,7 +4,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from ops.broker import prepare_broker
 from ops.metrics_files import fresh_folder
 from ops.processes import web_command
 
@@ -16,7 +15,6 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         # An API alone needs no static files, but the server looks for their folder.
         settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-        prepare_broker()
         os.environ |= fresh_folder(settings.VAR_DIR)
         command = web_command(settings)
         os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it

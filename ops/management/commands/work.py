@@ -6,7 +6,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core.jobs.queues import QUEUES
-from ops.broker import prepare_broker
 from ops.metrics_files import fresh_folder
 from ops.processes import worker_command
 
@@ -20,7 +19,6 @@ class Command(BaseCommand):
         parser.add_argument("--concurrency", type=int, default=2, help="processes that do jobs (2)")
 
     def handle(self, *_args: Any, queues: list[str], concurrency: int, **_options: Any) -> None:
-        prepare_broker()
         os.environ |= fresh_folder(settings.VAR_DIR)
         command = worker_command(*queues, concurrency=concurrency)
         os.execv(command[0], command)  # noqa: S606 - becomes the worker, so that signals reach it

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import psycopg
 
-from devtools.postgres import server as postgres
+from core.file_locks import is_locked
+from devtools.embedded import postgres
 from tests.betting.settlement.test_kills import BETS, REPOSITORY, WON, worker
 from tests.devtools.conftest import directory, soon  # noqa: F401 - a fixture
 
@@ -53,4 +54,4 @@ def crash(directory):  # noqa: F811
     """No goodbye: every process of the server at once, and recovery from its log at the next start."""
     postmaster = int((directory / "postgres" / "postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGQUIT)
-    assert soon(lambda: not postgres.is_locked(directory / "postgres.running"))
+    assert soon(lambda: not is_locked(directory / "postgres.running"))

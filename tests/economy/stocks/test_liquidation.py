@@ -10,7 +10,9 @@ from core.models import JobRun
 from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import StockHolding, StockTransaction
 from economy.stocks.tasks import close_worthless_holdings as task
+from tests.core.asking import REDIS_AWAY
 from tests.economy.stocks.factories import books_balance, list_stock, new_trader, set_price
+from thisthat.celery import app
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -123,8 +125,9 @@ def test_the_task_closes_and_records_how_many():
     books_balance()
 
 
-def test_a_new_price_has_the_worthless_closed_at_once_and_stays_though_the_queue_is_away(acme):
-    """The tests' broker is a folder that isn't there: the task is asked for, and waits for the sweep."""
+def test_a_new_price_has_the_worthless_closed_at_once_and_stays_though_the_queue_is_away(acme, monkeypatch):
+    """The task is asked for, and waits for the sweep."""
+    monkeypatch.setattr(app.conf, "broker_write_url", REDIS_AWAY)
     asked = []
 
     def note(sender, **kwargs):

@@ -5,16 +5,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from devtools import upstream
+from devtools.embedded import StartupError
+from devtools.management.commands.dev import status_said
+from devtools.simulators import is_reachable, listens
+from devtools.startup import refuse_taken_port
 
 
 def test_an_address_that_refuses_is_unreachable():
-    assert not upstream.is_reachable("http://127.0.0.1:1")
+    assert not is_reachable("http://127.0.0.1:1")
 
 
 def test_an_address_that_is_none_is_unreachable():
     for url in ("nonsense", "", "http://", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"):
-        assert not upstream.is_reachable(url, seconds=1)
+        assert not is_reachable(url, seconds=1)
 
 
 def test_an_upstream_that_never_answers_is_given_up_in_time():
@@ -22,7 +25,7 @@ def test_an_upstream_that_never_answers_is_given_up_in_time():
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         started = time.monotonic()
-        assert not upstream.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.5)
+        assert not is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.5)
         assert time.monotonic() - started < 2
 
 
@@ -31,10 +34,11 @@ def test_a_port_in_use_is_not_free():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert not upstream.is_port_free("127.0.0.1", port)
-        assert upstream.listens(port)
-    assert upstream.is_port_free("127.0.0.1", port)
-    assert not upstream.listens(port)
+        with pytest.raises(StartupError, match="in use"):
+            refuse_taken_port("127.0.0.1", port)
+        assert listens(port)
+    refuse_taken_port("127.0.0.1", port)
+    assert not listens(port)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,6 @@ def test_what_our_server_says_of_itself_is_read_good_or_bad(status, body, said):
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        assert upstream.status_said(f"http://127.0.0.1:{server.server_port}/ready") == said
+        assert status_said(f"http://127.0.0.1:{server.server_port}/ready") == said
         thread.join()
-    assert upstream.status_said("http://127.0.0.1:1/ready") == ""
+    assert status_said("http://127.0.0.1:1/ready") == ""

@@ -1,0 +1,109 @@
+"""What happens before the settings are read: what can't work is refused in one line, and the embedded servers start."""
+
+import atexit
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from core.environment import Env
+from core.file_locks import open_lock, try_lock
+from devtools.embedded import EmbeddedServer, StartupError
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.valkey import Valkey
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MEBIBYTE = 1024 * 1024
+# A new database takes 60 MiB, and its log of changes may take as much again at any time.
+FREE_MEBIBYTES = 200
+EMBEDDED: dict[str, type[EmbeddedServer]] = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}
+# The servers that this process uses until it ends.
+in_use: list[EmbeddedServer] = []
+
+
+def provide_services(arguments: Sequence[str]) -> None:
+    """Start the servers whose address isn't set, and set it, for this command line of manage.py in development.
+
+    The servers stay up until this process, or the program that it becomes, ends. Does nothing in production. Raises
+    StartupError or ImproperlyConfigured, for a wrong setting before anything is started.
+    """
+    env = Env()
+    if env.bool("DJANGO_READ_DOT_ENV", default=True):
+        env.read_env(BASE_DIR / ".env")
+    is_dev = list(arguments[1:2]) == ["dev"]
+    if not env.bool("DEBUG", default=False):
+        if is_dev:
+            raise StartupError("`make run` is for development: set DEBUG=true, or start the processes one by one.")
+        return
+    var_dir = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+    refuse_bad_addresses(env)
+    if is_dev:
+        refuse_taken_port(env.str("HOST", default="127.0.0.1"), env.port("PORT", default=8000))
+    wanted = {name: kind for name, kind in EMBEDDED.items() if not env.str(name, default="")}
+    if is_dev or wanted:
+        refuse_bad_folder(var_dir, free_mebibytes=env.int("VAR_FREE_MIB", default=FREE_MEBIBYTES))
+    if is_dev:
+        take_folder(var_dir)
+    for name, kind in wanted.items():
+        os.environ[name] = use(kind(var_dir)).url
+
+
+def use(server: EmbeddedServer) -> EmbeddedServer:
+    """Return the server, started, for this process to use until it ends. Raises StartupError."""
+    try:
+        server.start()
+    except OSError as exc:
+        raise StartupError(f"VAR_DIR {server.directory} can't be used: {exc}.") from exc
+    atexit.register(server.stop)
+    in_use.append(server)
+    return server
+
+
+def refuse_bad_addresses(env: Env) -> None:
+    if env.str("DATABASE_URL", default=""):
+        env.database("DATABASE_URL")
+    if env.str("REDIS_URL", default=""):
+        env.redis_url("REDIS_URL")
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do: connections that linger from an earlier run don't count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as exc:
+        other = port + 1 if port + 1 < 2**16 else port - 1
+        raise StartupError(
+            f"Port {port} on {host} can't be had: {exc.strerror or exc}. "
+            f"Stop what uses it, or choose another port: make run PORT={other}"
+        ) from exc
+
+
+def refuse_bad_folder(var_dir: Path, *, free_mebibytes: int) -> None:
+    """Raises StartupError where the folder can't be made or written, or where its disk is full."""
+    probe = var_dir / f".probe-{uuid4().hex}"
+    try:
+        var_dir.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+        free = shutil.disk_usage(var_dir).free // MEBIBYTE
+    except OSError as exc:
+        raise StartupError(
+            f"VAR_DIR {var_dir} can't be written: {exc.strerror}. Choose another, or make it writable."
+        ) from exc
+    if free < free_mebibytes:
+        raise StartupError(
+            f"VAR_DIR {var_dir} has {free} MiB left, and {free_mebibytes} are needed: make room, or choose another."
+        )
+
+
+def take_folder(var_dir: Path) -> None:
+    """Hold the folder for one `make run` alone, until this process ends."""
+    # Not closed: the lock goes with the process.
+    if not try_lock(open_lock(var_dir / "dev.lock")):
+        raise StartupError(f"`make run` is already running in {var_dir}: stop it, or choose another VAR_DIR.")

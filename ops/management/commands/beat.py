@@ -1,0 +1,18 @@
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from ops.metrics_files import fresh_folder
+from ops.processes import beat_command
+
+
+class Command(BaseCommand):
+    help = "Run the scheduler (Celery beat), alone, which queues each job when its time comes. One is enough."
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        os.environ |= fresh_folder(settings.VAR_DIR)
+        command = beat_command()
+        os.execv(command[0], command)  # noqa: S606 - becomes the scheduler, so that signals reach it
