@@ -57,7 +57,12 @@ def broker_url(redis_url: str) -> str:
 
 
 # Celery's `broker_transport_options`, in seconds.
-BROKER_OPTIONS: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2, "visibility_timeout": 3600}
+BROKER_OPTIONS: dict[str, Any] = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "visibility_timeout": 3600,
+    "unacked_restore_interval": 5,
+}
 # More of them, for who can't wait: one try, and no patience.
 QUICK_BROKER_OPTIONS: dict[str, Any] = {
     "socket_timeout": PATIENCE_SECONDS,
