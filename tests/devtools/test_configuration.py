@@ -4,7 +4,11 @@ import re
 
 from tests.devtools.conftest import REPOSITORY
 
-READERS = [REPOSITORY / "thisthat" / "settings.py", *sorted(REPOSITORY.glob("*/rules.py"))]
+READERS = [
+    REPOSITORY / "thisthat" / "settings.py",
+    REPOSITORY / "devtools" / "startup.py",
+    *sorted(REPOSITORY.glob("*/rules.py")),
+]
 EXAMPLE = (REPOSITORY / ".env.example").read_text()
 
 # Every way in which they read the environment.
