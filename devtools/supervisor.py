@@ -152,6 +152,9 @@ class Supervisor:
         child = self._children[program.name] = Child(program)
         self._launch(child)
 
+    def has_started_anything(self) -> bool:
+        return bool(self._children)
+
     def was_asked_to_stop(self) -> bool:
         return not self._signals.empty()
 

@@ -233,6 +233,7 @@ def test_a_terminal_that_is_not_read_holds_up_neither_the_programs_nor_the_stop(
 
 def test_a_closed_terminal_stops_nothing():
     with supervised(web="import time\nwhile True: print('x' * 1000); time.sleep(0.001)") as run:
+        assert run.process.stdout.readline()
         run.process.stdout.close()
         time.sleep(0.5)
         assert run.process.poll() is None

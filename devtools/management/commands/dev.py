@@ -39,7 +39,8 @@ class Command(BaseCommand):
         try:
             status = Session(supervisor, output).run()
         finally:
-            output.say("Stopping; Ctrl-C again to hurry.")
+            if supervisor.has_started_anything():
+                output.say("Stopping; Ctrl-C again to hurry.")
             supervisor.stop()
         sys.exit(status)
 
