@@ -114,10 +114,10 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     VAR.mkdir(parents=True)
-    from devtools.postgres.server import start
+    from devtools.embedded import postgres, valkey
 
-    database = start(VAR)
-    env = environment(database.url, VAR_DIR=str(VAR))
+    database, queue = postgres.start(VAR), valkey.start(VAR)
+    env = environment(database.url, queue.url, VAR_DIR=str(VAR))
     third = arguments.slow // 3
     try:
         manage(env, "migrate")
@@ -136,6 +136,7 @@ def main() -> None:
                     measure("beside slow and idle ones", arguments.seconds)
     finally:
         database.stop()
+        queue.stop()
         shutil.rmtree(VAR, ignore_errors=True)
 
 

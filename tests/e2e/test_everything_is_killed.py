@@ -26,7 +26,7 @@ from thisthat.celery import app
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 # What a child's command line has, and none of the others'.
 MARKS = {
-    "web": "granian",
+    "web": "ops.serving.server",
     "payments": "payments@",
     "worker": "default@",
     "beat": "beat",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from devtools.upstream import free_port
+from devtools.simulators import free_port
 from ops.processes import web_command
 from tests.core.asking import REPOSITORY
 from tests.devtools.conftest import soon
