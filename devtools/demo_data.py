@@ -32,7 +32,7 @@ from economy.stocks.services import buy_shares
 from markets.house import Question, create_house_market
 from markets.models import Market
 from markets.resolution.staff import resolve_market
-from purchases.services import begin_purchase, buy
+from purchases.services import buy, prepare_purchase
 
 DAYS = 30
 PEOPLE = (
@@ -93,7 +93,7 @@ def live(world: World, day: int, morning: datetime) -> None:
         spend(world, user, moments)
     if day % 3 == 0:
         buyer = world.chance.choice(world.users)
-        order = begin_purchase(user_id=buyer, package_id="starter", provider_name="manual", external_id="")
+        order = prepare_purchase(user_id=buyer, package_id="starter", provider_name="manual", external_id="")
         run_transaction(partial(buy, order, now=next(moments)))
 
 

@@ -26,6 +26,7 @@ from core.db.sql import fetch_all, fetch_one
 from core.jobs.runs import histories
 from core.jobs.scheduling import late_jobs
 from ops import health
+from purchases import rules as purchase_rules
 
 SHORTEST_SECRET = 6
 
@@ -139,7 +140,7 @@ def feature_findings() -> Iterator[Finding]:
         yield warning(
             "settings", "THROTTLE_ENABLED is off: passwords can be guessed fast", "Set THROTTLE_ENABLED=true."
         )
-    if settings.PURCHASES_ALLOW_SIMULATED:
+    if purchase_rules.PURCHASES_ALLOW_SIMULATED:
         yield failure(
             "settings", "PURCHASES_ALLOW_SIMULATED is on: credits are for free", "Set PURCHASES_ALLOW_SIMULATED=false."
         )

@@ -7,8 +7,8 @@ class PurchasesConfig(AppConfig):
     name = "purchases"
 
     def ready(self) -> None:
-        from purchases.rules import packages  # noqa: PLC0415
+        from purchases.rules import packages  # noqa: PLC0415 - settings aren't loaded before
 
-        # A package that can't be read stops the start.
+        # A package that can't be parsed stops the start.
         packages()
         import_module("purchases.audit")

@@ -1,10 +1,10 @@
-"""What the audit of the ledger checks of purchases."""
+"""The ledger audit's invariants about purchases."""
 
 from economy.ledger.audit import by_sql, register
 
 PURCHASES = "SELECT count(*) FROM credit_purchases"
-# Of the journal's rows with the store: the grant, and what a refund took back. Loans of the house are apart.
-PURCHASES_UNLIKE_JOURNAL = """
+# Of the ledger entries with the store: the grant, and what a refund took back. Loans of the house are apart.
+PURCHASES_UNLIKE_LEDGER = """
 SELECT coalesce(purchase.id, reference_id) AS id FROM (
     SELECT id, user_id,
         CASE WHEN completed_at IS NOT NULL THEN credits ELSE 0 END AS granted,
@@ -15,12 +15,12 @@ SELECT coalesce(purchase.id, reference_id) AS id FROM (
         coalesce(sum(amount) FILTER (WHERE transaction_type = 'credit_purchase'), 0) AS granted,
         coalesce(sum(amount) FILTER (WHERE transaction_type = 'purchase_refund'), 0) AS taken_back
     FROM credit_transactions WHERE counterparty = 'store' GROUP BY reference_id, user_id
-) AS journal ON reference_id = purchase.id AND journal.user_id = purchase.user_id
+) AS entries ON reference_id = purchase.id AND entries.user_id = purchase.user_id
 WHERE purchase.id IS NULL
 OR (purchase.granted, purchase.taken_back) IS DISTINCT FROM
-    (coalesce(journal.granted, 0), coalesce(journal.taken_back, 0))
+    (coalesce(entries.granted, 0), coalesce(entries.taken_back, 0))
 """
-# A refund is the provider's own, or among what staff did.
+# A refund is the provider's own, or a staff action.
 TRAILS = """
 SELECT purchase.id FROM credit_purchases AS purchase LEFT JOIN (
     SELECT purchase_id, count(*) FILTER (WHERE kind = 'completed') AS completed,
@@ -39,7 +39,7 @@ register(
         "purchases",
         "Every purchase was granted once and only when paid, taken back once and only by a refund; nothing else was.",
         examined=PURCHASES,
-        breaches=PURCHASES_UNLIKE_JOURNAL,
+        breaches=PURCHASES_UNLIKE_LEDGER,
     )
 )
 register(

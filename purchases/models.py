@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -6,12 +8,12 @@ from core.db.sql import new_id
 
 
 class CreditPurchase(models.Model):
-    """Credits bought, or about to be. `credits` and `usd_amount` are those of the package at that time.
+    """A purchase of credits, perhaps not yet paid. `credits` and `usd_amount` are those of the package at that time.
 
     `external_id` names the payment, for the provider or the client: with the provider it is unique, and never empty.
     `checkout_id` and `checkout_url`: the page where it is to be paid, where the provider has one. `reference` is what
     the provider was told to know it by, `payment_id` what the provider calls the payment, once there is one.
-    The credits were granted where there is a `completed_at`: a payment may be refunded before it was heard of.
+    The credits were granted where there is a `completed_at`: the refund of a payment may be known before the payment.
     """
 
     class Status(models.TextChoices):
@@ -70,20 +72,30 @@ class CreditPurchase(models.Model):
     def __str__(self) -> str:
         return f"{self.package_id} by {self.provider}: {self.status}"
 
+    @property
+    def credits_granted(self) -> Decimal:
+        """The credits that it brought; 0 while unpaid."""
+        return self.credits if self.completed_at else Decimal(0)
+
+    @property
+    def pending_checkout_url(self) -> str | None:
+        """Where to pay, while that is to be done."""
+        return (self.checkout_url or None) if self.status == self.Status.PENDING else None
+
 
 class PurchaseEvent(models.Model):
-    """The trail of a purchase: what happened, when, by whom (staff), and on which word of the provider. Only added to.
+    """The trail of a purchase: what happened, when, by which staff member or event of the provider. Append-only.
 
-    Why staff did something is among what staff did, too; whoever used a command has no `actor`.
+    The reasons of staff are in the staff actions, too; without an `actor` it was the command line.
 
-    `provider_event_id`: the provider's own id of what it told, which is taken in once.
+    `provider_event_id`: the provider's own id of its event, which is processed once.
     """
 
     class Kind(models.TextChoices):
         STARTED = "started"
         COMPLETED = "completed"
         FAILED = "failed"
-        DISPUTED = "disputed"  # the provider told something that doesn't fit: for staff
+        DISPUTED = "disputed"  # the provider sent an event that doesn't fit: for staff
         REFUNDED = "refunded"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -1,4 +1,7 @@
-"""What can be bought, from the setting PURCHASE_PACKAGES."""
+"""The rules of purchases: which packages of credits are sold, and whether without paying. Set by the environment.
+
+Read them through the module (`rules.PURCHASE_PACKAGES`), so that a test can set another value.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,19 +11,21 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from core.api.errors import DomainError
+from core.environment import env
+from purchases.errors import InvalidPackage
 
-FORM = re.compile(r"([a-z0-9_-]{1,50}):([1-9][0-9]{0,8}):([0-9]{1,6}\.[0-9]{2})(?::([^:,]{1,50}))?")
-
-
-class InvalidPackage(DomainError):
-    code = "invalid_package"
-    message = "There is no such package."
+PURCHASE_PACKAGES = env.str(
+    "PURCHASE_PACKAGES", default="starter:500:4.99,boost:1000:9.99,pro:2500:19.99,whale:5000:34.99"
+)
+# The simulated provider gives credits away, so production offers it only where the operator says so.
+PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=settings.DEBUG)
+LIST_LIMIT = 200  # purchases in a user's list
+PACKAGE_FORM = re.compile(r"([a-z0-9_-]{1,50}):([1-9][0-9]{0,8}):([0-9]{1,6}\.[0-9]{2})(?::([^:,]{1,50}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """`usd`: the price in US dollars."""
+    """A package of credits. `usd`: its price in US dollars."""
 
     id: str
     credits: Decimal
@@ -29,11 +34,12 @@ class Package:
 
 
 def packages() -> dict[str, Package]:
-    return read_packages(settings.PURCHASE_PACKAGES)
+    """Return the packages that are sold, by id."""
+    return parse_packages(PURCHASE_PACKAGES)
 
 
 def find_package(package_id: str) -> Package:
-    """Raises InvalidPackage."""
+    """Return the package. Raises InvalidPackage."""
     package = packages().get(package_id)
     if package is None:
         raise InvalidPackage
@@ -41,18 +47,18 @@ def find_package(package_id: str) -> Package:
 
 
 @lru_cache(maxsize=8)
-def read_packages(text: str) -> dict[str, Package]:
-    """`starter:500:4.99:Starter, …`: id, credits, price, and a label, which may be left out.
+def parse_packages(text: str) -> dict[str, Package]:
+    """Parse `starter:500:4.99:Starter, …`: id, credits, price, and a label, which may be left out.
 
-    Raises ImproperlyConfigured with the setting's name.
+    Raises ImproperlyConfigured with the variable's name.
     """
     found: dict[str, Package] = {}
     for entry in (part.strip() for part in text.split(",")):
-        read = FORM.fullmatch(entry)
-        if read is None or read[1] in found or not Decimal(read[3]):
+        match = PACKAGE_FORM.fullmatch(entry)
+        if match is None or match[1] in found or not Decimal(match[3]):
             raise ImproperlyConfigured(
                 f"PURCHASE_PACKAGES has {entry!r}: write id:credits:dollars:label, such as starter:500:4.99:Starter."
             )
-        package_id, credits_bought, usd, label = read.groups()
-        found[package_id] = Package(package_id, Decimal(credits_bought), Decimal(usd), label or package_id.title())
+        package_id, package_credits, usd, label = match.groups()
+        found[package_id] = Package(package_id, Decimal(package_credits), Decimal(usd), label or package_id.title())
     return found

@@ -1,18 +1,22 @@
-"""Shapes in, checked; shapes out, for the schema."""
+"""Requests and responses of purchases. PurchaseSerializer is the one declaration of a purchase's fields."""
 
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from economy.serializers import CREDITS
+from core.api.serializers import CreditsField, ResourceSerializer, response_schema
 from purchases.models import CreditPurchase
 
-USD: dict[str, Any] = {"max_digits": 10, "decimal_places": 2, "coerce_to_string": False}
+
+class UsdField(CreditsField):
+    """US dollars."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_digits": 10, **kwargs})
 
 
-class ExternalId(serializers.CharField):
-    """A name: a number isn't one."""
+class ExternalIdField(serializers.CharField):
+    """A name, which is text: a number isn't accepted as one."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -23,7 +27,7 @@ class ExternalId(serializers.CharField):
 class CreditPurchaseRequest(serializers.Serializer[dict[str, Any]]):
     packageId = serializers.CharField(source="package_id", max_length=200)
     provider = serializers.CharField(source="provider_name", max_length=50, default="manual")
-    externalId = ExternalId(
+    externalId = ExternalIdField(
         source="external_id",
         max_length=255,
         required=False,
@@ -32,35 +36,35 @@ class CreditPurchaseRequest(serializers.Serializer[dict[str, Any]]):
     )
 
 
-class PackageSchema(serializers.Serializer[dict[str, Any]]):
+class PackageSerializer(ResourceSerializer):
     id = serializers.CharField()
-    credits = serializers.DecimalField(**CREDITS)
-    usd = serializers.DecimalField(**USD)
-    # As a field it hides DRF's own attribute of that name, which nobody asks of a schema.
+    credits = CreditsField()
+    usd = UsdField()
+    # As a field it hides DRF's own attribute of that name, which nothing reads of a schema.
     label = serializers.CharField()  # type: ignore[assignment]
 
 
-class PurchaseSchema(serializers.Serializer[dict[str, Any]]):
+class PurchaseSerializer(ResourceSerializer):
+    """A purchase, as its user sees it."""
+
     id = serializers.UUIDField()
-    packageId = serializers.CharField()
-    creditsGranted = serializers.DecimalField(**CREDITS, help_text="0 while it isn't paid.")
-    usdAmount = serializers.DecimalField(**USD)
+    packageId = serializers.CharField(source="package_id")
+    creditsGranted = CreditsField(source="credits_granted", help_text="0 while it isn't paid.")
+    usdAmount = UsdField(source="usd_amount")
     status = serializers.ChoiceField(choices=CreditPurchase.Status.choices)
     provider = serializers.CharField()
-    externalId = serializers.CharField()
-    checkoutUrl = serializers.URLField(allow_null=True, help_text="Where to pay, while that is to be done.")
-    createdAt = serializers.DateTimeField()
+    externalId = serializers.CharField(source="external_id")
+    checkoutUrl = serializers.URLField(
+        source="pending_checkout_url", allow_null=True, help_text="Where to pay, while that is to be done."
+    )
+    createdAt = serializers.DateTimeField(source="created_at")
 
 
-def answer(name: str, **fields: serializers.Field[Any, Any, Any, Any]) -> serializers.Serializer[Any]:
-    return inline_serializer(name, {"success": serializers.BooleanField(), **fields})
-
-
-PackageList = answer(
-    "PackageList",
-    packages=PackageSchema(many=True),
+PackageListResponse = response_schema(
+    "PackageListResponse",
+    packages=PackageSerializer(many=True),
     providers=serializers.ListField(child=serializers.CharField(), help_text="Those offered here."),
 )
-PurchaseAnswer = answer("PurchaseAnswer", purchase=PurchaseSchema(), newBalance=serializers.DecimalField(**CREDITS))
-PurchaseList = answer("PurchaseList", purchases=PurchaseSchema(many=True))
-Received = answer("WebhookReceived")
+PurchaseResponse = response_schema("PurchaseResponse", purchase=PurchaseSerializer(), newBalance=CreditsField())
+PurchaseListResponse = response_schema("PurchaseListResponse", purchases=PurchaseSerializer(many=True))
+WebhookResponse = response_schema("WebhookResponse")

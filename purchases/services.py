@@ -1,6 +1,6 @@
-"""Buying credits, hearing that they were paid for, and taking them back.
+"""Buy credits, process the payment provider's events, and take credits back.
 
-Locks are taken in one order: user, purchase. Providers are asked while no transaction is open.
+Locks are taken in one order: user, purchase. Providers are called while no transaction is open.
 """
 
 import logging
@@ -11,46 +11,43 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, record_action, validate_reason
-from core.api.errors import DomainError
-from core.db.sql import new_id
+from core.db.sql import execute, new_id
 from core.db.transactions import require_transaction, run_transaction
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import Counterparty, TransactionType
+from purchases.errors import ExternalIdTaken, PurchaseNotFound, PurchaseNotRefundable
 from purchases.models import CreditPurchase, PurchaseEvent
-from purchases.providers import Intent, Payment, Provider, find_provider
-from purchases.rules import Package, find_package
+from purchases.providers import CURRENCY, Order, Payment, Provider, StripeEvent, StripeProvider, find_provider, in_cents
+from purchases.rules import LIST_LIMIT, Package, find_package
 
 logger = logging.getLogger(__name__)
 Status, Kind = CreditPurchase.Status, PurchaseEvent.Kind
+SESSION = "checkout.session."
+PAID = (f"{SESSION}completed", f"{SESSION}async_payment_succeeded")
+NEVER_PAID = (f"{SESSION}expired", f"{SESSION}async_payment_failed")
+REFUNDED = "charge.refunded"
 
-
-class ExternalIdTaken(DomainError):
-    code = "external_id_taken"
-    status = 409
-    message = "This externalId belongs to another purchase."
-
-
-class PurchaseNotFound(DomainError):
-    code = "purchase_not_found"
-    status = 404
-    message = "There is no such purchase."
-
-
-class PurchaseNotRefundable(DomainError):
-    code = "purchase_not_refundable"
-    message = "Only a completed purchase can be refunded, and only once."
+# Whether it is new decides a unique constraint, of which there are three: the ORM ignores conflicts only in bulk, and
+# doesn't tell which rows were inserted.
+INSERT = """
+INSERT INTO credit_purchases (
+    id, user_id, package_id, credits, usd_amount, status, provider, external_id, reference, checkout_id, checkout_url,
+    created_at
+) VALUES (
+    %(id)s, %(user_id)s, %(package_id)s, %(credits)s, %(usd)s, 'pending', %(provider)s, %(external_id)s, %(reference)s,
+    %(checkout_id)s, %(checkout_url)s, %(now)s
+) ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a user wants to buy, checked, and the payment that was begun for it."""
+class PreparedPurchase:
+    """An order, and the payment that was begun for it."""
 
-    intent: Intent
+    order: Order
     provider: Provider
     external_id: str  # the client's own; empty without one
     payment: Payment | None  # None where the purchase was made before
@@ -65,95 +62,91 @@ class Bought:
     balance: Decimal
 
 
-def begin_purchase(
-    *, user_id: UUID, package_id: str, provider_name: str, external_id: str, request_key: str = ""
-) -> Order:
-    """Finds what is wanted and asks the provider, unless this purchase was made before.
+def list_purchases(user_id: UUID) -> list[CreditPurchase]:
+    """Return the newest of the user's purchases, newest first, in one statement."""
+    return list(CreditPurchase.objects.filter(user_id=user_id).order_by("-created_at", "-pk")[:LIST_LIMIT])
 
-    `request_key`: what the client calls its request, so that the same again is known without an `external_id`, too.
+
+def prepare_purchase(
+    *, user_id: UUID, package_id: str, provider_name: str, external_id: str, request_key: str = ""
+) -> PreparedPurchase:
+    """Validate the order and begin its payment with the provider, unless this purchase was made before.
+
+    `request_key`: what the client calls its request, so that a repetition is recognized without an `external_id`, too.
     Raises InvalidPackage, ProviderNotOffered, PaymentUnavailable, ExternalIdTaken.
     """
     package, provider = find_package(package_id), find_provider(provider_name)
-    intent = Intent(new_id(), user_id, package, reference_of(user_id, package, external_id, request_key))
+    order = Order(new_id(), user_id, package, reference_of(user_id, package, external_id, request_key))
     if external_id and find_earlier(user_id, provider.name, external_id):
-        return Order(intent, provider, external_id, None)
-    return Order(intent, provider, external_id, provider.start(intent))
+        return PreparedPurchase(order, provider, external_id, None)
+    return PreparedPurchase(order, provider, external_id, provider.start_payment(order))
 
 
 def reference_of(user_id: UUID, package: Package, external_id: str, request_key: str) -> str:
-    """Says nothing of what it is made of; another one each time where the client has no name for what it wants."""
+    """Return a hash that is the same for the same order; a new one each time where the client gives it no name."""
     if not (external_id or request_key):
         return new_id().hex
     name = ("external_id", external_id) if external_id else ("request_key", request_key)
-    wish = [user_id, package.id, package.credits, package.usd, *name]
-    return sha256("\n".join(map(str, wish)).encode()).hexdigest()
+    order = [user_id, package.id, package.credits, package.usd, *name]
+    return sha256("\n".join(map(str, order)).encode()).hexdigest()
 
 
-def buy(order: Order, *, now: datetime) -> Bought:
-    """Writes the purchase, and grants its credits where it is paid; or finds the one that was made before.
+def buy(prepared: PreparedPurchase, *, now: datetime) -> Bought:
+    """Store the purchase, and grant its credits if it is paid; or find the one that was made before.
 
     Runs inside the caller's transaction. Two of one external id or payment at once meet at a unique constraint: the
     second waits for the first, and finds it. Raises ExternalIdTaken.
     """
-    require_transaction("Buying")
-    user_id = order.intent.user_id
-    if order.payment is None or not insert(order, order.payment, now=now):
-        checkout_id = order.payment.checkout_id if order.payment else ""
-        earlier = find_earlier(user_id, order.provider.name, order.external_id, checkout_id)
+    require_transaction("buy")
+    user_id, payment = prepared.order.user_id, prepared.payment
+    if payment is None or not insert_purchase(prepared, payment, now=now):
+        checkout_id = payment.checkout_id if payment else ""
+        earlier = find_earlier(user_id, prepared.provider.name, prepared.external_id, checkout_id)
         if earlier is None:
             raise RuntimeError("A purchase that was there is gone.")
         return Bought(earlier, is_new=False, balance=balance_of(user_id))
-    purchase = CreditPurchase.objects.get(pk=order.intent.purchase_id)
-    note_event(purchase, Kind.STARTED, now=now)
-    if not order.payment.is_paid:
+    purchase = CreditPurchase.objects.get(pk=prepared.order.purchase_id)
+    record_event(purchase, Kind.STARTED, now=now)
+    if not payment.is_paid:
         return Bought(purchase, is_new=True, balance=balance_of(user_id))
-    return Bought(purchase, is_new=True, balance=complete(purchase, now=now))
+    return Bought(purchase, is_new=True, balance=complete_purchase(purchase, now=now))
 
 
 def find_earlier(user_id: UUID, provider: str, external_id: str, checkout_id: str = "") -> CreditPurchase | None:
-    """Raises ExternalIdTaken where it is another user's."""
-    made = CreditPurchase.objects.filter(provider=provider)
-    earlier = made.filter(external_id=external_id).first()
+    """Return the purchase of this external id or checkout, or None. Raises ExternalIdTaken if it is another user's."""
+    purchases = CreditPurchase.objects.filter(provider=provider)
+    earlier = purchases.filter(external_id=external_id).first()
     if earlier is None and checkout_id:
-        earlier = made.filter(checkout_id=checkout_id).first()
+        earlier = purchases.filter(checkout_id=checkout_id).first()
     if earlier and earlier.user_id != user_id:
         raise ExternalIdTaken
     return earlier
 
 
-INSERT = """
-INSERT INTO credit_purchases (
-    id, user_id, package_id, credits, usd_amount, status, provider, external_id, reference, checkout_id, checkout_url,
-    created_at
-) VALUES (
-    %(id)s, %(user_id)s, %(package_id)s, %(credits)s, %(usd)s, 'pending', %(provider)s, %(external_id)s, %(reference)s,
-    %(checkout_id)s, %(checkout_url)s, %(now)s
-) ON CONFLICT DO NOTHING
-"""
+def insert_purchase(prepared: PreparedPurchase, payment: Payment, *, now: datetime) -> bool:
+    """Insert the purchase and return whether it is new.
 
-
-def insert(order: Order, payment: Payment, *, now: datetime) -> bool:
-    """Whether the purchase is new. Without an id of the client's the payment's own names it, so there always is one."""
-    intent = order.intent
-    who: dict[str, Any] = {"id": intent.purchase_id, "user_id": intent.user_id, "provider": order.provider.name}
-    what: dict[str, Any] = {
-        "package_id": intent.package.id,
-        "credits": intent.package.credits,
-        "usd": intent.package.usd,
-    }
-    where = {
-        "reference": intent.reference if payment.checkout_id else "",
+    Without an external id of the client's the payment's own names the purchase, so it always has one.
+    """
+    order = prepared.order
+    parameters = {
+        "id": order.purchase_id,
+        "user_id": order.user_id,
+        "package_id": order.package.id,
+        "credits": order.package.credits,
+        "usd": order.package.usd,
+        "provider": prepared.provider.name,
+        "external_id": prepared.external_id or payment.checkout_id or str(order.purchase_id),
+        "reference": order.reference if payment.checkout_id else "",
         "checkout_id": payment.checkout_id,
         "checkout_url": payment.checkout_url,
+        "now": now,
     }
-    external_id = order.external_id or payment.checkout_id or str(intent.purchase_id)
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT, {**who, **what, **where, "external_id": external_id, "now": now})
-        return bool(cursor.rowcount == 1)
+    return execute(INSERT, parameters) == 1
 
 
-def complete(purchase: CreditPurchase, *, event_id: str = "", now: datetime) -> Decimal:
-    """Grants the credits of a pending purchase that this transaction has locked or made; the user's new balance."""
+def complete_purchase(purchase: CreditPurchase, *, event_id: str = "", now: datetime) -> Decimal:
+    """Grant the credits of a pending purchase that this transaction has locked or made; return the new balance."""
     posted = ledger.post(
         Transfer(
             user_id=purchase.user_id,
@@ -166,12 +159,15 @@ def complete(purchase: CreditPurchase, *, event_id: str = "", now: datetime) -> 
     )
     purchase.status, purchase.completed_at = Status.COMPLETED, now
     purchase.save(update_fields=["status", "completed_at"])
-    note_event(purchase, Kind.COMPLETED, event_id=event_id, now=now)
+    record_event(purchase, Kind.COMPLETED, event_id=event_id, now=now)
     return posted.balance_after
 
 
+# Refunds
+
+
 def refund_purchase(*, purchase_id: UUID, by: StaffMember, reason: str, now: datetime) -> CreditPurchase:
-    """Staff take back the credits of a purchase; the money is given back at the provider, by staff.
+    """Take back the credits of a purchase, by staff, who give back the money at the provider.
 
     Credits that are spent become a debt.
     Raises NotAllowed, ReasonMissing, ReasonTooLong, PurchaseNotFound, PurchaseNotRefundable.
@@ -184,7 +180,7 @@ def refund_purchase(*, purchase_id: UUID, by: StaffMember, reason: str, now: dat
         if purchase.status != Status.COMPLETED:
             raise PurchaseNotRefundable
         before = state_of(purchase)
-        refund(purchase, actor_id=by.user.pk if by.user else None, note=reason, now=now)
+        mark_refunded(purchase, actor_id=by.user.pk if by.user else None, note=reason, now=now)
         after = state_of(purchase)
         record_action("refund_purchase", by=by, target=purchase, reason=reason, before=before, after=after, now=now)
         return purchase
@@ -198,19 +194,22 @@ def state_of(purchase: CreditPurchase) -> dict[str, str | None]:
     return {"status": str(purchase.status), "refunded_at": refunded_at, "balance": str(balance)}
 
 
-def refund(
+def mark_refunded(
     purchase: CreditPurchase, *, actor_id: UUID | None = None, event_id: str = "", note: str, now: datetime
 ) -> None:
-    """Takes back what was granted, if it was. The purchase is locked; it is staff that refund it, or the provider."""
+    """Take back what was granted, if it was. The purchase is locked; staff refund it, or the provider did."""
     if purchase.completed_at:
-        take_back(purchase, now=now)
+        take_back_credits(purchase, now=now)
     purchase.status, purchase.refunded_at = Status.REFUNDED, now
     purchase.save(update_fields=["status", "refunded_at"])
-    note_event(purchase, Kind.REFUNDED, actor_id=actor_id, event_id=event_id, note=note, now=now)
+    record_event(purchase, Kind.REFUNDED, actor_id=actor_id, event_id=event_id, note=note, now=now)
 
 
-def take_back(purchase: CreditPurchase, *, now: datetime) -> None:
-    """What isn't available any more the house lends: the user repays it from later credits. The user is locked."""
+def take_back_credits(purchase: CreditPurchase, *, now: datetime) -> None:
+    """Take back the credits. The house lends what isn't available any more: the user repays it from later credits.
+
+    The user is locked.
+    """
     available = User.objects.values_list("available_credits", flat=True).get(pk=purchase.user_id)
     missing = purchase.credits - min(available, purchase.credits)
     common: dict[str, Any] = {
@@ -229,7 +228,7 @@ def take_back(purchase: CreditPurchase, *, now: datetime) -> None:
 
 
 def lock_purchase(purchase_id: UUID) -> CreditPurchase:
-    """The user is locked first. Raises PurchaseNotFound."""
+    """Return the purchase, locked after its user. Raises PurchaseNotFound."""
     user_id = CreditPurchase.objects.filter(pk=purchase_id).values_list("user_id", flat=True).first()
     if user_id is None:
         raise PurchaseNotFound
@@ -237,7 +236,7 @@ def lock_purchase(purchase_id: UUID) -> CreditPurchase:
     return CreditPurchase.objects.select_for_update().get(pk=purchase_id)
 
 
-def note_event(
+def record_event(
     purchase: CreditPurchase,
     kind: PurchaseEvent.Kind,
     *,
@@ -246,10 +245,89 @@ def note_event(
     note: str = "",
     now: datetime,
 ) -> None:
-    told = {"provider_event_id": event_id, "note": note, "created_at": now}
-    PurchaseEvent.objects.create(purchase=purchase, kind=kind, actor_id=actor_id, **told)
+    """Add to the trail of the purchase."""
+    PurchaseEvent.objects.create(
+        purchase=purchase, kind=kind, actor_id=actor_id, provider_event_id=event_id, note=note, created_at=now
+    )
 
 
 def balance_of(user_id: UUID) -> Decimal:
     balance: Decimal = User.objects.values_list("credit_balance", flat=True).get(pk=user_id)
     return balance
+
+
+# Stripe's events: each is processed once, in whatever order they come. Credits are granted when a session is paid, and
+# taken back when all of the money is given back. What needs a human's judgement is recorded for staff: a payment of
+# another amount, a refund of a part or one that failed, a dispute.
+
+
+def process_stripe_event(event: StripeEvent, *, now: datetime) -> None:
+    """Apply an event; one that was processed before, or is about no purchase here, has no effect."""
+    purchase_id = find_purchase(event)
+    if purchase_id is None:
+        # Others may be paid through the same account. What carries a reference of ours should have been found.
+        level = logging.ERROR if event.reference else logging.WARNING
+        logger.log(level, "an event of Stripe's is about no purchase: %s, %s", event.id, event.type)
+        return
+    run_transaction(lambda: apply_stripe_event(event, lock_purchase(purchase_id), now=now))
+
+
+def find_purchase(event: StripeEvent) -> UUID | None:
+    """Return the id of the event's purchase, or None.
+
+    It is found by the session; of charges by the payment, or by the reference before we know of that payment.
+    """
+    for field in ("checkout_id", "payment_id", "reference"):
+        if value := getattr(event, field):
+            purchases = CreditPurchase.objects.filter(**{"provider": StripeProvider.name, field: value})
+            purchase_id = purchases.order_by("-created_at").values_list("pk", flat=True).first()
+            if purchase_id:
+                return purchase_id
+    return None
+
+
+def apply_stripe_event(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
+    # One event is about one purchase: a second delivery waits for its lock.
+    if PurchaseEvent.objects.filter(provider_event_id=event.id).exists():
+        return
+    if event.type.startswith(SESSION):
+        apply_session(event, purchase, now=now)
+    elif event.type == REFUNDED and event.is_refunded:
+        apply_refund(event, purchase, now=now)
+    else:
+        record_dispute(event, purchase, f"{event.type}: {event.summary}", now=now)
+
+
+def apply_session(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
+    if purchase.status in (Status.COMPLETED, Status.REFUNDED):
+        return
+    if event.type in PAID and event.is_paid:
+        store_payment_id(event, purchase)
+        if event.cents == in_cents(purchase.usd_amount) and event.currency == CURRENCY:
+            complete_purchase(purchase, event_id=event.id, now=now)
+        else:
+            record_dispute(event, purchase, f"Paid {event.cents} cents of {event.currency}.", now=now)
+    elif event.type in NEVER_PAID and purchase.status == Status.PENDING:
+        purchase.status = Status.FAILED
+        purchase.save(update_fields=["status"])
+        record_event(purchase, Kind.FAILED, event_id=event.id, note=event.type, now=now)
+
+
+def apply_refund(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
+    """Refund the purchase, unless staff took the credits back already. What was never granted never will be."""
+    if purchase.status == Status.REFUNDED:
+        return
+    store_payment_id(event, purchase)
+    mark_refunded(purchase, event_id=event.id, note=f"{event.type}: {event.summary}", now=now)
+
+
+def store_payment_id(event: StripeEvent, purchase: CreditPurchase) -> None:
+    """Store what Stripe calls the payment: disputes name nothing else."""
+    if event.payment_id and not purchase.payment_id:
+        purchase.payment_id = event.payment_id
+        purchase.save(update_fields=["payment_id"])
+
+
+def record_dispute(event: StripeEvent, purchase: CreditPurchase, note: str, *, now: datetime) -> None:
+    logger.error("Stripe's event about purchase %s needs a look by staff: %s", purchase.pk, note)
+    record_event(purchase, Kind.DISPUTED, event_id=event.id, note=note, now=now)

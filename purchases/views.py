@@ -1,112 +1,120 @@
 from functools import partial
-from typing import Any, ClassVar, cast
-from uuid import UUID
+from typing import ClassVar
 
 from django.http import HttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from core.api.idempotency import HEADER, HEADER_PARAMETER, Act, idempotent
-from core.api.json import dumps
-from core.api.responses import PublicReadsMixin, rendered
-from purchases import serializers as shapes
-from purchases import services
-from purchases.providers import offered
-from purchases.providers.stripe import Stripe
-from purchases.providers.stripe_webhook import check_signature, read_event
-from purchases.rendering import as_contract
-from purchases.rules import packages
-from purchases.selectors import list_purchases
-from purchases.services import Order
-from purchases.stripe_events import take_in
+from core.api.idempotency import HEADER, Act, idempotent
+from core.api.openapi import operation
+from core.api.requests import current_user_id, validate
+from core.api.responses import PublicReadsMixin, json_response
+from purchases import rules, services
+from purchases.errors import (
+    ExternalIdTaken,
+    InvalidPackage,
+    InvalidSignature,
+    PaymentUnavailable,
+    ProviderNotOffered,
+)
+from purchases.providers import StripeProvider, offered_providers, parse_event, verify_signature
+from purchases.serializers import (
+    CreditPurchaseRequest,
+    PackageListResponse,
+    PackageSerializer,
+    PurchaseListResponse,
+    PurchaseResponse,
+    PurchaseSerializer,
+    WebhookResponse,
+)
+from purchases.services import PreparedPurchase
 
 
-def private(body: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    headers = {"Cache-Control": "private, no-store"}
-    return HttpResponse(dumps(body), status=status, content_type="application/json", headers=headers)
+def private(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 class PackageViewSet(PublicReadsMixin, ViewSet):
-    """What can be bought, alike for everybody."""
+    """What can be bought, the same for everybody."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
     cached_actions: ClassVar[frozenset[str]] = frozenset({"list"})
 
-    @extend_schema(
+    @operation(
         operation_id="purchases_packages",
         summary="Packages of credits, and how they can be paid for",
-        responses=shapes.PackageList,
+        responses=PackageListResponse,
         tags=["purchases"],
     )
     def list(self, request: Request) -> HttpResponse:
-        shown = [
-            {"id": package.id, "credits": package.credits, "usd": package.usd, "label": package.label}
-            for package in packages().values()
-        ]
-        return rendered({"success": True, "packages": shown, "providers": offered()})
+        packages = [PackageSerializer.from_object(package) for package in rules.packages().values()]
+        return json_response(packages=packages, providers=offered_providers())
 
 
 class PurchaseViewSet(ViewSet):
-    """The user's purchases."""
+    """The current user's purchases."""
 
-    @extend_schema(
+    @operation(
         operation_id="purchases_create",
         summary="Buy a package; the same provider and externalId again is the first purchase",
-        parameters=[HEADER_PARAMETER],
-        request=shapes.CreditPurchaseRequest,
-        responses={201: shapes.PurchaseAnswer, 200: shapes.PurchaseAnswer},
+        request=CreditPurchaseRequest,
+        responses={201: PurchaseResponse, 200: PurchaseResponse},
+        errors=[InvalidPackage, ProviderNotOffered, ExternalIdTaken, PaymentUnavailable],
         tags=["purchases"],
     )
     @idempotent
     def create(self, request: Request) -> Act:
-        given = shapes.CreditPurchaseRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-        wanted = {**given.validated_data, "external_id": given.validated_data.get("external_id") or ""}
-        who: dict[str, Any] = {"user_id": request.user.pk, "request_key": request.headers.get(HEADER, "")}
-        return partial(self.book, services.begin_purchase(**who, **wanted))
+        fields = validate(CreditPurchaseRequest, request.data)
+        prepared = services.prepare_purchase(
+            user_id=current_user_id(request),
+            request_key=request.headers.get(HEADER, ""),
+            **{**fields, "external_id": fields.get("external_id") or ""},
+        )
+        return partial(self.buy, prepared)
 
-    def book(self, order: Order) -> HttpResponse:
-        bought = services.buy(order, now=timezone.now())
-        body = {"success": True, "purchase": as_contract(bought.purchase), "newBalance": bought.balance}
-        return private(body, status=201 if bought.is_new else 200)
+    def buy(self, prepared: PreparedPurchase) -> HttpResponse:
+        bought = services.buy(prepared, now=timezone.now())
+        purchase = PurchaseSerializer.from_object(bought.purchase)
+        return private(json_response(201 if bought.is_new else 200, purchase=purchase, newBalance=bought.balance))
 
-    @extend_schema(
+    @operation(
         operation_id="purchases_mine",
         summary="The user's purchases, newest first",
-        responses=shapes.PurchaseList,
+        responses=PurchaseListResponse,
         tags=["purchases"],
     )
     def mine(self, request: Request) -> HttpResponse:
-        found = list_purchases(cast("UUID", request.user.pk))
-        return private({"success": True, "purchases": [as_contract(purchase) for purchase in found]})
+        purchases = services.list_purchases(current_user_id(request))
+        return private(json_response(purchases=[PurchaseSerializer.from_object(each) for each in purchases]))
 
 
 class StripeWebhookViewSet(ViewSet):
-    """What Stripe tells. Signed, so nobody is signed in."""
+    """Receives Stripe's events, which are signed, so no user is signed in."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(
+    @operation(
         operation_id="purchases_stripe_webhook",
         summary="For Stripe: an event, signed in `Stripe-Signature`",
         request={"application/json": {"type": "object"}},
-        responses=shapes.Received,
+        responses=WebhookResponse,
+        errors=[InvalidSignature, NotFound],
         tags=["purchases"],
     )
     def receive(self, request: Request) -> HttpResponse:
-        if not Stripe().is_offered():
+        if not StripeProvider().is_offered():
             raise NotFound
         now = timezone.now()
         # The bytes as they came: they are what is signed.
         body = request._request.body  # noqa: SLF001
-        check_signature(body, request.headers.get("Stripe-Signature", ""), now=now.timestamp())
-        event = read_event(body)
+        verify_signature(body, request.headers.get("Stripe-Signature", ""), now=now.timestamp())
+        event = parse_event(body)
         if event:
-            take_in(event, now=now)
-        return private({"success": True})
+            services.process_stripe_event(event, now=now)
+        return private(json_response())

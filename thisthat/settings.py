@@ -255,8 +255,6 @@ DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
 STOCK_SIGNING_KEYS = env.keyring(
     "STOCK_SIGNING_KEYS", in_development="development:development-only-signing-key-of-fifty-letters-and-more"
 )
-PURCHASE_PACKAGES = env.str("PURCHASE_PACKAGES", "starter:500:4.99,boost:1000:9.99,pro:2500:19.99,whale:5000:34.99")
-PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=DEBUG)
 STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET = env.str("STRIPE_SECRET_KEY", ""), env.str("STRIPE_WEBHOOK_SECRET", "")
 STRIPE_API_URL = env.str("STRIPE_API_URL", default="https://api.stripe.com")
 

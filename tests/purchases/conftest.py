@@ -1,11 +1,11 @@
-"""What the tests of purchases share: people who buy, staff, and a stand-in for Stripe."""
+"""What the tests of purchases share: users who buy, staff, and a Stripe simulator."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.purchases.factories import Buyer, arrive
-from tests.purchases.stripe_simulator import StandInStripe
+from tests.purchases.stripe_simulator import StripeSimulator
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def sue(db) -> Buyer:
 
 
 @pytest.fixture
-def stripe(settings) -> Iterator[StandInStripe]:
+def stripe(settings) -> Iterator[StripeSimulator]:
     """Offered, and listening on loopback."""
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_only", "whsec_test_only"
     settings.FRONTEND_URL = "https://front.example"
-    with StandInStripe() as stand_in:
-        settings.STRIPE_API_URL = stand_in.url
-        yield stand_in
+    with StripeSimulator() as simulator:
+        settings.STRIPE_API_URL = simulator.url
+        yield simulator

@@ -1,4 +1,4 @@
-"""People who buy credits through the front door, and what must be true of the books afterwards."""
+"""Users who buy credits through the API, and what must be true of the ledger afterwards."""
 
 import json
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Buyer:
     def balance(self) -> Decimal:
         return User.objects.values_list("credit_balance", flat=True).get(pk=self.id)
 
-    def journal(self) -> list[tuple[str, Decimal]]:
+    def ledger_entries(self) -> list[tuple[str, Decimal]]:
         rows = CreditTransaction.objects.filter(user=self.id).order_by("sequence")
         return list(rows.values_list("transaction_type", "amount"))
 
@@ -78,7 +78,7 @@ def refund(purchase: dict[str, Any], staff: Buyer, reason: str = "Asked for.") -
 
 
 def everything() -> list[Any]:
-    """All that a refusal must leave as it was."""
+    """Return all that a refusal must leave as it was."""
     return [
         list(CreditPurchase.objects.order_by("pk").values()),
         list(PurchaseEvent.objects.order_by("pk").values()),

@@ -1,4 +1,4 @@
-"""As much of Stripe as is asked: Checkout sessions over HTTP on loopback, and events with its signature.
+"""A simulator of as much of Stripe as is used: Checkout sessions over HTTP on loopback, and events with its signature.
 
 Shapes: https://docs.stripe.com/api/checkout/sessions/object, https://docs.stripe.com/api/charges/object,
 https://docs.stripe.com/api/disputes/object, https://docs.stripe.com/api/idempotent_requests and
@@ -8,9 +8,10 @@ https://docs.stripe.com/webhooks.
 import hmac
 import json
 import time
+from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
@@ -19,18 +20,22 @@ from django.test import Client
 WEBHOOK = "/api/v1/purchases/webhooks/stripe"
 
 
-class StandInStripe:
-    """`asked`: path, headers and form of each request. `answer` replaces the good one: status and body.
+class StripeSimulator:
+    """An HTTP server on loopback.
 
-    What was answered under an `Idempotency-Key` is answered again; the key with another form is refused. The first
-    `busy` requests meet another of their key; the answers to the first `lost` good ones never arrive.
+    `requests`: path, headers and form of each request. `response` replaces the good one: status and body.
+
+    The response to an `Idempotency-Key` is sent again; the key with another form is refused. The first
+    `busy` requests meet another of their key; the responses to the first `lost_responses` good ones never arrive. While it `drips`, a response comes a byte at a time and never ends.
     """
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
-        self.answer: tuple[int, bytes] | None = None
+        self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
+        self.response: tuple[int, bytes] | None = None
         self.kept: dict[str, tuple[dict[str, str], tuple[int, bytes]]] = {}
-        self.busy = self.lost = 0
+        self.busy = self.lost_responses = 0
+        self.drips = False
+        self._closing = Event()
         self._lock = Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self._server.daemon_threads = True
@@ -38,20 +43,30 @@ class StandInStripe:
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
-        stand_in = self
+        simulator = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
                 headers = {name.lower(): text for name, text in self.headers.items()}
-                with stand_in._lock:
-                    stand_in.asked.append((self.path, headers, form))
-                    status, body = stand_in.answer or stand_in.once(headers["idempotency-key"], form)
-                if status:
+                with simulator._lock:
+                    simulator.requests.append((self.path, headers, form))
+                    status, body = simulator.response or simulator.once(headers["idempotency-key"], form)
+                if simulator.drips:
+                    self.drip()
+                elif status:
                     self.send_response(status)
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
+
+            def drip(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "100000")
+                self.end_headers()
+                with suppress(OSError):
+                    while not simulator._closing.wait(0.05):
+                        self.wfile.write(b" ")
 
             def log_message(self, *args: Any) -> None:
                 """Tests have nothing to read there."""
@@ -59,17 +74,17 @@ class StandInStripe:
         return Handler
 
     def once(self, key: str, form: dict[str, str]) -> tuple[int, bytes]:
-        """A status of 0: the connection ends without an answer."""
+        """Return the response to a key. A status of 0: the connection ends without a response."""
         if self.busy:
             self.busy -= 1
             return 409, b'{"error": {"code": "idempotency_key_in_use"}}'
-        first, answer = self.kept.setdefault(key, (form, self.session(len(self.kept) + 1)))
+        first, response = self.kept.setdefault(key, (form, self.session(len(self.kept) + 1)))
         if first != form:
             return 400, b'{"error": {"type": "idempotency_error"}}'
-        if self.lost:
-            self.lost -= 1
+        if self.lost_responses:
+            self.lost_responses -= 1
             return 0, b""
-        return answer
+        return response
 
     def session(self, number: int) -> tuple[int, bytes]:
         made = {"id": f"cs_test_{number}", "object": "checkout.session", "url": f"https://checkout.example/{number}"}
@@ -80,6 +95,7 @@ class StandInStripe:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -133,9 +149,9 @@ def signature(body: bytes, *, key: str = "whsec_test_only", at: float | None = N
     return f"t={moment},v1={hmac.new(key.encode(), f'{moment}.'.encode() + body, sha256).hexdigest()}"
 
 
-def tell(told: dict[str, Any] | bytes, header: str | None = None) -> Any:
+def deliver(payload: dict[str, Any] | bytes, header: str | None = None) -> Any:
     """Stripe's request to us."""
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     headers = {"Stripe-Signature": signature(body) if header is None else header}
     client = Client(raise_request_exception=False)
     return client.post(WEBHOOK, body, content_type="application/json; charset=utf-8", headers=headers)

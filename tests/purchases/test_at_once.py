@@ -6,42 +6,42 @@ from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import PurchaseNotRefundable
 from tests.concurrently import all_at_once
 from tests.purchases.factories import arrive, books_balance, refund
-from tests.purchases.stripe_simulator import event, tell
+from tests.purchases.stripe_simulator import deliver, event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_the_same_external_id_at_once_is_one_purchase_and_one_grant():
     ann = arrive("ann")
-    answers = all_at_once(lambda: ann.post({"packageId": "starter", "externalId": "order-1"}), 12)
-    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [201]
-    assert len({answer.json()["purchase"]["id"] for answer in answers}) == 1
-    assert ann.journal() == [("credit_purchase", 500)]
+    responses = all_at_once(lambda: ann.post({"packageId": "starter", "externalId": "order-1"}), 12)
+    assert sorted(response.status_code for response in responses) == [200] * 11 + [201]
+    assert len({response.json()["purchase"]["id"] for response in responses}) == 1
+    assert ann.ledger_entries() == [("credit_purchase", 500)]
     books_balance()
 
 
 def test_an_external_id_that_two_users_want_at_once_is_one_users():
-    people = [arrive(f"user{i}") for i in range(4)]
-    waiting = list(people)
-    answers = all_at_once(lambda: waiting.pop().post({"packageId": "starter", "externalId": "order-1"}), 4)
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    assert sum(person.balance for person in people) == 500
+    buyers = [arrive(f"user{i}") for i in range(4)]
+    waiting = list(buyers)
+    responses = all_at_once(lambda: waiting.pop().post({"packageId": "starter", "externalId": "order-1"}), 4)
+    assert sorted(response.status_code for response in responses) == [201, 409, 409, 409]
+    assert sum(buyer.balance for buyer in buyers) == 500
     books_balance()
 
 
 def test_the_same_key_at_once_buys_once():
     ann = arrive("ann")
-    answers = all_at_once(lambda: ann.post({"packageId": "starter"}, Idempotency_Key="one"), 8)
-    assert {answer.content for answer in answers} == {answers[0].content}
+    responses = all_at_once(lambda: ann.post({"packageId": "starter"}, Idempotency_Key="one"), 8)
+    assert {response.content for response in responses} == {responses[0].content}
     assert ann.balance == 500
 
 
-def test_an_event_told_many_times_at_once_grants_once(stripe):
+def test_an_event_delivered_many_times_at_once_grants_once(stripe):
     ann = arrive("ann")
     ann.buy(provider="stripe")
-    answers = all_at_once(lambda: tell(event("cs_test_1")), 8)
-    assert {answer.status_code for answer in answers} == {200}
-    assert ann.journal() == [("credit_purchase", 500)]
+    responses = all_at_once(lambda: deliver(event("cs_test_1")), 8)
+    assert {response.status_code for response in responses} == {200}
+    assert ann.ledger_entries() == [("credit_purchase", 500)]
     assert PurchaseEvent.objects.filter(kind="completed").count() == 1
     books_balance()
 

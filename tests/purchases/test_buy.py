@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
+from purchases import rules
 from purchases.models import CreditPurchase, PurchaseEvent
 from tests.purchases.factories import NOW, books_balance, everything, read, refusal
 
@@ -33,7 +34,7 @@ def test_a_package_brings_its_credits(ann):
         "externalId": "order-1",
         "checkoutUrl": None,
     }
-    assert ann.journal() == [("credit_purchase", 2500)]
+    assert ann.ledger_entries() == [("credit_purchase", 2500)]
     books_balance()
 
 
@@ -92,8 +93,8 @@ def test_the_same_key_gives_the_first_answer_again(ann):
 )
 def test_bad_input_is_refused_by_name_and_changes_nothing(ann, body, field):
     before = everything()
-    answer = refusal(ann.post(body), 400, "validation_error")
-    assert field in {detail["field"] for detail in answer["details"]}
+    response = refusal(ann.post(body), 400, "validation_error")
+    assert field in {detail["field"] for detail in response["details"]}
     assert everything() == before
 
 
@@ -111,12 +112,12 @@ def test_a_provider_that_is_not_offered_is_refused(ann, provider):
     assert everything() == before
 
 
-def test_in_production_the_simulated_provider_is_refused_unless_it_is_allowed(ann, settings):
-    settings.PURCHASES_ALLOW_SIMULATED = False
+def test_in_production_the_simulated_provider_is_refused_unless_it_is_allowed(ann, monkeypatch):
+    monkeypatch.setattr(rules, "PURCHASES_ALLOW_SIMULATED", False)
     before = everything()
     refusal(ann.post({"packageId": "starter"}), 400, "provider_not_offered")
     assert everything() == before
-    settings.PURCHASES_ALLOW_SIMULATED = True
+    monkeypatch.setattr(rules, "PURCHASES_ALLOW_SIMULATED", True)
     ann.buy()
 
 

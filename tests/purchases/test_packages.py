@@ -6,14 +6,14 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from purchases.rules import read_packages
+from purchases import rules
 from tests.core.asking import ask
 from tests.purchases.factories import PURCHASES, read
 
 PACKAGES = f"{PURCHASES}/packages"
 
 
-def test_the_four_of_the_contract_are_the_default_and_the_database_is_not_asked(api):
+def test_the_four_of_the_contract_are_the_default_and_the_database_is_not_queried(api):
     body = read(api.get(PACKAGES))
     assert [list(package.values()) for package in body["packages"]] == [
         ["starter", 500, Decimal("4.99"), "Starter"],
@@ -35,8 +35,8 @@ def test_a_bad_token_is_ignored(api):
     read(api.get(PACKAGES, headers={"Authorization": "Bearer nonsense"}))
 
 
-def test_an_operator_sells_other_packages(api, settings):
-    settings.PURCHASE_PACKAGES = "one:1:0.99, big_one:1000000:999.00:The Big One"
+def test_an_operator_sells_other_packages(api, monkeypatch):
+    monkeypatch.setattr(rules, "PURCHASE_PACKAGES", "one:1:0.99, big_one:1000000:999.00:The Big One")
     labels = [package["label"] for package in json.loads(api.get(PACKAGES).content)["packages"]]
     assert labels == ["One", "The Big One"]
 
@@ -44,17 +44,17 @@ def test_an_operator_sells_other_packages(api, settings):
 @pytest.mark.parametrize(
     "text", ["", "a", "a:1", "a:0:1.00", "a:1:0.00", "a:1:1", "a:1:-1.00", "a:1.5:1.00", "a:1:1.00,a:2:2.00", "a:1:1.00:", "A:1:1.00"]
 )  # fmt: skip
-def test_packages_that_cannot_be_read_are_refused_by_the_settings_name(text):
+def test_packages_that_cannot_be_parsed_are_refused_by_the_variables_name(text):
     with pytest.raises(ImproperlyConfigured, match="PURCHASE_PACKAGES"):
-        read_packages(text)
+        rules.parse_packages(text)
 
 
 def test_in_production_neither_provider_is_offered_by_itself():
-    (answer,) = ask(PACKAGES).answers
-    assert (answer.status, answer.json()["providers"]) == (200, [])
+    (response,) = ask(PACKAGES).responses
+    assert (response.status, response.json()["providers"]) == (200, [])
 
 
 def test_in_production_what_is_configured_is_offered():
     keys = {"STRIPE_SECRET_KEY": "sk", "STRIPE_WEBHOOK_SECRET": "whsec", "PURCHASES_ALLOW_SIMULATED": "true"}
-    (answer,) = ask(PACKAGES, **keys).answers
-    assert answer.json()["providers"] == ["manual", "stripe"]
+    (response,) = ask(PACKAGES, **keys).responses
+    assert response.json()["providers"] == ["manual", "stripe"]

@@ -24,7 +24,7 @@ def test_it_takes_back_what_was_bought(ann, sue):
     purchase = ann.buy("pro")
     refunded = refund(purchase, sue, "Bought by mistake.")
     assert (refunded.status, refunded.refunded_at) == ("refunded", NOW)
-    assert ann.journal() == [("credit_purchase", 2500), ("purchase_refund", -2500)]
+    assert ann.ledger_entries() == [("credit_purchase", 2500), ("purchase_refund", -2500)]
     assert ann.balance == 0
     books_balance()
 
@@ -90,7 +90,7 @@ def test_what_is_spent_is_lent_by_the_house_and_repaid_from_later_credits(ann, s
     give(ann.id, -400)
     refund(purchase, sue)
     assert ann.balance == 0
-    assert ann.journal()[2:] == [("purchase_refund", 400), ("purchase_refund", -500)]
+    assert ann.ledger_entries()[2:] == [("purchase_refund", 400), ("purchase_refund", -500)]
     assert Debt.objects.get(user=ann.id).lent == 400
     books_balance()
     give(ann.id, 1000)

@@ -33,7 +33,7 @@ def refused(*arguments):
 def test_it_takes_back_the_credits_and_says_so(ann):
     purchase = ann.buy("pro")
     assert run(purchase["id"], *WHY) == f"Refunded: 2,500.00 credits of {ann.id}\n"
-    assert ann.journal() == [("credit_purchase", 2500), ("purchase_refund", -2500)]
+    assert ann.ledger_entries() == [("credit_purchase", 2500), ("purchase_refund", -2500)]
     books_balance()
 
 

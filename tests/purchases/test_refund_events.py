@@ -9,7 +9,7 @@ from purchases.services import PurchaseNotRefundable
 from tests.concurrently import all_at_once
 from tests.economy.factories import give
 from tests.purchases.factories import arrive, books_balance, everything, read, refund
-from tests.purchases.stripe_simulator import claimed, event, refunded, tell
+from tests.purchases.stripe_simulator import claimed, deliver, event, refunded
 
 pytestmark = pytest.mark.django_db
 GRANTED, TAKEN = ("credit_purchase", 500), ("purchase_refund", -500)
@@ -23,13 +23,13 @@ def session(ann, stripe) -> str:
 
 @pytest.fixture
 def paid(session) -> str:
-    read(tell(event(session)))
+    read(deliver(event(session)))
     return session
 
 
 def the_reference(stripe) -> str:
     """What Stripe copies to the charge."""
-    return stripe.asked[0][2]["payment_intent_data[metadata][reference]"]
+    return stripe.requests[0][2]["payment_intent_data[metadata][reference]"]
 
 
 def shown(buyer):
@@ -43,61 +43,61 @@ def trail(kind):
 
 
 def test_a_refund_at_stripe_takes_the_credits_back(ann, paid):
-    read(tell(refunded()))
+    read(deliver(refunded()))
     assert shown(ann) == ("refunded", 500)
-    assert ann.journal() == [GRANTED, TAKEN]
+    assert ann.ledger_entries() == [GRANTED, TAKEN]
     assert trail("refunded") == [("evt_refund", "charge.refunded: 499 of 499 cents of usd")]
     books_balance()
 
 
 def test_the_same_event_again_takes_nothing(ann, paid):
-    read(tell(refunded()))
+    read(deliver(refunded()))
     before = everything()
-    read(tell(refunded()))
-    read(tell(refunded("evt_another")))
+    read(deliver(refunded()))
+    read(deliver(refunded("evt_another")))
     assert everything() == before
 
 
 def test_what_is_spent_becomes_a_debt(ann, paid):
     give(ann.id, -400)
-    read(tell(refunded()))
-    assert (ann.balance, ann.journal()[2:]) == (0, [("purchase_refund", 400), TAKEN])
+    read(deliver(refunded()))
+    assert (ann.balance, ann.ledger_entries()[2:]) == (0, [("purchase_refund", 400), TAKEN])
     books_balance()
     give(ann.id, 1000)
     assert ann.balance == 600
 
 
 def test_a_refund_that_is_heard_of_before_the_payment_grants_nothing_then(ann, stripe, session):
-    read(tell(refunded(reference=the_reference(stripe))))
+    read(deliver(refunded(reference=the_reference(stripe))))
     assert shown(ann) == ("refunded", 0)
     before = everything()
-    read(tell(event(session)))
-    read(tell(event(session, "checkout.session.async_payment_succeeded", name="evt_2")))
+    read(deliver(event(session)))
+    read(deliver(event(session, "checkout.session.async_payment_succeeded", name="evt_2")))
     assert everything() == before
-    assert ann.journal() == []
+    assert ann.ledger_entries() == []
     books_balance()
 
 
 def test_a_refund_after_a_payment_that_came_too_late_for_the_page_is_one_too(ann, stripe, session):
-    read(tell(event(session, "checkout.session.expired", payment_status="unpaid")))
-    read(tell(refunded(reference=the_reference(stripe))))
+    read(deliver(event(session, "checkout.session.expired", payment_status="unpaid")))
+    read(deliver(refunded(reference=the_reference(stripe))))
     assert shown(ann) == ("refunded", 0)
     books_balance()
 
 
 def test_a_payment_of_another_amount_that_is_given_back_is_done_with(ann, session):
-    read(tell(event(session, amount_total=1)))
-    read(tell(refunded(amount=1, amount_refunded=1)))
-    assert (shown(ann), ann.journal()) == (("refunded", 0), [])
+    read(deliver(event(session, amount_total=1)))
+    read(deliver(refunded(amount=1, amount_refunded=1)))
+    assert (shown(ann), ann.ledger_entries()) == (("refunded", 0), [])
     books_balance()
 
 
 def test_a_refund_of_a_part_is_left_to_staff_and_the_rest_of_it_takes_the_credits(ann, paid):
-    read(tell(refunded(cents=200)))
+    read(deliver(refunded(cents=200)))
     assert (shown(ann), ann.balance) == (("completed", 500), 500)
     assert trail("disputed") == [("evt_refund", "charge.refunded: 200 of 499 cents of usd")]
     books_balance()
-    read(tell(refunded("evt_rest")))
+    read(deliver(refunded("evt_rest")))
     assert (shown(ann), ann.balance) == (("refunded", 500), 0)
     books_balance()
 
@@ -105,13 +105,13 @@ def test_a_refund_of_a_part_is_left_to_staff_and_the_rest_of_it_takes_the_credit
 def test_a_refund_that_staff_began_with_the_credits_takes_nothing_twice(ann, sue, paid):
     refund(ann.mine()[0], sue)
     before = everything()
-    read(tell(refunded()))
+    read(deliver(refunded()))
     assert everything() == before
     books_balance()
 
 
 def test_staff_cannot_refund_again_what_stripe_refunded(ann, sue, paid):
-    read(tell(refunded()))
+    read(deliver(refunded()))
     before = everything()
     with pytest.raises(PurchaseNotRefundable):
         refund(ann.mine()[0], sue)
@@ -129,21 +129,21 @@ def test_staff_cannot_refund_again_what_stripe_refunded(ann, sue, paid):
 )
 def test_a_dispute_and_a_refund_that_failed_are_noted_for_staff_and_move_nothing(ann, paid, kind, status):
     for _ in range(2):
-        read(tell(claimed(kind, status)))
+        read(deliver(claimed(kind, status)))
     assert trail("disputed") == [("evt_claim", f"{kind}: {status}, 499 cents of usd")]
     assert (shown(ann), ann.balance) == (("completed", 500), 500)
     books_balance()
 
 
 def test_a_dispute_after_a_refund_is_noted_too(ann, paid):
-    read(tell(refunded()))
-    read(tell(claimed("charge.dispute.created", "needs_response")))
+    read(deliver(refunded()))
+    read(deliver(claimed("charge.dispute.created", "needs_response")))
     assert len(trail("disputed")) == 1
     books_balance()
 
 
 @pytest.mark.parametrize(
-    "told",
+    "payload",
     [
         refunded(payment_intent="pi_of_somebody_else"),
         refunded(payment_intent=None),
@@ -158,28 +158,28 @@ def test_a_dispute_after_a_refund_is_noted_too(ann, paid):
         {**refunded(), "type": "charge.dispute.\u0000"},
     ],
 )
-def test_what_is_about_nothing_of_ours_has_no_effect(ann, paid, told):
+def test_what_is_about_nothing_of_ours_has_no_effect(ann, paid, payload):
     before = everything()
-    read(tell(told))
+    read(deliver(payload))
     assert everything() == before
 
 
 @pytest.mark.parametrize("said", [None, "true", 1, False])
 def test_only_a_full_refund_takes_the_credits(ann, paid, said):
-    read(tell(refunded(refunded=said)))
+    read(deliver(refunded(refunded=said)))
     assert (shown(ann), ann.balance) == (("completed", 500), 500)
 
 
 def test_words_without_end_are_cut(ann, paid):
-    read(tell(claimed("charge.dispute.created", "x" * 5_000)))
+    read(deliver(claimed("charge.dispute.created", "x" * 5_000)))
     ((_, note),) = trail("disputed")
     assert len(note) < 500
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_refund_told_many_times_at_once_and_by_staff_takes_back_once(stripe):
+def test_a_refund_delivered_many_times_at_once_and_by_staff_takes_back_once(stripe):
     ann, sue = arrive("ann"), arrive("sue", is_staff=True, is_superuser=True)
-    read(tell(event(ann.buy(provider="stripe")["externalId"])))
+    read(deliver(event(ann.buy(provider="stripe")["externalId"])))
     purchase = ann.mine()[0]
 
     def staff():
@@ -189,16 +189,16 @@ def test_a_refund_told_many_times_at_once_and_by_staff_takes_back_once(stripe):
             return 200
         return 200
 
-    def stripe_tells(name):
-        return tell(refunded(name)).status_code
+    def stripe_delivers(name):
+        return deliver(refunded(name)).status_code
 
-    works = [staff, *[partial(stripe_tells, f"evt_{n}") for n in range(5)]]
+    works = [staff, *[partial(stripe_delivers, f"evt_{n}") for n in range(5)]]
 
     def work():
         return works.pop()()
 
     assert all_at_once(work, 6) == [200] * 6
-    assert ann.journal() == [GRANTED, TAKEN]
+    assert ann.ledger_entries() == [GRANTED, TAKEN]
     assert CreditPurchase.objects.get().status == "refunded"
     assert len(trail("refunded")) == 1
     books_balance()

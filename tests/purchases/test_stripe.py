@@ -1,9 +1,11 @@
 """Paying through Stripe: a Checkout session for the purchase, and no credits until Stripe says that it is paid."""
 
 import re
+import time
 
 import pytest
 
+from purchases import providers, rules
 from purchases.models import CreditPurchase
 from tests.concurrently import all_at_once
 from tests.economy.factories import execute
@@ -17,13 +19,13 @@ def test_a_purchase_waits_for_its_payment_at_stripes_page(ann, stripe):
     purchase = body["purchase"]
     assert (purchase["status"], purchase["creditsGranted"], body["newBalance"]) == ("pending", 0, 0)
     assert (purchase["externalId"], purchase["checkoutUrl"]) == ("cs_test_1", "https://checkout.example/1")
-    assert ann.journal() == []
+    assert ann.ledger_entries() == []
     books_balance()
 
 
-def test_stripe_is_asked_for_the_packages_price_and_told_what_it_is_for(ann, stripe):
+def test_stripe_gets_the_packages_price_and_what_it_is_for(ann, stripe):
     purchase = ann.buy("pro", provider="stripe")
-    ((path, headers, form),) = stripe.asked
+    ((path, headers, form),) = stripe.requests
     assert path == "/v1/checkout/sessions"
     assert headers["authorization"] == "Bearer sk_test_only"
     assert re.fullmatch("[0-9a-f]{64}", headers["idempotency-key"])
@@ -35,17 +37,17 @@ def test_stripe_is_asked_for_the_packages_price_and_told_what_it_is_for(ann, str
     assert form["success_url"] == "https://front.example/purchases?session={CHECKOUT_SESSION_ID}"
 
 
-def test_the_same_external_id_again_is_the_same_page_and_stripe_is_not_asked(ann, stripe):
+def test_the_same_external_id_again_is_the_same_page_and_stripe_gets_no_request(ann, stripe):
     first = ann.buy(provider="stripe", externalId="order-1")
     again = read(ann.post({"packageId": "starter", "provider": "stripe", "externalId": "order-1"}), 200)
     assert again["purchase"] == first
-    assert len(stripe.asked) == 1
+    assert len(stripe.requests) == 1
 
 
-class TestTheSameWishAgain:
-    """Asked for again, Stripe answers with the same session: none is opened that nobody is shown."""
+class TestTheSameOrderAgain:
+    """Sent again, the order gets with the same session: none is opened that nobody is shown."""
 
-    WISHES = (
+    ORDERS = (
         ({"externalId": "order-1"}, {}),
         ({}, {"Idempotency_Key": "one"}),
         ({"externalId": "order-1"}, {"Idempotency_Key": "one"}),
@@ -54,46 +56,46 @@ class TestTheSameWishAgain:
     def ask(self, buyer, body=None, **headers):
         return buyer.post({"packageId": "starter", "provider": "stripe", **(body or {})}, **headers)
 
-    @pytest.mark.parametrize(("body", "headers"), WISHES)
-    def test_after_an_answer_that_was_lost_on_the_way(self, ann, stripe, body, headers):
-        stripe.lost = 1
+    @pytest.mark.parametrize(("body", "headers"), ORDERS)
+    def test_after_a_response_that_was_lost_on_the_way(self, ann, stripe, body, headers):
+        stripe.lost_responses = 1
         refusal(self.ask(ann, body, **headers), 503, "payment_unavailable")
         purchase = read(self.ask(ann, body, **headers), 201)["purchase"]
         assert purchase["checkoutUrl"] == "https://checkout.example/1"
-        assert (len(stripe.asked), len(stripe.kept)) == (2, 1)
+        assert (len(stripe.requests), len(stripe.kept)) == (2, 1)
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize(("body", "headers"), WISHES)
+    @pytest.mark.parametrize(("body", "headers"), ORDERS)
     def test_by_many_at_once(self, stripe, body, headers):
         ann = arrive("ann")
-        answers = all_at_once(lambda: self.ask(ann, body, **headers), 8)
-        assert {answer.status_code for answer in answers} <= {200, 201}
-        assert len({answer.json()["purchase"]["id"] for answer in answers}) == 1
+        responses = all_at_once(lambda: self.ask(ann, body, **headers), 8)
+        assert {response.status_code for response in responses} <= {200, 201}
+        assert len({response.json()["purchase"]["id"] for response in responses}) == 1
         assert (len(stripe.kept), CreditPurchase.objects.count()) == (1, 1)
 
-    def test_while_stripe_still_answers_the_first(self, ann, stripe):
+    def test_while_stripe_still_processes_the_first(self, ann, stripe):
         stripe.busy = 2
         read(self.ask(ann, {"externalId": "order-1"}), 201)
-        assert len({headers["idempotency-key"] for _, headers, _ in stripe.asked}) == 1
+        assert len({headers["idempotency-key"] for _, headers, _ in stripe.requests}) == 1
 
     def test_not_longer_than_a_moment(self, ann, stripe):
         stripe.busy = 99
         refusal(self.ask(ann, {"externalId": "order-1"}), 503, "payment_unavailable")
-        assert len(stripe.asked) == 4
+        assert len(stripe.requests) == 4
 
-    def test_another_price_is_another_wish(self, ann, stripe, settings):
-        stripe.lost = 1
+    def test_another_price_is_another_order(self, ann, stripe, monkeypatch):
+        stripe.lost_responses = 1
         refusal(self.ask(ann, {"externalId": "order-1"}), 503, "payment_unavailable")
-        settings.PURCHASE_PACKAGES = "starter:500:5.99"
+        monkeypatch.setattr(rules, "PURCHASE_PACKAGES", "starter:500:5.99")
         assert read(self.ask(ann, {"externalId": "order-1"}), 201)["purchase"]["externalId"] == "order-1"
         assert len(stripe.kept) == 2
 
-    def test_another_users_is_another_wish(self, ann, bob, stripe):
+    def test_another_users_is_another_order(self, ann, bob, stripe):
         first, second = (self.ask(buyer, Idempotency_Key="one").json()["purchase"] for buyer in (ann, bob))
         assert first["checkoutUrl"] != second["checkoutUrl"]
         assert len(stripe.kept) == 2
 
-    def test_a_wish_without_a_name_is_another_each_time(self, ann, stripe):
+    def test_an_order_without_a_name_is_another_each_time(self, ann, stripe):
         urls = {self.ask(ann).json()["purchase"]["checkoutUrl"] for _ in range(3)}
         assert len(urls) == len(stripe.kept) == 3
 
@@ -109,7 +111,7 @@ def test_one_external_id_may_name_a_purchase_of_each_provider(ann, stripe):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         (402, b'{"error": {"message": "secret words"}}'),
         (500, b""),
@@ -122,14 +124,35 @@ def test_one_external_id_may_name_a_purchase_of_each_provider(ann, stripe):
         (200, b'{"id": "cs_1", "url": "https://checkout.example/' + b"x" * 300_000 + b'"}'),
     ],
 )
-def test_an_answer_that_is_none_is_our_503_and_nothing_is_kept(ann, stripe, answer):
-    stripe.answer = answer
+def test_a_response_that_is_none_is_our_503_and_nothing_is_kept(ann, stripe, response):
+    stripe.response = response
     before = everything()
     refused = ann.post({"packageId": "starter", "provider": "stripe"})
     body = refusal(refused, 503, "payment_unavailable")
     assert refused["Retry-After"]
     assert "secret words" not in str(body)
     assert everything() == before
+
+
+def test_a_response_that_never_ends_is_given_up_in_time(ann, stripe, monkeypatch):
+    monkeypatch.setattr(providers, "REQUEST_SECONDS", 0.5)
+    stripe.drips = True
+    started = time.monotonic()
+    refusal(ann.post({"packageId": "starter", "provider": "stripe"}), 503, "payment_unavailable")
+    assert 0.4 < time.monotonic() - started < 5
+    assert not CreditPurchase.objects.exists()
+
+
+def test_nothing_secret_is_logged(ann, stripe, caplog):
+    caplog.set_level("DEBUG")
+    stripe.response = (402, b'{"error": {"message": "secret words"}}')
+    ann.post({"packageId": "starter", "provider": "stripe"})
+    stripe.response = None
+    ann.buy(provider="stripe")
+    reference = stripe.requests[-1][2]["client_reference_id"]
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith(("purchases", "stripe"))]
+    assert lines == ["Stripe responded with status 402 (CardError)"]
+    assert not [text for text in ("sk_test_only", "secret words", reference) if text in caplog.text]
 
 
 def test_a_stripe_that_is_away_is_our_503(ann, stripe, settings):
@@ -142,9 +165,9 @@ def test_a_stripe_that_is_away_is_our_503(ann, stripe, settings):
 def test_without_one_of_its_keys_it_is_not_offered(ann, stripe, settings, missing):
     setattr(settings, missing, "")
     refusal(ann.post({"packageId": "starter", "provider": "stripe"}), 400, "provider_not_offered")
-    assert stripe.asked == []
+    assert stripe.requests == []
 
 
-def test_an_unknown_package_is_refused_before_stripe_is_asked(ann, stripe):
+def test_an_unknown_package_is_refused_before_stripe_gets_a_request(ann, stripe):
     refusal(ann.post({"packageId": "free", "provider": "stripe"}), 400, "invalid_package")
-    assert stripe.asked == []
+    assert stripe.requests == []

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_month_is_made_once_and_its_books_balance(settings):
-    settings.DEBUG = settings.PURCHASES_ALLOW_SIMULATED = True
+    settings.DEBUG = True
     said = StringIO()
     call_command("create_demo_world", stdout=said)
     assert said.getvalue() == f"Made {Bet.objects.count()} bets; the admin shows them.\n"

@@ -16,13 +16,13 @@ from purchases.services import refund_purchase
 
 class Command(BaseCommand):
     help = (
-        "Takes back the credits of a completed purchase; what is spent becomes a debt. The money is given back at the "
+        "Take back the credits of a completed purchase; what is spent becomes a debt. The money is given back at the "
         "provider. Exits 1 when that can't be done."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("purchase", type=UUID, help="the purchase's id")
-        parser.add_argument("--reason", required=True, help="kept with the purchase and among what staff did")
+        parser.add_argument("--reason", required=True, help="kept with the purchase and with the staff action")
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:

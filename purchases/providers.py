@@ -1,0 +1,285 @@
+"""Payment providers: the simulated one and Stripe, with its Checkout sessions and its signed events.
+
+Which of them are offered follows from the configuration. Sources: https://docs.stripe.com/api/checkout/sessions/create,
+https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/webhooks (signatures) and
+https://docs.stripe.com/api/events/types.
+"""
+
+import logging
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+import stripe
+from django.conf import settings
+
+from core.resilience import BoundedSession, Deadline, RetryPolicy, bounded_by
+from purchases import rules
+from purchases.errors import InvalidSignature, PaymentUnavailable, ProviderNotOffered
+from purchases.rules import Package
+
+logger = logging.getLogger(__name__)
+# Its lines about requests quote what was sent and received, which is secret.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+stripe.enable_telemetry = False
+
+CURRENCY = "usd"
+REFERENCE = "reference"  # what Stripe copies from a payment's metadata to its charge's
+MAX_RESPONSE_BYTES = 256 * 1024
+RETRY_AFTER_SECONDS = 5
+# A conflict means that a request with the same idempotency key is being processed. Seconds.
+CONFLICT_RETRIES = RetryPolicy(attempts=4, total=15, backoff=0.2, backoff_max=1)
+REQUEST_SECONDS = 10
+SIGNATURE_TOLERANCE_SECONDS = 300
+MAX_ID_LENGTH, MAX_SUMMARY_LENGTH = 255, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a user wants to buy, validated.
+
+    `reference`: the same for the same order sent again, so that a provider responds with the same payment.
+    """
+
+    purchase_id: UUID
+    user_id: UUID
+    package: Package
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """`is_paid`: the credits are due now. Otherwise `checkout_url` is where the user pays, and a webhook says when."""
+
+    is_paid: bool
+    checkout_id: str = ""
+    checkout_url: str = ""
+
+
+class Provider(Protocol):
+    name: str
+
+    def is_offered(self) -> bool:
+        """Return whether users can pay with it here."""
+
+    def start_payment(self, order: Order) -> Payment:
+        """Begin the payment of an order. May use the network, so no transaction is open. Raises PaymentUnavailable."""
+
+
+class ManualProvider:
+    """The simulated provider: no money moves, and every purchase is paid at once."""
+
+    name = "manual"
+
+    def is_offered(self) -> bool:
+        return bool(rules.PURCHASES_ALLOW_SIMULATED)
+
+    def start_payment(self, order: Order) -> Payment:
+        return Payment(is_paid=True)
+
+
+class StripeProvider:
+    """Stripe: a Checkout session for each purchase.
+
+    Stripe remembers for a day what it responded under an idempotency key. The key is made of what is requested, the
+    order's reference among it: the same order again gets the same session, and no second one is opened beside it. None
+    is ended by us: nobody can pay what nobody was shown, and after a day Stripe ends it and sends an event.
+    """
+
+    name = "stripe"
+
+    def is_offered(self) -> bool:
+        return bool(settings.STRIPE_SECRET_KEY and settings.STRIPE_WEBHOOK_SECRET)
+
+    def start_payment(self, order: Order) -> Payment:
+        session = create_checkout_session(checkout_parameters(order))
+        checkout_id, url = getattr(session, "id", None), getattr(session, "url", None)
+        if not (isinstance(checkout_id, str) and checkout_id and isinstance(url, str) and url.startswith("http")):
+            logger.error("Stripe's response has no session and address")
+            raise PaymentUnavailable(retry_after=RETRY_AFTER_SECONDS)
+        return Payment(is_paid=False, checkout_id=checkout_id, checkout_url=url)
+
+
+PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (ManualProvider(), StripeProvider())}
+
+
+def find_provider(name: str) -> Provider:
+    """Return the provider. Raises ProviderNotOffered."""
+    provider = PROVIDERS.get(name)
+    if provider is None or not provider.is_offered():
+        raise ProviderNotOffered
+    return provider
+
+
+def offered_providers() -> list[str]:
+    """Return the names of the providers that users can pay with here."""
+    return [name for name, provider in PROVIDERS.items() if provider.is_offered()]
+
+
+# Stripe's API
+
+
+def checkout_parameters(order: Order) -> dict[str, Any]:
+    package = order.package
+    price = {
+        "currency": CURRENCY,
+        "unit_amount": in_cents(package.usd),
+        "product_data": {"name": f"{package.label}: {package.credits} credits"},
+    }
+    return {
+        "mode": "payment",
+        "client_reference_id": order.reference,
+        "payment_intent_data": {"metadata": {REFERENCE: order.reference}},
+        "metadata": {"user_id": str(order.user_id), "package_id": package.id},
+        "line_items": [{"quantity": 1, "price_data": price}],
+        "success_url": f"{settings.FRONTEND_URL}/purchases?session={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{settings.FRONTEND_URL}/purchases?cancelled=true",
+    }
+
+
+def in_cents(usd: Decimal) -> int:
+    return int(usd * 100)
+
+
+def create_checkout_session(parameters: dict[str, Any]) -> Any:
+    """Create the session, or find it by its idempotency key. Raises PaymentUnavailable.
+
+    What is sent and received is secret: only an error's status and kind are logged.
+    """
+    key = sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    deadline = Deadline(CONFLICT_RETRIES.total)
+    with BoundedSession(total=REQUEST_SECONDS, max_body=MAX_RESPONSE_BYTES) as session, bounded_by(deadline):
+        sessions = stripe_client(session).v1.checkout.sessions
+        # The library's types want a literal of each enumeration.
+        create: Any = sessions.create
+        try:
+            return CONFLICT_RETRIES.run(
+                lambda: create(params=parameters, options={"idempotency_key": key}),
+                is_retriable=is_conflict,
+                deadline=deadline,
+            )
+        except (stripe.StripeError, LookupError, TypeError, ValueError, AttributeError) as exc:
+            status = getattr(exc, "http_status", None)
+            logger.warning("Stripe responded with status %s (%s)", status, type(exc).__name__)
+            raise PaymentUnavailable(retry_after=RETRY_AFTER_SECONDS) from None
+
+
+def stripe_client(session: BoundedSession) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY,
+        base_addresses={"api": settings.STRIPE_API_URL.rstrip("/")},
+        http_client=stripe.RequestsClient(session=session),
+        # CONFLICT_RETRIES decides.
+        max_network_retries=0,
+    )
+
+
+def is_conflict(exc: Exception) -> bool:
+    return isinstance(exc, stripe.StripeError) and exc.http_status == HTTPStatus.CONFLICT
+
+
+# Stripe's events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripeEvent:
+    """What Stripe says, and which purchase it is about: by its session, its payment, or the reference that we gave.
+
+    `is_paid`: a session's. `is_refunded`: a charge's, in full. `cents` of `currency`: to be paid in all, None where it
+    doesn't say. `summary`: the rest, for staff.
+    """
+
+    id: str
+    type: str
+    checkout_id: str = ""
+    payment_id: str = ""
+    reference: str = ""
+    is_paid: bool = False
+    is_refunded: bool = False
+    cents: int | None = None
+    currency: str = ""
+    summary: str = ""
+
+
+def verify_signature(body: bytes, header: str, *, now: float) -> None:
+    """Raise InvalidSignature unless Stripe signed this body within five minutes of `now`, in seconds."""
+    try:
+        stripe.WebhookSignature.verify_header(body, header, settings.STRIPE_WEBHOOK_SECRET)
+        # The library has verified the first time in the header; it doesn't refuse one that is in the future.
+        (signed_at, *_) = [int(part.partition("=")[2]) for part in header.split(",") if part.startswith("t=")]
+    except (stripe.SignatureVerificationError, ValueError, TypeError) as exc:
+        raise InvalidSignature from exc
+    if abs(now - signed_at) > SIGNATURE_TOLERANCE_SECONDS:
+        raise InvalidSignature("The signature of this event is too old.")
+
+
+def parse_event(body: bytes) -> StripeEvent | None:
+    """Return the event; None if it isn't about sessions, refunds or disputes. The signature has been verified."""
+    try:
+        event = orjson.loads(body)
+        kind = event["type"]
+        parse = next((parse for prefix, parse in PARSERS.items() if kind.startswith(prefix)), None)
+        if parse is None:
+            return None
+        return StripeEvent(id=required_id(event["id"]), type=required_id(kind), **parse(event["data"]["object"]))
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        logger.warning("an event of Stripe's can't be read: %s", type(exc).__name__)
+        return None
+
+
+def parse_session(session: Any) -> dict[str, Any]:
+    return {
+        "checkout_id": required_id(session["id"]),
+        "payment_id": optional_id(session.get("payment_intent")),
+        "is_paid": session.get("payment_status") == "paid",
+        "cents": whole_number(session.get("amount_total")),
+        "currency": str(session.get("currency")),
+    }
+
+
+def parse_charge(charge: Any) -> dict[str, Any]:
+    """Return the fields of a charge. `refunded` is true once all of it is given back, in one refund or several."""
+    metadata = charge.get("metadata")
+    currency, amount = str(charge.get("currency")), whole_number(charge.get("amount"))
+    summary = f"{whole_number(charge.get('amount_refunded'))} of {amount} cents of {currency}"
+    return {
+        "payment_id": optional_id(charge.get("payment_intent")),
+        "reference": optional_id(metadata.get(REFERENCE)) if isinstance(metadata, dict) else "",
+        "is_refunded": charge.get("refunded") is True,
+        "cents": amount,
+        "currency": currency,
+        "summary": summary[:MAX_SUMMARY_LENGTH],
+    }
+
+
+def parse_dispute_or_refund(claim: Any) -> dict[str, Any]:
+    summary = f"{claim.get('status')}, {whole_number(claim.get('amount'))} cents of {claim.get('currency')}"
+    return {"payment_id": optional_id(claim.get("payment_intent")), "summary": summary[:MAX_SUMMARY_LENGTH]}
+
+
+PARSERS = {
+    "checkout.session.": parse_session,
+    "charge.refunded": parse_charge,
+    "charge.dispute.": parse_dispute_or_refund,
+    "refund.failed": parse_dispute_or_refund,
+}
+
+
+def whole_number(value: Any) -> int | None:
+    # JSON's `true` is an int to Python.
+    return value if type(value) is int else None
+
+
+def optional_id(value: Any) -> str:
+    return "" if value is None else required_id(value)
+
+
+def required_id(value: Any) -> str:
+    """Return the id. Raises ValueError for what is no id."""
+    if not (isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH and value.isascii() and value.isprintable()):
+        raise ValueError("an id is text")
+    return value
