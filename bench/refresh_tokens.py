@@ -103,20 +103,20 @@ def measure(rounds: int) -> None:
             return
         raise AssertionError("a token was good that should not be")
 
-    people = [services.create_demo_user(now=timezone.now()).tokens.refresh for _ in range(rounds)]
-    for token in people[:20]:
+    issued = [services.create_demo_user(now=timezone.now()).tokens.refresh for _ in range(rounds)]
+    for token in issued[:20]:
         refresh(token)
     print("| one call of the service | p50 ms | p99 ms | max ms |\n|---|---:|---:|---:|")
-    first = [timed(lambda token=token: refresh(token)) for token in people[20:]]
+    first = [timed(lambda token=token: refresh(token)) for token in issued[20:]]
     report("refresh", [ms for ms, _ in first])
-    report("refresh again, replacing the successor", [timed(lambda t=token: refresh(t))[0] for token in people[20:]])
-    chain, long_family = people[0], []
+    report("refresh again, replacing the successor", [timed(lambda t=token: refresh(t))[0] for token in issued[20:]])
+    chain, long_family = issued[0], []
     for _ in range(rounds):
         ms, chain = timed(lambda token=chain: refresh(token))
         long_family.append(ms)
     report("refresh, one family over and over", long_family)
     report("an unknown token", [timed(lambda: refused(secrets.token_urlsafe(32)))[0] for _ in range(rounds)])
-    (reused, _) = timed(lambda: refused(people[0]))
+    (reused, _) = timed(lambda: refused(issued[0]))
     print(f"\na reused token revokes its family of {rounds:,}: {reused:.1f} ms")
     now = timezone.now() + timedelta(days=7, hours=-12)
     (purge, deleted) = timed(lambda: tokens.purge_expired(now=now))

@@ -1,4 +1,4 @@
-"""What every test may use. Nothing of our own is patched: the outside is a simulator, a stand-in or a script."""
+"""What every test may use. Nothing of our own is patched: the outside is a simulator or a script."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -12,7 +12,7 @@ from http.client import HTTPException
 # As POLYMARKET_GAMMA_URL: use the simulator, whatever can be reached.
 SIMULATOR = "simulator"
 ASK_SECONDS = 3
-X_CLIENT_ID = "stand-in"
+X_CLIENT_ID = "simulator"
 
 
 def is_reachable(gamma_url: str, *, seconds: float = ASK_SECONDS) -> bool:

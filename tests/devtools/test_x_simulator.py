@@ -1,4 +1,4 @@
-"""The stand-in is as strict as X, so that what works with it works with X."""
+"""The simulator is as strict as X, so that what works with it works with X."""
 
 import base64
 import os
@@ -11,9 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 import requests
 
-from devtools.simulators.x import StandInX
-from devtools.simulators.x.grants import CODE_SECONDS, Grants
-from devtools.simulators.x.people import SAMPLES, People
+from devtools.simulators.x import XSimulator
+from devtools.simulators.x.endpoints import CODE_SECONDS, SAMPLES, Grants, XUsers
 from tests.accounts.x.browser import Browser
 
 VERIFIER = "v" * 64
@@ -30,25 +29,25 @@ GOOD = {
 
 
 @pytest.fixture(scope="module")
-def stand_in():
-    with StandInX(client_id="id", client_secret="secret") as running:
+def simulator():
+    with XSimulator(client_id="id", client_secret="secret") as running:
         yield running
 
 
-def page(stand_in, **other: str) -> requests.Response:
-    return requests.get(f"{stand_in.authorize_url}?{urlencode(GOOD | other)}", timeout=5)
+def page(simulator, **other: str) -> requests.Response:
+    return requests.get(f"{simulator.authorize_url}?{urlencode(GOOD | other)}", timeout=5)
 
 
-def code(stand_in, **choice: str) -> str:
+def code(simulator, **choice: str) -> str:
     browser = Browser("")
-    back = browser.choose(f"{stand_in.authorize_url}?{urlencode(GOOD)}", **choice)
+    back = browser.choose(f"{simulator.authorize_url}?{urlencode(GOOD)}", **choice)
     browser.close()
     return dict(parse_qsl(urlsplit(back).query))["code"]
 
 
-def token(stand_in, auth=("id", "secret"), **form: str) -> requests.Response:
+def token(simulator, auth=("id", "secret"), **form: str) -> requests.Response:
     sent = {"grant_type": "authorization_code", "redirect_uri": GOOD["redirect_uri"], "code_verifier": VERIFIER} | form
-    return requests.post(stand_in.token_url, data=sent, auth=auth, timeout=5)
+    return requests.post(simulator.token_url, data=sent, auth=auth, timeout=5)
 
 
 @pytest.mark.parametrize(
@@ -64,24 +63,24 @@ def token(stand_in, auth=("id", "secret"), **form: str) -> requests.Response:
     ],
     ids=str,
 )
-def test_a_request_that_x_would_refuse_is_refused(stand_in, other):
-    answer = page(stand_in, **other)
+def test_a_request_that_x_would_refuse_is_refused(simulator, other):
+    answer = page(simulator, **other)
     assert answer.status_code == 400
     assert "<form" not in answer.text
 
 
-def test_its_page_needs_nothing_from_elsewhere_and_shows_no_markup_of_others(stand_in):
-    text = page(stand_in, state='"><script>alert(1)</script>').text
+def test_its_page_needs_nothing_from_elsewhere_and_shows_no_markup_of_others(simulator):
+    text = page(simulator, state='"><script>alert(1)</script>').text
     assert "<script" not in text
     assert "src=" not in text
     assert "http" not in text.replace(GOOD["redirect_uri"], "")
     assert all(person.name in text for person in SAMPLES)
 
 
-def test_a_code_is_good_once(stand_in):
-    given = code(stand_in)
-    assert token(stand_in, code=given).status_code == 200
-    assert token(stand_in, code=given).json()["error"] == "invalid_request"
+def test_a_code_is_good_once(simulator):
+    given = code(simulator)
+    assert token(simulator, code=given).status_code == 200
+    assert token(simulator, code=given).json()["error"] == "invalid_request"
 
 
 @pytest.mark.parametrize(
@@ -96,30 +95,30 @@ def test_a_code_is_good_once(stand_in):
     ],
     ids=str,
 )
-def test_a_code_is_good_only_with_its_verifier_and_its_address(stand_in, wrong):
-    answer = token(stand_in, **{"code": code(stand_in), **wrong})
+def test_a_code_is_good_only_with_its_verifier_and_its_address(simulator, wrong):
+    answer = token(simulator, **{"code": code(simulator), **wrong})
     assert answer.status_code == 400
     assert "access_token" not in answer.json()
 
 
 @pytest.mark.parametrize("auth", [None, ("id", "wrong"), ("another", "secret"), ("id", "")], ids=str)
-def test_a_client_that_does_not_prove_itself_gets_nothing(stand_in, auth):
-    assert token(stand_in, auth=auth, code=code(stand_in)).status_code == 401
+def test_a_client_that_does_not_prove_itself_gets_nothing(simulator, auth):
+    assert token(simulator, auth=auth, code=code(simulator)).status_code == 401
 
 
-def test_a_person_is_told_of_to_the_holder_of_a_token_only(stand_in):
-    given = token(stand_in, code=code(stand_in, typed="@Someone_New", **{"as": ""})).json()
+def test_a_person_is_told_of_to_the_holder_of_a_token_only(simulator):
+    given = token(simulator, code=code(simulator, typed="@Someone_New", **{"as": ""})).json()
     assert given["refresh_token"]
     for headers in ({}, {"Authorization": "Bearer x"}):
-        assert requests.get(stand_in.user_url, headers=headers, timeout=5).status_code == 401
+        assert requests.get(simulator.user_url, headers=headers, timeout=5).status_code == 401
     headers = {"Authorization": f"Bearer {given['access_token']}"}
-    said = requests.get(stand_in.user_url, headers=headers, timeout=5).json()["data"]
+    said = requests.get(simulator.user_url, headers=headers, timeout=5).json()["data"]
     assert said.keys() == {"id", "name", "username"}
     assert said["username"] == "Someone_New"
 
 
 def test_a_typed_username_is_the_same_person_each_time():
-    assert People().find("Someone").x_id == People().find("@someone ").x_id != People().find("other").x_id
+    assert XUsers().find("Someone").x_id == XUsers().find("@someone ").x_id != XUsers().find("other").x_id
 
 
 def test_a_code_grows_old_in_half_a_minute():

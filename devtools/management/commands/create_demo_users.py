@@ -13,7 +13,7 @@ MOST = 1_000
 
 
 class Command(BaseCommand):
-    help = "Makes users for developers of a frontend, and prints their tokens. For development alone."
+    help = "Make users for developers of a frontend and print their tokens. For development alone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("number", type=int, help=f"how many, 1 to {MOST}")

@@ -25,11 +25,11 @@ from ops.metrics_files import fresh_folder
 
 WEB_SECONDS = 60
 READY_SECONDS = 30
-STAND_IN_SECONDS = 30
+SIMULATOR_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, stand-ins."
+    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, simulators."
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -80,7 +80,7 @@ class Session:
         self._supervisor = supervisor
         self._output = output
         self._simulator = ""
-        self._stand_in_x = ""
+        self._x_simulator = ""
         self._environment = os.environ | {
             "VAR_DIR": str(settings.VAR_DIR),
             "PYTHONUNBUFFERED": "1",
@@ -93,7 +93,7 @@ class Session:
         self._prepare()
         if self._wants_simulator() and not self._start_simulator():
             return self._supervisor.wait()
-        if self._wants_stand_in_x() and not self._start_stand_in_x():
+        if self._wants_x_simulator() and not self._start_x_simulator():
             return self._supervisor.wait()
         if self._supervisor.was_asked_to_stop():
             return 0
@@ -136,27 +136,27 @@ class Session:
         self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
         return self._start_server("simulator", simulators.simulator_command(port), port)
 
-    def _wants_stand_in_x(self) -> bool:
+    def _wants_x_simulator(self) -> bool:
         if settings.X_CLIENT_ID:
             return False
-        self._output.say("Sign in with X goes to the bundled stand-in for X: X_CLIENT_ID is not set.")
+        self._output.say("Sign in with X goes to the bundled X simulator: X_CLIENT_ID is not set.")
         return True
 
-    def _start_stand_in_x(self) -> bool:
+    def _start_x_simulator(self) -> bool:
         """As with the simulator."""
         port = simulators.free_port()
-        self._stand_in_x = f"http://127.0.0.1:{port}"
-        self._environment |= simulators.x_environment(self._stand_in_x)
+        self._x_simulator = f"http://127.0.0.1:{port}"
+        self._environment |= simulators.x_environment(self._x_simulator)
         return self._start_server("x", simulators.x_command(port), port)
 
     def _start_server(self, name: str, command: list[str], port: int) -> bool:
         self._start(name, command, serves_others=True)
-        deadline = time.monotonic() + STAND_IN_SECONDS
+        deadline = time.monotonic() + SIMULATOR_SECONDS
         while not simulators.listens(port):
             if self._supervisor.was_asked_to_stop() or not self._supervisor.tend():
                 return False
             if time.monotonic() > deadline:
-                raise CommandError(f"{name} doesn't listen on port {port} after {STAND_IN_SECONDS} s.")
+                raise CommandError(f"{name} doesn't listen on port {port} after {SIMULATOR_SECONDS} s.")
             time.sleep(0.05)
         return True
 
@@ -170,7 +170,7 @@ class Session:
         if alive and not self._wait_for(f"{base}/ready", {"ready", "degraded"}, READY_SECONDS):
             self._output.say(f"Not everything is ready yet: {base}/ready says what is missing.")
         if not self._supervisor.stopping.is_set():
-            self._output.say(url_table(base, simulator=self._simulator, stand_in_x=self._stand_in_x))
+            self._output.say(url_table(base, simulator=self._simulator, x_simulator=self._x_simulator))
 
     def _wait_for(self, url: str, wanted: set[str], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -221,7 +221,7 @@ def own_url() -> str:
     return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{settings.PORT}"
 
 
-def url_table(base: str, *, simulator: str, stand_in_x: str) -> str:
+def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
     rows = {
         "Markets": f"{base}/api/v1/markets",
         "Sign in": f"{base}/api/v1/auth/x",
@@ -233,7 +233,7 @@ def url_table(base: str, *, simulator: str, stand_in_x: str) -> str:
     }
     if simulator:
         rows["Simulator"] = simulator
-    if stand_in_x:
-        rows["Stand-in X"] = stand_in_x
+    if x_simulator:
+        rows["X simulator"] = x_simulator
     lines = [f"  {name:<10} {url}" for name, url in rows.items()]
     return "\n".join(["", "THISTHAT is running. Ctrl-C stops it.", *lines, ""])

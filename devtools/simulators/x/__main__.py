@@ -1,4 +1,4 @@
-"""`python -m devtools.simulators.x`: the stand-in as a process of its own, until SIGTERM or SIGINT.
+"""`python -m devtools.simulators.x`: the X simulator as a process of its own, until SIGTERM or SIGINT.
 
 The client is taken from X_CLIENT_ID and X_CLIENT_SECRET, as the service has them.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from threading import Event as Signal
 
-from devtools.simulators.x import StandInX
+from devtools.simulators.x import XSimulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     client = {name: os.environ.get(f"X_{name.upper()}", "") for name in ("client_id", "client_secret")}
     try:
-        stand_in = StandInX(**client, port=port)
+        simulator = XSimulator(**client, port=port)
     except OSError as error:
-        sys.stderr.write(f"The stand-in for X cannot listen: {error}\n")
+        sys.stderr.write(f"The X simulator cannot listen: {error}\n")
         return 1
-    with stand_in:
-        sys.stdout.write(f"Stand-in for X ready at {stand_in.url}\n")
+    with simulator:
+        sys.stdout.write(f"X simulator ready at {simulator.url}\n")
         sys.stdout.flush()
         stop.wait()
     return 0

@@ -1,25 +1,240 @@
-"""What X answers, whatever carries it: the page, the code, the token, the person."""
+"""What X responds, whatever carries it: its users, codes and tokens, the page, and the failures that it simulates."""
 
 import base64
 import binascii
 import json
+import re
 import secrets
-from collections.abc import Mapping
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
+from threading import Lock
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
-
-from devtools.simulators.x.failures import kind_at
-from devtools.simulators.x.grants import Grants
-from devtools.simulators.x.page import authorize_page, refusal_page
-from devtools.simulators.x.people import SAMPLES, People
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NEEDED = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
 JSON, HTML = "application/json; charset=utf-8", "text/html; charset=utf-8"
+CODE_SECONDS = 30  # X's documentation: "you will have only 30 seconds once the user approves your application"
+AVATAR = "https://abs.twimg.com/sticky/default_profile_images/default_profile_normal.png"
 
 
-class Reply(NamedTuple):
-    """`trick` is what happens to it on the way: hang or drip."""
+# Users
+
+
+@dataclass(frozen=True)
+class XUser:
+    """An account at X."""
+
+    x_id: str
+    username: str
+    name: str
+    avatar_url: str = AVATAR
+
+    def as_json(self, fields: set[str]) -> dict[str, Any]:
+        """Return id, name and username, and more when `user.fields` names it (X's documentation, GET /2/users/me)."""
+        fields_sent = {"id": self.x_id, "name": self.name, "username": self.username}
+        return fields_sent | ({"profile_image_url": self.avatar_url} if "profile_image_url" in fields else {})
+
+
+SAMPLES = (
+    XUser("1001", "ada_l", "Ada Lovelace"),
+    XUser("1002", "grace_h", "Grace Hopper"),
+    XUser("1003", "alan_t", "Alan Turing"),
+)
+
+
+class XUsers:
+    """The users of X: the samples, those who were added, and anybody else whose username is typed in."""
+
+    def __init__(self) -> None:
+        self._known = {user.username.lower(): user for user in SAMPLES}
+
+    def add(self, user: XUser) -> None:
+        self._known[user.username.lower()] = user
+
+    def find(self, username: str) -> XUser:
+        """Return the user; the same username is the same user, in any case, also after a restart."""
+        typed = username.strip().lstrip("@") or "somebody"
+        known = self._known.get(typed.lower())
+        return known or XUser(number_for(typed.lower()), handle(typed), typed)
+
+
+def number_for(username: str) -> str:
+    """Return the id that goes with a username: a number of up to 19 digits, as text."""
+    return str(int.from_bytes(sha256(username.encode()).digest()[:7], "big"))
+
+
+def handle(typed: str) -> str:
+    """Return a username as X has them: up to 15 of A-Z, a-z, 0-9 and _."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", typed)[:15]
+
+
+# Codes and tokens
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What one user allowed. `failure` is what this sign-in is to fail by, if anything."""
+
+    user: XUser
+    redirect_uri: str
+    challenge: str
+    scope: str
+    failure: str
+    until: float
+
+
+class Grants:
+    """Codes and tokens, given once and to the right client only."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._codes: dict[str, Grant] = {}
+        self._tokens: dict[str, Grant] = {}
+
+    def allow(self, user: XUser, *, redirect_uri: str, challenge: str, scope: str, failure: str) -> str:
+        """Return a code, good once and for half a minute."""
+        code = secrets.token_urlsafe(48)
+        until = self._clock() + CODE_SECONDS
+        with self._lock:
+            self._codes[code] = Grant(user, redirect_uri, challenge, scope, failure, until)
+        return code
+
+    def failure_of(self, code: str) -> str:
+        with self._lock:
+            grant = self._codes.get(code)
+        return grant.failure if grant else ""
+
+    def exchange(self, code: str, *, redirect_uri: str, verifier: str) -> tuple[str, Grant] | None:
+        """Return the access token and its grant; None for a code that is unknown, used or old, or not this client's."""
+        with self._lock:
+            grant = self._codes.pop(code, None)
+        if grant is None or grant.until < self._clock():
+            return None
+        if grant.redirect_uri != redirect_uri or challenge_of(verifier) != grant.challenge:
+            return None
+        token = secrets.token_urlsafe(48)
+        with self._lock:
+            self._tokens[token] = grant
+        return token, grant
+
+    def of(self, token: str) -> Grant | None:
+        with self._lock:
+            return self._tokens.get(token)
+
+
+def challenge_of(verifier: str) -> str:
+    """Return BASE64URL(SHA256(verifier)), without padding (RFC 7636, 4.2)."""
+    return base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+# Simulated failures
+
+
+class Failure(NamedTuple):
+    """A failure that a sign-in can choose.
+
+    `kind` is an HTTP status, or html, garbage, huge, hang (no response) or drip (a response that never ends).
+    """
+
+    label: str
+    where: str
+    kind: str
+
+
+FAILURES = {
+    "error": Failure("X reports an error", "authorize", "server_error"),
+    "bad_code": Failure("the code is bad", "authorize", "bad_code"),
+    "token_500": Failure("token: status 500", "token", "500"),
+    "token_html": Failure("token: a page instead of JSON", "token", "html"),
+    "token_garbage": Failure("token: JSON of another shape", "token", "garbage"),
+    "token_redirect": Failure("token: a redirect", "token", "307"),
+    "token_hang": Failure("token: no response", "token", "hang"),
+    "token_drip": Failure("token: a response that never ends", "token", "drip"),
+    "user_429": Failure("users/me: status 429", "user", "429"),
+    "user_html": Failure("users/me: a page instead of JSON", "user", "html"),
+    "user_garbage": Failure("users/me: JSON of another shape", "user", "garbage"),
+    "user_huge": Failure("users/me: a response of a megabyte", "user", "huge"),
+    "user_hang": Failure("users/me: no response", "user", "hang"),
+    "user_drip": Failure("users/me: a response that never ends", "user", "drip"),
+}
+
+
+def kind_at(where: str, failure: str) -> str:
+    """Return how to fail here, or empty."""
+    found = FAILURES.get(failure)
+    return found.kind if found and found.where == where else ""
+
+
+# Pages
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem;
+  font: 16px/1.5 system-ui, sans-serif; }
+main { width: 100%; max-width: 24rem; border: 1px solid var(--line); border-radius: 1rem; padding: 1.75rem; }
+h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .25rem; }
+p { margin: 0 0 1.25rem; opacity: .75; font-size: .9rem; }
+form { margin: 0; display: grid; gap: .6rem; }
+button, input, select { font: inherit; color: inherit; width: 100%; padding: .6rem .9rem; border-radius: .8rem;
+  border: 1px solid var(--line); background: var(--soft); }
+button { cursor: pointer; text-align: left; }
+button:hover, button:focus-visible { border-color: currentColor; }
+button small { opacity: .65; margin-left: .35rem; }
+.row { display: grid; grid-template-columns: 1fr auto; gap: .6rem; }
+.row button { text-align: center; }
+hr { border: 0; border-top: 1px solid var(--line); width: 100%; margin: .5rem 0; }
+.deny { text-align: center; background: none; }
+label { font-size: .9rem; opacity: .75; }
+"""
+
+
+def authorize_page(query: Mapping[str, str], users: Iterable[XUser]) -> str:
+    """Return the page that asks: sign in as whom, deny, or fail."""
+    hidden = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(query[name])}">' for name in query)
+    samples = "".join(
+        f'<button name="as" value="{escape(user.username)}">{escape(user.name)}'
+        f"<small>@{escape(user.username)}</small></button>"
+        for user in users
+    )
+    failures = "".join(f'<option value="{key}">{escape(failure.label)}</option>' for key, failure in FAILURES.items())
+    return page(
+        "Sign in as …",
+        f"""<p>This is the X simulator on your own machine. Nothing leaves it.</p>
+<form method="post" action="/i/oauth2/authorize">{hidden}
+{samples}
+<div class="row"><input name="typed" placeholder="any username" aria-label="Username" maxlength="50">
+<button name="as" value="">Sign in</button></div>
+<hr>
+<label for="failure">Let this sign-in fail</label>
+<select id="failure" name="failure"><option value="">no</option>{failures}</select>
+<button class="deny" name="deny" value="1">Deny</button>
+</form>""",
+    )
+
+
+def refusal_page(reason: str) -> str:
+    return page("Something went wrong", f"<p>{escape(reason)}</p>")
+
+
+def page(title: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style><main><h1>{escape(title)}</h1>{body}</main></html>"
+    )
+
+
+# Endpoints
+
+
+class Response(NamedTuple):
+    """A response. `trick` is what happens to it on the way: hang or drip."""
 
     status: int
     body: str = ""
@@ -29,69 +244,71 @@ class Reply(NamedTuple):
 
 
 class Endpoints:
+    """X's four endpoints, as strict as X about client, redirect address, PKCE and codes."""
+
     def __init__(self, *, client_id: str, client_secret: str) -> None:
-        self.people = People()
+        self.users = XUsers()
         self.grants = Grants()
         self._client_id = client_id
         self._client_secret = client_secret
 
-    def authorize(self, query: Mapping[str, str]) -> Reply:
-        why = self._refusal(query)
-        if why:
-            return Reply(400, refusal_page(why), HTML)
-        return Reply(200, authorize_page({name: query[name] for name in NEEDED}, SAMPLES), HTML)
+    def authorize(self, query: Mapping[str, str]) -> Response:
+        reason = self._refusal(query)
+        if reason:
+            return Response(400, refusal_page(reason), HTML)
+        return Response(200, authorize_page({name: query[name] for name in NEEDED}, SAMPLES), HTML)
 
-    def decide(self, form: Mapping[str, str]) -> Reply:
-        """What the person chose on the page."""
-        why = self._refusal(form)
-        if why:
-            return Reply(400, refusal_page(why), HTML)
+    def decide(self, form: Mapping[str, str]) -> Response:
+        """Return the redirect after the user's choice on the page."""
+        reason = self._refusal(form)
+        if reason:
+            return Response(400, refusal_page(reason), HTML)
         failure = form.get("failure", "")
-        told = {"state": form["state"]}
-        here = kind_at("authorize", failure)
+        parameters = {"state": form["state"]}
+        failure_kind = kind_at("authorize", failure)
         if form.get("deny"):
-            told["error"] = "access_denied"
-        elif here == "bad_code":
-            told["code"] = secrets.token_urlsafe(48)
-        elif here:
-            told["error"] = here
+            parameters["error"] = "access_denied"
+        elif failure_kind == "bad_code":
+            parameters["code"] = secrets.token_urlsafe(48)
+        elif failure_kind:
+            parameters["error"] = failure_kind
         else:
-            told["code"] = self._code(form, failure)
-        return Reply(302, location=f"{form['redirect_uri']}?{urlencode(told)}")
+            parameters["code"] = self._code(form, failure)
+        return Response(302, location=f"{form['redirect_uri']}?{urlencode(parameters)}")
 
-    def token(self, form: Mapping[str, str], authorization: str) -> Reply:
-        """RFC 6749, 4.1.3, with the verifier of RFC 7636, 4.5."""
+    def token(self, form: Mapping[str, str], authorization: str) -> Response:
+        """Exchange a code for a token: RFC 6749, 4.1.3, with the verifier of RFC 7636, 4.5."""
         kind = kind_at("token", self.grants.failure_of(form.get("code", "")))
         if kind:
-            return failing(kind)
+            return failure_response(kind)
         if not self._is_client(form, authorization):
-            return problem(401, "unauthorized_client", "Missing valid authorization header")
+            return error_response(401, "unauthorized_client", "Missing valid authorization header")
         if form.get("grant_type") != "authorization_code":
-            return problem(400, "unsupported_grant_type", "Value passed for the grant type was invalid.")
-        given = self.grants.exchange(
+            return error_response(400, "unsupported_grant_type", "Value passed for the grant type was invalid.")
+        exchanged = self.grants.exchange(
             form.get("code", ""), redirect_uri=form.get("redirect_uri", ""), verifier=form.get("code_verifier", "")
         )
-        if given is None:
-            return problem(400, "invalid_request", "Value passed for the authorization code was invalid.")
-        token, grant = given
-        said = {"token_type": "bearer", "expires_in": 7200, "access_token": token, "scope": grant.scope}
+        if exchanged is None:
+            return error_response(400, "invalid_request", "Value passed for the authorization code was invalid.")
+        token, grant = exchanged
+        body = {"token_type": "bearer", "expires_in": 7200, "access_token": token, "scope": grant.scope}
         refresh = {"refresh_token": secrets.token_urlsafe(48)} if "offline.access" in grant.scope.split() else {}
-        return Reply(200, json.dumps(said | refresh))
+        return Response(200, json.dumps(body | refresh))
 
-    def user(self, query: Mapping[str, str], authorization: str) -> Reply:
+    def user(self, query: Mapping[str, str], authorization: str) -> Response:
         grant = self.grants.of(authorization.removeprefix("Bearer "))
         if grant is None or "users.read" not in grant.scope.split():
-            return problem(401, "Unauthorized", "Unauthorized")
+            return error_response(401, "Unauthorized", "Unauthorized")
         kind = kind_at("user", grant.failure)
         if kind:
-            return failing(kind)
+            return failure_response(kind)
         fields = set(query.get("user.fields", "").split(","))
-        return Reply(200, json.dumps({"data": grant.person.as_x_says_it(fields)}))
+        return Response(200, json.dumps({"data": grant.user.as_json(fields)}))
 
     def _code(self, form: Mapping[str, str], failure: str) -> str:
-        person = self.people.find(form.get("as") or form.get("typed", ""))
+        user = self.users.find(form.get("as") or form.get("typed", ""))
         return self.grants.allow(
-            person,
+            user,
             redirect_uri=form["redirect_uri"],
             challenge=form["code_challenge"],
             scope=form["scope"],
@@ -108,32 +325,32 @@ class Endpoints:
             return "This client is unknown."
         back = urlsplit(query["redirect_uri"])
         if back.scheme not in {"http", "https"} or back.hostname not in LOOPBACK:
-            return "The stand-in sends people back to this machine only."
+            return "The simulator redirects to this machine only."
         return ""
 
     def _is_client(self, form: Mapping[str, str], authorization: str) -> bool:
-        """A confidential client by Basic auth (RFC 6749, 2.3.1), a public one by its id in the body."""
+        """Return whether it is the client: confidential, by Basic auth (RFC 6749, 2.3.1), or public, by its id."""
         if not self._client_secret:
             return form.get("client_id") == self._client_id
         try:
-            said = base64.b64decode(authorization.removeprefix("Basic "), validate=True).decode()
+            credentials = base64.b64decode(authorization.removeprefix("Basic "), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return False
-        return said == f"{self._client_id}:{self._client_secret}"
+        return credentials == f"{self._client_id}:{self._client_secret}"
 
 
-def problem(status: int, error: str, description: str) -> Reply:
-    return Reply(status, json.dumps({"error": error, "error_description": description}))
+def error_response(status: int, error: str, description: str) -> Response:
+    return Response(status, json.dumps({"error": error, "error_description": description}))
 
 
-def failing(kind: str) -> Reply:
+def failure_response(kind: str) -> Response:
     if kind == "html":
-        return Reply(200, refusal_page("Try reloading."), HTML)
+        return Response(200, refusal_page("Try reloading."), HTML)
     if kind == "garbage":
-        return Reply(200, json.dumps([{"data": None}]))
+        return Response(200, json.dumps([{"data": None}]))
     if kind == "huge":
-        return Reply(200, json.dumps({"data": {"id": "1", "username": "a", "name": "a" * 1_000_000}}))
+        return Response(200, json.dumps({"data": {"id": "1", "username": "a", "name": "a" * 1_000_000}}))
     if kind in {"hang", "drip"}:
-        return Reply(200, json.dumps({"never": "ends"}), trick=kind)
+        return Response(200, json.dumps({"never": "ends"}), trick=kind)
     status = int(kind)
-    return problem(status, "failure", "As asked.")._replace(location="/elsewhere" if status < 400 else "")  # noqa: PLR2004
+    return error_response(status, "failure", "As asked.")._replace(location="/elsewhere" if status < 400 else "")  # noqa: PLR2004

@@ -1,10 +1,10 @@
-"""The service over HTTP on one side, a stand-in for X on the other, and browsers between them."""
+"""The service over HTTP on one side, an X simulator on the other, and browsers between them."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from devtools.simulators.x import StandInX
+from devtools.simulators.x import XSimulator
 from tests.accounts.x.browser import Browser
 
 CLIENT_ID, CLIENT_SECRET = "the-client-id", "the-client-secret"
@@ -12,17 +12,17 @@ FRONTEND = "https://front.example"
 
 
 @pytest.fixture
-def x(settings, live_server) -> Iterator[StandInX]:
+def x(settings, live_server) -> Iterator[XSimulator]:
     """X, as the settings know it; it knows us too."""
-    with StandInX(client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as stand_in:
-        settings.X_AUTHORIZE_URL = stand_in.authorize_url
-        settings.X_TOKEN_URL = stand_in.token_url
-        settings.X_USER_URL = stand_in.user_url
+    with XSimulator(client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as simulator:
+        settings.X_AUTHORIZE_URL = simulator.authorize_url
+        settings.X_TOKEN_URL = simulator.token_url
+        settings.X_USER_URL = simulator.user_url
         settings.X_REDIRECT_URI = f"{live_server.url}/api/v1/auth/x/callback"
         settings.X_TIMEOUT_SECONDS = 5
         settings.FRONTEND_URL = FRONTEND
         settings.SOCIALACCOUNT_PROVIDERS = with_app(settings, client_id=CLIENT_ID, secret=CLIENT_SECRET)
-        yield stand_in
+        yield simulator
 
 
 def with_app(settings, **app: str) -> dict:

@@ -53,8 +53,8 @@ def test_a_callback_without_a_state_says_so(browser):
 @pytest.mark.parametrize("failure", ["bad_code", "token_500", "token_html", "token_garbage", "token_redirect"])
 def test_a_token_that_x_does_not_give_ends_the_sign_in(x, browser, failure):
     assert_refused(browser.sign_in(failure=failure), "token_exchange_failed")
-    assert "GET /2/users/me" not in x.asked
-    assert "POST /elsewhere" not in x.asked
+    assert "GET /2/users/me" not in x.requests
+    assert "POST /elsewhere" not in x.requests
 
 
 @pytest.mark.parametrize("failure", ["user_429", "user_html", "user_garbage", "user_huge"])
@@ -83,7 +83,7 @@ def test_while_x_thinks_the_service_holds_no_transaction(x, browser, settings):
     callback = browser.back_from_x(failure="token_hang")
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(browser.get, callback)
-        wait_until(lambda: "POST /2/oauth2/token" in x.asked)
+        wait_until(lambda: "POST /2/oauth2/token" in x.requests)
         with connection.cursor() as cursor:
             cursor.execute(IN_TRANSACTION)
             assert cursor.fetchone() == (0,)
@@ -101,7 +101,7 @@ def test_without_a_client_the_frontend_is_told_at_once(x, browser, settings):
     settings.SOCIALACCOUNT_PROVIDERS = {"twitter_oauth2": providers["twitter_oauth2"] | {"APPS": []}}
     assert_refused(browser.start(), "oauth_not_configured")
     assert_refused(browser.callback("?code=a&state=b"), "oauth_not_configured")
-    assert x.asked == []
+    assert x.requests == []
     assert not OAuthState.objects.exists()
 
 

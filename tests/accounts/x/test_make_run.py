@@ -1,4 +1,4 @@
-"""`make run` without credentials of X: the bundled stand-in, with the real service and its processes."""
+"""`make run` without credentials of X: the bundled X simulator, with the real service and its processes."""
 
 import re
 
@@ -8,12 +8,12 @@ from tests.e2e.conftest import var_dir  # noqa: F401 - a fixture
 from tests.e2e.terminal import make_run
 
 
-def test_a_person_signs_in_offline_through_the_stand_in(var_dir):  # noqa: F811
+def test_a_person_signs_in_offline_through_the_simulator(var_dir):  # noqa: F811
     port = free_port()
     with make_run(var_dir, port, X_CLIENT_ID="", X_REDIRECT_URI="") as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
-        assert "Sign in with X goes to the bundled stand-in for X: X_CLIENT_ID is not set." in terminal.lines
-        assert re.search(r"Stand-in X +http://127\.0\.0\.1:\d+", terminal.text)
+        assert "Sign in with X goes to the bundled X simulator: X_CLIENT_ID is not set." in terminal.lines
+        assert re.search(r"X simulator +http://127\.0\.0\.1:\d+", terminal.text)
         for name in ("127.0.0.1", "localhost"):
             browser = Browser(f"http://{name}:{port}")
             answer = browser.sign_in(**{"as": "grace_h"})

@@ -6,7 +6,7 @@ from allauth.socialaccount.models import SocialAccount
 from accounts.models import User
 from accounts.x.protocol import read_profile
 from accounts.x.sign_in import clean_username
-from devtools.simulators.x import Person
+from devtools.simulators.x import XUser
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
 from tests.concurrently import all_at_once
@@ -28,10 +28,10 @@ class TestUsername:
         assert made.x_username == "ada_l"
 
     def test_many_who_want_the_same_all_get_one(self, x, new_browser):
-        people = [Person(str(5000 + number), f"same{number}", "Same") for number in range(4)]
+        people = [XUser(str(5000 + number), f"same{number}", "Same") for number in range(4)]
         for person in people:
             # X would give each a handle of its own; here they all come with one.
-            x.people._known[person.username] = Person(person.x_id, "wanted", "Same")
+            x.users._known[person.username] = XUser(person.x_id, "wanted", "Same")
         callbacks = iter([(tab := new_browser(), tab.back_from_x(**{"as": person.username})) for person in people])
         pairs = list(callbacks)
         answers = all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
@@ -58,7 +58,7 @@ class TestUsername:
 
     def test_a_full_length_one_that_is_taken_makes_room_for_digits(self, x, browser):
         somebody("a" * 50)
-        x.people.add(Person("77", "a" * 60, "Long"))
+        x.users.add(XUser("77", "a" * 60, "Long"))
         browser.sign_in(**{"as": "a" * 60})
         made = User.objects.exclude(username="a" * 50).get()
         assert len(made.username) == 50

@@ -34,12 +34,12 @@ def test_failures_go_to_the_frontend_whatever_a_header_says(browser, headers):
 
 
 def test_tokens_go_to_the_frontend_whatever_a_parameter_says(browser):
-    wish = "&".join(f"{name}=https://{EVIL}" for name in PARAMETERS)
-    started = browser.start(f"?{wish}&auth_params=redirect_uri%3Dhttps://{EVIL}&scope=tweet.write")
+    attack = "&".join(f"{name}=https://{EVIL}" for name in PARAMETERS)
+    started = browser.start(f"?{attack}&auth_params=redirect_uri%3Dhttps://{EVIL}&scope=tweet.write")
     assert EVIL not in started.headers["Location"]
     assert "tweet.write" not in started.headers["Location"]
     callback = browser.choose(started.headers["Location"])
-    finished = browser.get(f"{callback}&{wish}")
+    finished = browser.get(f"{callback}&{attack}")
     assert target(finished) == f"{FRONTEND}/auth/callback"
     assert EVIL not in finished.headers["Location"]
 

@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from accounts.models import RefreshToken, User
 from accounts.x.models import OAuthState
-from devtools.simulators.x import Person
+from devtools.simulators.x import XUser
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import CLIENT_ID, FRONTEND, with_app
 
@@ -29,22 +29,22 @@ def test_a_first_sign_in_makes_a_user_with_tokens_that_work(browser):
 
 
 def test_the_avatar_is_the_larger_variant(x, browser):
-    x.people.add(Person("77", "pic", "Pic", "https://pbs.twimg.com/profile_images/1/abc_normal.jpg"))
+    x.users.add(XUser("77", "pic", "Pic", "https://pbs.twimg.com/profile_images/1/abc_normal.jpg"))
     browser.sign_in(**{"as": "pic"})
     assert User.objects.get().avatar_url == "https://pbs.twimg.com/profile_images/1/abc_400x400.jpg"
 
 
 @pytest.mark.parametrize("url", ["http://pbs.twimg.com/a_normal.jpg", "javascript:alert(1)", "https://", "x" * 600])
 def test_an_avatar_that_is_no_https_address_is_left_out(x, browser, url):
-    x.people.add(Person("77", "pic", "Pic", url))
+    x.users.add(XUser("77", "pic", "Pic", url))
     browser.sign_in(**{"as": "pic"})
     assert User.objects.get().avatar_url == ""
 
 
 def test_a_later_sign_in_updates_name_avatar_and_x_username_but_never_the_username(x, new_browser):
-    x.people.add(Person("77", "before", "Before", "https://pbs.twimg.com/1_normal.jpg"))
+    x.users.add(XUser("77", "before", "Before", "https://pbs.twimg.com/1_normal.jpg"))
     first = told(new_browser().sign_in(**{"as": "before"}))
-    x.people.add(Person("77", "after", "After", "https://pbs.twimg.com/2_normal.jpg"))
+    x.users.add(XUser("77", "after", "After", "https://pbs.twimg.com/2_normal.jpg"))
     second = told(new_browser().sign_in(**{"as": "after"}))
     assert first["userId"] == second["userId"]
     user = User.objects.get()
@@ -95,7 +95,7 @@ def test_the_database_holds_neither_the_state_nor_the_cookie_nor_xs_tokens(brows
 
 def test_the_service_speaks_to_x_just_twice(x, browser):
     browser.sign_in()
-    ours = [asked for asked in x.asked if "oauth2/authorize" not in asked]
+    ours = [asked for asked in x.requests if "oauth2/authorize" not in asked]
     assert ours == ["POST /2/oauth2/token", "GET /2/users/me"]
 
 

@@ -39,10 +39,10 @@ def start(*, browser: str = "b", now: datetime = NOW, referral_code: str = "") -
 def test_a_replayed_callback_signs_nobody_in(x, browser):
     callback = browser.back_from_x()
     assert target(browser.get(callback)) == SUCCESS
-    exchanges = x.asked.count("POST /2/oauth2/token")
+    exchanges = x.requests.count("POST /2/oauth2/token")
     again = browser.get(callback)
     assert told(again)["error"] == "state_expired"
-    assert x.asked.count("POST /2/oauth2/token") == exchanges
+    assert x.requests.count("POST /2/oauth2/token") == exchanges
     assert RefreshToken.objects.count() == 1
 
 
@@ -59,7 +59,7 @@ def test_a_state_of_more_than_ten_minutes_ago_is_refused(x, browser):
     OAuthState.objects.update(expires_at=datetime.now(UTC))
     answer = browser.get(callback)
     assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
-    assert "POST /2/oauth2/token" not in x.asked
+    assert "POST /2/oauth2/token" not in x.requests
     assert not User.objects.exists()
 
 
@@ -67,7 +67,7 @@ def test_an_invented_state_is_refused(x, browser):
     browser.start()
     for invented in ("a" * 43, "%00", "é", "' OR 1=1 --", "x" * 5000):
         assert told(browser.callback(f"?code=c&state={invented}"))["error"] == "state_expired"
-    assert "POST /2/oauth2/token" not in x.asked
+    assert "POST /2/oauth2/token" not in x.requests
 
 
 def test_another_browsers_callback_signs_nobody_in_and_stays_good_for_its_own(new_browser):
@@ -109,7 +109,7 @@ def test_one_callback_opened_twice_at_once_signs_in_once(x, browser):
     callback = browser.back_from_x()
     answers = all_at_once(lambda: browser.get(callback), 4)
     assert sorted(map(target, answers)) == sorted([SUCCESS, *[FAILURE] * 3])
-    assert x.asked.count("POST /2/oauth2/token") == 1
+    assert x.requests.count("POST /2/oauth2/token") == 1
     assert (User.objects.count(), RefreshToken.objects.count()) == (1, 1)
 
 

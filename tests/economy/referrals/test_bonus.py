@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from accounts.models import User
-from devtools.simulators.x import Person
+from devtools.simulators.x import XUser
 from economy.ledger.audit import audit
 from tests.accounts.factories import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.concurrently import all_at_once
@@ -111,10 +111,10 @@ class TestByX:
     def test_people_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, settings):
         settings.REFERRAL_DAILY_CAP = 2
         ann = make_user("ann")
-        people = [Person(str(9000 + number), f"new_{number}", "New") for number in range(4)]
+        people = [XUser(str(9000 + number), f"new_{number}", "New") for number in range(4)]
         pairs = []
         for person in people:
-            x.people.add(person)
+            x.users.add(person)
             tab = new_browser()
             pairs.append((tab, tab.back_from_x(f"?ref={ann.referral_code}", **{"as": person.username})))
         all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
