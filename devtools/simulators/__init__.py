@@ -1,4 +1,4 @@
-"""The stand-ins for what development can't reach: whether they are needed, and how they are started."""
+"""The simulators of what development can't reach: whether they are needed, and how they are started."""
 
 import secrets
 import socket
@@ -59,12 +59,12 @@ def listens(port: int, *, host: str = "127.0.0.1") -> bool:
 
 
 def x_command(port: int) -> list[str]:
-    """Return the command line of the stand-in for X."""
+    """Return the command line of the X simulator."""
     return [sys.executable, "-m", "devtools.simulators.x", "--port", str(port)]
 
 
 def x_environment(url: str) -> dict[str, str]:
-    """Return, for the stand-in and for the service, a client that both know, of this run alone, and X's addresses."""
+    """Return a client of this run alone, for the X simulator and for the service, and X's addresses."""
     return {
         "X_CLIENT_ID": X_CLIENT_ID,
         "X_CLIENT_SECRET": secrets.token_urlsafe(32),
