@@ -6,7 +6,7 @@ class BettingConfig(AppConfig):
 
     def ready(self) -> None:
         from betting import audit, tasks  # noqa: F401, PLC0415 - they register themselves
-        from betting.selectors import HAS_BET  # noqa: PLC0415
-        from markets.selectors import leave_out_of_samples  # noqa: PLC0415
+        from betting.models import Bet  # noqa: PLC0415
+        from markets.selectors import exclude_from_samples  # noqa: PLC0415
 
-        leave_out_of_samples(HAS_BET)
+        exclude_from_samples(Bet)

@@ -1,7 +1,7 @@
 """Errors of betting that clients branch on: each has a stable `code`."""
 
 from core.api.errors import DomainError
-from markets.resolution.staff import NoSuchMarket as MarketNotFound
+from markets.errors import MarketNotFound
 
 __all__ = [
     "AmountExceedsStake",

@@ -24,10 +24,11 @@ from betting.models import Bet
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_one
 from core.db.transactions import require_transaction
+from markets.errors import PriceUnavailable
 from markets.models import Market
-from markets.prices import PriceUnavailable, fresh_odds, remembered
+from markets.polymarket.client import request_client
+from markets.prices import cached_odds, fresh_odds
 from markets.selectors import CONDITION_ID
-from markets.upstream import quick_client
 
 CENT = Decimal("0.01")
 ONE = Decimal(1)
@@ -362,10 +363,10 @@ def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callabl
     if market.is_house:
         return stored_price(market)
     max_age = rules.QUOTE_MAX_AGE.total_seconds()
-    odds = remembered(market.id, now=now, max_age=max_age)
+    odds = cached_odds(market.id, now=now, max_age=max_age)
     if odds is None:
         before_upstream()
-        odds = fresh_odds(market, client=quick_client(), now=now, max_age=max_age)
+        odds = fresh_odds(market, client=request_client(), now=now, max_age=max_age)
     return Price(this=odds.this, that=odds.that, as_of=odds.as_of)
 
 

@@ -12,9 +12,6 @@ from betting.serializers import BetSerializer
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_all, fetch_one
 
-# For `markets.selectors`: a random sample of markets leaves out those that the user has bet on.
-HAS_BET = "EXISTS (SELECT FROM bets WHERE bets.user_id = %(user_id)s AND bets.market_id = market.id)"
-
 ONE_BET = f"""
 SELECT {BetSerializer.columns} FROM bets AS bet JOIN markets AS market ON market.id = bet.market_id
 WHERE bet.id = %(bet_id)s AND bet.user_id = %(user_id)s

@@ -36,7 +36,7 @@ from core.db.sql import execute, fetch_all, fetch_one, fetch_value, new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
-from markets.services import watch_markets
+from markets.prices import watch_markets
 
 # -- Placing
 

@@ -24,7 +24,7 @@ from core.db.sql import execute, fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger
 from markets.models import Market
-from markets.resolution.records import tell_of_end
+from markets.resolution.records import send_market_ended
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
@@ -362,7 +362,7 @@ def retry_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: date
         before, after = {"failed_settlements": failures}, {"failed_settlements": 0}
         target = Market(pk=market_id)
         record_action("settle_market", by=by, target=target, reason=reason, before=before, after=after, now=now)
-        tell_of_end(market_id)
+        send_market_ended(market_id)
         return failures
 
     return run_transaction(act)

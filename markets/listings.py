@@ -1,28 +1,113 @@
-"""The list of markets: by status, category and words; in five orders; page by page.
+"""The list of markets, and the editions that open markets are listed from.
 
-Open markets are read from an edition (`editions.py`), markets that are over by index, matches of a search by their
-words. `status=all` is those lists one after the other: open, closed, resolved, cancelled.
+An edition is an ordering of all open markets for every sort, frozen at one instant. Volumes change with every
+ingestion: a list that went on in a changed order would repeat some markets and leave out others; one that stays on its
+edition does neither. Positions without gaps also make a fair sample cheap.
+
+Lists go by status, category and words, in five orders, page by page. Open markets are read from an edition, markets
+that are over by index, matches of a search by their words. `status=all` is those lists one after the other: open,
+closed, resolved, cancelled.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db import transaction
 from rest_framework.exceptions import ValidationError
 
-from core.api.requests import decode_cursor, encode_cursor, invalid_cursor
-from core.db.sql import fetch_all
+from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
+from core.db.sql import execute, fetch_all, fetch_value
+from core.db.transactions import require_transaction
 from markets.models import PUNCTUATION, MarketEdition
-from markets.rendering import VERSION, render_rows
 from markets.rules import SEARCH_TOTAL_MAX
-from markets.selectors import as_uuid
+from markets.selectors import VERSION, render_rows
+
+EDITIONS_KEPT_FOR = timedelta(minutes=30)
+
+EDITION_ORDERS = {
+    "trending": "volume_24hr DESC, id DESC",
+    "newest": "created_at DESC, id DESC",
+    # Soonest first; those without an end after all dates, those past theirs last.
+    "ending": "coalesce(expires_at, 'infinity') <= %(now)s, coalesce(expires_at, 'infinity'), id",
+    "liquidity": "liquidity DESC, id DESC",
+    "volume": "volume DESC, id DESC",
+}
+
+RANKED = " UNION ALL ".join(
+    f"""
+    SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
+           row_number() OVER (PARTITION BY category ORDER BY {order}) AS category_position, id
+    FROM markets WHERE status = 'open'
+    """  # noqa: S608 - made of the constants above
+    for sort, order in EDITION_ORDERS.items()
+)
+
+PUBLISH = f"""
+WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id)
+INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
+SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
+FROM edition, ({RANKED}) AS ranked
+"""  # noqa: S608
+
+# Returns whether the planner has no statistics of so many rows: it then reads all markets where a few are needed.
+DELETE_OLD = """
+WITH old AS (
+    DELETE FROM market_editions
+    WHERE published_at < %(before)s AND id < (SELECT max(id) FROM market_editions)
+    RETURNING id
+), deleted AS (
+    DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
+)
+SELECT reltuples < %(rows)s OR 2 > (
+    SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename IN ('markets', 'market_rankings')
+) FROM pg_class WHERE oid = 'market_rankings'::regclass
+"""
+
+# Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others.
+IS_CURRENT = """
+SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
+    SELECT position FROM market_rankings
+    WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
+    ORDER BY position DESC LIMIT 1
+), 0) AND NOT EXISTS (
+    SELECT FROM markets AS market WHERE market.status = 'open' AND NOT EXISTS (
+        SELECT FROM market_rankings AS ranking
+        WHERE ranking.edition = (SELECT max(id) FROM market_editions) AND ranking.sort = 'trending'
+        AND ranking.market_id = market.id
+    )
+)
+"""
+
+
+def publish_edition(*, now: datetime) -> None:
+    """Make an edition of the open markets, and delete those older than half an hour, in the caller's transaction."""
+    require_transaction("publish_edition")
+    ranked = execute(PUBLISH, {"now": now})
+    if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
+        execute("ANALYZE markets, market_rankings")
+
+
+def is_edition_current() -> bool:
+    """Return whether the newest edition holds the markets that are open, and no other."""
+    return bool(fetch_value(IS_CURRENT))
+
+
+def publish_edition_if_outdated(*, now: datetime) -> bool:
+    """Give markets that opened or closed other than by ingestion their place; return whether there were any."""
+    with transaction.atomic(durable=True):
+        if is_edition_current():
+            return False
+        publish_edition(now=now)
+        return True
+
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
-FIGURE = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
+AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
 BIGINT_MAX = 2**63 - 1
 STATUSES = ("open", "closed", "resolved", "cancelled")
@@ -37,12 +122,14 @@ def is_moment(text: str) -> bool:
 
 
 def is_place(number: int) -> bool:
-    """Whether it numbers an edition or a position; JSON's `true` is an int to Python, and none to PostgreSQL."""
+    """Return whether it numbers an edition or a position; JSON's `true` is an int to Python, but not to PostgreSQL."""
     return type(number) is int and 1 <= number <= BIGINT_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """An order of rows: the sort key in SQL, its type and its direction; ids decide among equal keys."""
+
     key: str
     type: str
     direction: str
@@ -52,14 +139,14 @@ class Order:
         return f"{self.key} {self.direction}, market.id {self.direction}"
 
     def accepts(self, key: str) -> bool:
-        """Whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
+        """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
         if self.type == "numeric":
-            return FIGURE.fullmatch(key) is not None
+            return AMOUNT.fullmatch(key) is not None
         return key == "infinity" or (MOMENT.fullmatch(key) is not None and is_moment(key))
 
     @property
     def after(self) -> str:
-        """Rows behind the one where the last page ended."""
+        """Return the condition for rows behind the one where the last page ended."""
         sign = "<" if self.direction == "DESC" else ">"
         return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
 
@@ -75,7 +162,7 @@ ORDERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What was asked for. `category` in lower case; `skip` and `cursor` exclude each other."""
+    """Parameters of a list. `category` is in lower case; `skip` and `cursor` exclude each other."""
 
     status: str = "open"
     category: str | None = None
@@ -88,7 +175,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`total`: how many match in all. `next_cursor`: where to go on, None at the end."""
+    """A page of a list. `total`: how many match in all. `next_cursor`: where the next page begins, None at the end."""
 
     markets: list[orjson.Fragment]
     total: int
@@ -105,10 +192,10 @@ class Rows:
 
 
 def list_markets(query: Query) -> Page:
-    """Raises ValidationError for a cursor of another list, or one whose edition is forgotten."""
+    """Return a page. Raises ValidationError for a cursor of another list, or one whose edition was deleted."""
     if query.q:
         return search(query)
-    return in_turn(query) if query.status == "all" else one_status(query)
+    return all_statuses(query) if query.status == "all" else one_status(query)
 
 
 def one_status(query: Query) -> Page:
@@ -150,7 +237,7 @@ def open_rows(query: Query) -> Rows:
     rows = fetch_all(sql, {**parameters(query), "edition": edition, "after": after})
     if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
         raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
-    return cut(rows, query, lambda row: encode_cursor("open", query.sort, query.category or "", row[-3], row[-2]))
+    return cut_page(rows, query, lambda row: encode_cursor("open", query.sort, query.category or "", row[-3], row[-2]))
 
 
 def edition_and_position(query: Query) -> tuple[int | None, int]:
@@ -182,23 +269,23 @@ def past_rows(query: Query) -> Rows:
         paging=paging(query),
     )
     rows = fetch_all(sql, {**parameters(query), "key": key, "id": last})
-    return cut(rows, query, lambda row: encode_cursor(query.status, query.sort, row[-2], str(row[0])))
+    return cut_page(rows, query, lambda row: encode_cursor(query.status, query.sort, row[-2], str(row[0])))
 
 
 def key_and_id(query: Query, kind: str) -> tuple[str | None, UUID | None]:
-    """Where the last page ended: the sort key's text, and the market's id."""
+    """Return where the last page ended: the sort key's text, and the market's id."""
     if not query.cursor:
         return None, None
     match decode_cursor(query.cursor):
         case [str(of), query.sort, str(key), str(text)] if of == kind:
-            market_id = as_uuid(text)
+            market_id = parse_uuid(text)
             if market_id and ORDERS[query.sort].accepts(key):
                 return key, market_id
     raise invalid_cursor()
 
 
-def in_turn(query: Query) -> Page:
-    """Each status's list after the one before, as if they were one."""
+def all_statuses(query: Query) -> Page:
+    """Return a page of the statuses' lists one after the other, as if they were one."""
     counts = {status: count(replace(query, status=status)) for status in STATUSES}
     statuses = list(STATUSES[STATUSES.index(status_of(query.cursor)) :])
     part_query, rows, more = query, list[tuple[Any, ...]](), False
@@ -236,7 +323,7 @@ SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
 
 
 def prefixes(text: str) -> str:
-    """A tsquery for all words of the text, and for all that begin with them.
+    """Return a tsquery for all words of the text, and for all that begin with them.
 
     Quoted, a word is split by the parser that split the titles: `2.5`, `U.S.` and `3-0` mean the same in both.
     """
@@ -246,7 +333,7 @@ def prefixes(text: str) -> str:
 
 
 def search(query: Query) -> Page:
-    """Markets whose title or event's title has a word that begins with each of the words given."""
+    """Return a page of markets whose title or event's title has, for each given word, one that begins with it."""
     words = prefixes(query.q or "")
     if not words:
         return Page([], 0, None)
@@ -255,7 +342,7 @@ def search(query: Query) -> Page:
     after = f"AND {order.after}" if last else ""
     sql = SEARCH.format(key=order.key, matches=MATCHES, after=after, order=order.by, paging=paging(query))
     given = {**parameters(query), "words": words, "key": key, "id": last}
-    part = cut(fetch_all(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
+    part = cut_page(fetch_all(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
     ((total,),) = fetch_all(SEARCH_TOTAL, given)
     return Page(render_rows(part.rows), total, part.cursor if part.more else None)
 
@@ -265,13 +352,14 @@ def parameters(query: Query) -> dict[str, Any]:
 
 
 def paging(query: Query) -> str:
-    """One row more than asked for tells whether there is a next page.
+    """Return LIMIT and OFFSET. One row more than the page takes tells whether there is a next page.
 
     Numbers in the statement, not parameters: knowing them, PostgreSQL keeps one plan instead of planning each time.
     """
     return f"LIMIT {query.limit + 1:d}" + (f" OFFSET {query.skip:d}" if query.skip else "")
 
 
-def cut(rows: list[tuple[Any, ...]], query: Query, cursor: Callable[[tuple[Any, ...]], str]) -> Rows:
+def cut_page(rows: list[tuple[Any, ...]], query: Query, cursor: Callable[[tuple[Any, ...]], str]) -> Rows:
+    """Return the page's rows of those that were read; `cursor` makes a cursor of the last one."""
     kept = rows[: query.limit]
     return Rows(kept, more=len(rows) > query.limit, cursor=cursor(kept[-1]) if kept else None)

@@ -1,39 +1,42 @@
-"""Odds on demand, straight from the order book: remembered a few seconds, asked for once however many want them."""
+"""Odds from the order book: on demand for whoever looks or bets, and in batches for markets that are watched.
 
-import threading
+Live odds are cached for seconds, and requested once however many want them. A semaphore bounds how many threads wait
+for the upstream, so that lists are served whatever it does.
+"""
+
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.conf import settings
 from django.core.cache import cache
 
-from core.api.errors import DomainError
-from markets.odds import odds_from_midpoints
-from markets.polymarket.client import PolymarketClient, UpstreamError
+from core.db.sql import execute, fetch_all
+from core.resilience import UpstreamSemaphore
+from markets import rules
+from markets.errors import PriceUnavailable, UpstreamError
+from markets.polymarket.client import PolymarketClient
 from markets.polymarket.parsing import Odds
 
-# The one that asks holds the lock no longer than its client's patience; a lock of a process that died runs out.
-ASKING_SECONDS = 4
+STEP = Decimal("0.0001")
+# Longer than a client's total timeout, which holds the lock; the lock of a process that died runs out.
+LOCK_SECONDS = 4
 POLL_SECONDS = 0.02
-# In less than this an upstream that is well has answered somebody, and let the next one in.
-DOOR_SECONDS = 0.25
+# How long to wait for a slot: in less time an upstream that is well has responded to somebody.
+ACQUIRE_TIMEOUT = 0.25
 RETRY_SECONDS = 2
+WATCH_NOTED_SECONDS = 60
+
+# Half of the process's threads may wait for the upstream.
+_semaphore = UpstreamSemaphore(settings.WEB_THREADS // 2)
 
 
-class PriceUnavailable(DomainError):
-    code = "price_unavailable"
-    status = 503
-    message = "Polymarket can't be asked for this market's price at the moment. Try again in a few seconds."
-
-
-class Priced(Protocol):
+class PricedMarket(Protocol):
     """A market with what pricing needs."""
 
     id: UUID
@@ -46,7 +49,7 @@ class Priced(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveOdds:
-    """`as_of`: when the order book said so. `stale`: it couldn't be asked again since."""
+    """Odds of the order book. `as_of`: when they were requested. `stale`: requesting them again failed since."""
 
     this: Decimal
     that: Decimal
@@ -54,103 +57,166 @@ class LiveOdds:
     stale: bool = False
 
 
-# Those waiting for the upstream may hold half of the process's threads, so that lists are served whatever it does.
-_waiting_room = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+def odds_from_midpoints(midpoints: Mapping[str, Decimal], this_token: str, that_token: str) -> Odds | None:
+    """Return odds from midpoints by token; None without any. Both books show the same orders, so one is enough."""
+    this = midpoints.get(this_token)
+    if this is None:
+        that = midpoints.get(that_token)
+        if that is None:
+            return None
+        this = 1 - that
+    this = this.quantize(STEP, rounding=ROUND_HALF_EVEN)
+    return Odds(this=this, that=1 - this)
 
 
-def remembered(market_id: UUID, *, now: datetime, max_age: float) -> LiveOdds | None:
-    """The odds last heard, if they are at most `max_age` seconds old."""
-    odds: LiveOdds | None = cache.get(key(market_id))
+def cached_odds(market_id: UUID, *, now: datetime, max_age: float) -> LiveOdds | None:
+    """Return the odds that were last requested, if they are at most `max_age` seconds old."""
+    odds: LiveOdds | None = cache.get(cache_key(market_id))
     return odds if odds and odds.as_of >= now - timedelta(seconds=max_age) else None
 
 
-def live_odds(market: Priced, *, client: PolymarketClient, now: datetime) -> LiveOdds:
-    """The market's odds, at most MARKET_LIVE_SECONDS old; stale ones within MARKET_LIVE_STALE_SECONDS, marked so.
+def live_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds:
+    """Return odds at most LIVE_SECONDS old, or stale ones, marked so, at most LIVE_STALE_SECONDS old.
 
-    Raises PriceUnavailable when nothing young enough is known.
+    Raises PriceUnavailable when there are none.
     """
-    if odds := remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS):
+    if odds := cached_odds(market.id, now=now, max_age=rules.LIVE_SECONDS):
         return odds
-    # Whoever has something to show instead doesn't wait at the door.
-    with waiting(0 if stale_odds(market, now=now) else DOOR_SECONDS) as admitted:
-        odds = ask_once(market, client=client, now=now) if admitted else None
+    # Where there are stale odds to show, no thread waits for a slot.
+    timeout = 0 if stale_odds(market, now=now) else ACQUIRE_TIMEOUT
+    with _semaphore.acquire(timeout=timeout) as acquired:
+        odds = request_once(market, client=client, now=now) if acquired else None
     if odds := odds or stale_odds(market, now=now):
         return odds
     raise PriceUnavailable(retry_after=RETRY_SECONDS)
 
 
-def fresh_odds(market: Priced, *, client: PolymarketClient, now: datetime, max_age: float) -> LiveOdds:
-    """For what moves credits: odds from the order book that are at most `max_age` seconds old, never the catalogue's.
+def fresh_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime, max_age: float) -> LiveOdds:
+    """Return odds to move credits at: from the order book, at most `max_age` seconds old, never the catalogue's.
 
     Raises PriceUnavailable.
     """
-    if odds := remembered(market.id, now=now, max_age=max_age):
+    if odds := cached_odds(market.id, now=now, max_age=max_age):
         return odds
-    with waiting(DOOR_SECONDS) as admitted:
-        odds = ask_once(market, client=client, now=now) if admitted else None
+    with _semaphore.acquire(timeout=ACQUIRE_TIMEOUT) as acquired:
+        odds = request_once(market, client=client, now=now) if acquired else None
     if odds is None:
         raise PriceUnavailable(retry_after=RETRY_SECONDS)
     return odds
 
 
-@contextmanager
-def waiting(seconds: float) -> Iterator[bool]:
-    """Holds a place in the waiting room; False when none gets free within so many seconds."""
-    admitted = _waiting_room.acquire(timeout=seconds)
+def request_once(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
+    """Request the odds unless another thread, in any process that shares the cache, does: then wait for its result."""
+    lock = f"{cache_key(market.id)}:asking"
+    if not cache.add(lock, 1, timeout=LOCK_SECONDS):
+        return wait_for_result(market.id, lock, now=now)
     try:
-        yield admitted
-    finally:
-        if admitted:
-            _waiting_room.release()
-
-
-def ask_once(market: Priced, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
-    """Of all that ask at once, in all processes that share the cache, one asks the upstream; the others wait for it."""
-    lock = f"{key(market.id)}:asking"
-    if not cache.add(lock, 1, timeout=ASKING_SECONDS):
-        return wait_for_answer(market.id, lock, now=now)
-    try:
-        # Another may have asked, and let go of the lock, since this one looked.
-        heard = remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS)
-        return heard or ask(market, client=client, now=now)
+        # Another may have requested them, and released the lock, since this one looked.
+        odds = cached_odds(market.id, now=now, max_age=rules.LIVE_SECONDS)
+        return odds or request_odds(market, client=client, now=now)
     finally:
         cache.delete(lock)
 
 
-def ask(market: Priced, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
+def request_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
     tokens = (market.this_token_id, market.that_token_id)
     try:
-        found: Odds | None = odds_from_midpoints(client.midpoints(tokens), *tokens)
+        found = odds_from_midpoints(client.midpoints(tokens), *tokens)
     except UpstreamError:
         return None
     if found is None:
         return None
     odds = LiveOdds(this=found.this, that=found.that, as_of=now)
-    cache.set(key(market.id), odds, timeout=settings.MARKET_LIVE_STALE_SECONDS)
+    cache.set(cache_key(market.id), odds, timeout=rules.LIVE_STALE_SECONDS)
     return odds
 
 
-def wait_for_answer(market_id: UUID, lock: str, *, now: datetime) -> LiveOdds | None:
-    give_up = time.monotonic() + ASKING_SECONDS
+def wait_for_result(market_id: UUID, lock: str, *, now: datetime) -> LiveOdds | None:
+    """Poll the cache while another thread holds the lock."""
+    give_up = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < give_up:
-        asking = cache.get(lock)
-        if odds := remembered(market_id, now=now, max_age=settings.MARKET_LIVE_SECONDS):
+        is_locked = cache.get(lock)
+        if odds := cached_odds(market_id, now=now, max_age=rules.LIVE_SECONDS):
             return odds
-        if not asking:
+        if not is_locked:
             return None
         time.sleep(POLL_SECONDS)
     return None
 
 
-def stale_odds(market: Priced, *, now: datetime) -> LiveOdds | None:
-    """The youngest odds known, if they are within MARKET_LIVE_STALE_SECONDS."""
-    bound = settings.MARKET_LIVE_STALE_SECONDS
+def stale_odds(market: PricedMarket, *, now: datetime) -> LiveOdds | None:
+    """Return the youngest odds known, marked as stale, if they are at most LIVE_STALE_SECONDS old."""
+    bound = rules.LIVE_STALE_SECONDS
     stored = LiveOdds(this=market.this_odds, that=market.that_odds, as_of=market.odds_updated_at)
     known = [stored] if stored.as_of >= now - timedelta(seconds=bound) else []
-    if heard := remembered(market.id, now=now, max_age=bound):
-        known.append(heard)
+    if cached := cached_odds(market.id, now=now, max_age=bound):
+        known.append(cached)
     return replace(max(known, key=attrgetter("as_of")), stale=True) if known else None
 
 
-def key(market_id: UUID) -> str:
+def cache_key(market_id: UUID) -> str:
     return f"live:{market_id}"
+
+
+# In one order, so that no two transactions that watch the same markets wait for each other.
+WATCH = """
+INSERT INTO market_watches AS watch (market_id, watched_until)
+SELECT DISTINCT market_id, %(until)s::timestamptz FROM unnest(%(market_ids)s::uuid[]) AS market_id ORDER BY market_id
+ON CONFLICT (market_id) DO UPDATE SET watched_until = excluded.watched_until
+WHERE watch.watched_until < excluded.watched_until
+"""
+
+
+def watch_markets(market_ids: Iterable[UUID], *, until: datetime) -> None:
+    """Have the odds of these markets refreshed, at least until then."""
+    execute(WATCH, {"market_ids": list(market_ids), "until": until})
+
+
+def watch_while_looked_at(market_id: UUID, *, now: datetime) -> None:
+    """Watch a market that somebody looks at. Written at most once a minute for each market, however many look."""
+    if cache.add(f"watched:{market_id}", 1, timeout=WATCH_NOTED_SECONDS):
+        watch_markets([market_id], until=now + timedelta(seconds=rules.WATCH_SECONDS))
+
+
+WATCHED = """
+SELECT market.id, market.this_token_id, market.that_token_id
+FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
+WHERE watch.watched_until > %(now)s AND market.status = 'open' AND market.market_type = 'polymarket'
+ORDER BY watch.watched_until DESC LIMIT %(limit)s
+"""
+
+# Rows that an ingestion or another refresh holds are left to it, and odds never give way to older ones.
+SET_ODDS = """
+UPDATE markets AS market SET
+    this_odds = fresh.this_odds, that_odds = fresh.that_odds, odds_live = true, odds_updated_at = %(now)s,
+    updated_at = CASE WHEN market.this_odds IS DISTINCT FROM fresh.this_odds THEN %(now)s ELSE market.updated_at END
+FROM (
+    SELECT locked.id, this_odds, that_odds
+    FROM unnest(%(ids)s::uuid[], %(this)s::numeric[], %(that)s::numeric[]) AS given (id, this_odds, that_odds)
+    JOIN LATERAL (
+        SELECT id FROM markets WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= %(now)s
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS locked ON true
+) AS fresh
+WHERE market.id = fresh.id
+"""
+
+
+def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
+    """Request and store the odds of the watched markets; return `{watched, refreshed}`.
+
+    Raises UpstreamError; the stored odds then keep their age.
+    """
+    watched = fetch_all(WATCHED, {"now": now, "limit": rules.REFRESH_LIMIT})
+    midpoints = client.midpoints([token for _, *tokens in watched for token in tokens]) if watched else {}
+    found = {market_id: odds_from_midpoints(midpoints, this, that) for market_id, this, that in watched}
+    refreshed = store_odds({market_id: odds for market_id, odds in found.items() if odds}, now=now)
+    return {"watched": len(watched), "refreshed": refreshed}
+
+
+def store_odds(odds: dict[UUID, Odds], *, now: datetime) -> int:
+    """Store odds of open markets as of `now`; return how many rows took them."""
+    if not odds:
+        return 0
+    this, that = [pair.this for pair in odds.values()], [pair.that for pair in odds.values()]
+    return execute(SET_ODDS, {"ids": list(odds), "this": this, "that": that, "now": now})

@@ -1,34 +1,36 @@
-"""The numbers of the markets app, in one place; those an operator may want to turn are settings."""
+"""Game rules of markets, in one place. Those that read the environment can be changed by whoever runs the service."""
 
 from datetime import timedelta
 
-from django.conf import settings
+from core.environment import env
 
+# Lists and samples
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 SKIP_MAX = 10_000  # deeper pages are for cursors, which cost the same at any depth
 RANDOM_COUNT, RANDOM_COUNT_MAX = 10, 50
 CATEGORY_LIMIT, CATEGORY_LIMIT_MAX = 20, 100
 EXCLUDE_MAX = 500
 SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
-INGEST_LIMIT_MAX = 50_000
-# One refresh asks for at most this many markets, those looked at last first.
+
+# Ingestion. A run reads so many good markets, and checks so many open ones that Polymarket no longer lists.
+INGEST_LIMIT, INGEST_LIMIT_MAX = env.int("MARKET_INGEST_LIMIT", default=500), 50_000
+RECHECK_LIMIT = env.int("MARKET_RECHECK_LIMIT", default=1_000)
+# A request to ingest within so many seconds of the last run gets that run's result.
+INGEST_MIN_INTERVAL = env.int("MARKET_INGEST_MIN_INTERVAL", default=60)
+
+# Odds. Live odds are cached for LIVE_SECONDS; while the order book can't be requested they are shown, marked as
+# stale, until they are LIVE_STALE_SECONDS old.
+LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
+LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
+# For so long after somebody looked at a market its odds are kept fresh.
+WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
+# One refresh requests at most this many markets, those looked at last first.
 REFRESH_LIMIT = 1_000
 
-
-def watch_for() -> timedelta:
-    """How long a market's odds are kept fresh after somebody looked at it."""
-    return timedelta(seconds=settings.MARKET_WATCH_SECONDS)
-
-
-def ingest_interval() -> timedelta:
-    """A request to ingest within this time of the last run gets that run's result."""
-    return timedelta(seconds=settings.MARKET_INGEST_MIN_INTERVAL)
-
-
-# One run of resolution asks about at most this many markets, those asked about longest ago first.
+# Resolution. One run checks at most this many markets, those checked longest ago first.
 RESOLVE_LIMIT, RESOLVE_LIMIT_MAX = 1_000, 10_000
 # A watched market whose order book is silent for this long may have closed.
 SILENT_AFTER = timedelta(minutes=2)
-# What is still not decided after this time, staff look at: an oracle's vote takes days, the second source minutes.
-WAITING_PATIENCE = timedelta(days=7)
-UNCONFIRMED_PATIENCE = timedelta(hours=1)
+# What is undecided for longer needs staff: an oracle's vote takes days, the second source minutes.
+WAITING_MAX = timedelta(days=7)
+UNCONFIRMED_MAX = timedelta(hours=1)

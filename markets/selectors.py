@@ -1,36 +1,83 @@
-"""Reads of markets, each in a number of statements that doesn't depend on how many markets there are.
+"""Reads of markets, rendered as JSON, each in a number of statements that doesn't depend on how many markets there are.
 
-Markets come rendered, as JSON.
+Reading and writing a market's fields is most of the work of a page. A row that hasn't changed since this process last
+rendered it isn't read again: the page's query brings each row's version, and what is cached under that version is
+exactly what the database would give.
 """
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.db import models
 
+from core.api.json import dumps
+from core.api.requests import parse_uuid
 from core.db.sql import fetch_all
-from markets.models import Market
-from markets.rendering import VERSION, render, render_rows
+from markets.models import Market, MarketTally
 from markets.serializers import MarketSerializer
 
-UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
+# A row's version: the transaction that wrote it, and the place it was written to.
+VERSION = "market.id, market.xmin, market.ctid"
+VERSION_WIDTH = 3
+BY_ID = f"SELECT {VERSION}, {MarketSerializer.columns} FROM markets AS market WHERE market.id = ANY(%(ids)s)"  # noqa: S608
+CACHED_MAX = 5_000
 # Condition ids are text that Polymarket made; longer or stranger than this, it isn't one.
 CONDITION_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-def as_uuid(text: str) -> UUID | None:
-    """As we write them, or without dashes: what else Python takes for a UUID may be a condition id."""
-    return UUID(text) if UUID_SHAPE.fullmatch(text) else None
+class Version(NamedTuple):
+    """What VERSION selects."""
+
+    id: UUID
+    xmin: str
+    ctid: str
+
+
+_rendered: dict[Version, orjson.Fragment] = {}
+
+
+def render_rows(rows: Iterable[Sequence[Any]]) -> list[orjson.Fragment]:
+    """Return rows that begin with VERSION as JSON; one statement for those not cached, however many.
+
+    A row that was written between the two statements is shown as it is now; one that was deleted is left out.
+    """
+    versions = [Version(*row[:VERSION_WIDTH]) for row in rows]
+    found = {version.id: _rendered[version] for version in versions if version in _rendered}
+    missing = [version.id for version in versions if version.id not in found]
+    if missing:
+        found |= read_and_cache(missing)
+    return [found[version.id] for version in versions if version.id in found]
+
+
+def read_and_cache(ids: list[UUID]) -> dict[UUID, orjson.Fragment]:
+    if len(_rendered) > CACHED_MAX:
+        _rendered.clear()
+    read: dict[UUID, orjson.Fragment] = {}
+    for row in fetch_all(BY_ID, {"ids": ids}):
+        market = render(row[VERSION_WIDTH:])
+        _rendered[Version(*row[:VERSION_WIDTH])] = read[row[0]] = market
+    return read
+
+
+def clear_cache() -> None:
+    """Drop the rendered markets of this process; never needed for a right response."""
+    _rendered.clear()
+
+
+def render(row: Sequence[Any]) -> orjson.Fragment:
+    """Return a row of `MarketSerializer.columns` as JSON."""
+    return orjson.Fragment(dumps(MarketSerializer.from_row(row)))
 
 
 def get_market(reference: str) -> orjson.Fragment | None:
-    """A market by our UUID or Polymarket's condition id."""
-    parameters = {"id": as_uuid(reference), "polymarket_id": reference}
+    """Return a market, by our UUID or Polymarket's condition id, as JSON."""
+    parameters = {"id": parse_uuid(reference), "polymarket_id": reference}
     if parameters["id"]:
         condition = "market.id = %(id)s"
     elif CONDITION_ID.fullmatch(reference):
@@ -42,28 +89,27 @@ def get_market(reference: str) -> orjson.Fragment | None:
 
 
 def find_market(reference: str) -> Market | None:
-    """The same as an object, for what needs more than the contract shows."""
-    market_id = as_uuid(reference)
+    """Return a market, by our UUID or Polymarket's condition id, as an object."""
+    market_id = parse_uuid(reference)
     if not market_id and not CONDITION_ID.fullmatch(reference):
         return None
-    wanted = {"pk": market_id} if market_id else {"polymarket_id": reference}
-    return Market.objects.defer("search").filter(**wanted).first()
+    key = {"pk": market_id} if market_id else {"polymarket_id": reference}
+    return Market.objects.defer("search").filter(**key).first()
 
 
 def category_counts() -> dict[str, int]:
-    """Open markets by category, most first."""
-    rows = fetch_all("""
-        SELECT category, markets FROM market_tallies
-        WHERE status = 'open' AND markets > 0 ORDER BY markets DESC, category
-        """)
-    return dict(rows)
+    """Return the number of open markets by category, most first."""
+    tallies = MarketTally.objects.filter(status=Market.Status.OPEN, markets__gt=0)
+    return dict(tallies.order_by("-markets", "category").values_list("category", "markets"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
+    """Parameters of a sample. `excluded` are UUIDs and condition ids, in lower case."""
+
     count: int
     category: str | None
-    excluded: frozenset[str]  # UUIDs and condition ids
+    excluded: frozenset[str]
     now: datetime
     user_id: UUID | None = None
 
@@ -78,7 +124,7 @@ SELECT category_position, edition FROM market_rankings
 WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending' AND category = %(category)s
 ORDER BY category_position DESC LIMIT 1
 """
-# Offered are open markets before their end, that take bets at odds between 0 and 1. Each position is looked up by
+# Drawn are open markets before their end, that take bets at odds between 0 and 1. Each position is looked up by
 # itself (OFFSET 0 keeps it so): for all at once a planner without statistics of a new edition reads the whole of it.
 SAMPLE = f"""
 SELECT {VERSION}, market.polymarket_id
@@ -91,26 +137,29 @@ JOIN markets AS market ON market.id = ranking.market_id
 WHERE market.status = 'open' AND market.accepting_orders
 AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
 AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
-{{unfit}}
+{{exclusions}}
 """  # noqa: S608
 ANYWHERE = "ranking.position = drawn.number"
 IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = drawn.number"
-# Conditions on `market` and %(user_id)s, from apps above this one: for which markets a user has no use any more.
-_unfit: list[str] = []
-# Each round draws three times as many as the last: the few on offer among very many that aren't are found, too.
+# Conditions on `market` and %(user_id)s: which markets aren't drawn for a user.
+_exclusions: list[str] = []
+# Each round draws three times as many as the last, so that few fitting markets among very many others are found, too.
 ROUNDS, GROWTH = 6, 3
 
 
-def leave_out_of_samples(condition: str) -> None:
-    """Markets for which the SQL condition on `market` and %(user_id)s holds aren't drawn for that user."""
-    _unfit.append(f"AND NOT {condition}")
+def exclude_from_samples(model: type[models.Model]) -> None:
+    """Draw no market for a user who has a row of this model about it. The model has a `market` and a `user`."""
+    meta = model._meta  # noqa: SLF001 - Django's documented API
+    columns = {field.name: field.column for field in meta.fields}
+    condition = f"own.{columns['user']} = %(user_id)s AND own.{columns['market']} = market.id"
+    _exclusions.append(f"AND NOT EXISTS (SELECT FROM {meta.db_table} AS own WHERE {condition})")
 
 
 def random_markets(sample: Sample) -> list[orjson.Fragment]:
-    """A fair sample: every market on offer is as likely as any other, in random order.
+    """Return a fair sample: every market that can be bet on is as likely as any other, in random order.
 
-    Positions of the newest edition have no gaps, so drawing numbers draws markets; what isn't on offer is drawn
-    again. A bounded number of statements; fewer than asked for come back when little else is on offer.
+    Positions of the newest edition have no gaps, so drawing numbers draws markets; what can't be bet on is drawn
+    again. The number of statements is bounded; fewer than `count` come back when there are few others.
     """
     size_of = SAMPLE_SIZE_OF_CATEGORY if sample.category else SAMPLE_SIZE
     rows = fetch_all(size_of, {"category": sample.category})
@@ -130,8 +179,8 @@ def random_markets(sample: Sample) -> list[orjson.Fragment]:
 
 
 def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple[Any, ...]]:
-    unfit = "\n".join(_unfit) if sample.user_id else ""
-    sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE, unfit=unfit)
+    exclusions = "\n".join(_exclusions) if sample.user_id else ""
+    sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE, exclusions=exclusions)
     parameters = {"edition": edition, "positions": positions, "category": sample.category, "now": sample.now}
     parameters["user_id"] = sample.user_id
     rows = fetch_all(sql, parameters)
@@ -140,7 +189,7 @@ def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple
 
 
 def names_of(row: Sequence[Any]) -> set[str]:
-    """Our id and Polymarket's, where there is one, in lower case."""
+    """Return our id and Polymarket's, where there is one, in lower case."""
     return {str(row[0]), (row[-1] or "").lower()}
 
 
@@ -152,6 +201,7 @@ class Deck:
         self.drawn: set[int] = set()
 
     def draw(self, count: int) -> list[int]:
+        """Return `count` numbers that weren't drawn before; fewer when there are fewer left."""
         if self.size <= 2 * (len(self.drawn) + count):
             left = [number for number in range(1, self.size + 1) if number not in self.drawn]
             hand = random.sample(left, min(count, len(left)))

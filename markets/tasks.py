@@ -1,48 +1,128 @@
+"""Jobs of the markets app: what runs them, one at a time each, and records them.
+
+A command or a request may start a job, too, by the `run_…` functions, which take the same lock.
+"""
+
 import logging
+from datetime import datetime, timedelta
+from typing import Any
 
 from celery import shared_task
-from django.conf import settings
 from django.utils import timezone
 
-from core.jobs.runs import run_job
-from markets import services
-from markets.polymarket.client import UpstreamError
-from markets.resolution import job as resolving
-from markets.rules import RESOLVE_LIMIT
-from markets.upstream import patient_client
+from core.jobs.runs import last_finished_run, run_job
+from core.models import JobRun
+from markets import catalog, listings, prices, rules
+from markets.catalog import Progress, no_progress
+from markets.errors import IngestionRunning, PolymarketUnavailable, UpstreamError
+from markets.polymarket.client import PolymarketClient, job_client
+from markets.resolution import job as resolution
 
 logger = logging.getLogger(__name__)
+INGEST = "markets.ingest"
+REFRESH_ODDS = "markets.refresh_odds"
+PUBLISH_EDITION = "markets.publish_edition"
+RESOLVE = "markets.resolve"
+RUNNING_RETRY_SECONDS = 5
 
 
-@shared_task(name="markets.ingest")
+@shared_task(name=INGEST)
 def ingest() -> None:
     try:
-        services.ingest_markets(
-            client=patient_client(),
-            limit=settings.MARKET_INGEST_LIMIT,
-            recheck_limit=settings.MARKET_RECHECK_LIMIT,
-            now=timezone.now(),
+        run_ingestion(
+            client=job_client(), limit=rules.INGEST_LIMIT, recheck_limit=rules.RECHECK_LIMIT, now=timezone.now()
         )
     except UpstreamError as exc:
         logger.warning("ingestion failed, the next run will try again: %s", exc)
 
 
-@shared_task(name="markets.refresh_odds")
+@shared_task(name=REFRESH_ODDS)
 def refresh_odds() -> None:
     try:
-        services.refresh_odds(client=patient_client(), now=timezone.now())
+        run_odds_refresh(client=job_client(), now=timezone.now())
     except UpstreamError as exc:
         logger.warning("odds not refreshed, the next run will try again: %s", exc)
 
 
-@shared_task(name="markets.publish_edition")
+@shared_task(name=PUBLISH_EDITION)
 def publish_edition() -> None:
-    run_job("markets.publish_edition", lambda: {"published": services.publish_edition_if_outdated(now=timezone.now())})
+    run_job(PUBLISH_EDITION, lambda: {"published": listings.publish_edition_if_outdated(now=timezone.now())})
 
 
-@shared_task(name="markets.resolve")
+@shared_task(name=RESOLVE)
 def resolve() -> None:
     try:
-        resolving.resolve_markets(client=patient_client(), limit=RESOLVE_LIMIT, now=timezone.now())
+        run_resolution(client=job_client(), limit=rules.RESOLVE_LIMIT, now=timezone.now())
     except UpstreamError as exc:
         logger.warning("markets not resolved, the next run will try again: %s", exc)
+
+
+def run_ingestion(
+    *,
+    client: PolymarketClient,
+    limit: int,
+    now: datetime,
+    category: str | None = None,
+    recheck_limit: int = 0,
+    progress: Progress = no_progress,
+) -> dict[str, Any] | None:
+    """Return the counts of `catalog.ingest_markets`; None when a run is under way.
+
+    Raises UpstreamError when Polymarket couldn't be read: the run is recorded as failed, and nothing has changed.
+    """
+
+    def work() -> dict[str, Any]:
+        return catalog.ingest_markets(
+            client=client, limit=limit, category=category, recheck_limit=recheck_limit, now=now, progress=progress
+        )
+
+    run = run_job(INGEST, work)
+    return run.result if run else None
+
+
+def run_ingestion_unless_recent(
+    *,
+    client: PolymarketClient,
+    limit: int,
+    category: str | None,
+    recheck_limit: int,
+    min_interval: timedelta,
+    now: datetime,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Run an ingestion; within `min_interval` of the last run its result is returned instead, `coalesced`.
+
+    Raises IngestionRunning, or PolymarketUnavailable when the run, or the recent one, couldn't read Polymarket.
+    """
+    recent = last_finished_run(INGEST)
+    if recent and recent.started_at > now - min_interval:
+        return coalesced(recent, wait=(recent.started_at + min_interval - now).total_seconds())
+    try:
+        result = run_ingestion(
+            client=client, limit=limit, category=category, recheck_limit=recheck_limit, now=now, progress=progress
+        )
+    except UpstreamError as exc:
+        raise PolymarketUnavailable(retry_after=max(1.0, min_interval.total_seconds())) from exc
+    if result is None:
+        raise IngestionRunning(retry_after=RUNNING_RETRY_SECONDS)
+    return {**result, "coalesced": False}
+
+
+def coalesced(run: JobRun, *, wait: float) -> dict[str, Any]:
+    if run.result is None:
+        raise PolymarketUnavailable(retry_after=wait)
+    return {**run.result, "coalesced": True}
+
+
+def run_odds_refresh(*, client: PolymarketClient, now: datetime) -> dict[str, Any] | None:
+    """Return the counts of `prices.refresh_odds`; None when a run is under way. Raises UpstreamError."""
+    run = run_job(REFRESH_ODDS, lambda: prices.refresh_odds(client=client, now=now))
+    return run.result if run else None
+
+
+def run_resolution(
+    *, client: PolymarketClient, now: datetime, limit: int, progress: Progress = no_progress
+) -> dict[str, Any] | None:
+    """Return the counts of `resolution.job.resolve_markets`; None when a run is under way. Raises UpstreamError."""
+    run = run_job(RESOLVE, lambda: resolution.resolve_markets(client=client, now=now, limit=limit, progress=progress))
+    return run.result if run else None

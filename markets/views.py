@@ -2,7 +2,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.http import HttpResponse, QueryDict
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -12,27 +11,19 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
-from core.api.errors import DomainError
 from core.api.requests import validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response
-from markets import filters, selectors, services
-from markets import prices as live
-from markets import serializers as shapes
+from markets import filters, prices, rules, selectors, serializers, tasks
+from markets.errors import NoPolymarketId, PriceUnavailable
 from markets.listings import Query, list_markets
 from markets.models import Market
-from markets.rules import INGEST_LIMIT_MAX
+from markets.polymarket.client import job_client, request_client
 from markets.throttles import check_upstream_throttle
-from markets.upstream import patient_client, quick_client
-
-
-class NoPolymarketId(DomainError):
-    code = "no_polymarket_id"
-    message = "Market has no Polymarket ID"
 
 
 @lru_cache(maxsize=1_000)
 def list_query(query_string: str) -> Query:
-    """Checking takes a third of the time of a page, and the same few queries are asked all day."""
+    """Return the validated parameters. Validating takes a third of a page's time, and the same few queries come."""
     # WSGI hands bytes over as Latin-1 letters.
     return Query(**validate(filters.ListQuery, QueryDict(query_string.encode("latin-1"))))
 
@@ -55,7 +46,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         operation_id="markets_list",
         summary="Markets, page by page",
         parameters=[filters.ListQuery],
-        responses=shapes.MarketListResponse,
+        responses=serializers.MarketListResponse,
         tags=["markets"],
     )
     def list(self, request: Request) -> HttpResponse:
@@ -66,7 +57,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     @extend_schema(
         operation_id="markets_retrieve",
         summary="A market, by our id or by Polymarket's condition id",
-        responses=shapes.MarketDetailResponse,
+        responses=serializers.MarketDetailResponse,
         tags=["markets"],
     )
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
@@ -76,7 +67,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         operation_id="markets_random",
         summary="A fair sample of the markets on offer",
         parameters=[filters.RandomQuery],
-        responses=shapes.MarketSampleResponse,
+        responses=serializers.MarketSampleResponse,
         tags=["markets"],
     )
     def random(self, request: Request) -> HttpResponse:
@@ -94,7 +85,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     @extend_schema(
         operation_id="markets_categories",
         summary="Categories of open markets, most markets first",
-        responses=shapes.CategoriesResponse,
+        responses=serializers.CategoriesResponse,
         tags=["markets"],
     )
     def categories(self, request: Request) -> HttpResponse:
@@ -105,7 +96,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         operation_id="markets_in_category",
         summary="Open markets of a category",
         parameters=[filters.CategoryLimit],
-        responses=shapes.CategoryMarketsResponse,
+        responses=serializers.CategoryMarketsResponse,
         tags=["markets"],
     )
     def in_category(self, request: Request, category: str) -> HttpResponse:
@@ -116,7 +107,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     @extend_schema(
         operation_id="markets_live",
         summary="Odds of this moment, from the order book",
-        responses=shapes.MarketLiveResponse,
+        responses=serializers.MarketLiveResponse,
         tags=["markets"],
     )
     def live(self, request: Request, pk: str) -> HttpResponse:
@@ -128,46 +119,46 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     @extend_schema(
         operation_id="markets_full",
         summary="A market with its live odds, where they can be had",
-        responses=shapes.MarketFullResponse,
+        responses=serializers.MarketFullResponse,
         tags=["markets"],
     )
     def full(self, request: Request, pk: str) -> HttpResponse:
         market = market_or_404(selectors.find_market(pk))
         try:
             data = self.live_data(request, market) if market.polymarket_id else None
-        except (live.PriceUnavailable, Throttled):
+        except (PriceUnavailable, Throttled):
             data = None
-        return json_response(data=shapes.FullMarketSerializer.from_object(market, live=data))
+        return json_response(data=serializers.FullMarketSerializer.from_object(market, live=data))
 
     def live_data(self, request: Request, market: Market) -> dict[str, Any]:
         now = timezone.now()
-        odds = live.remembered(market.id, now=now, max_age=settings.MARKET_LIVE_SECONDS)
+        odds = prices.cached_odds(market.id, now=now, max_age=rules.LIVE_SECONDS)
         if odds is None:
             check_upstream_throttle(request, self)
-            odds = live.live_odds(market, client=quick_client(), now=now)
-        services.watch_while_looked_at(market.id, now=now)
-        return shapes.LiveSerializer.from_object(
+            odds = prices.live_odds(market, client=request_client(), now=now)
+        prices.watch_while_looked_at(market.id, now=now)
+        return serializers.LiveSerializer.from_object(
             market, this=odds.this, that=odds.that, as_of=odds.as_of, stale=odds.stale
         )
 
     @extend_schema(
         operation_id="markets_ingest",
         summary="Copy Polymarket's open markets now",
-        request=shapes.IngestRequest,
-        responses=shapes.IngestResponse,
+        request=serializers.IngestRequest,
+        responses=serializers.IngestResponse,
         tags=["markets"],
     )
     def ingest(self, request: Request) -> HttpResponse:
-        highest = INGEST_LIMIT_MAX if request.user.is_staff else settings.MARKET_INGEST_LIMIT
-        given = validate(shapes.IngestRequest, request.data, {"highest": highest})
+        highest = rules.INGEST_LIMIT_MAX if request.user.is_staff else rules.INGEST_LIMIT
+        given = validate(serializers.IngestRequest, request.data, {"highest": highest})
         if given["force"] and not request.user.is_staff:
             raise PermissionDenied("Only staff may force an ingestion.")
-        interval = timedelta(seconds=0 if given["force"] else settings.MARKET_INGEST_MIN_INTERVAL)
-        result = services.ingest_unless_recent(
-            client=patient_client(),
-            limit=given.get("limit", settings.MARKET_INGEST_LIMIT),
+        interval = timedelta(seconds=0 if given["force"] else rules.INGEST_MIN_INTERVAL)
+        result = tasks.run_ingestion_unless_recent(
+            client=job_client(),
+            limit=given.get("limit", rules.INGEST_LIMIT),
             category=given.get("category"),
-            recheck_limit=settings.MARKET_RECHECK_LIMIT,
+            recheck_limit=rules.RECHECK_LIMIT,
             min_interval=interval,
             now=timezone.now(),
         )

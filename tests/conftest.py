@@ -11,7 +11,7 @@ from django.test import Client
 from betting import orders
 from core.api import responses
 from core.jobs import queues
-from markets import rendering
+from markets import selectors as market_selectors
 from tests.api_contract import validate_response
 
 NEVER_EMPTIED = (
@@ -65,7 +65,7 @@ def nothing_remembered(settings) -> Iterator[None]:
     settings.PUBLIC_CACHE_SECONDS = 0
     cache.clear()
     responses.clear_cache()
-    rendering.clear_cache()
+    market_selectors.clear_cache()
     orders.clear_cache()
     # What a test before this one found of the queue.
     queues._breaker.record_success()

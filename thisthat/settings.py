@@ -237,14 +237,8 @@ POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polym
 if not DEBUG and POLYMARKET_GAMMA_URL == "simulator":
     raise ImproperlyConfigured("Set POLYMARKET_GAMMA_URL to Polymarket's: the simulator is for development only.")
 SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)
-MARKET_INGEST_LIMIT = env.int("MARKET_INGEST_LIMIT", default=500)
 MARKET_INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
-MARKET_INGEST_MIN_INTERVAL = env.int("MARKET_INGEST_MIN_INTERVAL", default=60)
-MARKET_RECHECK_LIMIT = env.int("MARKET_RECHECK_LIMIT", default=1_000)
 MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
-MARKET_WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
-MARKET_LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
-MARKET_LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
 
 # Credits: of new users, daily, bought
 

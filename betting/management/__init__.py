@@ -12,7 +12,7 @@ from betting.models import Bet
 from betting.settlement import SettlementSummary, settle_market
 from core.api.errors import DomainError
 from core.api.json import dumps
-from markets.management.decisions import DecisionCommand
+from markets.management import DecisionCommand
 from markets.models import Market
 
 BAR_WIDTH = 30

@@ -6,25 +6,17 @@ Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset paginati
 import time
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
 
 import requests
+from django.conf import settings
 
-from markets.polymarket.breaker import CircuitBreaker
-from markets.polymarket.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
-from markets.polymarket.transport import Host, Parameters, Patience, Question, Sessions
+from core.resilience import CircuitBreaker
+from markets.errors import UpstreamError, UpstreamGarbled
+from markets.polymarket.transport import Call, Host, Parameters, RequestPolicy, bounded_sessions
 from markets.polymarket.values import as_decimal
-
-__all__ = [
-    "Patience",
-    "PolymarketClient",
-    "UpstreamError",
-    "UpstreamGarbled",
-    "UpstreamRejected",
-    "UpstreamUnavailable",
-]
 
 USER_AGENT: Final = "thisthat/1.0"
 EVENTS_PAGE_MAX: Final = 500  # of /events/keyset
@@ -32,17 +24,26 @@ MARKETS_PAGE_MAX: Final = 100  # of /markets/keyset
 CONDITION_IDS_BATCH: Final = 40  # the API takes 100, but 66 characters each make a request line over 8 KiB
 CONDITION_IDS_PAGES_MAX: Final = 5  # one is expected; many mean that the filter was ignored
 MIDPOINTS_BATCH: Final = 500
-PROBE: Final = Patience(connect=2, read=2, total=3, attempts=1)
+PROBE: Final = RequestPolicy(connect=2, read=2, total=3, attempts=1)
 
 _Page = tuple[list[Any], str]  # objects, and the cursor of the next page or ""
-_ObjectQuestion = Question[dict[str, Any]]  # an annotation: calling it would try to write on a frozen object
+_ObjectCall = Call[dict[str, Any]]  # an annotation: calling it would try to write on a frozen object
+
+
+GAMMA: Final = "Polymarket's catalogue"
+CLOB: Final = "Polymarket's order book"
+
+
+def make_breaker() -> CircuitBreaker:
+    """Return a circuit breaker for Gamma: after five failures in a row it is left alone for ten seconds."""
+    return CircuitBreaker(GAMMA, fallback="what is stored is served", failures=5, reset_seconds=10)
 
 
 class PolymarketClient:
-    """Asks Polymarket; thread safe.
+    """A client of Polymarket; thread safe.
 
     Every method raises `UpstreamUnavailable`, `UpstreamRejected` or `UpstreamGarbled`, and nothing else, about the
-    upstream. Numbers with a fraction arrive as `Decimal`. Single objects are handed on as they are, to be judged by
+    upstream. Numbers with a fraction arrive as `Decimal`. Single objects are handed on as they were sent, for
     `parsing.parse_market`.
     """
 
@@ -51,7 +52,7 @@ class PolymarketClient:
         *,
         gamma_url: str,
         clob_url: str,
-        patience: Patience,
+        policy: RequestPolicy,
         breaker: CircuitBreaker | None = None,
         clob_breaker: CircuitBreaker | None = None,
         user_agent: str = USER_AGENT,
@@ -62,10 +63,11 @@ class PolymarketClient:
 
         `session` is used by all threads when given; otherwise each thread has its own.
         """
-        gamma_breaker = breaker or CircuitBreaker()
-        host = partial(Host, patience=patience, sessions=Sessions(session), user_agent=user_agent, sleep=sleep)
+        gamma_breaker = breaker or make_breaker()
+        threads_session = (lambda: session) if session else bounded_sessions(policy)
+        host = partial(Host, policy=policy, session=threads_session, user_agent=user_agent, sleep=sleep)
         self._gamma = host(gamma_url, name="gamma", breaker=gamma_breaker)
-        self._clob = host(clob_url, name="clob", breaker=clob_breaker or gamma_breaker.fresh())
+        self._clob = host(clob_url, name="clob", breaker=clob_breaker or gamma_breaker.with_name(CLOB))
 
     def iter_event_pages(
         self,
@@ -75,9 +77,9 @@ class PolymarketClient:
         page_size: int = 100,
         max_pages: int = 1000,
     ) -> Iterator[list[Any]]:
-        """Pages of events with their markets inside, the highest 24-hour volume first.
+        """Yield pages of events with their markets inside, the highest 24-hour volume first.
 
-        `page_size` is 1 to 500. Each page is one call with its own patience. Ends at the last page; more than
+        `page_size` is 1 to 500. The retry policy holds for each page. Ends at the last page; more than
         `max_pages` of them are garbled.
         """
         if not 1 <= page_size <= EVENTS_PAGE_MAX:
@@ -92,10 +94,10 @@ class PolymarketClient:
         return self._pages("/events/keyset", "events", parameters, max_pages)
 
     def markets_by_condition_ids(self, condition_ids: Sequence[str], *, closed: bool) -> list[Any]:
-        """The markets among `condition_ids` that are closed, or that are not; in no order, unknown ids left out."""
-        asked = list(dict.fromkeys(filter(None, condition_ids)))
+        """Return the markets among `condition_ids` that are closed, or aren't; in no order, without unknown ones."""
+        known = list(dict.fromkeys(filter(None, condition_ids)))
         found: list[Any] = []
-        for batch in _batches(asked, CONDITION_IDS_BATCH):
+        for batch in _batches(known, CONDITION_IDS_BATCH):
             parameters = [("limit", str(MARKETS_PAGE_MAX)), ("closed", _boolean(closed))]
             parameters += [("condition_ids", condition_id) for condition_id in batch]
             pages = self._pages("/markets/keyset", "markets", parameters, CONDITION_IDS_PAGES_MAX)
@@ -103,37 +105,37 @@ class PolymarketClient:
         return found
 
     def midpoints(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
-        """The midpoint, in [0, 1], of each token that has a book; the others are absent."""
+        """Return the midpoint, in [0, 1], of each token that has a book; the others are absent."""
         found: dict[str, Decimal] = {}
         for batch in _batches(list(dict.fromkeys(filter(None, token_ids))), MIDPOINTS_BATCH):
             payload = [{"token_id": token_id} for token_id in batch]
-            question: _ObjectQuestion = Question(path="/midpoints", read=_an_object, payload=payload, absent={})
-            sent = self._clob.ask(question)
+            call: _ObjectCall = Call(path="/midpoints", read=_an_object, payload=payload, if_not_found={})
+            sent = self._clob.run(call)
             prices = {token_id: as_decimal(sent.get(token_id)) for token_id in batch}
             found |= {token_id: price for token_id, price in prices.items() if price is not None and 0 <= price <= 1}
         return found
 
     def clob_market(self, condition_id: str) -> dict[str, Any] | None:
-        """The CLOB's own facts of a market (`tokens[].winner`, `closed`, …); `None` when it knows no such market."""
+        """Return the CLOB's own facts of a market (`tokens[].winner`, `closed`, …); None for one it doesn't know."""
         if not condition_id:
             return None  # the path without an id is the list of all markets
 
         def read(sent: Any) -> dict[str, Any]:
             market = _an_object(sent)
             if str(market.get("condition_id")).lower() != condition_id.lower():
-                raise UpstreamGarbled("another market than the one asked for")
+                raise UpstreamGarbled("another market than the requested one")
             return market
 
         path = f"/markets/{quote(condition_id, safe='')}"
-        question: _ObjectQuestion = Question(path=path, read=read, absent={})
-        return self._clob.ask(question) or None
+        call: _ObjectCall = Call(path=path, read=read, if_not_found={})
+        return self._clob.run(call) or None
 
     def is_reachable(self) -> bool:
-        """Whether the catalogue answers; one small request, at most three seconds, no retry."""
+        """Return whether the catalogue responds; one small request, at most three seconds, no retry."""
         parameters = [("limit", "1"), ("closed", "false")]
-        question = Question(path="/events/keyset", read=lambda sent: _page(sent, "events"), parameters=parameters)
+        call = Call(path="/events/keyset", read=lambda sent: _page(sent, "events"), parameters=parameters)
         try:
-            self._gamma.ask(question, PROBE)
+            self._gamma.run(call, PROBE)
         except UpstreamError:
             return False
         return True
@@ -143,8 +145,8 @@ class PolymarketClient:
         cursor, seen = "", {""}
         for _ in range(max_pages):
             after = [("after_cursor", cursor)] if cursor else []
-            question = Question(path=path, read=lambda sent: _page(sent, key), parameters=[*parameters, *after])
-            objects, cursor = self._gamma.ask(question)
+            call = Call(path=path, read=lambda sent: _page(sent, key), parameters=[*parameters, *after])
+            objects, cursor = self._gamma.run(call)
             if cursor and cursor in seen:
                 raise UpstreamGarbled(f"{path} repeated a cursor")
             yield objects
@@ -178,6 +180,30 @@ def _page(sent: Any, key: str) -> _Page:
     return objects, cursor
 
 
-def _is_one_of(market: Any, asked: list[str]) -> bool:
-    """Whether a market was asked for: the API silently ignores a parameter that it doesn't know."""
-    return isinstance(market, dict) and market.get("conditionId") in asked
+def _is_one_of(market: Any, condition_ids: list[str]) -> bool:
+    """Return whether a market was requested: the API silently ignores a parameter that it doesn't know."""
+    return isinstance(market, dict) and market.get("conditionId") in condition_ids
+
+
+# A user is waiting: one attempt, and a result within three seconds whatever happens.
+FOREGROUND: Final = RequestPolicy(connect=1, read=2, total=2.5, attempts=1)
+BACKGROUND: Final = RequestPolicy()
+
+
+@cache
+def job_client() -> PolymarketClient:
+    """Return this process's client for jobs: it retries, and gives up after half a minute a call."""
+    return make_client(BACKGROUND)
+
+
+@cache
+def request_client() -> PolymarketClient:
+    """Return this process's client for requests. Its circuit breaker makes a dead upstream cost nothing."""
+    return make_client(FOREGROUND)
+
+
+def make_client(policy: RequestPolicy) -> PolymarketClient:
+    """Return a new client of the hosts in the settings, with circuit breakers of its own."""
+    return PolymarketClient(
+        gamma_url=settings.POLYMARKET_GAMMA_URL, clob_url=settings.POLYMARKET_CLOB_URL, policy=policy
+    )

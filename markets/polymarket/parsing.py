@@ -102,7 +102,7 @@ class ParsedMarket:
     closed: bool
     closed_at: datetime | None
     resolution_status: str  # `umaResolutionStatus` in lower case, else the last of `umaResolutionStatuses`, else ""
-    raw_facts: dict[str, values.JSON]  # the fields of `RAW_FACTS` that were sent
+    upstream_facts: dict[str, values.JSON]  # the fields of `RAW_FACTS` that were sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _parsed(market: Mapping[str, object], event: Mapping[str, object]) -> Parsed
         closed=closed,
         closed_at=values.as_time(market.get("closedTime")),
         resolution_status=_resolution_status(market),
-        raw_facts={name: values.verbatim(market[name]) for name in RAW_FACTS if name in market},
+        upstream_facts={name: values.verbatim(market[name]) for name in RAW_FACTS if name in market},
     )
 
 

@@ -1,13 +1,11 @@
-"""One question over HTTP to one host: time limits, retries, and nothing but JSON of the expected shape as an answer."""
+"""Requests to one host of Polymarket: time limits, retries, metrics, and nothing but JSON of the expected shape."""
 
 import email.utils
 import json
 import logging
-import os
-import random
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,67 +13,81 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 import requests
-import urllib3
+from prometheus_client import Counter, Gauge, Histogram
 
-from markets.polymarket import counts
-from markets.polymarket.breaker import CircuitBreaker
-from markets.polymarket.deadline import Deadline, DeadlineAdapter, bounding
-from markets.polymarket.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
+from core.metrics import COUNTS
+from core.resilience import (
+    BoundedSession,
+    CircuitBreaker,
+    CircuitOpen,
+    Deadline,
+    ResponseTooLarge,
+    RetryPolicy,
+    ThreadSessions,
+    bounded_by,
+)
+from markets.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY: Final = 64 * 1024 * 1024  # bytes, unpacked; a page of 500 events is about 20 MiB
-CHUNK: Final = 64 * 1024
-POOL_SIZE: Final = 4  # connections a thread and host; a thread asks one thing at a time
 
 T = TypeVar("T")
 Parameters = Sequence[tuple[str, str]]
 
+OUTCOMES: dict[type[UpstreamError], str] = {
+    UpstreamUnavailable: "unavailable",
+    UpstreamGarbled: "garbled",
+    UpstreamRejected: "rejected",
+}
+ATTEMPTS = Histogram(
+    "thisthat_upstream_request_duration_seconds",
+    "Requests to Polymarket, retries included: how many, how they ended, and how long they took.",
+    ["api", "kind", "outcome"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=COUNTS,
+)
+REFUSED = Counter(
+    "thisthat_upstream_refused",
+    "Calls that were not made because Polymarket is being left alone after failures.",
+    ["api"],
+    registry=COUNTS,
+)
+BREAKER = Gauge(
+    "thisthat_upstream_breaker_open",
+    "Whether a process that asks Polymarket leaves it alone after failures: 1 or 0.",
+    ["api"],
+    multiprocess_mode="livemax",
+    registry=COUNTS,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait, in seconds. `total` bounds a whole call with its retries and pauses."""
+class RequestPolicy(RetryPolicy):
+    """A retry policy with the timeouts of each attempt, in seconds: to connect, and to read without a byte."""
 
     connect: float = 3.05
-    read: float = 10  # without a byte
-    total: float = 30
-    attempts: int = 4
-    backoff: float = 0.5  # before the first retry, doubled before each further one, then shortened by up to a half
-    backoff_max: float = 10
+    read: float = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question(Generic[T]):
-    """What to ask, and `read`, which turns the JSON into the answer or raises `UpstreamGarbled`."""
+class Call(Generic[T]):
+    """What to request, and `read`, which turns the JSON into the result or raises `UpstreamGarbled`."""
 
     path: str
     read: Callable[[Any], T]
     parameters: Parameters = ()
     payload: Any = None  # sent by POST when there is one
-    absent: T | None = None  # the answer for a 404, where that is one
+    if_not_found: T | None = None  # the result of a 404, where that is one
 
 
-class Sessions:
-    """A `requests.Session` a thread and process: sessions aren't thread safe, and a fork must not share sockets."""
+def bounded_sessions(policy: RequestPolicy) -> Callable[[], requests.Session]:
+    """Return a function that gives each thread its session, bounded as the policy says."""
 
-    def __init__(self, session: requests.Session | None = None) -> None:
-        self._given = session
-        self._local = threading.local()
+    def make() -> BoundedSession:
+        return BoundedSession(total=policy.total, max_body=MAX_BODY, connect=policy.connect, read=policy.read)
 
-    def get(self) -> requests.Session:
-        """The session of this thread, or the one given for all."""
-        if self._given is not None:
-            return self._given
-        if getattr(self._local, "pid", None) != os.getpid():
-            self._local.session, self._local.pid = self._made(), os.getpid()
-        session: requests.Session = self._local.session
-        return session
-
-    def _made(self) -> requests.Session:
-        session = requests.Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, DeadlineAdapter(POOL_SIZE, POOL_SIZE, max_retries=0))
-        return session
+    return ThreadSessions(make).get
 
 
 class Host:
@@ -86,83 +98,85 @@ class Host:
         url: str,
         *,
         name: str,
-        patience: Patience,
+        policy: RequestPolicy,
         breaker: CircuitBreaker,
-        sessions: Sessions,
+        session: Callable[[], requests.Session],
         user_agent: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`session` returns the session to use in this thread."""
         self._url = url.rstrip("/")
         self._name = name
-        self._patience = patience
+        self._policy = policy
         self._breaker = breaker
-        self._sessions = sessions
+        self._session = session
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self._sleep = sleep
 
-    def ask(self, question: Question[T], patience: Patience | None = None) -> T:
-        """The answer; with the host's own patience unless another is given."""
-        patience = patience or self._patience
+    def run(self, call: Call[T], policy: RequestPolicy | None = None) -> T:
+        """Return the call's result; with the host's own policy unless another is given."""
+        policy = policy or self._policy
+        deadline = Deadline(policy.total)
         try:
-            return self._ask_until_answered(question, patience)
+            return policy.run(
+                lambda: self._attempt(call, deadline), is_retriable=_is_retriable, deadline=deadline, sleep=self._sleep
+            )
         except UpstreamError as error:
             # An open breaker refuses many calls a second: those are worth no warning each.
             refused = isinstance(error, UpstreamUnavailable) and not error.retriable
-            logger.log(logging.DEBUG if refused else logging.WARNING, "Polymarket %s: %s", question.path, error)
+            logger.log(logging.DEBUG if refused else logging.WARNING, "Polymarket %s: %s", call.path, error)
             if refused:
-                counts.note_refusal(self._name)
+                REFUSED.labels(self._name).inc()
             raise
         finally:
-            counts.note_breaker(self._name, is_open=self._breaker.is_open)
+            BREAKER.labels(self._name).set(self._breaker.is_open)
 
-    def _ask_until_answered(self, question: Question[T], patience: Patience) -> T:
-        deadline = Deadline(patience.total)
-        tried = 0
-        while True:
-            tried += 1
-            try:
-                with self._breaker.attempt(), counts.counted(self._name, question.path), bounding(deadline):
-                    return self._ask_once(question, patience, deadline)
-            except (UpstreamUnavailable, UpstreamGarbled) as error:
-                pause = _pause(error, tried, patience)
-                if pause is None or pause >= deadline.remaining():
-                    raise
-            self._sleep(pause)
-
-    def _ask_once(self, question: Question[T], patience: Patience, deadline: Deadline) -> T:
+    def _attempt(self, call: Call[T], deadline: Deadline) -> T:
         try:
-            with self._send(question, patience, deadline) as response:
-                if response.status_code == HTTPStatus.NOT_FOUND and question.absent is not None:
-                    return question.absent
-                _refuse_failures(response)
-                return question.read(_decoded(_body(response, deadline)))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise UpstreamUnavailable(f"no answer ({type(error).__name__})") from error
+            with (
+                self._breaker.attempt(failures=UpstreamError, successes=UpstreamRejected),
+                measured(self._name, call.path),
+                bounded_by(deadline),
+            ):
+                return self._send(call)
+        except CircuitOpen as error:
+            raise UpstreamUnavailable(str(error), retry_after=error.retry_after, retriable=False) from error
 
-    def _send(self, question: Question[T], patience: Patience, deadline: Deadline) -> requests.Response:
-        return self._sessions.get().request(
-            "GET" if question.payload is None else "POST",
-            self._url + question.path,
-            params=list(question.parameters),
-            json=question.payload,
-            headers=self._headers,
-            timeout=(deadline.bounded(patience.connect), deadline.bounded(patience.read)),
-            allow_redirects=False,  # the API has none: a redirect leads to somebody else's page
-            stream=True,
-        )
+    def _send(self, call: Call[T]) -> T:
+        try:
+            response = self._session().request(
+                "GET" if call.payload is None else "POST",
+                self._url + call.path,
+                params=list(call.parameters),
+                json=call.payload,
+                headers=self._headers,
+                allow_redirects=False,  # the API has none: a redirect leads to somebody else's page
+            )
+        except ResponseTooLarge as error:
+            raise UpstreamGarbled(str(error)) from error
+        except requests.RequestException as error:
+            raise UpstreamUnavailable(f"no response ({type(error).__name__})") from error
+        if response.status_code == HTTPStatus.NOT_FOUND and call.if_not_found is not None:
+            return call.if_not_found
+        _refuse_failures(response)
+        return call.read(_decoded(response.content))
 
 
-def _pause(error: UpstreamError, tried: int, patience: Patience) -> float | None:
-    """Seconds before the next try; `None` when there is none."""
-    if tried >= patience.attempts:
-        return None
-    if isinstance(error, UpstreamUnavailable):
-        if not error.retriable:
-            return None
-        if error.retry_after is not None:
-            return error.retry_after
-    longest = min(patience.backoff * 2.0 ** (tried - 1), patience.backoff_max)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
+@contextmanager
+def measured(api: str, path: str) -> Iterator[None]:
+    """Count and time one attempt. The kind is what the path begins with: the rest may be an id."""
+    start, outcome = time.perf_counter(), "ok"
+    try:
+        yield
+    except UpstreamError as exc:
+        outcome = OUTCOMES.get(type(exc), "unavailable")
+        raise
+    finally:
+        ATTEMPTS.labels(api, path.split("/")[1], outcome).observe(time.perf_counter() - start)
+
+
+def _is_retriable(error: Exception) -> bool:
+    return isinstance(error, UpstreamGarbled) or (isinstance(error, UpstreamUnavailable) and error.retriable)
 
 
 def _refuse_failures(response: requests.Response) -> None:
@@ -182,7 +196,7 @@ def _refuse_failures(response: requests.Response) -> None:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds from `Retry-After`, which is a number of seconds or an HTTP date (RFC 9110, 10.2.3)."""
+    """Return the seconds of `Retry-After`, which is a number of seconds or an HTTP date (RFC 9110, 10.2.3)."""
     stated = response.headers.get("Retry-After", "").strip()
     if stated.isascii() and stated.isdigit():
         return float(stated[:9])
@@ -192,18 +206,6 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-def _body(response: requests.Response, deadline: Deadline) -> bytes:
-    """The unpacked body, taken as it comes in, so that neither its size nor its slowness has to be trusted."""
-    received = bytearray()
-    while chunk := response.raw.read1(CHUNK, decode_content=True):
-        received += chunk
-        if len(received) > MAX_BODY:
-            raise UpstreamGarbled(f"more than {MAX_BODY} bytes")
-        if deadline.remaining() <= 0:
-            raise UpstreamUnavailable("the body came too slowly")
-    return bytes(received)
 
 
 def _decoded(body: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Acting on what Polymarket said: one short transaction a batch, in a handful of statements, however many markets."""
+"""Applying upstream outcomes: one short transaction for a batch, in a handful of statements, however many markets."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,46 +7,47 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from core.api.json import dumps
+from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction
 from markets.models import Market, MarketResolution
 from markets.polymarket import values
 from markets.polymarket.parsing import ParsedMarket, Skipped
-from markets.resolution import records as evidence
-from markets.resolution.policy import Decision, Tokens, Verdict
-from markets.resolution.records import Conclusion, Known
+from markets.resolution.policy import Outcome, Tokens, UpstreamOutcome
+from markets.resolution.records import PreviousRecord, Record, add_records, previous_records, send_market_ended
 
 Json = dict[str, Any]
 
 
 class Candidate(NamedTuple):
+    """A market to check; `tokens` are those of THIS and THAT, as they are bet on."""
+
     id: UUID
     polymarket_id: str
     tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What both sources said of a market, and what follows from it."""
+class CheckedMarket:
+    """What both sources sent about a market, and the outcome that follows from it."""
 
     candidate: Candidate
     market: ParsedMarket | Skipped | None
-    decision: Decision
+    outcome: UpstreamOutcome
     clob: dict[str, values.JSON] | None = None
 
-    def facts(self) -> dict[str, Any]:
-        gamma = self.market.raw_facts if isinstance(self.market, ParsedMarket) else None
+    def evidence(self) -> dict[str, Any]:
+        """Return the upstream payload that the outcome rests on."""
+        gamma = self.market.upstream_facts if isinstance(self.market, ParsedMarket) else None
         return {"gamma": gamma, "clob": self.clob}
 
 
-# In one order, so that two that lock several markets never wait for each other in a circle.
+# In one order, so that no two transactions that lock several markets wait for each other.
 LOCK = """
 SELECT id, status, this_token_id, that_token_id FROM markets
 WHERE id = ANY(%(ids)s::uuid[]) AND status IN ('open', 'closed') ORDER BY id FOR UPDATE
 """
-CHECKED = """
+NOTE_CHECKED = """
 UPDATE markets SET upstream_checked_at = %(now)s
 FROM (
     SELECT id FROM markets WHERE id = ANY(%(ids)s::uuid[]) AND status IN ('open', 'closed')
@@ -68,92 +69,91 @@ UPDATE markets AS market SET
     odds_live = market.odds_live AND fresh.status = 'open',
     updated_at = %(now)s
 FROM (
-    SELECT said.id, said.status, said.resolution, said.accepting_orders, said.upstream_facts,
-        coalesce(said.this_odds, stored.this_odds) AS this_odds, coalesce(said.that_odds, stored.that_odds) AS that_odds
-    FROM jsonb_to_recordset(%(rows)s::jsonb) AS said (
+    SELECT given.id, given.status, given.resolution, given.accepting_orders, given.upstream_facts,
+        coalesce(given.this_odds, stored.this_odds) AS this_odds,
+        coalesce(given.that_odds, stored.that_odds) AS that_odds
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS given (
         id uuid, status text, resolution text, accepting_orders boolean, upstream_facts jsonb,
         this_odds numeric, that_odds numeric
-    ) JOIN markets AS stored ON stored.id = said.id
+    ) JOIN markets AS stored ON stored.id = given.id
 ) AS fresh
 WHERE market.id = fresh.id
 AND ({", ".join(f"market.{name}" for name in FACTS)}) IS DISTINCT FROM ({", ".join(f"fresh.{name}" for name in FACTS)})
 """  # noqa: S608 - made of the constants above
 
 
-def apply(findings: Sequence[Finding], *, now: datetime) -> Counter[str]:
-    """Locks the markets, looks at them again, and writes what follows. Returns what is to be counted."""
-    require_transaction("apply")
-    statuses = lock(findings)
-    looked_at = [finding for finding in findings if finding.candidate.id in statuses]
-    # Read after the lock: staff may have concluded something while it was waited for.
-    known = evidence.known(list(statuses))
-    judged = [(finding, ruled(finding.decision, known.get(finding.candidate.id))) for finding in looked_at]
-    rows = [row_of(finding, decision, statuses[finding.candidate.id]) for finding, decision in judged]
-    note_checked([finding.candidate for finding in findings], now=now)
-    write([row for row in rows if row], now=now)
-    evidence.add(
+def apply_results(checked: Sequence[CheckedMarket], *, now: datetime) -> Counter[str]:
+    """Lock the markets, look at their rows again, and write what follows; return what is to be counted."""
+    require_transaction("apply_results")
+    statuses = lock_unfinished(checked)
+    locked = [market for market in checked if market.candidate.id in statuses]
+    # Read after the lock: staff may have decided something while it was waited for.
+    previous = previous_records(list(statuses))
+    results = [(market, hold_if_undone(market.outcome, previous.get(market.candidate.id))) for market in locked]
+    rows = [row_of(market, outcome, statuses[market.candidate.id]) for market, outcome in results]
+    note_checked([market.candidate for market in checked], now=now)
+    write_rows([row for row in rows if row], now=now)
+    add_records(
         [
-            Conclusion(finding.candidate.id, decision.verdict, decision.reason, finding.facts())
-            for finding, decision in judged
-            if is_news(decision, known.get(finding.candidate.id), statuses[finding.candidate.id])
+            Record(market.candidate.id, outcome.outcome, outcome.reason, market.evidence())
+            for market, outcome in results
+            if is_new(outcome, previous.get(market.candidate.id), statuses[market.candidate.id])
         ],
         source=MarketResolution.Source.POLYMARKET,
         now=now,
     )
-    for finding, decision in judged:
-        if decision.is_result:
-            evidence.tell_of_end(finding.candidate.id)
+    for market, outcome in results:
+        if outcome.is_result:
+            send_market_ended(market.candidate.id)
     closed = sum(1 for row in rows if row and row["status"] == "closed" and statuses[UUID(row["id"])] == "open")
-    counts = Counter("resolved" if decision.is_result else str(decision.verdict) for _, decision in judged)
-    return counts + Counter(asked=len(findings), closed=closed)
+    counts = Counter("resolved" if outcome.is_result else str(outcome.outcome) for _, outcome in results)
+    return counts + Counter(asked=len(checked), closed=closed)
 
 
-def lock(findings: Sequence[Finding]) -> dict[UUID, str]:
-    """The status of those that aren't over, and whose options are still those that were looked at."""
-    asked = {finding.candidate.id: finding.candidate.tokens for finding in findings}
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, {"ids": list(asked)})
-        return {market_id: status for market_id, status, *tokens in cursor.fetchall() if asked[market_id] == (*tokens,)}
+def lock_unfinished(checked: Sequence[CheckedMarket]) -> dict[UUID, str]:
+    """Return the status of those that aren't over, and whose options are still those that were checked."""
+    tokens_of = {market.candidate.id: market.candidate.tokens for market in checked}
+    rows = fetch_all(LOCK, {"ids": list(tokens_of)})
+    return {market_id: status for market_id, status, *tokens in rows if tokens_of[market_id] == (*tokens,)}
 
 
-def ruled(decision: Decision, known: Known | None) -> Decision:
-    """A result that staff undid isn't taken again: they had their reason."""
-    if known and decision.is_result and decision.verdict in known.undone:
-        return Decision(Verdict.HELD, f"{decision.reason} Staff undid this result before: theirs to decide.")
-    return decision
+def hold_if_undone(outcome: UpstreamOutcome, previous: PreviousRecord | None) -> UpstreamOutcome:
+    """Return HELD for a result that staff undid before: it isn't taken again, they had their reason."""
+    if previous and outcome.is_result and outcome.outcome in previous.undone:
+        return UpstreamOutcome(Outcome.HELD, f"{outcome.reason} Staff undid this result before: theirs to decide.")
+    return outcome
 
 
-def is_news(decision: Decision, known: Known | None, status: str) -> bool:
-    if known is None:
-        return decision.verdict != Verdict.OPEN or status != Market.Status.OPEN
-    return (decision.verdict, decision.reason) != (known.decision, known.reason)
+def is_new(outcome: UpstreamOutcome, previous: PreviousRecord | None, status: str) -> bool:
+    """Return whether the outcome is worth a record: it differs from the last one."""
+    if previous is None:
+        return outcome.outcome != Outcome.OPEN or status != Market.Status.OPEN
+    return (outcome.outcome, outcome.reason) != (previous.decision, previous.reason)
 
 
-def row_of(finding: Finding, decision: Decision, status: str) -> Json | None:
-    """The market's row as it is to be; None where what was said can't be about it."""
-    market = finding.market
-    if not isinstance(market, ParsedMarket) or (market.this_token_id, market.that_token_id) != finding.candidate.tokens:
+def row_of(checked: CheckedMarket, outcome: UpstreamOutcome, status: str) -> Json | None:
+    """Return the market's row as it is to be; None where the upstream's object can't be about this market."""
+    market = checked.market
+    if not isinstance(market, ParsedMarket) or (market.this_token_id, market.that_token_id) != checked.candidate.tokens:
         return None
     odds = market.odds if market.closed else None
     open_or_closed = Market.Status.CLOSED if market.closed else status
     return {
-        "id": str(finding.candidate.id),
-        "status": Market.Status.RESOLVED if decision.is_result else open_or_closed,
-        "resolution": decision.verdict if decision.is_result else None,
+        "id": str(checked.candidate.id),
+        "status": Market.Status.RESOLVED if outcome.is_result else open_or_closed,
+        "resolution": outcome.outcome if outcome.is_result else None,
         "accepting_orders": market.accepting_orders,
-        "upstream_facts": market.raw_facts,
+        "upstream_facts": market.upstream_facts,
         "this_odds": odds and odds.this,
         "that_odds": odds and odds.that,
     }
 
 
-def write(rows: Sequence[Json], *, now: datetime) -> None:
+def write_rows(rows: Sequence[Json], *, now: datetime) -> None:
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(APPLY, {"rows": dumps(rows).decode(), "now": now})
+        execute(APPLY, {"rows": dumps(rows).decode(), "now": now})
 
 
 def note_checked(candidates: Sequence[Candidate], *, now: datetime) -> None:
-    """Puts those that aren't over at the end of the queue."""
-    with connection.cursor() as cursor:
-        cursor.execute(CHECKED, {"ids": [candidate.id for candidate in candidates], "now": now})
+    """Put those that aren't over at the end of the queue."""
+    execute(NOTE_CHECKED, {"ids": [candidate.id for candidate in candidates], "now": now})

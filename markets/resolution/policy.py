@@ -21,9 +21,9 @@ _ID_MAX: Final = 100
 Tokens = tuple[str, str]
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     OPEN = "open"
-    WAITING = "waiting"  # closed, with a result that is still to be settled among the oracle's voters
+    WAITING = "waiting"  # closed, with a result that is still open among the oracle's voters
     THIS = "this"
     THAT = "that"
     INVALID = "invalid"  # 50-50: what is at stake goes back
@@ -33,88 +33,91 @@ class Verdict(StrEnum):
     HELD = "held"  # confirmed, but staff undid this very result before
 
 
-RESULTS: Final = frozenset({Verdict.THIS, Verdict.THAT, Verdict.INVALID})
+RESULTS: Final = frozenset({Outcome.THIS, Outcome.THAT, Outcome.INVALID})
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """`reason` is for people, and the same for as long as nothing changes: no figures in it."""
+class UpstreamOutcome:
+    """What the upstream says about the outcome, and why: the same text for as long as nothing changes."""
 
-    verdict: Verdict
+    outcome: Outcome
     reason: str
 
     @property
     def is_result(self) -> bool:
-        return self.verdict in RESULTS
+        return self.outcome in RESULTS
 
 
-def decide(market: ParsedMarket | Skipped | None, tokens: Tokens) -> Decision:
-    """What Gamma's object says; None: Gamma doesn't know the market. `tokens`: of THIS and THAT, as they are bet on."""
+def decide(market: ParsedMarket | Skipped | None, tokens: Tokens) -> UpstreamOutcome:
+    """Return what Gamma's object says; None means that Gamma doesn't know the market.
+
+    `tokens` are those of THIS and THAT, as they are bet on.
+    """
     if market is None:
-        return Decision(Verdict.UNKNOWN, "Polymarket's catalogue doesn't know this market.")
+        return UpstreamOutcome(Outcome.UNKNOWN, "Polymarket's catalogue doesn't know this market.")
     if isinstance(market, Skipped):
-        return Decision(Verdict.UNKNOWN, f"Polymarket's object can't be judged: {market.reason}.")
+        return UpstreamOutcome(Outcome.UNKNOWN, f"Polymarket's object can't be judged: {market.reason}.")
     if (market.this_token_id, market.that_token_id) != tokens:
-        return Decision(Verdict.UNKNOWN, "The options aren't those that were bet on.")
-    status = stated_status(market.raw_facts)
+        return UpstreamOutcome(Outcome.UNKNOWN, "The options aren't those that were bet on.")
+    status = stated_status(market.upstream_facts)
     if not market.closed:
-        return Decision(Verdict.OPEN, f"Open, {status}." if status in WAITING_STATUSES else "Open.")
+        return UpstreamOutcome(Outcome.OPEN, f"Open, {status}." if status in WAITING_STATUSES else "Open.")
     if status in WAITING_STATUSES:
-        return Decision(Verdict.WAITING, f"Closed, {status}.")
-    return by_prices(market.raw_facts.get("outcomePrices"), status)
+        return UpstreamOutcome(Outcome.WAITING, f"Closed, {status}.")
+    return by_prices(market.upstream_facts.get("outcomePrices"), status)
 
 
 def stated_status(facts: Mapping[str, values.JSON]) -> str:
-    """`umaResolutionStatus`; without it the history tells of a dispute alone: resolved markets keep "proposed"."""
+    """Return `umaResolutionStatus`, or "disputed" from the history: there resolved markets still say "proposed"."""
     status = values.as_text(facts.get("umaResolutionStatus"), _WORD_MAX).lower()
     history = values.as_list(facts.get("umaResolutionStatuses")) or [""]
     last = values.as_text(history[-1], _WORD_MAX).lower()
     return status or (last if last == "disputed" else "")
 
 
-def by_prices(sent: object, status: str) -> Decision:
-    """What the prices of a closed market say. They are compared as they were sent: 0.99999 is not 1."""
+def by_prices(sent: object, status: str) -> UpstreamOutcome:
+    """Return what the prices of a closed market say. They are compared as they were sent: 0.99999 is not 1."""
     if status not in ("", "resolved"):
-        return Decision(Verdict.UNKNOWN, "Closed, with a status that isn't known.")
+        return UpstreamOutcome(Outcome.UNKNOWN, "Closed, with a status that isn't known.")
     prices = [values.as_decimal(price) for price in values.as_list(sent) or []]
     if prices == [1, 0]:
-        return Decision(Verdict.THIS, "Closed at 1 and 0.")
+        return UpstreamOutcome(Outcome.THIS, "Closed at 1 and 0.")
     if prices == [0, 1]:
-        return Decision(Verdict.THAT, "Closed at 0 and 1.")
+        return UpstreamOutcome(Outcome.THAT, "Closed at 0 and 1.")
     if prices == [HALF, HALF] and status == "resolved":
-        return Decision(Verdict.INVALID, "Resolved at 0.5 and 0.5.")
-    return Decision(Verdict.UNKNOWN, "Closed, and the prices tell no result.")
+        return UpstreamOutcome(Outcome.INVALID, "Resolved at 0.5 and 0.5.")
+    return UpstreamOutcome(Outcome.UNKNOWN, "Closed, and the prices tell no result.")
 
 
-def confirm(decision: Decision, clob: object, tokens: Tokens) -> Decision:
-    """The result that `decision` is, if the CLOB's market says the same; otherwise UNCONFIRMED or DISAGREEMENT."""
+def confirm(first: UpstreamOutcome, clob: object, tokens: Tokens) -> UpstreamOutcome:
+    """Return the result that `first` is, if the CLOB's market says the same; otherwise UNCONFIRMED or DISAGREEMENT."""
     second = second_source(clob, tokens)
-    if second.verdict == decision.verdict:
-        return Decision(decision.verdict, f"{decision.reason} Confirmed: {second.reason}")
+    if second.outcome == first.outcome:
+        return UpstreamOutcome(first.outcome, f"{first.reason} Confirmed: {second.reason}")
     if second.is_result:
-        second = Decision(Verdict.DISAGREEMENT, second.reason)
-    return Decision(second.verdict, f"{decision.reason} The second source: {second.reason}")
+        second = UpstreamOutcome(Outcome.DISAGREEMENT, second.reason)
+    return UpstreamOutcome(second.outcome, f"{first.reason} The second source: {second.reason}")
 
 
-def second_source(clob: object, tokens: Tokens) -> Decision:
-    """What the CLOB's market says by itself: a result, UNCONFIRMED for none yet, DISAGREEMENT for a contradiction."""
+def second_source(clob: object, tokens: Tokens) -> UpstreamOutcome:
+    """Return what the CLOB's market says: a result, UNCONFIRMED for none yet, DISAGREEMENT for a contradiction."""
     market = values.as_mapping(clob)
     if values.as_flag(market.get("closed")) is not True:
-        return Decision(Verdict.UNCONFIRMED, "not closed." if market else "doesn't know the market.")
+        return UpstreamOutcome(Outcome.UNCONFIRMED, "not closed." if market else "doesn't know the market.")
     by_id = tokens_by_id(market.get("tokens"))
     if set(by_id) != set(tokens):
-        return Decision(Verdict.DISAGREEMENT, "other options.")
+        return UpstreamOutcome(Outcome.DISAGREEMENT, "other options.")
     winners = [values.as_flag(by_id[token].get("winner")) for token in tokens]
     if None in winners:
-        return Decision(Verdict.UNCONFIRMED, "unreadable.")
+        return UpstreamOutcome(Outcome.UNCONFIRMED, "unreadable.")
     even = values.as_flag(market.get("is_50_50_outcome")) is True
     if any(winners):
         return by_winner(winners, even=even)
     prices = [values.as_decimal(by_id[token].get("price")) for token in tokens]
     # The flag is sometimes false on a true 50-50.
     if even or prices == [HALF, HALF]:
-        return Decision(Verdict.INVALID, "a 50-50.")
-    return Decision(Verdict.UNCONFIRMED, "no winner yet.")
+        return UpstreamOutcome(Outcome.INVALID, "a 50-50.")
+    return UpstreamOutcome(Outcome.UNCONFIRMED, "no winner yet.")
 
 
 def tokens_by_id(sent: object) -> dict[str, Mapping[str, object]]:
@@ -122,7 +125,7 @@ def tokens_by_id(sent: object) -> dict[str, Mapping[str, object]]:
     return {values.as_identifier(token.get("token_id"), _ID_MAX): token for token in tokens}
 
 
-def by_winner(winners: list[bool | None], *, even: bool) -> Decision:
+def by_winner(winners: list[bool | None], *, even: bool) -> UpstreamOutcome:
     if all(winners) or even:
-        return Decision(Verdict.DISAGREEMENT, "more than one result.")
-    return Decision(Verdict.THIS, "THIS won.") if winners[0] else Decision(Verdict.THAT, "THAT won.")
+        return UpstreamOutcome(Outcome.DISAGREEMENT, "more than one result.")
+    return UpstreamOutcome(Outcome.THIS, "THIS won.") if winners[0] else UpstreamOutcome(Outcome.THAT, "THAT won.")

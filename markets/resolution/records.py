@@ -1,4 +1,4 @@
-"""What was concluded about markets, as rows that stay; building blocks of those who conclude."""
+"""Resolution records: why markets got their results, as rows that stay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,21 +6,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.models import User
 from core.api.json import dumps
+from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction
+from markets import rules
 from markets.models import Market, MarketResolution
-from markets.rules import UNCONFIRMED_PATIENCE, WAITING_PATIENCE
 from markets.signals import market_ended
 
 Source = MarketResolution.Source
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
-    """A row to be. `facts`: what it rests on, as JSON."""
+class Record:
+    """A resolution record to be added. `facts`: the upstream payload it rests on, as JSON."""
 
     market_id: UUID
     decision: str
@@ -29,23 +30,23 @@ class Conclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What was concluded of a market before: last of all, and the results that staff undid."""
+class PreviousRecord:
+    """The newest record of a market, and the results that staff undid."""
 
     decision: str | None = None
     reason: str = ""
     undone: frozenset[str] = frozenset()
 
 
-KNOWN = """
-SELECT asked.id, latest.decision, latest.reason, undone.results
-FROM unnest(%(market_ids)s::uuid[]) AS asked (id)
+PREVIOUS = """
+SELECT given.id, latest.decision, latest.reason, undone.results
+FROM unnest(%(market_ids)s::uuid[]) AS given (id)
 JOIN LATERAL (
-    SELECT decision, reason FROM market_resolutions WHERE market_id = asked.id ORDER BY id DESC LIMIT 1
+    SELECT decision, reason FROM market_resolutions WHERE market_id = given.id ORDER BY id DESC LIMIT 1
 ) AS latest ON true
 CROSS JOIN LATERAL (
     SELECT array_agg(facts ->> 'undone') AS results FROM market_resolutions
-    WHERE market_id = asked.id AND decision = 'reopened'
+    WHERE market_id = given.id AND decision = 'reopened'
 ) AS undone
 """
 
@@ -56,7 +57,7 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS added (market_id uuid, decision text
 ORDER BY market_id
 """
 
-# By the last conclusion of each that isn't over. Open ones are here only when nothing could be concluded of them.
+# By the newest record of each that isn't over. Open ones are here only when their outcome is unknown.
 NEEDING_STAFF = """
 SELECT market.id FROM (
     SELECT id, market_type, status FROM markets WHERE status = 'closed'
@@ -77,43 +78,32 @@ ORDER BY latest.seen_at, market.id
 """
 
 
-def known(market_ids: Sequence[UUID]) -> dict[UUID, Known]:
-    """Of those markets that anything was concluded about; one statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(KNOWN, {"market_ids": list(market_ids)})
-        return {
-            market_id: Known(decision, reason, frozenset(filter(None, undone or ())))
-            for market_id, decision, reason, undone in cursor.fetchall()
-        }
+def previous_records(market_ids: Sequence[UUID]) -> dict[UUID, PreviousRecord]:
+    """Return by market what was recorded last, for those that have records; one statement."""
+    return {
+        market_id: PreviousRecord(decision, reason, frozenset(filter(None, undone or ())))
+        for market_id, decision, reason, undone in fetch_all(PREVIOUS, {"market_ids": list(market_ids)})
+    }
 
 
-def add(conclusions: Sequence[Conclusion], *, source: Source, now: datetime, staff: User | None = None) -> None:
-    """One statement, whatever their number; in the transaction that acts on them."""
-    require_transaction("add")
+def add_records(records: Sequence[Record], *, source: Source, now: datetime, staff: User | None = None) -> None:
+    """Add records by one statement, in the transaction that acts on them."""
+    require_transaction("add_records")
     rows = [
         {"market_id": str(row.market_id), "decision": row.decision, "reason": row.reason, "facts": row.facts}
-        for row in conclusions
+        for row in records
     ]
-    if not rows:
-        return
-    with connection.cursor() as cursor:
-        parameters = {
-            "rows": dumps(rows).decode(),
-            "source": source,
-            "staff_id": staff.pk if staff else None,
-            "now": now,
-        }
-        cursor.execute(ADD, parameters)
+    if rows:
+        staff_id = staff.pk if staff else None
+        execute(ADD, {"rows": dumps(rows).decode(), "source": source, "staff_id": staff_id, "now": now})
 
 
-def tell_of_end(market_id: UUID) -> None:
-    """On commit. A receiver that fails is logged, and holds up no other: it finds the market by its row, too."""
+def send_market_ended(market_id: UUID) -> None:
+    """Send `market_ended` on commit. A receiver that fails is logged, and finds the market by its row, too."""
     transaction.on_commit(lambda: market_ended.send_robust(sender=Market, market_id=market_id))
 
 
 def needing_staff(*, now: datetime) -> list[UUID]:
-    """Markets that nothing but a person will end, or that wait for longer than is usual; longest first."""
-    since = {"waiting_since": now - WAITING_PATIENCE, "unconfirmed_since": now - UNCONFIRMED_PATIENCE}
-    with connection.cursor() as cursor:
-        cursor.execute(NEEDING_STAFF, since)
-        return [market_id for (market_id,) in cursor.fetchall()]
+    """Return markets that only staff can end, or that wait for longer than is usual; longest first."""
+    since = {"waiting_since": now - rules.WAITING_MAX, "unconfirmed_since": now - rules.UNCONFIRMED_MAX}
+    return [market_id for (market_id,) in fetch_all(NEEDING_STAFF, since)]

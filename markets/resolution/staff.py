@@ -1,6 +1,6 @@
-"""What staff decide about a market, each with a reason that is kept as evidence, and among what staff did.
+"""Staff decisions about markets, each with a reason that is kept in a resolution record and among the staff actions.
 
-The market's row is locked exclusively: no bet slips in, and neither the task nor a second person decides beside it.
+The market's row is locked exclusively: no bet slips in, and neither the job nor another member of staff decides beside.
 """
 
 from dataclasses import dataclass
@@ -9,36 +9,18 @@ from uuid import UUID
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
-from core.api.errors import DomainError
 from core.db.transactions import require_transaction, run_transaction
+from markets.errors import MarketNotFound, MarketStatusConflict, UnknownOutcome
 from markets.models import Market, MarketResolution
-from markets.resolution import records as evidence
-from markets.resolution.records import Conclusion
+from markets.resolution.records import Record, add_records, send_market_ended
 
 Status, Resolution, Decision = Market.Status, Market.Resolution, MarketResolution.Decision
 NOT_OVER = (Status.OPEN, Status.CLOSED)
 OVER = (Status.RESOLVED, Status.CANCELLED)
 
 
-class NoSuchMarket(DomainError):
-    code = "market_not_found"
-    status = 404
-    message = "There is no such market."
-
-
-class NotPossibleNow(DomainError):
-    code = "market_status_conflict"
-    status = 409
-    message = "A market in this status can't be changed so."
-
-
-class UnknownOutcome(DomainError):
-    code = "unknown_outcome"
-    message = "A market ends in this, that or invalid."
-
-
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class StaffDecision:
     """What a market becomes, and from which statuses."""
 
     status: Market.Status
@@ -47,50 +29,54 @@ class Ruling:
     allowed: tuple[Market.Status, ...] = NOT_OVER
 
 
-CLOSING = Ruling(Status.CLOSED, None, Decision.CLOSED, allowed=(Status.OPEN,))
-VOIDING = Ruling(Status.CANCELLED, Resolution.INVALID, Decision.CANCELLED)
-REOPENING = Ruling(Status.CLOSED, None, Decision.REOPENED, allowed=OVER)
-RESULTS = {result.value: Ruling(Status.RESOLVED, result, Decision(result.value)) for result in Resolution}
+CLOSING = StaffDecision(Status.CLOSED, None, Decision.CLOSED, allowed=(Status.OPEN,))
+VOIDING = StaffDecision(Status.CANCELLED, Resolution.INVALID, Decision.CANCELLED)
+REOPENING = StaffDecision(Status.CLOSED, None, Decision.REOPENED, allowed=OVER)
+RESULTS = {result.value: StaffDecision(Status.RESOLVED, result, Decision(result.value)) for result in Resolution}
 
 
 def close_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
-    """Takes no more bets; how it ended is told later.
+    """Close an open market: it takes no more bets, and is resolved later.
 
-    Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchMarket, NotPossibleNow.
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, MarketStatusConflict.
     """
     return decide("close_market", CLOSING, market_id, by=by, reason=reason, now=now)
 
 
 def resolve_market(*, market_id: UUID, outcome: str, by: StaffMember, reason: str, now: datetime) -> Market:
-    """`outcome`: this, that or invalid. Raises UnknownOutcome, and what closing raises."""
+    """Resolve a market; `outcome` is this, that or invalid. Raises UnknownOutcome, and what `close_market` raises."""
     if outcome not in RESULTS:
         raise UnknownOutcome
     return decide("resolve_market", RESULTS[outcome], market_id, by=by, reason=reason, now=now)
 
 
 def void_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
-    """Cancels it: what is at stake goes back. Raises what closing raises."""
+    """Cancel a market: stakes go back. Raises what `close_market` raises."""
     return decide("void_market", VOIDING, market_id, by=by, reason=reason, now=now)
 
 
 def reopen_for_reversal(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
-    """A resolved or cancelled market becomes closed, inside the transaction of whoever undoes its settlement.
+    """Close a resolved or cancelled market again, inside the transaction that reverses its settlement.
 
-    The caller has asked whether they may, and keeps the record. The result that was undone isn't taken from Polymarket
-    again: staff decide, or another result does. Raises NoSuchMarket, NotPossibleNow, ReasonMissing.
+    The caller has checked the permission, and records the staff action. The result that was undone isn't taken from
+    Polymarket again: staff decide, or another result comes. Raises MarketNotFound, MarketStatusConflict, ReasonMissing.
     """
     require_transaction("reopen_for_reversal")
-    return rule(REOPENING, lock_market(market_id, REOPENING.allowed), by=by, reason=validate_reason(reason), now=now)
+    return apply_decision(
+        REOPENING, lock_market(market_id, REOPENING.allowed), by=by, reason=validate_reason(reason), now=now
+    )
 
 
-def decide(action: str, ruling: Ruling, market_id: UUID, *, by: StaffMember, reason: str, now: datetime) -> Market:
+def decide(
+    action: str, decision: StaffDecision, market_id: UUID, *, by: StaffMember, reason: str, now: datetime
+) -> Market:
     by.require(Permission.DECIDE_MARKETS)
     reason = validate_reason(reason)
 
     def act() -> Market:
-        market = lock_market(market_id, ruling.allowed)
+        market = lock_market(market_id, decision.allowed)
         before = state_of(market)
-        rule(ruling, market, by=by, reason=reason, now=now)
+        apply_decision(decision, market, by=by, reason=reason, now=now)
         record_action(action, by=by, target=market, reason=reason, before=before, after=state_of(market), now=now)
         return market
 
@@ -101,24 +87,24 @@ def state_of(market: Market) -> dict[str, str | None]:
     return {"status": str(market.status), "resolution": market.resolution and str(market.resolution)}
 
 
-def rule(ruling: Ruling, market: Market, *, by: StaffMember, reason: str, now: datetime) -> Market:
+def apply_decision(decision: StaffDecision, market: Market, *, by: StaffMember, reason: str, now: datetime) -> Market:
     facts = {"undone": market.resolution} if market.resolution else {}
-    market.status, market.resolution = ruling.status, ruling.resolution
-    market.resolved_at = now if ruling.resolution else None
+    market.status, market.resolution = decision.status, decision.resolution
+    market.resolved_at = now if decision.resolution else None
     market.updated_at = now
     market.save(update_fields=["status", "resolution", "resolved_at", "updated_at"])
-    conclusion = Conclusion(market.id, ruling.decision, reason, facts)
-    evidence.add([conclusion], source=MarketResolution.Source.STAFF, staff=by.user, now=now)
+    record = Record(market.id, decision.decision, reason, facts)
+    add_records([record], source=MarketResolution.Source.STAFF, staff=by.user, now=now)
     if market.status in OVER:
-        evidence.tell_of_end(market.id)
+        send_market_ended(market.id)
     return market
 
 
 def lock_market(market_id: UUID, allowed: tuple[Market.Status, ...]) -> Market:
-    """Exclusively, until the transaction ends. To be locked before any user."""
+    """Return the market, locked exclusively until the transaction ends. To be locked before any user."""
     market = Market.objects.select_for_update().defer("search").filter(pk=market_id).first()
     if market is None:
-        raise NoSuchMarket
+        raise MarketNotFound
     if market.status not in allowed:
-        raise NotPossibleNow(f"This market is {market.status}.")
+        raise MarketStatusConflict(f"This market is {market.status}.")
     return market

@@ -250,7 +250,7 @@ class OddsForm(ReasonForm):
 
 
 def asked_in(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: data[name] for name in house.ASKED}
+    return {name: data[name] for name in house.QUESTION_FIELDS}
 
 
 def creating(by: StaffMember) -> Confirmation:
@@ -290,7 +290,7 @@ def editing(market: Market, by: StaffMember) -> Confirmation:
 
 def shown_of(market: Market) -> dict[str, Any]:
     """What the form begins with: to the second."""
-    shown = {name: getattr(market, name) for name in house.ASKED}
+    shown = {name: getattr(market, name) for name in house.QUESTION_FIELDS}
     return shown | {"expires_at": market.expires_at and market.expires_at.replace(microsecond=0)}
 
 

@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 from devtools.simulators.polymarket import Simulator
 from markets.models import Market
-from markets.upstream import patient_client, quick_client
+from markets.polymarket.client import job_client, request_client
 from tests.betting.factories import Player, sign_up
 from tests.markets.factories import add_market, ingest
 
@@ -17,11 +17,11 @@ from tests.markets.factories import add_market, ingest
 @pytest.fixture(autouse=True)
 def clients_of_this_test() -> Iterator[None]:
     """A process keeps its clients and their breakers; each test starts with new ones, of its own settings."""
-    patient_client.cache_clear()
-    quick_client.cache_clear()
+    job_client.cache_clear()
+    request_client.cache_clear()
     yield
-    patient_client.cache_clear()
-    quick_client.cache_clear()
+    job_client.cache_clear()
+    request_client.cache_clear()
 
 
 @pytest.fixture

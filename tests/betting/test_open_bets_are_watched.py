@@ -10,7 +10,7 @@ from betting.services import watch_open_bets
 from betting.tasks import watch_open_bets as task
 from core.models import JobRun
 from markets.models import Market, MarketWatch
-from markets.services import refresh_odds
+from markets.tasks import run_odds_refresh as refresh_odds
 from tests.markets.factories import asking
 
 pytestmark = pytest.mark.django_db

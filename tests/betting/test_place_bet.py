@@ -11,7 +11,7 @@ from django.core.cache import cache
 from betting import rules
 from betting.models import Bet
 from markets.models import Market, MarketWatch
-from markets.prices import LiveOdds, key
+from markets.prices import LiveOdds, cache_key
 from tests.betting.factories import books_balance, everything, order, read, sign_up
 from tests.economy.factories import give
 from tests.markets.factories import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
@@ -37,7 +37,7 @@ def refused(player, body, status: int, code: str) -> dict:
 def remember(market: Market, this: str = "0.4000", *, seconds: float = 0) -> None:
     """The order book's odds, heard that long ago."""
     heard = datetime.now(UTC) - timedelta(seconds=seconds)
-    cache.set(key(market.pk), LiveOdds(this=Decimal(this), that=1 - Decimal(this), as_of=heard), timeout=600)
+    cache.set(cache_key(market.pk), LiveOdds(this=Decimal(this), that=1 - Decimal(this), as_of=heard), timeout=600)
 
 
 def test_a_bet_takes_the_stake_and_shows_what_it_may_pay(ann, kettle):

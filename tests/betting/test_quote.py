@@ -10,7 +10,7 @@ from django.core.cache import cache
 from rest_framework.throttling import SimpleRateThrottle
 
 from betting.models import Bet
-from markets.prices import LiveOdds, key
+from markets.prices import LiveOdds, cache_key
 from tests.betting.factories import BETS, number, order, read
 from tests.markets.factories import add_market, fields_of, refusal
 
@@ -46,7 +46,7 @@ def test_a_quote_is_what_the_bet_then_gets(quote, ann, mirrored):
 
 def test_a_quote_is_valid_for_as_long_as_its_price_is_young(quote, mirrored, upstream):
     heard = datetime.now(UTC) - timedelta(seconds=9.5)
-    cache.set(key(mirrored.pk), LiveOdds(this=Decimal("0.3"), that=Decimal("0.7"), as_of=heard))
+    cache.set(cache_key(mirrored.pk), LiveOdds(this=Decimal("0.3"), that=Decimal("0.7"), as_of=heard))
     given = read(quote(mirrored))["quote"]
     assert given["validFor"] == 5
     assert abs(datetime.fromisoformat(given["asOf"]) - heard) < timedelta(milliseconds=1)

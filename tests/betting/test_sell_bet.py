@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from betting.models import Bet, BetSale
 from markets.models import Market
-from markets.prices import LiveOdds, key
+from markets.prices import LiveOdds, cache_key
 from tests.betting.factories import books_balance, everything, read, sign_up
 from tests.markets.factories import add_market, fields_of, refusal
 
@@ -179,7 +179,7 @@ def test_nothing_is_sold_at_an_old_price(ann, mirrored, upstream):
     """Lesson 24."""
     bet = ann.bet(mirrored, 100)
     heard = datetime.now(UTC) - timedelta(seconds=16)
-    cache.set(key(mirrored.pk), LiveOdds(this=Decimal("0.9"), that=Decimal("0.1"), as_of=heard))
+    cache.set(cache_key(mirrored.pk), LiveOdds(this=Decimal("0.9"), that=Decimal("0.1"), as_of=heard))
     upstream.faults.set("status", path="/midpoints")
     refused(ann, bet, None, 503, "price_unavailable")
 

@@ -12,10 +12,9 @@ import pytest
 from django.db import transaction
 
 from core.jobs.runs import last_run
-from markets import services
+from markets import prices, tasks
 from markets.models import Market
-from markets.odds import Odds
-from markets.resolution import job as resolving
+from markets.polymarket.parsing import Odds
 from tests.betting.factories import execute
 from tests.concurrency.test_bets_at_once import waiting
 from tests.concurrently import all_at_once, in_thread, wait_until
@@ -62,7 +61,7 @@ def test_a_market_that_ends_while_ingestion_waits_for_it_stays_as_it_ended(upstr
 def test_odds_that_came_from_the_order_book_while_ingestion_waits_are_kept(upstream):
     market = Market.objects.order_by("pk").first()
     with ingestion_of_other_prices(upstream, market):
-        services.store_odds({market.pk: Odds(Decimal("0.3000"), Decimal("0.7000"))}, now=datetime.now(UTC))
+        prices.store_odds({market.pk: Odds(Decimal("0.3000"), Decimal("0.7000"))}, now=datetime.now(UTC))
     market.refresh_from_db()
     assert (market.this_odds, market.odds_live) == (Decimal("0.3000"), True)
 
@@ -75,9 +74,9 @@ def test_ingestion_and_resolution_at_once_never_fail_and_what_ended_stays_so(ups
         if turn == 0:
             ingest(upstream)
         elif turn == 1:
-            resolving.resolve_markets(client=client, now=now, limit=100)
+            tasks.run_resolution(client=client, now=now, limit=100)
         else:
-            services.refresh_odds(client=client, now=now)
+            tasks.run_odds_refresh(client=client, now=now)
 
     theirs = upstream.world.good_markets()
     Market.objects.update(expires_at=datetime.now(UTC) - timedelta(hours=1))
@@ -89,9 +88,9 @@ def test_ingestion_and_resolution_at_once_never_fail_and_what_ended_stays_so(ups
         del theirs[:8]
         execute("UPDATE markets SET upstream_checked_at = NULL, odds_live = false")
         all_at_once(act, 3)
-        for job in (services.INGEST, resolving.RESOLVE):
+        for job in (tasks.INGEST, tasks.RESOLVE):
             assert last_run(job).status == "succeeded"
-    resolving.resolve_markets(client=asking(upstream), now=datetime.now(UTC), limit=100)
+    tasks.run_resolution(client=asking(upstream), now=datetime.now(UTC), limit=100)
     assert Market.objects.filter(status="resolved", resolution="this").count() == 32
     ingest(upstream)
     assert Market.objects.filter(status="resolved", resolution="this").count() == 32

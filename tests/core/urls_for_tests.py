@@ -22,8 +22,8 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import PublicJWTAuthentication
 from accounts.models import User
 from core.api.errors import DomainError
+from core.api.requests import PerClientThrottle
 from core.api.responses import PublicReadsMixin, rendered
-from markets.throttles import PerClientThrottle
 
 SECRET = "the-password-is-swordfish"
 

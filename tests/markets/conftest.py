@@ -1,4 +1,4 @@
-"""What the tests of the markets app share: a simulated Polymarket that the service asks, and people with tokens."""
+"""Fixtures of the markets app: a simulated Polymarket that the service requests, and signed-in users."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,22 +8,41 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from devtools.simulators.polymarket import Simulator
-from markets.upstream import patient_client, quick_client
+from markets import rules
+from markets.polymarket.client import job_client, request_client
 
 
 @pytest.fixture(autouse=True)
 def clients_of_this_test() -> Iterator[None]:
-    """A process keeps its clients and their breakers; each test starts with new ones, of its own settings."""
-    patient_client.cache_clear()
-    quick_client.cache_clear()
+    """Give each test clients and circuit breakers of its own settings: a process keeps those it has."""
+    job_client.cache_clear()
+    request_client.cache_clear()
     yield
-    patient_client.cache_clear()
-    quick_client.cache_clear()
+    job_client.cache_clear()
+    request_client.cache_clear()
+
+
+class RuleOverrides:
+    """The game rules of markets: what is assigned holds until the test ends."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        object.__setattr__(self, "_monkeypatch", monkeypatch)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(rules, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._monkeypatch.setattr(rules, name, value)
+
+
+@pytest.fixture
+def market_rules(monkeypatch) -> RuleOverrides:
+    return RuleOverrides(monkeypatch)
 
 
 @pytest.fixture
 def upstream(settings) -> Iterator[Simulator]:
-    """Polymarket with 24 events, 61 good markets among them, and every rare shape; the service asks it."""
+    """Polymarket with 24 events, 61 good markets among them, and every rare shape; the service requests it."""
     with Simulator(seed=7, events=24) as simulator:
         settings.POLYMARKET_GAMMA_URL = simulator.gamma_url
         settings.POLYMARKET_CLOB_URL = simulator.clob_url

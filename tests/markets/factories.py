@@ -10,24 +10,25 @@ from django.db import transaction
 from django.test import Client
 
 from devtools.simulators.polymarket import Simulator
-from markets import editions, services
+from markets import listings, tasks
 from markets.models import Market
-from markets.polymarket.client import Patience, PolymarketClient
+from markets.polymarket.client import PolymarketClient
+from markets.polymarket.transport import RequestPolicy
 from markets.rules import INGEST_LIMIT_MAX
 
 MARKETS = "/api/v1/markets"
 STALE_BOUND = 60
-BRISK = Patience(connect=1, read=0.5, total=2, attempts=2, backoff=0.01, backoff_max=0.02)
+BRISK = RequestPolicy(connect=1, read=0.5, total=2, attempts=2, backoff=0.01, backoff_max=0.02)
 
 
-def asking(simulator: Simulator, patience: Patience = BRISK) -> PolymarketClient:
-    return PolymarketClient(gamma_url=simulator.gamma_url, clob_url=simulator.clob_url, patience=patience)
+def asking(simulator: Simulator, policy: RequestPolicy = BRISK) -> PolymarketClient:
+    return PolymarketClient(gamma_url=simulator.gamma_url, clob_url=simulator.clob_url, policy=policy)
 
 
 def ingest(simulator: Simulator, *, now: datetime | None = None, **options: Any) -> dict[str, Any]:
     """One run of ingestion; by default of everything there is."""
     wanted = {"limit": INGEST_LIMIT_MAX, "recheck_limit": 1_000} | options
-    result = services.ingest_markets(client=asking(simulator), now=now or datetime.now(UTC), **wanted)
+    result = tasks.run_ingestion(client=asking(simulator), now=now or datetime.now(UTC), **wanted)
     assert result is not None, "another run is under way"
     return result
 
@@ -70,13 +71,13 @@ def add_past(status: str = "resolved", **fields: Any) -> Market:
 
 def publish() -> None:
     """Gives markets that weren't ingested their place in the lists, as the task does every minute."""
-    services.publish_edition_if_outdated(now=datetime.now(UTC))
+    listings.publish_edition_if_outdated(now=datetime.now(UTC))
 
 
 def publish_at(moment: datetime) -> None:
     """An edition as of that moment."""
     with transaction.atomic():
-        editions.publish(now=moment)
+        listings.publish_edition(now=moment)
 
 
 def age_odds(seconds: float = STALE_BOUND + 1, **wanted: Any) -> None:

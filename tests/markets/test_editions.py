@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from markets import editions, services, tasks
+from markets import listings, tasks
 from markets.models import Market, MarketEdition, MarketRanking
 from tests.markets.factories import add_market, add_past, ids, ingest, publish, publish_at, read
 
@@ -39,15 +39,15 @@ def test_an_ingestion_publishes_one_edition_and_one_without_news_none(mirrored, 
 
 def test_the_task_gives_a_new_market_its_place(mirrored, api):
     house = add_market(volume_24hr=10**9)
-    assert not editions.is_current()
+    assert not listings.is_edition_current()
     assert str(house.pk) not in ids(read(api, limit=200))
     tasks.publish_edition()
-    assert editions.is_current()
+    assert listings.is_edition_current()
     assert ids(read(api, limit=1)) == [str(house.pk)]
 
 
 def test_the_task_does_nothing_where_nothing_changed(mirrored, now):
-    assert services.publish_edition_if_outdated(now=now) is False
+    assert listings.publish_edition_if_outdated(now=now) is False
     assert MarketEdition.objects.count() == 1
 
 
@@ -55,16 +55,16 @@ def test_one_market_opened_and_another_closed_is_a_change(mirrored, api):
     """As many are open as before, and yet one of them has no place."""
     Market.objects.filter(pk=read(api, limit=1)["data"][0]["id"]).update(status="closed")
     house = add_market()
-    assert not editions.is_current()
+    assert not listings.is_edition_current()
     tasks.publish_edition()
     assert str(house.pk) in ids(read(api, limit=200))
-    assert editions.is_current()
+    assert listings.is_edition_current()
 
 
 def test_markets_that_are_over_have_no_place(mirrored):
     for status in ("closed", "resolved", "cancelled"):
         add_past(status)
-    assert editions.is_current()
+    assert listings.is_edition_current()
     publish_at(MarketEdition.objects.get().published_at)
     assert MarketRanking.objects.filter(market_id__in=Market.objects.exclude(status="open").values("pk")).count() == 0
 
@@ -96,16 +96,16 @@ def test_after_a_long_silence_the_last_edition_still_serves(mirrored, api):
 
 
 def test_an_edition_of_nothing_is_current(db, api):
-    assert editions.is_current()
+    assert listings.is_edition_current()
     add_market()
     publish()
     Market.objects.all().delete()
     publish()
-    assert editions.is_current()
+    assert listings.is_edition_current()
     assert read(api)["data"] == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_publishing_is_its_callers_transactions_work(now):
     with pytest.raises(transaction.TransactionManagementError):
-        editions.publish(now=now)
+        listings.publish_edition(now=now)

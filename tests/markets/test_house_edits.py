@@ -9,8 +9,16 @@ from accounts.errors import NotAllowed, ReasonMissing
 from accounts.models import StaffAction, User
 from accounts.staff import StaffMember
 from markets import house
+from markets.errors import (
+    InvalidHouseMarket,
+    MarketAlreadyAsked,
+    MarketNotFound,
+    MarketStatusConflict,
+    MarketTermsFixed,
+    NotAHouseMarket,
+    NothingChanged,
+)
 from markets.models import Market
-from markets.resolution.staff import NoSuchMarket, NotPossibleNow
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 
@@ -74,7 +82,7 @@ def test_an_edit_keeps_what_changed_before_and_after(api, staff, now):
 def test_what_somebody_bet_on_is_not_reworded(staff, now, changes):
     market = add_market()
     before = fields(market)
-    with pytest.raises(house.TermsAreFixed):
+    with pytest.raises(MarketTermsFixed):
         edit(market, staff, now, anyone_bet=somebody_bet, category="kitchen", **changes)
     assert fields(market) == before
     assert StaffAction.objects.count() == 0
@@ -93,16 +101,16 @@ def test_the_picture_the_category_and_the_end_may_change_with_bets_on_it(api, st
 def test_a_wrong_edit_changes_nothing(staff, now, changes):
     market = add_market()
     before = fields(market)
-    with pytest.raises(house.HouseMarketRefused):
+    with pytest.raises(InvalidHouseMarket):
         edit(market, staff, now, **changes)
     assert fields(market) == before
 
 
 def test_an_edit_of_nothing_is_no_edit(staff, now):
     market = add_market()
-    with pytest.raises(house.NothingChanged):
+    with pytest.raises(NothingChanged):
         edit(market, staff, now, title=market.title)
-    with pytest.raises(house.NothingChanged):
+    with pytest.raises(NothingChanged):
         move(market, staff, now, "0.6000")
     assert StaffAction.objects.count() == 0
 
@@ -121,16 +129,16 @@ def test_changed_odds_are_kept_and_both_sides_add_up(api, staff, now):
 @pytest.mark.parametrize("odds", ["0", "1", "-0.5", "0.12345", "NaN"])
 def test_odds_that_cannot_be_bet_at_are_refused(staff, now, odds):
     market = add_market()
-    with pytest.raises(house.HouseMarketRefused):
+    with pytest.raises(InvalidHouseMarket):
         move(market, staff, now, odds)
     assert fields(market)["this_odds"] == Decimal("0.6000")
 
 
 def test_an_open_house_market_is_not_asked_again(staff, now):
     first, second = add_market(), add_market(title="Another?")
-    with pytest.raises(house.AlreadyAsked):
+    with pytest.raises(MarketAlreadyAsked):
         ask(first.title, staff, now)
-    with pytest.raises(house.AlreadyAsked):
+    with pytest.raises(MarketAlreadyAsked):
         edit(second, staff, now, title=first.title)
     Market.objects.filter(pk=first.pk).update(status="closed")
     ask(first.title, staff, now)
@@ -141,7 +149,7 @@ def test_a_form_that_is_sent_five_times_at_once_asks_once(staff, now):
     def once() -> bool:
         try:
             ask("Will it rain?", staff, now)
-        except house.AlreadyAsked:
+        except MarketAlreadyAsked:
             return False
         return True
 
@@ -154,20 +162,20 @@ CHANGES = {"edit": lambda *given: edit(*given, category="kitchen"), "odds": move
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_polymarkets_markets_are_not_changed_here(staff, now, name):
-    with pytest.raises(house.NotOurs):
+    with pytest.raises(NotAHouseMarket):
         CHANGES[name](add_mirrored(), staff, now)
 
 
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("status", ["closed", "resolved", "cancelled"])
 def test_a_market_that_takes_no_bets_is_not_changed(staff, now, name, status):
-    with pytest.raises(NotPossibleNow, match=status):
+    with pytest.raises(MarketStatusConflict, match=status):
         CHANGES[name](add_past(status), staff, now)
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_market_that_is_not_there_is_not_changed(staff, now, name):
-    with pytest.raises(NoSuchMarket):
+    with pytest.raises(MarketNotFound):
         CHANGES[name](Market(), staff, now)
 
 

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from core.jobs.runs import last_run
 from markets.models import Market
-from markets.services import INGEST
+from markets.tasks import INGEST
 
 pytestmark = pytest.mark.django_db
 

@@ -47,8 +47,8 @@ def test_within_the_interval_the_last_result_is_returned_and_nothing_asked(upstr
     assert JobRun.objects.count() == 1
 
 
-def test_after_the_interval_polymarket_is_asked_again(upstream, api, settings):
-    settings.MARKET_INGEST_MIN_INTERVAL = 0
+def test_after_the_interval_polymarket_is_asked_again(upstream, api, market_rules):
+    market_rules.INGEST_MIN_INTERVAL = 0
     assert [data(post(api))["coalesced"] for _ in range(2)] == [False, False]
 
 
@@ -65,10 +65,10 @@ def test_a_failure_says_when_to_try_again_and_is_not_repeated_within_the_interva
     assert JobRun.objects.get().status == JobRun.Status.FAILED
 
 
-def test_after_a_failure_the_next_run_recovers(upstream, api, settings):
+def test_after_a_failure_the_next_run_recovers(upstream, api, market_rules):
     upstream.faults.set("status", status=400, times=1)
     refusal(post(api), 503, "upstream_unavailable")
-    settings.MARKET_INGEST_MIN_INTERVAL = 0
+    market_rules.INGEST_MIN_INTERVAL = 0
     assert data(post(api))["created"] == len(upstream.world.good_markets())
 
 
@@ -88,8 +88,8 @@ def test_staff_force_a_run_within_the_interval(upstream, api, bearer):
     assert len(upstream.requests) > 0
 
 
-def test_staff_may_ask_for_more_than_the_service_keeps_up_itself(upstream, api, bearer, settings):
-    settings.MARKET_INGEST_LIMIT = 10
+def test_staff_may_ask_for_more_than_the_service_keeps_up_itself(upstream, api, bearer, market_rules):
+    market_rules.INGEST_LIMIT = 10
     refusal(post(api, {"limit": 11}), 400, "validation_error")
     assert data(post(api, {"limit": 20}, **bearer(is_staff=True)))["created"] == 20
 

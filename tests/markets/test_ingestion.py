@@ -10,10 +10,10 @@ from django.db import IntegrityError, connection
 from core.jobs.runs import last_run
 from core.models import JobRun
 from devtools.simulators.polymarket import Simulator
-from markets import services
+from markets import prices, tasks
 from markets.catalog import STAGE_SIZE
+from markets.errors import UpstreamError
 from markets.models import Market, MarketEdition
-from markets.polymarket.client import UpstreamError
 from tests.markets.factories import asking, ingest, read
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def test_what_is_stored_is_what_polymarket_said(upstream):
 
 def test_the_run_is_kept_with_its_result_and_times(upstream):
     result = ingest(upstream)
-    run = last_run(services.INGEST)
+    run = last_run(tasks.INGEST)
     assert run.status == JobRun.Status.SUCCEEDED
     assert run.result == result
     assert run.started_at <= run.finished_at
@@ -136,12 +136,12 @@ def test_a_failed_second_page_leaves_everything_as_it_was():
         assert len(large.requests.to("/events/keyset")) >= 2
         assert stored() == before
         assert MarketEdition.objects.count() == editions
-        run = last_run(services.INGEST)
+        run = last_run(tasks.INGEST)
         assert (run.status, run.result) == (JobRun.Status.FAILED, None)
         assert run.error.startswith("Upstream")
         large.faults.clear()
         assert ingest(large)["updated"] > 0
-        assert last_run(services.INGEST).status == JobRun.Status.SUCCEEDED
+        assert last_run(tasks.INGEST).status == JobRun.Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("kind", ["html", "broken_json", "wrong_shape", "reset"])
@@ -153,7 +153,7 @@ def test_an_upstream_that_talks_nonsense_changes_nothing_and_the_next_run_recove
     with pytest.raises(UpstreamError):
         ingest(upstream)
     assert stored() == before
-    assert last_run(services.INGEST).status == JobRun.Status.FAILED
+    assert last_run(tasks.INGEST).status == JobRun.Status.FAILED
     upstream.faults.clear()
     assert ingest(upstream)["errors"] == 0
 
@@ -178,7 +178,7 @@ def test_a_run_that_fails_while_it_is_applied_changes_nothing(upstream):
     with pytest.raises(IntegrityError, match="no_more_editions"):
         ingest(upstream)
     assert stored() == before
-    assert last_run(services.INGEST).status == JobRun.Status.FAILED
+    assert last_run(tasks.INGEST).status == JobRun.Status.FAILED
 
 
 def test_malformed_objects_are_counted_and_never_fatal(upstream):
@@ -255,9 +255,9 @@ def test_catalogue_odds_do_not_replace_fresher_ones_of_the_order_book(upstream, 
     ingest(upstream, now=now)
     one = upstream.world.good_markets()[0]
     here = Market.objects.get(polymarket_id=one.condition_id)
-    services.watch_markets([here.pk], until=now + timedelta(hours=1))
+    prices.watch_markets([here.pk], until=now + timedelta(hours=1))
     one.set_price(Decimal("0.91"), gamma=False)
-    services.refresh_odds(client=asking(upstream), now=now + timedelta(minutes=1))
+    tasks.run_odds_refresh(client=asking(upstream), now=now + timedelta(minutes=1))
     one.set_volume(99_999)
     ingest(upstream, now=now + timedelta(minutes=2))
     here.refresh_from_db()

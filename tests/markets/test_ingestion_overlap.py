@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from core.jobs.runs import last_run
 from core.models import JobRun
-from markets import services, tasks
+from markets import tasks
+from markets.errors import IngestionRunning
 from markets.models import Market
-from markets.polymarket.client import Patience
-from markets.services import IngestionRunning
+from markets.polymarket.transport import RequestPolicy
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.markets.factories import MARKETS, asking, ingest, read, refusal
 
-PATIENT_ENOUGH = Patience(connect=1, read=15, total=20, attempts=2, backoff=0.01)
+LONG_ENOUGH = RequestPolicy(connect=1, read=15, total=20, attempts=2, backoff=0.01)
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def run_under_way(transactional_db, upstream):
     """A run that has begun and hangs on Polymarket's first answer, until the test lets go; gives its future."""
     upstream.faults.set("hang", path="/events/keyset", times=1, seconds=20)
     with ThreadPoolExecutor(1) as pool:
-        client = asking(upstream, PATIENT_ENOUGH)
+        client = asking(upstream, LONG_ENOUGH)
         run = pool.submit(
             in_thread,
-            lambda: services.ingest_markets(client=client, limit=500, recheck_limit=0, now=datetime.now(UTC)),
+            lambda: tasks.run_ingestion(client=client, limit=500, recheck_limit=0, now=datetime.now(UTC)),
         )
         wait_until(lambda: JobRun.objects.filter(status="running").exists() and len(upstream.requests) > 0)
         yield run
@@ -40,9 +40,9 @@ def run_under_way(transactional_db, upstream):
 def test_a_second_run_is_not_begun(run_under_way, upstream):
     asked = len(upstream.requests)
     now = datetime.now(UTC)
-    assert services.ingest_markets(client=asking(upstream), limit=500, now=now) is None
+    assert tasks.run_ingestion(client=asking(upstream), limit=500, now=now) is None
     with pytest.raises(IngestionRunning):
-        services.ingest_unless_recent(
+        tasks.run_ingestion_unless_recent(
             client=asking(upstream), limit=5, category=None, recheck_limit=0, min_interval=timedelta(0), now=now
         )
     tasks.ingest()
@@ -57,17 +57,17 @@ def test_a_request_meanwhile_is_told_when_to_come_again(run_under_way, upstream,
 
 
 def test_the_run_under_way_ends_well_and_its_lists_are_whole(run_under_way, upstream, api):
-    assert services.ingest_markets(client=asking(upstream), limit=500, now=datetime.now(UTC)) is None
+    assert tasks.run_ingestion(client=asking(upstream), limit=500, now=datetime.now(UTC)) is None
     upstream.faults.clear()
     assert run_under_way.result(timeout=10)["created"] == len(upstream.world.good_markets())
     assert read(api, limit=200)["total"] == len(upstream.world.good_markets())
-    assert last_run(services.INGEST).status == JobRun.Status.SUCCEEDED
-    assert services.ingest_markets(client=asking(upstream), limit=500, now=datetime.now(UTC)) is not None
+    assert last_run(tasks.INGEST).status == JobRun.Status.SUCCEEDED
+    assert tasks.run_ingestion(client=asking(upstream), limit=500, now=datetime.now(UTC)) is not None
 
 
 def test_of_many_at_once_no_two_run_together(transactional_db, upstream):
     client = asking(upstream)
-    results = all_at_once(lambda: services.ingest_markets(client=client, limit=500, now=datetime.now(UTC)), times=4)
+    results = all_at_once(lambda: tasks.run_ingestion(client=client, limit=500, now=datetime.now(UTC)), times=4)
     runs = list(JobRun.objects.order_by("started_at"))
     assert len(runs) == len([result for result in results if result]) >= 1
     assert all(earlier.finished_at <= later.started_at for earlier, later in pairwise(runs))
@@ -76,12 +76,12 @@ def test_of_many_at_once_no_two_run_together(transactional_db, upstream):
 
 def test_a_run_whose_process_died_is_marked_abandoned_by_the_next(db, upstream):
     """A process that dies leaves its row saying "running"; its lock goes with its database session."""
-    dead = JobRun.objects.create(job=services.INGEST, started_at=timezone.now() - timedelta(hours=1))
+    dead = JobRun.objects.create(job=tasks.INGEST, started_at=timezone.now() - timedelta(hours=1))
     ingest(upstream)
     dead.refresh_from_db()
     assert (dead.status, dead.error) == (JobRun.Status.ABANDONED, "The process died.")
     assert dead.finished_at is not None
-    assert last_run(services.INGEST).status == JobRun.Status.SUCCEEDED
+    assert last_run(tasks.INGEST).status == JobRun.Status.SUCCEEDED
 
 
 def test_the_lock_is_gone_with_the_session_that_held_it(transactional_db, upstream):
@@ -89,6 +89,6 @@ def test_the_lock_is_gone_with_the_session_that_held_it(transactional_db, upstre
     wanted = {key: settings[key] for key in ("dbname", "user", "password", "host", "port") if settings.get(key)}
     other = psycopg.connect(**wanted, autocommit=True)
     other.execute("SELECT pg_advisory_lock(hashtextextended('job:markets.ingest', 0))")
-    assert services.ingest_markets(client=asking(upstream), limit=5, now=datetime.now(UTC)) is None
+    assert tasks.run_ingestion(client=asking(upstream), limit=5, now=datetime.now(UTC)) is None
     other.close()
-    wait_until(lambda: services.ingest_markets(client=asking(upstream), limit=5, now=datetime.now(UTC)) is not None)
+    wait_until(lambda: tasks.run_ingestion(client=asking(upstream), limit=5, now=datetime.now(UTC)) is not None)

@@ -11,9 +11,9 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.throttling import SimpleRateThrottle
 
-from markets import services
+from markets import prices, tasks
 from markets.models import Market
-from markets.prices import key
+from markets.prices import cache_key
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.markets.factories import MARKETS, add_market, age_odds, asking, ingest, read, refusal
 
@@ -73,25 +73,25 @@ def test_by_condition_id_it_is_the_same(there, market, api):
     assert by_id == by_condition
 
 
-def test_within_a_few_seconds_nothing_is_asked_again(there, live, upstream, settings):
-    settings.MARKET_LIVE_SECONDS = 30
+def test_within_a_few_seconds_nothing_is_asked_again(there, live, upstream, market_rules):
+    market_rules.LIVE_SECONDS = 30
     first = live().json()
     there.set_price(Decimal("0.99"))
     assert live().json() == first
     assert [call.path for call in upstream.requests] == ["/midpoints"]
 
 
-def test_after_that_it_is_asked_again(there, live, upstream, settings):
-    settings.MARKET_LIVE_SECONDS = 0
+def test_after_that_it_is_asked_again(there, live, upstream, market_rules):
+    market_rules.LIVE_SECONDS = 0
     live()
     there.set_price(Decimal("0.99"))
     assert live().json()["data"]["thisOdds"] == 0.99
     assert len(upstream.requests) == 2
 
 
-def test_many_that_want_it_at_once_ask_once_and_all_get_it(transactional_db, upstream, market, settings):
+def test_many_that_want_it_at_once_ask_once_and_all_get_it(transactional_db, upstream, market, market_rules):
     """Single flight. The stored odds are old, so each answer is the one that was asked for."""
-    settings.MARKET_LIVE_SECONDS = 30
+    market_rules.LIVE_SECONDS = 30
     age_odds()
     upstream.faults.set("latency", path="/midpoints", seconds=0.1)
     answers = all_at_once(lambda: Client().get(f"{MARKETS}/{market.pk}/live"), times=6)
@@ -102,9 +102,9 @@ def test_many_that_want_it_at_once_ask_once_and_all_get_it(transactional_db, ups
 
 
 @pytest.mark.parametrize("kind", ["status", "html", "broken_json", "wrong_shape", "reset"])
-def test_when_it_cannot_be_asked_odds_within_the_bound_are_served_as_stale(live, upstream, settings, kind):
+def test_when_it_cannot_be_asked_odds_within_the_bound_are_served_as_stale(live, upstream, market_rules, kind):
     """Lesson 29: what is shown carries its age."""
-    settings.MARKET_LIVE_SECONDS = 0
+    market_rules.LIVE_SECONDS = 0
     fresh = live().json()["data"]
     upstream.faults.set(kind, path="/midpoints")
     assert live().json()["data"] == fresh | {"stale": True}
@@ -119,13 +119,13 @@ def test_stored_odds_within_the_bound_will_do(live, upstream, market):
     )
 
 
-def test_of_what_was_heard_and_what_is_stored_the_younger_is_served(there, live, upstream, market, settings):
-    settings.MARKET_LIVE_SECONDS = 0
+def test_of_what_was_heard_and_what_is_stored_the_younger_is_served(there, live, upstream, market, market_rules):
+    market_rules.LIVE_SECONDS = 0
     live()
     there.set_price(Decimal("0.77"), gamma=False)
     later = datetime.now(UTC)
-    services.watch_markets([market.pk], until=later + timedelta(hours=1))
-    services.refresh_odds(client=asking(upstream), now=later)
+    prices.watch_markets([market.pk], until=later + timedelta(hours=1))
+    tasks.run_odds_refresh(client=asking(upstream), now=later)
     upstream.faults.set("status", path="/midpoints")
     data = live().json()["data"]
     assert (data["thisOdds"], data["stale"]) == (0.77, True)
@@ -140,12 +140,12 @@ def test_beyond_the_bound_there_is_no_price(live, upstream, kind):
     assert int(response["Retry-After"]) >= 1
 
 
-def test_what_was_heard_before_the_bound_counts_no_more(live, upstream, settings, market):
+def test_what_was_heard_before_the_bound_counts_no_more(live, upstream, market_rules, market):
     live()
     age_odds()
-    heard = cache.get(key(market.pk))
+    heard = cache.get(cache_key(market.pk))
     assert heard is not None
-    settings.MARKET_LIVE_SECONDS = settings.MARKET_LIVE_STALE_SECONDS = 0
+    market_rules.LIVE_SECONDS = market_rules.LIVE_STALE_SECONDS = 0
     upstream.faults.set("status", path="/midpoints")
     refusal(live(), 503, "price_unavailable")
 
@@ -185,8 +185,8 @@ def test_a_closed_port_is_no_worse(live, settings):
     refusal(live(), 503, "price_unavailable")
 
 
-def test_the_full_market_is_the_market_with_its_live_odds(market, api, settings):
-    settings.MARKET_LIVE_SECONDS = 30
+def test_the_full_market_is_the_market_with_its_live_odds(market, api, market_rules):
+    market_rules.LIVE_SECONDS = 30
     full = read(api, f"/{market.pk}/full")["data"]
     live = full.pop("live")
     assert full == read(api, f"/{market.pk}")["data"]
@@ -218,9 +218,11 @@ def test_an_unknown_market_is_not_found(api, path, name):
     refusal(api.get(f"{MARKETS}/{name}/{path}"), 404, "not_found")
 
 
-def test_questions_upstream_are_throttled_and_remembered_answers_are_free(there, upstream, api, monkeypatch, settings):
+def test_questions_upstream_are_throttled_and_remembered_answers_are_free(
+    there, upstream, api, monkeypatch, settings, market_rules
+):
     monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "upstream", "2/min")
-    settings.MARKET_LIVE_SECONDS = 30
+    market_rules.LIVE_SECONDS = 30
     names = [market.condition_id for market in upstream.world.good_markets()[:3]]
     assert [api.get(f"{MARKETS}/{name}/live").status_code for name in names[:2]] == [200, 200]
     response = api.get(f"{MARKETS}/{names[2]}/live")

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from core.models import JobRun
-from markets import services
+from markets import prices
 from markets.models import Market, MarketRanking, MarketTally
 from tests.markets.factories import add_market, add_mirrored, add_past, publish
 
@@ -121,7 +121,7 @@ def test_a_place_in_an_edition_is_one_markets():
 
 def test_a_watch_is_of_a_market_that_exists():
     def watch_nothing():
-        services.watch_markets(["01980000-0000-7000-8000-000000000000"], until=MOMENT)
+        prices.watch_markets(["01980000-0000-7000-8000-000000000000"], until=MOMENT)
         connection.check_constraints()
 
     with pytest.raises(IntegrityError, match="market_watches_market_id"), transaction.atomic():

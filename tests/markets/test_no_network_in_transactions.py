@@ -6,8 +6,7 @@ import pytest
 import requests
 from django.db import connection
 
-from markets import prices as live
-from markets import services
+from markets import prices, tasks
 from markets.models import Market
 from markets.polymarket.client import PolymarketClient
 from tests.markets.factories import BRISK, add_mirrored
@@ -34,17 +33,17 @@ def session() -> Watchful:
 
 @pytest.fixture
 def client(upstream, session) -> PolymarketClient:
-    return PolymarketClient(gamma_url=upstream.gamma_url, clob_url=upstream.clob_url, patience=BRISK, session=session)
+    return PolymarketClient(gamma_url=upstream.gamma_url, clob_url=upstream.clob_url, policy=BRISK, session=session)
 
 
 def test_polymarket_is_never_asked_inside_a_transaction(client, session):
     now = datetime.now(UTC)
     gone = add_mirrored()
-    services.ingest_markets(client=client, limit=40, recheck_limit=10, now=now)
+    tasks.run_ingestion(client=client, limit=40, recheck_limit=10, now=now)
     market = Market.objects.exclude(pk=gone.pk).first()
-    services.watch_markets([market.pk], until=datetime(2100, 1, 1, tzinfo=UTC))
-    services.refresh_odds(client=client, now=now)
-    live.live_odds(market, client=client, now=now)
+    prices.watch_markets([market.pk], until=datetime(2100, 1, 1, tzinfo=UTC))
+    tasks.run_odds_refresh(client=client, now=now)
+    prices.live_odds(market, client=client, now=now)
     # Pages of events, the market that left the list (closed? open?), watched odds, live odds.
     assert len(session.inside_a_transaction) >= 5
     assert not any(session.inside_a_transaction)

@@ -8,9 +8,9 @@ import pytest
 from core.jobs.runs import last_run
 from core.models import JobRun
 from devtools.simulators.polymarket import Simulator
-from markets import services, tasks
+from markets import prices, rules, tasks
+from markets.errors import UpstreamError
 from markets.models import Market, MarketWatch
-from markets.polymarket.client import UpstreamError
 from tests.markets.factories import MARKETS, add_market, add_mirrored, asking, ingest, read
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def mirrored(upstream, now) -> Simulator:
 
 
 def watch(*markets: Market, until) -> None:
-    services.watch_markets([market.pk for market in markets], until=until)
+    prices.watch_markets([market.pk for market in markets], until=until)
 
 
 def here(there) -> Market:
@@ -32,7 +32,7 @@ def here(there) -> Market:
 
 
 def refresh(upstream, now):
-    return services.refresh_odds(client=asking(upstream), now=now)
+    return tasks.run_odds_refresh(client=asking(upstream), now=now)
 
 
 def test_a_watched_market_gets_the_order_books_odds(mirrored, now):
@@ -127,7 +127,7 @@ def test_a_failure_is_recorded_and_the_odds_keep_their_age(mirrored, now, kind):
     mirrored.faults.set(kind, path="/midpoints")
     with pytest.raises(UpstreamError):
         refresh(mirrored, now + timedelta(seconds=5))
-    run = last_run(services.REFRESH_ODDS)
+    run = last_run(tasks.REFRESH_ODDS)
     assert run.status == JobRun.Status.FAILED
     assert run.error
     market.refresh_from_db()
@@ -140,10 +140,10 @@ def test_the_task_survives_a_failure(mirrored, now):
     watch(here(mirrored.world.good_markets()[0]), until=now + timedelta(minutes=10))
     mirrored.faults.set("status", status=400, path="/midpoints")
     tasks.refresh_odds()
-    assert last_run(services.REFRESH_ODDS).status == JobRun.Status.FAILED
+    assert last_run(tasks.REFRESH_ODDS).status == JobRun.Status.FAILED
     mirrored.faults.clear()
     tasks.refresh_odds()
-    assert last_run(services.REFRESH_ODDS).result == {"watched": 1, "refreshed": 1}
+    assert last_run(tasks.REFRESH_ODDS).result == {"watched": 1, "refreshed": 1}
 
 
 @pytest.mark.parametrize("path", ["live", "full"])
@@ -151,7 +151,7 @@ def test_looking_at_a_market_has_it_watched(mirrored, now, api, path, settings):
     market = here(mirrored.world.good_markets()[0])
     assert api.get(f"{MARKETS}/{market.pk}/{path}").status_code == 200
     until = MarketWatch.objects.get(market=market).watched_until
-    assert until >= now + timedelta(seconds=settings.MARKET_WATCH_SECONDS)
+    assert until >= now + timedelta(seconds=rules.WATCH_SECONDS)
 
 
 def test_a_look_is_written_once_a_minute_however_many_look(mirrored, api, django_assert_num_queries):

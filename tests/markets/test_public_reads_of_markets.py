@@ -130,9 +130,9 @@ def test_what_failed_is_not_remembered(mirrored, api, settings):
 
 
 @pytest.mark.parametrize("path", ["/random", "/{id}/live", "/{id}/full"])
-def test_what_differs_each_time_is_not_remembered(at, settings, path, mirrored):
+def test_what_differs_each_time_is_not_remembered(at, settings, market_rules, path, mirrored):
     settings.PUBLIC_CACHE_SECONDS = 60
-    settings.MARKET_LIVE_SECONDS = 0
+    market_rules.LIVE_SECONDS = 0
     mirrored.world.good_markets()[0].set_price(Decimal("0.11"))
     first = at(path)
     mirrored.world.good_markets()[0].set_price(Decimal("0.99"))

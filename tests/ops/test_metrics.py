@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.models import JobRun
 from markets.models import Market
-from markets.services import watch_markets
+from markets.prices import watch_markets
 from staff.tasks import count_days
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market

@@ -12,8 +12,8 @@ from betting import tasks as betting_tasks
 from devtools.simulators.polymarket import Simulator
 from markets import tasks as market_tasks
 from markets.models import Market
-from markets.resolution import staff as verdicts
-from markets.upstream import patient_client, quick_client
+from markets.polymarket.client import job_client, request_client
+from markets.resolution import staff as staff_decisions
 from tests.betting.factories import books_balance, sign_up
 from tests.betting.settlement.factories import worth
 
@@ -22,15 +22,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def polymarket(settings) -> Iterator[Simulator]:
-    patient_client.cache_clear()
-    quick_client.cache_clear()
+    job_client.cache_clear()
+    request_client.cache_clear()
     with Simulator(seed=7, events=24) as simulator:
         settings.POLYMARKET_GAMMA_URL = simulator.gamma_url
         settings.POLYMARKET_CLOB_URL = simulator.clob_url
         market_tasks.ingest()
         yield simulator
-    patient_client.cache_clear()
-    quick_client.cache_clear()
+    job_client.cache_clear()
+    request_client.cache_clear()
 
 
 def price(upstream, odds):
@@ -79,7 +79,9 @@ def test_bets_on_three_markets_that_end_in_three_ways(polymarket):
     # Resolved the other way after all; the second ends 50-50; staff void the third.
     disputed.resolve("that")
     even.resolve("50-50")
-    verdicts.void_market(market_id=mirrored[2].pk, reason="Nobody can tell.", by=COMMAND_LINE, now=timezone.now())
+    staff_decisions.void_market(
+        market_id=mirrored[2].pk, reason="Nobody can tell.", by=COMMAND_LINE, now=timezone.now()
+    )
     minutes_pass()
     assert shown(ann, ann_bets) == [("lost", 0), ("cancelled", 100), ("cancelled", 100)]
     assert shown(bob, bob_bets) == [("won", 100), ("cancelled", 60), ("cancelled", 60)]

@@ -2,9 +2,9 @@ from datetime import datetime
 from typing import Any
 
 from accounts.staff import COMMAND_LINE
-from markets.management.decisions import DecisionCommand
+from markets.management import DecisionCommand
 from markets.models import Market
-from markets.resolution import staff as verdicts
+from markets.resolution.staff import close_market
 
 
 class Command(DecisionCommand):
@@ -12,4 +12,4 @@ class Command(DecisionCommand):
     done = "Closed"
 
     def decide(self, options: dict[str, Any], *, now: datetime) -> Market:
-        return verdicts.close_market(market_id=options["market_id"], by=COMMAND_LINE, reason=options["reason"], now=now)
+        return close_market(market_id=options["market_id"], by=COMMAND_LINE, reason=options["reason"], now=now)

@@ -4,15 +4,14 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from core.api.errors import DomainError
-from markets import services
-from markets.polymarket.client import UpstreamError
-from markets.rules import INGEST_LIMIT_MAX
-from markets.upstream import patient_client
+from markets import rules, tasks
+from markets.catalog import no_progress
+from markets.errors import UpstreamError
+from markets.polymarket.client import job_client
 
 BAR_WIDTH = 30
 
@@ -21,14 +20,14 @@ class Command(BaseCommand):
     help = "Copies Polymarket's open markets into ours, those with most volume in 24 hours first. Exits 1 on failure."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--limit", type=int, default=settings.MARKET_INGEST_LIMIT, help="good markets to read")
+        parser.add_argument("--limit", type=int, default=rules.INGEST_LIMIT, help="good markets to read")
         parser.add_argument("--category", help="only markets of this category")
         parser.add_argument("--force", action="store_true", help="also when the last run was less than a minute ago")
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not 1 <= options["limit"] <= INGEST_LIMIT_MAX:
-            raise CommandError(f"--limit must be 1 to {INGEST_LIMIT_MAX}")
+        if not 1 <= options["limit"] <= rules.INGEST_LIMIT_MAX:
+            raise CommandError(f"--limit must be 1 to {rules.INGEST_LIMIT_MAX}")
         self.limit = options["limit"]
         try:
             result = self.ingest(options)
@@ -39,16 +38,16 @@ class Command(BaseCommand):
         self.report(options, {"success": True, "data": result}, words)
 
     def ingest(self, options: dict[str, Any]) -> dict[str, Any]:
-        interval = 0 if options["force"] else settings.MARKET_INGEST_MIN_INTERVAL
+        interval = 0 if options["force"] else rules.INGEST_MIN_INTERVAL
         category = options["category"]
-        return services.ingest_unless_recent(
-            client=patient_client(),
+        return tasks.run_ingestion_unless_recent(
+            client=job_client(),
             limit=options["limit"],
             category=category.lower() if category else None,
-            recheck_limit=settings.MARKET_RECHECK_LIMIT,
+            recheck_limit=rules.RECHECK_LIMIT,
             min_interval=timedelta(seconds=interval),
             now=timezone.now(),
-            progress=self.show_progress if self.stderr.isatty() and not options["json"] else services.silently,
+            progress=self.show_progress if self.stderr.isatty() and not options["json"] else no_progress,
         )
 
     def show_progress(self, staged: int, total: int) -> None:

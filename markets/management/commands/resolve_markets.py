@@ -6,11 +6,12 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from markets.polymarket.client import UpstreamError
-from markets.resolution import job as resolving
-from markets.resolution import records as evidence
+from markets import tasks
+from markets.catalog import no_progress
+from markets.errors import UpstreamError
+from markets.polymarket.client import job_client
+from markets.resolution.records import needing_staff
 from markets.rules import RESOLVE_LIMIT, RESOLVE_LIMIT_MAX
-from markets.upstream import patient_client
 
 BAR_WIDTH = 30
 LISTED = 20
@@ -31,16 +32,14 @@ class Command(BaseCommand):
         if not 1 <= options["limit"] <= RESOLVE_LIMIT_MAX:
             raise CommandError(f"--limit must be 1 to {RESOLVE_LIMIT_MAX}")
         now = timezone.now()
-        progress = self.show_progress if self.stderr.isatty() and not options["json"] else resolving.nowhere
+        progress = self.show_progress if self.stderr.isatty() and not options["json"] else no_progress
         try:
-            result = resolving.resolve_markets(
-                client=patient_client(), now=now, limit=options["limit"], progress=progress
-            )
+            result = tasks.run_resolution(client=job_client(), now=now, limit=options["limit"], progress=progress)
         except UpstreamError as exc:
             self.fail(options, str(exc), exc.code, status=1)
         if result is None:
             self.fail(options, "A run is under way already.", "resolution_running", status=2)
-        listed = [str(market_id) for market_id in evidence.needing_staff(now=now)]
+        listed = [str(market_id) for market_id in needing_staff(now=now)]
         if options["json"]:
             self.stdout.write(json.dumps({"success": True, "data": result, "needStaff": listed[:LISTED_AS_JSON]}))
             return

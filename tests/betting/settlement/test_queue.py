@@ -8,7 +8,7 @@ from betting import tasks
 from betting.models import Settlement
 from betting.settlement import MarketsUnsettled
 from core.models import JobRun
-from markets.resolution import staff as verdicts
+from markets.resolution import staff as staff_decisions
 from markets.signals import market_ended
 from tests.betting.factories import books_balance, execute
 from tests.betting.settlement.factories import end, outcome
@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def resolve(market, outcome):
-    verdicts.resolve_market(market_id=market.pk, outcome=outcome, reason="Seen.", by=COMMAND_LINE, now=timezone.now())
+    staff_decisions.resolve_market(
+        market_id=market.pk, outcome=outcome, reason="Seen.", by=COMMAND_LINE, now=timezone.now()
+    )
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_a_market_that_staff_resolve_is_paid_at_once(ann, kettle, tasks_run_at_o
 
 def test_a_market_that_staff_void_gives_the_stakes_back(ann, kettle, tasks_run_at_once):
     bet = ann.bet(kettle, 100, "this")
-    verdicts.void_market(market_id=kettle.pk, reason="Unclear.", by=COMMAND_LINE, now=timezone.now())
+    staff_decisions.void_market(market_id=kettle.pk, reason="Unclear.", by=COMMAND_LINE, now=timezone.now())
     assert outcome(bet) == ("cancelled", 100)
     assert ann.booked()["credit_balance"] == 1000
     books_balance()

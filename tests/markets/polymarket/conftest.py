@@ -1,8 +1,7 @@
 import pytest
 
-from markets.polymarket.breaker import CircuitBreaker
 from markets.polymarket.client import PolymarketClient
-from tests.markets.polymarket.asking import QUICK
+from tests.markets.polymarket.requests import QUICK, breaker_after
 from tests.markets.polymarket.scripted_server import scripted_server
 
 
@@ -26,9 +25,9 @@ def pauses():
 
 @pytest.fixture
 def make_client(server, pauses):
-    def make(patience=QUICK, **options):
-        settings = {"breaker": CircuitBreaker(failures=100), "sleep": pauses} | options
-        return PolymarketClient(gamma_url=server.url + "/", clob_url=server.url, patience=patience, **settings)
+    def make(policy=QUICK, **options):
+        settings = {"breaker": breaker_after(100), "sleep": pauses} | options
+        return PolymarketClient(gamma_url=server.url + "/", clob_url=server.url, policy=policy, **settings)
 
     return make
 

@@ -2,8 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from markets.polymarket.client import UpstreamGarbled
-from tests.markets.polymarket.asking import events, first_page, markets
+from markets.errors import UpstreamGarbled
+from tests.markets.polymarket.requests import events, first_page, markets
 from tests.markets.polymarket.scripted_server import Reply
 
 

@@ -198,7 +198,7 @@ def test_the_status_is_the_current_one_before_the_last_of_the_list():
 
 
 def test_the_facts_that_resolution_needs_are_kept_as_they_came():
-    facts = parsed(closed_market(resolvedBy="0x65", automaticallyResolved=True)).raw_facts
+    facts = parsed(closed_market(resolvedBy="0x65", automaticallyResolved=True)).upstream_facts
     assert facts == {
         "active": True,
         "closed": True,
@@ -218,7 +218,7 @@ def test_the_facts_that_resolution_needs_are_kept_as_they_came():
 def test_facts_can_always_be_stored_as_json():
     facts = parsed(
         closed_market(outcomePrices=[Decimal("1.0"), 0], resolvedBy="a\x00b\ud800", endDate={"a": 1})
-    ).raw_facts
+    ).upstream_facts
     assert (facts["outcomePrices"], facts["resolvedBy"], facts["endDate"]) == (["1.0", 0], "ab", None)
     json.dumps(facts, allow_nan=False).encode()
 

@@ -73,7 +73,7 @@ def check(result: ParsedMarket | Skipped) -> None:
     for moment in (result.expires_at, result.closed_at):
         assert moment is None or moment.utcoffset() is not None
     written = json.dumps(
-        [result.raw_facts, result.title, result.tags, result.event_title, result.category], allow_nan=False
+        [result.upstream_facts, result.title, result.tags, result.event_title, result.category], allow_nan=False
     )
     assert "\\u0000" not in written
     json.loads(written)

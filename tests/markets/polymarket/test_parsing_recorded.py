@@ -103,8 +103,14 @@ NO_MARKETS = {
     "clob_market_closed_binary_accepting_false.json",
     "clob_markets_subset_incl_50_50_2025-05.json",
     "gamma_tags.json",
+    "ws_best_bid_ask.json",
     "ws_book.json",
     "ws_last_trade_price.json",
+    "ws_market_resolved.json",
+    "ws_new_market.json",
+    "ws_price_change.json",
+    "ws_price_change_both_tokens.json",
+    "ws_tick_size_change.json",
 }
 
 FED_GOOD = {*range(572469, 572490), 572491, 572492, 572494, 572506}

@@ -5,8 +5,8 @@ from typing import Any
 
 from devtools.simulators.polymarket import Market as Upstream
 from devtools.simulators.polymarket import Simulator
+from markets import tasks
 from markets.models import Market, MarketResolution
-from markets.resolution import job as resolving
 from markets.rules import RESOLVE_LIMIT
 from tests.markets.factories import add_market, asking
 
@@ -14,7 +14,7 @@ from tests.markets.factories import add_market, asking
 def resolve(simulator: Simulator, *, now: datetime | None = None, **options: Any) -> dict[str, Any]:
     """One run, as the task does it every minute."""
     wanted: dict[str, Any] = {"client": asking(simulator), "limit": RESOLVE_LIMIT} | options
-    result = resolving.resolve_markets(now=now or datetime.now(UTC), **wanted)
+    result = tasks.run_resolution(now=now or datetime.now(UTC), **wanted)
     assert result is not None, "another run is under way"
     return result
 

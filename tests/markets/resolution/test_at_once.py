@@ -8,9 +8,9 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.staff import COMMAND_LINE
+from markets import tasks
 from markets.models import Market, MarketResolution
-from markets.resolution import job as resolving
-from markets.resolution import staff as verdicts
+from markets.resolution import staff as staff_decisions
 from markets.signals import market_ended
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.markets.factories import asking
@@ -39,7 +39,7 @@ def test_two_runs_at_once_resolve_once(upstream, told):
         one.resolve("this")
     upstream.faults.set("latency", seconds=0.2)
     now = datetime.now(UTC)
-    results = all_at_once(lambda: resolving.resolve_markets(client=asking(upstream), now=now, limit=100), times=3)
+    results = all_at_once(lambda: tasks.run_resolution(client=asking(upstream), now=now, limit=100), times=3)
     assert [result["resolved"] for result in results if result] == [10]
     assert {state(market) for market in here} == {("resolved", "this")}
     assert MarketResolution.objects.count() == 10
@@ -55,7 +55,9 @@ def test_staff_are_faster_than_the_run_that_asks(upstream, told):
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(in_thread, lambda: resolve(upstream))
         wait_until(lambda: upstream.requests.to("/markets/keyset"))
-        verdicts.void_market(market_id=market.pk, reason="Ambiguous rules.", by=COMMAND_LINE, now=datetime.now(UTC))
+        staff_decisions.void_market(
+            market_id=market.pk, reason="Ambiguous rules.", by=COMMAND_LINE, now=datetime.now(UTC)
+        )
         result = run.result(10)
     assert result["resolved"] == 0
     assert state(market) == ("cancelled", "invalid")
@@ -83,10 +85,10 @@ def test_five_staff_decide_and_one_decision_counts(upstream):
 
     def decide() -> bool:
         try:
-            verdicts.resolve_market(
+            staff_decisions.resolve_market(
                 market_id=market.pk, outcome="that", reason="Seen.", by=COMMAND_LINE, now=datetime.now(UTC)
             )
-        except verdicts.NotPossibleNow:
+        except staff_decisions.MarketStatusConflict:
             return False
         return True
 
@@ -119,7 +121,9 @@ def test_closing_waits_for_a_bet_that_is_being_placed_and_comes_through(upstream
         holding.wait(10)
         closing = pool.submit(
             in_thread,
-            lambda: verdicts.close_market(market_id=market.pk, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC)),
+            lambda: staff_decisions.close_market(
+                market_id=market.pk, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC)
+            ),
         )
         wait_until(someone_waits_for_a_lock)
         assert state(market) == ("open", None)
@@ -132,8 +136,8 @@ def test_closing_waits_for_a_bet_that_is_being_placed_and_comes_through(upstream
 def test_nobody_is_told_of_an_end_that_was_rolled_back(upstream, told):
     market = mirror(some(upstream, 1)[0])
     with transaction.atomic():
-        held = verdicts.lock_market(market.pk, verdicts.VOIDING.allowed)
-        verdicts.rule(verdicts.VOIDING, held, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
+        held = staff_decisions.lock_market(market.pk, staff_decisions.VOIDING.allowed)
+        staff_decisions.rule(staff_decisions.VOIDING, held, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
         transaction.set_rollback(True)
     assert told == []
     assert state(market) == ("open", None)
@@ -147,7 +151,7 @@ def test_a_receiver_that_fails_takes_nothing_back(upstream):
 
     market_ended.connect(fail)
     try:
-        verdicts.void_market(market_id=market.pk, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
+        staff_decisions.void_market(market_id=market.pk, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
     finally:
         market_ended.disconnect(fail)
     assert state(market) == ("cancelled", "invalid")

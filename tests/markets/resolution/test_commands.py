@@ -11,7 +11,7 @@ from accounts.models import StaffAction
 from core.db.transactions import try_lock
 from core.jobs.runs import last_run
 from markets.models import Market
-from markets.resolution.job import RESOLVE
+from markets.tasks import RESOLVE
 from tests.concurrently import in_thread
 from tests.markets.factories import add_market, add_past
 from tests.markets.resolution.factories import decisions, last, mirror, some, state

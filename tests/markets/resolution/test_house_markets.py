@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.staff import COMMAND_LINE
 from markets import house
+from markets.errors import InvalidHouseMarket, UpstreamError
 from markets.models import Market
-from markets.polymarket.client import UpstreamError
-from markets.resolution import staff as verdicts
+from markets.resolution import staff as staff_decisions
 from tests.markets.factories import add_market, add_mirrored, ids, read
 from tests.markets.resolution.factories import decisions, last, resolve, state
 
@@ -62,13 +62,13 @@ def test_a_new_one_is_in_the_open_list_at_once(api, now):
     ],
 )
 def test_what_cannot_be_bet_on_is_refused(now, fields):
-    with pytest.raises(house.HouseMarketRefused):
+    with pytest.raises(InvalidHouseMarket):
         create(now, **fields)
     assert Market.objects.count() == 0
 
 
 def test_an_end_in_the_past_is_refused(now):
-    with pytest.raises(house.HouseMarketRefused):
+    with pytest.raises(InvalidHouseMarket):
         create(now, expires_at=now)
 
 
@@ -96,7 +96,7 @@ def test_it_closes_at_its_end_and_not_a_moment_before(upstream, api, now):
 def test_staff_resolve_it(upstream, now):
     market = create(now)
     resolve(upstream, now=now + timedelta(hours=2))
-    verdicts.resolve_market(market_id=market.pk, outcome="that", reason="It was cold.", by=COMMAND_LINE, now=now)
+    staff_decisions.resolve_market(market_id=market.pk, outcome="that", reason="It was cold.", by=COMMAND_LINE, now=now)
     assert state(market) == ("resolved", "that")
     assert decisions(market) == ["closed", "that"]
 

@@ -14,7 +14,7 @@ import pytest
 
 from markets.polymarket.parsing import ParsedMarket, parse_market
 from markets.polymarket.values import as_list
-from markets.resolution.policy import Decision, Verdict, confirm, decide, second_source
+from markets.resolution.policy import Outcome, UpstreamOutcome, confirm, decide, second_source
 from tests.markets.polymarket.market_objects import closed_market
 
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "polymarket" / "recorded"
@@ -94,7 +94,7 @@ def test_the_catalogues_closed_markets():
     """Lesson 22: the table that decides is held against what upstream really sends about closed markets."""
     for raw, expected in [*WRITTEN, *(recorded_cases() if RECORDED.is_dir() else [])]:
         decision = decide(parse_market(raw), tokens_of(raw))
-        assert decision.verdict == expected, (raw, decision)
+        assert decision.outcome == expected, (raw, decision)
 
 
 def test_no_recorded_open_market_is_over():
@@ -105,9 +105,9 @@ def test_no_recorded_open_market_is_over():
         assert len(raws) > 100
     for raw in raws:
         market = parse_market(raw)
-        verdict = decide(market, tokens_of(raw)).verdict
+        outcome = decide(market, tokens_of(raw)).outcome
         # Placeholders without a name can't be judged, and aren't ours.
-        assert verdict == (Verdict.OPEN if isinstance(market, ParsedMarket) else Verdict.UNKNOWN)
+        assert outcome == (Outcome.OPEN if isinstance(market, ParsedMarket) else Outcome.UNKNOWN)
 
 
 def clob(winners=(False, False), prices=("0.5", "0.5"), **fields: Any) -> dict[str, Any]:
@@ -142,30 +142,30 @@ CLOB_TABLE = [
 
 @pytest.mark.parametrize(("said", "expected"), CLOB_TABLE)
 def test_the_second_source(said, expected):
-    assert second_source(said, TOKENS).verdict == expected
+    assert second_source(said, TOKENS).outcome == expected
 
 
 def test_the_second_source_is_read_by_token_and_not_by_place():
     swapped = clob((True, False), ("1", "0"))
     swapped["tokens"].reverse()
-    assert second_source(swapped, TOKENS).verdict == "this"
-    assert second_source(clob((True, False), ("1", "0")), (TOKENS[1], TOKENS[0])).verdict == "that"
+    assert second_source(swapped, TOKENS).outcome == "this"
+    assert second_source(clob((True, False), ("1", "0")), (TOKENS[1], TOKENS[0])).outcome == "that"
 
 
 def test_the_recorded_second_source():
     """109 markets of May 2025 and one of 2026, by what their flags say; open and abandoned ones confirm nothing."""
     if not RECORDED.is_dir():
-        assert second_source(clob((False, True), ("0", "1")), TOKENS).verdict == "that"
+        assert second_source(clob((False, True), ("0", "1")), TOKENS).outcome == "that"
         return
     verdicts: Counter[str] = Counter()
     for raw in (raw for name in CLOB_FILES for raw in objects(RECORDED / name)):
         this, that = (token["token_id"] for token in raw["tokens"])
-        verdict = second_source(raw, (this, that)).verdict
-        verdicts[verdict] += 1
+        outcome = second_source(raw, (this, that)).outcome
+        verdicts[outcome] += 1
         winners = [token["winner"] for token in raw["tokens"]]
-        if verdict in ("this", "that"):
-            assert winners == [verdict == "this", verdict == "that"]
-        if verdict == "invalid":
+        if outcome in ("this", "that"):
+            assert winners == [outcome == "this", outcome == "that"]
+        if outcome == "invalid":
             assert [token["price"] for token in raw["tokens"]] == [Decimal("0.5")] * 2
     assert verdicts == {"this": 9, "that": 17, "invalid": 9, "unconfirmed": 75}
 
@@ -177,9 +177,9 @@ def test_a_recorded_market_is_confirmed_by_its_own_second_source_and_by_no_other
         (own,) = objects(RECORDED / CLOB_FILES[0])
     tokens = tokens_of(raw)
     decision = decide(parse_market(raw), tokens)
-    assert confirm(decision, own, tokens).verdict == Verdict.THAT
+    assert confirm(decision, own, tokens).outcome == Outcome.THAT
     other = clob((False, True), ("0", "1"), tokens=[{"token_id": str(n), "winner": n == 8} for n in (7, 8)])
-    assert confirm(decision, other, tokens).verdict == Verdict.DISAGREEMENT
+    assert confirm(decision, other, tokens).outcome == Outcome.DISAGREEMENT
 
 
 CONFIRMATIONS = {
@@ -195,14 +195,14 @@ CONFIRMATIONS = {
     ("said", "second"), [(said, second) for said, second in CLOB_TABLE if second != "disagreement"]
 )
 def test_only_the_same_result_twice_is_a_result(first, said, second):
-    decision = Decision(Verdict(first), "Closed.")
+    decision = UpstreamOutcome(Outcome(first), "Closed.")
     expected = CONFIRMATIONS.get((first, second), "disagreement")
-    assert confirm(decision, said, TOKENS).verdict == expected
+    assert confirm(decision, said, TOKENS).outcome == expected
 
 
 def test_other_options_than_those_bet_on_are_no_result():
     """Polymarket may list the options the other way round some day: THIS must not win for THAT."""
     raw, _ = WRITTEN[0]
-    assert decide(parse_market(raw), TOKENS).verdict == "this"
-    assert decide(parse_market(raw), (TOKENS[1], TOKENS[0])).verdict == "unknown"
-    assert decide(None, TOKENS).verdict == "unknown"
+    assert decide(parse_market(raw), TOKENS).outcome == "this"
+    assert decide(parse_market(raw), (TOKENS[1], TOKENS[0])).outcome == "unknown"
+    assert decide(None, TOKENS).outcome == "unknown"

@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from core.jobs.runs import last_run
 from devtools.simulators.polymarket import Simulator
-from markets import services, tasks
+from markets import prices, tasks
+from markets.errors import UpstreamError
 from markets.models import Market
-from markets.polymarket.client import PolymarketClient, UpstreamError
-from markets.resolution import job as resolving
+from markets.polymarket.client import PolymarketClient
 from tests.markets.factories import BRISK, add_mirrored, ids, ingest, publish, read
 from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
@@ -81,7 +81,7 @@ def test_a_watched_market_whose_book_fell_silent_is_asked_about_before_its_end(u
     closed = mirror(silent, expires_at=ahead, odds_updated_at=old)
     fresh = mirror(lively, expires_at=None, odds_updated_at=now)
     mirror(unwatched, expires_at=ahead, odds_updated_at=old)
-    services.watch_markets([closed.pk, fresh.pk], until=now + timedelta(hours=1))
+    prices.watch_markets([closed.pk, fresh.pk], until=now + timedelta(hours=1))
     silent.resolve("this")
     resolve(upstream, now=now)
     assert set(asked_for(upstream)) == {silent.condition_id}
@@ -118,7 +118,7 @@ def test_those_past_their_end_for_months_take_half_of_the_turns_from_the_closed(
 def test_a_market_that_is_here_for_two_reasons_is_asked_about_once(upstream, now):
     (one,) = some(upstream, 1)
     market = mirror(one, odds_updated_at=now - timedelta(hours=1))
-    services.watch_markets([market.pk], until=now + timedelta(hours=1))
+    prices.watch_markets([market.pk], until=now + timedelta(hours=1))
     assert resolve(upstream, now=now)["asked"] == 1
 
 
@@ -149,11 +149,11 @@ def test_an_upstream_that_fails_is_recorded_and_the_next_run_recovers(upstream, 
     upstream.faults.set(kind)
     with pytest.raises(UpstreamError):
         resolve(upstream)
-    assert last_run(resolving.RESOLVE).status == "failed"
+    assert last_run(tasks.RESOLVE).status == "failed"
     assert state(market) == ("open", None)
     upstream.faults.clear()
     assert resolve(upstream)["resolved"] == 1
-    assert last_run(resolving.RESOLVE).status == "succeeded"
+    assert last_run(tasks.RESOLVE).status == "succeeded"
     assert state(market) == ("resolved", "this")
 
 
@@ -251,7 +251,7 @@ def test_polymarket_is_never_asked_inside_a_transaction(upstream):
     mirror(other)
     one.resolve("this")
     session = Watchful()
-    client = PolymarketClient(gamma_url=upstream.gamma_url, clob_url=upstream.clob_url, patience=BRISK, session=session)
+    client = PolymarketClient(gamma_url=upstream.gamma_url, clob_url=upstream.clob_url, policy=BRISK, session=session)
     resolve(upstream, client=client)
     # Closed? Open? And who won.
     assert session.inside_a_transaction == [False] * 3

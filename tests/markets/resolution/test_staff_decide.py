@@ -10,7 +10,7 @@ from accounts.errors import NotAllowed, ReasonMissing
 from accounts.models import StaffAction, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from markets.models import Market, MarketResolution
-from markets.resolution import staff as verdicts
+from markets.resolution import staff as staff_decisions
 from markets.resolution.records import needing_staff
 from markets.signals import market_ended
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
@@ -45,20 +45,20 @@ def told(django_capture_on_commit_callbacks):
 
 
 def close(market, **said):
-    return verdicts.close_market(market_id=market.pk, **said)
+    return staff_decisions.close_market(market_id=market.pk, **said)
 
 
 def end(outcome):
-    return lambda market, **said: verdicts.resolve_market(market_id=market.pk, outcome=outcome, **said)
+    return lambda market, **said: staff_decisions.resolve_market(market_id=market.pk, outcome=outcome, **said)
 
 
 def void(market, **said):
-    return verdicts.void_market(market_id=market.pk, **said)
+    return staff_decisions.void_market(market_id=market.pk, **said)
 
 
 def reopen(market, **said):
     with transaction.atomic():
-        return verdicts.reopen_for_reversal(market_id=market.pk, **said)
+        return staff_decisions.reopen_for_reversal(market_id=market.pk, **said)
 
 
 DECISIONS = {
@@ -124,7 +124,7 @@ def test_what_a_status_does_not_allow_is_refused_and_changes_nothing(name, statu
     act = DECISIONS[name][0]
     market = add_past(status)
     before = state(market)
-    with pytest.raises(verdicts.NotPossibleNow, match=status):
+    with pytest.raises(staff_decisions.MarketStatusConflict, match=status):
         act(market, reason="Because.", by=staff, now=now)
     assert state(market) == before
     assert decisions(market) == []
@@ -143,14 +143,14 @@ def test_without_a_reason_nothing_is_decided(name, reason, staff, now):
 
 @pytest.mark.parametrize("name", DECISIONS)
 def test_a_market_that_is_not_there_cannot_be_decided(name, staff, now):
-    with pytest.raises(verdicts.NoSuchMarket):
+    with pytest.raises(staff_decisions.MarketNotFound):
         DECISIONS[name][0](Market(), reason="Because.", by=staff, now=now)
 
 
 @pytest.mark.parametrize("outcome", ["", "yes", "THIS", "cancelled", "open"])
 def test_only_three_outcomes_are_known(outcome, staff, now):
     market = add_market()
-    with pytest.raises(verdicts.UnknownOutcome):
+    with pytest.raises(staff_decisions.UnknownOutcome):
         end(outcome)(market, reason="Because.", by=staff, now=now)
     assert state(market) == ("open", None)
 
@@ -168,7 +168,7 @@ def test_a_voided_market_is_served_as_cancelled_and_out_of_the_open_list(api, st
 def test_reopening_is_undone_with_the_reversal_it_belongs_to(now):
     market = add_past("resolved")
     with transaction.atomic():
-        verdicts.reopen_for_reversal(market_id=market.pk, reason="Wrong.", by=COMMAND_LINE, now=now)
+        staff_decisions.reopen_for_reversal(market_id=market.pk, reason="Wrong.", by=COMMAND_LINE, now=now)
         assert state(market) == ("closed", None)
         transaction.set_rollback(True)
     assert state(market) == ("resolved", "this")
@@ -179,7 +179,7 @@ def test_reopening_is_undone_with_the_reversal_it_belongs_to(now):
 def test_reopening_without_a_transaction_is_refused(now):
     market = add_past("resolved")
     with pytest.raises(transaction.TransactionManagementError):
-        verdicts.reopen_for_reversal(market_id=market.pk, reason="Wrong.", by=COMMAND_LINE, now=now)
+        staff_decisions.reopen_for_reversal(market_id=market.pk, reason="Wrong.", by=COMMAND_LINE, now=now)
 
 
 def test_a_result_that_staff_undid_is_not_taken_from_polymarket_again(upstream, now):

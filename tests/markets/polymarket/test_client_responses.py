@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 import requests
 
+from markets.errors import UpstreamError, UpstreamGarbled, UpstreamUnavailable
 from markets.polymarket import transport
-from markets.polymarket.breaker import CircuitBreaker
-from markets.polymarket.client import Patience, UpstreamError, UpstreamGarbled, UpstreamUnavailable
-from tests.markets.polymarket.asking import QUICK, events, first_page
+from markets.polymarket.transport import RequestPolicy
+from tests.markets.polymarket.requests import QUICK, breaker_after, events, first_page
 from tests.markets.polymarket.scripted_server import HTML, Reply, html, scripted_server
 
 
@@ -103,7 +103,7 @@ def test_a_packed_bomb_is_stopped_at_the_limit(make_client, server):
     bomb = gzip.compress(b" " * (transport.MAX_BODY + 10 * 1024 * 1024), compresslevel=1)
     server.always(Reply(bomb, headers={"Content-Encoding": "gzip"}))
     with pytest.raises(UpstreamGarbled, match="bytes"):
-        first_page(make_client(Patience(attempts=1)))
+        first_page(make_client(RequestPolicy(attempts=1)))
 
 
 def test_a_redirect_is_never_followed(client, server):
@@ -138,7 +138,7 @@ def test_a_failed_call_is_one_warning_without_stack_or_body(client, server, capl
 
 
 def test_an_open_breaker_does_not_fill_the_log(make_client, server, caplog):
-    client = make_client(Patience(attempts=1), breaker=CircuitBreaker(failures=1))
+    client = make_client(RequestPolicy(attempts=1), breaker=breaker_after(1))
     server.always(html(500))
     for _ in range(20):
         with pytest.raises(UpstreamUnavailable):

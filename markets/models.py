@@ -1,5 +1,8 @@
+"""Markets, what ingestion stages, why markets got their results, and the editions that lists are read from."""
+
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
@@ -65,10 +68,25 @@ def resolution_indexes() -> list[models.Index]:
     ]
 
 
-class MirroredFields(models.Model):
-    """What is copied from Polymarket as it stands."""
+class EventFields(models.Model):
+    """What is copied from the market's event: known only where Polymarket listed the market with its event."""
 
-    polymarket_id = models.CharField(max_length=200, null=True)
+    category = models.CharField(max_length=50)
+    tags = ArrayField(models.CharField(max_length=100), default=list)
+    image_url = models.CharField(max_length=2000)
+    event_id = models.CharField(max_length=50, blank=True, default="")
+    event_slug = models.CharField(max_length=300, blank=True, default="")
+    event_title = models.CharField(max_length=500, blank=True, default="")
+    neg_risk = models.BooleanField(default=False)
+    neg_risk_id = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        abstract = True
+
+
+class MarketFields(models.Model):
+    """What is copied from Polymarket's market itself, as it stands."""
+
     upstream_id = models.CharField(max_length=50, blank=True, default="")
     slug = models.CharField(max_length=300)
     title = models.CharField(max_length=500)
@@ -78,19 +96,20 @@ class MirroredFields(models.Model):
     # Token ids have up to 78 digits: text.
     this_token_id = models.CharField(max_length=100, blank=True, default="")
     that_token_id = models.CharField(max_length=100, blank=True, default="")
-    category = models.CharField(max_length=50)
-    tags = ArrayField(models.CharField(max_length=100), default=list)
-    image_url = models.CharField(max_length=2000)
     expires_at = models.DateTimeField(null=True)
     accepting_orders = models.BooleanField(default=True)
-    event_id = models.CharField(max_length=50, blank=True, default="")
-    event_slug = models.CharField(max_length=300, blank=True, default="")
-    event_title = models.CharField(max_length=500, blank=True, default="")
     group_title = models.CharField(max_length=300, blank=True, default="")
-    neg_risk = models.BooleanField(default=False)
-    neg_risk_id = models.CharField(max_length=200, blank=True, default="")
     # What resolution needs of Polymarket's object, word for word.
     upstream_facts = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+
+class MirroredFields(MarketFields, EventFields):
+    """What is copied from Polymarket: a field added here and in `polymarket.parsing` is ingested without more code."""
+
+    polymarket_id = models.CharField(max_length=200, null=True)
 
     class Meta:
         abstract = True
@@ -237,3 +256,124 @@ class MarketTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} {self.category}: {self.markets}"
+
+
+class MarketResolution(models.Model):
+    """Evidence: what was concluded about a market, by whom, from what, and when. Rows are added, never changed.
+
+    One a conclusion that changed, not one a look: a market that waits for weeks has one row.
+    """
+
+    class Decision(models.TextChoices):
+        OPEN = "open"  # closed here, but open upstream, or open again
+        WAITING = "waiting"
+        UNKNOWN = "unknown"
+        UNCONFIRMED = "unconfirmed"
+        DISAGREEMENT = "disagreement"
+        HELD = "held"
+        CLOSED = "closed"
+        THIS = "this"
+        THAT = "that"
+        INVALID = "invalid"
+        CANCELLED = "cancelled"
+        REOPENED = "reopened"  # a result was undone
+
+    class Source(models.TextChoices):
+        POLYMARKET = "polymarket"
+        STAFF = "staff"
+        CLOCK = "clock"  # a house market reached its end
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="evidence", db_index=False)
+    decision = models.CharField(max_length=12, choices=Decision)
+    source = models.CharField(max_length=10, choices=Source)
+    # Null as well when staff used a command.
+    staff = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    reason = models.TextField()
+    # What both sources sent (`gamma`, `clob`), or the result that was undone (`undone`).
+    facts = models.JSONField(default=dict)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "market_resolutions"
+        indexes = [
+            models.Index(fields=["market", "-id"], name="market_resolutions_latest"),
+            models.Index(fields=["market"], condition=Q(decision="unknown"), name="market_resolutions_unknown"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    decision__in=[
+                        *("open", "waiting", "unknown", "unconfirmed", "disagreement", "held"),
+                        *("closed", "this", "that", "invalid", "cancelled", "reopened"),
+                    ]
+                ),
+                name="market_resolutions_known_decision",
+            ),
+            models.CheckConstraint(
+                condition=Q(source__in=["polymarket", "staff", "clock"]), name="market_resolutions_known_source"
+            ),
+            models.CheckConstraint(condition=Q(reason__regex=r"\S"), name="market_resolutions_with_reason"),
+            models.CheckConstraint(
+                condition=Q(source="staff") | Q(staff__isnull=True), name="market_resolutions_staff_by_staff"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id}: {self.decision}"
+
+
+class MarketEdition(models.Model):
+    """One ordering of all open markets, made in one instant. A list and its cursors stay on one edition."""
+
+    published_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "market_editions"
+
+    def __str__(self) -> str:
+        return f"edition {self.pk}"
+
+
+class MarketRanking(models.Model):
+    """A market's place in an edition: positions count from 1 without gaps, over all and within the category."""
+
+    class Sort(models.TextChoices):
+        TRENDING = "trending"
+        NEWEST = "newest"
+        ENDING = "ending"
+        LIQUIDITY = "liquidity"
+        VOLUME = "volume"
+
+    pk = models.CompositePrimaryKey("edition", "sort", "position")
+    edition = models.BigIntegerField()
+    sort = models.CharField(max_length=9, choices=Sort)
+    position = models.IntegerField()
+    category = models.CharField(max_length=50)
+    category_position = models.IntegerField()
+    market_id = models.UUIDField()
+
+    class Meta:
+        db_table = "market_rankings"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["edition", "sort", "category", "category_position"], name="market_rankings_category_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sort} {self.position}"
+
+
+class MarketWatch(models.Model):
+    """A market whose odds are worth keeping seconds old: somebody looks at it, or has a bet on it, until then."""
+
+    market = models.OneToOneField(Market, on_delete=models.CASCADE, primary_key=True)
+    watched_until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "market_watches"
+
+    def __str__(self) -> str:
+        return f"{self.market_id} until {self.watched_until}"

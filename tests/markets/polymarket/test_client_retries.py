@@ -9,10 +9,11 @@ from email.utils import format_datetime
 
 import pytest
 
-from markets.polymarket.breaker import CircuitBreaker
-from markets.polymarket.client import Patience, PolymarketClient, UpstreamRejected, UpstreamUnavailable
-from tests.markets.polymarket.asking import QUICK, events, first_page
+from markets.errors import UpstreamRejected, UpstreamUnavailable
+from markets.polymarket.client import PolymarketClient
+from markets.polymarket.transport import RequestPolicy
 from tests.markets.polymarket.hand_clock import Clock
+from tests.markets.polymarket.requests import QUICK, breaker_after, events, first_page
 from tests.markets.polymarket.scripted_server import Reply, cut_off, dripping, hanging, html
 
 
@@ -42,7 +43,7 @@ def test_after_all_tries_the_upstream_is_unavailable(client, server):
 
 def test_pauses_double_up_to_a_bound_and_are_jittered(make_client, server, pauses):
     server.always(html(500))
-    client = make_client(Patience(attempts=6, backoff=1, backoff_max=4))
+    client = make_client(RequestPolicy(attempts=6, backoff=1, backoff_max=4))
     with pytest.raises(UpstreamUnavailable):
         first_page(client)
     assert len(pauses) == 5
@@ -53,14 +54,14 @@ def test_pauses_double_up_to_a_bound_and_are_jittered(make_client, server, pause
 
 def test_a_wait_in_seconds_is_honoured(make_client, server, pauses):
     server.then(html(429, Retry_After="7"), events(1))
-    assert first_page(make_client(Patience(total=30))) == [{"id": 1}]
+    assert first_page(make_client(RequestPolicy(total=30))) == [{"id": 1}]
     assert pauses == [7]
 
 
 def test_a_wait_until_an_http_date_is_honoured(make_client, server, pauses):
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
     server.then(html(429, Retry_After=moment), events(1))
-    assert first_page(make_client(Patience(total=30))) == [{"id": 1}]
+    assert first_page(make_client(RequestPolicy(total=30))) == [{"id": 1}]
     assert 17 <= pauses[0] <= 20
 
 
@@ -95,21 +96,21 @@ def took(call):
 
 def test_a_hanging_server_is_left_after_the_read_timeout(make_client, server):
     server.always(hanging(5))
-    client = make_client(Patience(read=0.2, total=5, attempts=2))
+    client = make_client(RequestPolicy(read=0.2, total=5, attempts=2))
     assert took(lambda: first_page(client)) < 2
     assert len(server.requests) == 2
 
 
 def test_the_total_bounds_all_tries_together(make_client, server):
     server.always(hanging(5))
-    client = make_client(Patience(read=0.3, total=0.5, attempts=50, backoff=0.001))
+    client = make_client(RequestPolicy(read=0.3, total=0.5, attempts=50, backoff=0.001))
     assert took(lambda: first_page(client)) < 2
 
 
 @pytest.mark.parametrize("from_header", [False, True])
 def test_a_slow_drip_is_cut_off_at_the_total(make_client, server, from_header):
     server.always(dripping(5, from_header=from_header))
-    client = make_client(Patience(read=0.3, total=0.6, attempts=3))
+    client = make_client(RequestPolicy(read=0.3, total=0.6, attempts=3))
     assert 0.5 < took(lambda: first_page(client)) < 2
 
 
@@ -121,7 +122,7 @@ def test_a_silence_within_the_body_does_not_outlast_the_total(make_client, serve
         handler.stopping.wait(5)
 
     server.always(Reply(play=play))
-    client = make_client(Patience(read=1, total=1, attempts=1))
+    client = make_client(RequestPolicy(read=1, total=1, attempts=1))
     assert took(lambda: first_page(client)) < 1.8
 
 
@@ -139,14 +140,14 @@ def test_a_refused_connection_is_unavailable(pauses):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        client = PolymarketClient(gamma_url=url, clob_url=url, patience=QUICK, sleep=pauses)
+        client = PolymarketClient(gamma_url=url, clob_url=url, policy=QUICK, sleep=pauses)
         assert took(lambda: first_page(client)) < 1
     assert len(pauses) == QUICK.attempts - 1
 
 
 def test_a_name_that_leads_nowhere_is_unavailable(pauses):
     client = PolymarketClient(
-        gamma_url="http://nowhere.invalid", clob_url="http://nowhere.invalid", patience=QUICK, sleep=pauses
+        gamma_url="http://nowhere.invalid", clob_url="http://nowhere.invalid", policy=QUICK, sleep=pauses
     )
     with pytest.raises(UpstreamUnavailable):
         first_page(client)
@@ -172,7 +173,7 @@ def test_threads_share_a_client(client, server):
 
 def test_a_dead_upstream_is_left_alone_until_the_trial_succeeds(make_client, server):
     clock = Clock()
-    client = make_client(breaker=CircuitBreaker(failures=5, reset_after=10, clock=clock))
+    client = make_client(breaker=breaker_after(5, clock=clock))
     server.always(html(500))
     for _ in range(4):
         with pytest.raises(UpstreamUnavailable):
@@ -192,7 +193,7 @@ def test_a_dead_upstream_is_left_alone_until_the_trial_succeeds(make_client, ser
 
 def test_a_failed_trial_costs_one_request(make_client, server):
     clock = Clock()
-    client = make_client(breaker=CircuitBreaker(failures=1, reset_after=10, clock=clock))
+    client = make_client(breaker=breaker_after(1, clock=clock))
     server.always(html(500))
     for _ in range(3):
         with pytest.raises(UpstreamUnavailable):
@@ -202,7 +203,7 @@ def test_a_failed_trial_costs_one_request(make_client, server):
 
 
 def test_a_dead_catalogue_does_not_take_the_prices_with_it(make_client, server):
-    client = make_client(breaker=CircuitBreaker(failures=1))
+    client = make_client(breaker=breaker_after(1))
     server.then(html(500), Reply({"1": "0.5"}))
     with pytest.raises(UpstreamUnavailable):
         first_page(client)
@@ -210,7 +211,7 @@ def test_a_dead_catalogue_does_not_take_the_prices_with_it(make_client, server):
 
 
 def test_rejections_never_open_it(make_client, server):
-    client = make_client(breaker=CircuitBreaker(failures=2))
+    client = make_client(breaker=breaker_after(2))
     server.always(html(400))
     for _ in range(5):
         with pytest.raises(UpstreamRejected):
