@@ -37,6 +37,8 @@ class CreditPurchaseRequest(serializers.Serializer[dict[str, Any]]):
 
 
 class PackageSerializer(ResourceSerializer):
+    """A package of credits that is sold; `usd` is its price."""
+
     id = serializers.CharField()
     credits = CreditsField()
     usd = UsdField()

@@ -18,6 +18,7 @@ DESCRIPTION = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
 NOT_THE_API = re.compile(r"/(admin|static|metrics|tests|plain|api/(docs|redoc|schema|tests))(/|$)")
 REDIRECTS_AND_EMPTY = frozenset({204, 301, 302, 304})
 FIRST_ERROR = 400
+EXACT_IN_FLOATS = 10**15
 # Operations whose views don't list their errors in `operation(errors=[…])` yet: their errors need only the shape.
 ERRORS_NOT_LISTED_YET = frozenset(
     {
@@ -104,7 +105,18 @@ def validate_body(where: str, body: bytes, against: Any) -> None:
 def description() -> dict[str, Any]:
     read: dict[str, Any] = yaml.load(DESCRIPTION.read_text(), Loader=yaml.CSafeLoader)
     close_objects(read)
+    drop_bounds_beyond_floats(read)
     return read
+
+
+def drop_bounds_beyond_floats(part: Any) -> None:
+    """Forget bounds that a float can't tell from the largest value inside them: 9999999999999999.99 reads as 1e16."""
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        drop_bounds_beyond_floats(each)
+    if isinstance(part, dict):
+        for bound in ("maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum"):
+            if isinstance(part.get(bound), (int, float)) and abs(part[bound]) > EXACT_IN_FLOATS:
+                del part[bound]
 
 
 def close_objects(part: Any, *, open_ended: bool = False) -> None:

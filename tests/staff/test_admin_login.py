@@ -153,6 +153,7 @@ def test_in_production_the_cookie_travels_by_tls_alone_and_no_script_reads_it():
         "DJANGO_SETTINGS_MODULE": "thisthat.settings",
         "DJANGO_READ_DOT_ENV": "false",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
         "SECRET_KEY": "only-to-look-at-the-settings-of-production-3f9c1b7e",
         "JWT_ACCESS_SECRET": "only-to-look-at-the-settings-of-production-8d2a6e40",
         "STOCK_SIGNING_KEYS": "check:only-to-look-at-the-settings-of-production-5c11",
