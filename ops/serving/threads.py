@@ -33,7 +33,7 @@ class Job(Generic[T]):
 
 
 class ThreadPool(Generic[T]):
-    """Threads that run jobs, and a queue of at most `queue_length` jobs for each lane.
+    """Threads that run jobs, and a queue for each lane, of at most `queue_length` jobs while all threads work.
 
     Each lane has a queue of its own: where ordinary requests are refused, those about money still find room. They are
     also taken first, three times of four, so that a flood of either stops neither. A thread that has finished takes the
@@ -56,7 +56,8 @@ class ThreadPool(Generic[T]):
     def submit(self, job: Job[T]) -> bool:
         """Queue the job, unless its lane is full. Return whether it was queued."""
         queue = self._queues[job.lane]
-        if len(queue) >= self._queue_length:
+        # Of a burst, those count too that an idle thread is about to take.
+        if len(queue) >= self._queue_length + self._threads - self._running:
             return False
         queue.append(job)
         self._tickets.put(None)
