@@ -348,5 +348,5 @@ def refusals(user: User) -> Rows:
             )
             for row in recent_refusals(user.pk)
         ],
-        none="None lately.",
+        none="None.",
     )

@@ -16,7 +16,13 @@ def directory() -> Iterator[Path]:
     path = Path(os.environ["VAR_DIR"]) / uuid4().hex[:8]
     path.mkdir(parents=True)
     yield path
-    shutil.rmtree(path)
+    # A server that is stopping may still write into it.
+    assert soon(lambda: is_removed(path), seconds=60)
+
+
+def is_removed(path: Path) -> bool:
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
 
 
 def soon(is_so: Callable[[], object], *, seconds: float = 15) -> bool:

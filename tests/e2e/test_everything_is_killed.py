@@ -95,7 +95,7 @@ class Player:
         return False
 
     def bets(self) -> int:
-        return len(self.ask("/api/v1/bets/me?limit=100")[1]["data"])
+        return len(self.ask("/api/v1/bets/me?limit=100")[1]["bets"])
 
 
 def is_well(base: str) -> bool:
@@ -116,14 +116,16 @@ def test_each_process_killed_in_turn_is_back_and_no_bet_and_no_job_is_lost(var_d
     queue = valkey.Valkey(var_dir).url
     seconds: dict[str, list[float]] = {}
     sent = set()
-    with make_run(var_dir, port, MARKET_ODDS_REFRESH_SECONDS="5", X_CLIENT_ID="") as terminal:
+    with make_run(var_dir, port, MARKET_ODDS_REFRESH_SECONDS="5", X_CLIENT_ID="", LOG_LEVEL="INFO") as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         players = [Player(base)]
         assert players[0].bet(), terminal.text
         for number in range(ROUNDS):
             for name in (*MARKS, *SERVERS):
+                assert soon(lambda: children(terminal.process.pid).keys() == MARKS.keys(), seconds=BACK_SECONDS), (
+                    terminal.text[-3000:]
+                )
                 before = children(terminal.process.pid)
-                assert before.keys() == MARKS.keys(), terminal.text[-3000:]
                 victim = int((var_dir / f"{name}.running").read_text()) if name in SERVERS else before[name]
                 with Connection(broker_url(queue), transport_options=BROKER_OPTIONS) as connection:
                     sent.update(app.send_task(JOB, connection=connection).id for _ in range(3))
@@ -140,7 +142,7 @@ def test_each_process_killed_in_turn_is_back_and_no_bet_and_no_job_is_lost(var_d
             # A new one, before the first is out of credits.
             if number % 10 == 9:
                 players.append(Player(base))
-        done = re.compile(rf"Task {re.escape(JOB)}\[([\w-]+)\] succeeded")
+        done = re.compile(rf"Task {re.escape(JOB)}\[([\w-]+)\] (?:succeeded|raised)")
         # A killed worker's messages come back when its lease runs out.
         assert soon(lambda: sent <= set(done.findall(terminal.text)), seconds=120 + LEASE_SECONDS), terminal.text[
             -3000:

@@ -137,7 +137,9 @@ def test_nobody_is_told_of_an_end_that_was_rolled_back(upstream, told):
     market = mirror(some(upstream, 1)[0])
     with transaction.atomic():
         held = staff_decisions.lock_market(market.pk, staff_decisions.VOIDING.allowed)
-        staff_decisions.rule(staff_decisions.VOIDING, held, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC))
+        staff_decisions.apply_decision(
+            staff_decisions.VOIDING, held, reason="Rain.", by=COMMAND_LINE, now=datetime.now(UTC)
+        )
         transaction.set_rollback(True)
     assert told == []
     assert state(market) == ("open", None)
