@@ -91,6 +91,7 @@ class Child:
     def __init__(self, program: Program, clock: Callable[[], float] = time.monotonic) -> None:
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
+        self.pump: threading.Thread | None = None
         self.start_at: float | None = None
         self._clock = clock
         self._started = 0.0
@@ -114,6 +115,11 @@ class Child:
         # Also what reaps it.
         return self.process is not None and self.process.poll() is None
 
+    def join_pump(self) -> None:
+        """Wait until the program's last lines have been passed on, at most LAST_LINES_SECONDS."""
+        if self.pump:
+            self.pump.join(LAST_LINES_SECONDS)
+
     def delay_after_death(self) -> float | None:
         """Return the seconds until it is to be started again; None if it died too often."""
         delay = self._backoff.after_death(lived_seconds=self._clock() - self._started)
@@ -136,7 +142,6 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._also_look = also_look
         self._children: dict[str, Child] = {}
-        self._pumps: list[threading.Thread] = []
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.stopping = threading.Event()
         self._watchdog = subprocess.Popen(  # noqa: S603 - this file
@@ -186,17 +191,16 @@ class Supervisor:
         self._stop_leaders([child for child in children if not child.program.serves_others])
         self._stop_leaders([child for child in children if child.program.serves_others])
         self._end_groups([child.process for child in children if child.process])
-        for pump in self._pumps:
-            pump.join(timeout=1)
+        for child in children:
+            child.join_pump()
         self._dismiss_watchdog()
         self._output.finish()
 
     def _launch(self, child: Child) -> None:
         process = child.launch()
         self._tell_watchdog(f"+{process.pid}")
-        pump = threading.Thread(target=self._pump, args=(child.program.name, process.stdout), daemon=True)
-        pump.start()
-        self._pumps = [*(old for old in self._pumps if old.is_alive()), pump]
+        child.pump = threading.Thread(target=self._pump, args=(child.program.name, process.stdout), daemon=True)
+        child.pump.start()
 
     def _plan_restart(self, child: Child) -> bool:
         """Whether it is to be started again. What its process left running would be in its way, and is ended now."""
@@ -204,6 +208,7 @@ class Supervisor:
             return True
         how = f"{child.program.name} {describe_end(child.process.returncode)}"
         self._end_groups([child.process])
+        child.join_pump()
         delay = child.delay_after_death()
         if delay is None:
             seconds = f"{Backoff.WITHIN_SECONDS:.0f} seconds"

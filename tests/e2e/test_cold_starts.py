@@ -10,7 +10,7 @@ from pathlib import Path
 from devtools.simulators import free_port
 from tests.e2e.terminal import make_run
 
-STARTS = int(os.environ.get("COLD_STARTS", "2"))
+STARTS = int(os.environ.get("COLD_STARTS", "1"))
 BUSY = "while True: sum(range(10_000))"
 
 

@@ -23,7 +23,7 @@ from tests.devtools.conftest import soon
 from tests.e2e.terminal import make_run, manage
 from thisthat.celery import app
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
 # What a child's command line has, and none of the others'.
 MARKS = {
     "web": "ops.serving.server",
