@@ -30,6 +30,7 @@ def environment(database_url: str, redis_url: str, **changes: str) -> dict[str, 
     """Production mode: no query log, JSON logs."""
     return {
         **os.environ,
+        "DJANGO_SETTINGS_MODULE": "thisthat.settings",
         "DJANGO_READ_DOT_ENV": "false",
         "DEBUG": "false",
         "SECRET_KEY": "of-the-benchmark-alone-" * 3,
