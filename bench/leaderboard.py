@@ -85,7 +85,7 @@ FROM places_before AS before JOIN places_after AS after USING (user_id)
 """
 
 
-# A day's first count compares everybody: the clock doesn't pass midnight of itself.
+# A day's first count compares everybody, so a run begins at noon and crosses no midnight.
 NOON, BEGUN = datetime.now(UTC).replace(hour=12, minute=0), time.monotonic()
 
 
@@ -200,16 +200,16 @@ def bettors() -> tuple[list[str], str]:
     from economy.models import TransactionType
     from markets.models import Market
 
-    people = list(User.objects.order_by("-referral_code")[:BETTORS])
+    bettors = list(User.objects.order_by("-referral_code")[:BETTORS])
     gift = {"amount": Decimal(1_000_000), "transaction_type": TransactionType.SIGNUP_BONUS}
     now = timezone.now()
     with transaction.atomic():
-        post_many([Transfer(user_id=user.pk, reference_id=user.pk, **gift) for user in people], now=now)
+        post_many([Transfer(user_id=user.pk, reference_id=user.pk, **gift) for user in bettors], now=now)
     fields = {"market_type": "credits", "slug": "s", "this_option": "Yes", "that_option": "No", "category": "general"}
     odds = {"this_odds": Decimal("0.6"), "that_odds": Decimal("0.4"), "odds_updated_at": now}
     market = Market.objects.create(title="Question", image_url="https://img.example/kettle.png", **fields, **odds)
     body = json.dumps({"marketId": str(market.pk), "side": "this", "amount": 10})
-    return [str(AccessToken.for_user(user)) for user in people], body
+    return [str(AccessToken.for_user(user)) for user in bettors], body
 
 
 def bet(stop: threading.Event, tokens: list[str], body: str, spent: list[float]) -> None:
@@ -221,9 +221,9 @@ def bet(stop: threading.Event, tokens: list[str], body: str, spent: list[float])
     while not stop.is_set():
         headers = {"Authorization": f"Bearer {tokens[len(spent) % len(tokens)]}", "Idempotency-Key": uuid4().hex}
         begun = time.perf_counter()
-        answer = client.post("/api/v1/bets", body, content_type="application/json", headers=headers)
+        response = client.post("/api/v1/bets", body, content_type="application/json", headers=headers)
         taken = time.perf_counter() - begun
-        assert answer.status_code == 201, answer.content
+        assert response.status_code == 201, response.content
         spent.append(taken * 1000)
         time.sleep(taken)
     connections.close_all()

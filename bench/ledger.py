@@ -1,4 +1,4 @@
-"""Fills a journal set-based through the ledger, then times posts, batches and the audit.
+"""Fills the ledger set-based through the ledger, then times posts, batches and the audit.
 
 `python -m bench.ledger`: a database of its own in var/bench-ledger-<process>, removed afterwards. Every figure stands
 beside the bare SQL for the same rows, on tables without triggers, in the same run.
@@ -29,7 +29,7 @@ FROM (SELECT id FROM users ORDER BY id OFFSET %(first)s LIMIT %(users)s) AS chos
 BARE_TABLES = """
 CREATE TABLE bare_users (LIKE users INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
 ALTER TABLE bare_users SET (fillfactor = 80);
-CREATE TABLE bare_journal (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
+CREATE TABLE bare_entries (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
 """
 BARE_USERS = """
 INSERT INTO bare_users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active,
@@ -43,7 +43,7 @@ WITH moved AS (
     UPDATE bare_users SET credit_balance = credit_balance + %(amount)s, journal_length = journal_length + 1
     WHERE id = %(user_id)s AND credit_balance + %(amount)s >= 0 RETURNING id, credit_balance, journal_length
 )
-INSERT INTO bare_journal (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
+INSERT INTO bare_entries (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
     description, created_at)
 SELECT new_id(), id, journal_length, %(amount)s, credit_balance, 'daily_reward', 'issuance', new_id(), '', now()
 FROM moved
@@ -55,7 +55,7 @@ moved AS (
     SET credit_balance = credit_balance + 10.01 * %(times)s, journal_length = journal_length + %(times)s
     FROM chosen WHERE bare_users.id = chosen.id RETURNING bare_users.id, credit_balance, journal_length
 )
-INSERT INTO bare_journal (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
+INSERT INTO bare_entries (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
     description, created_at)
 SELECT new_id(), id, journal_length - %(times)s + n, 10.01, credit_balance - 10.01 * (%(times)s - n), 'daily_reward',
     'issuance', new_id(), '', now()

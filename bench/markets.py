@@ -72,8 +72,8 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 
 
 def get(path: str) -> tuple[Message, dict]:
-    with urllib.request.urlopen(BASE + path) as answer:
-        return answer.headers, json.load(answer)
+    with urllib.request.urlopen(BASE + path) as response:
+        return response.headers, json.load(response)
 
 
 def web_server(env: dict[str, str], *, port: int, workers: int, threads: int) -> AbstractContextManager[None]:
@@ -134,7 +134,7 @@ def market_ids(count: int) -> list[str]:
 
 def measure(name: str, env: dict[str, str], arguments: argparse.Namespace) -> None:
     print(f"\n{name}: {arguments.workers} workers, {arguments.threads} threads, 16 connections\n")
-    print("| request | req/s | p50 ms | p99 ms | of /health | answers |\n|---|---:|---:|---:|---:|---|")
+    print("| request | req/s | p50 ms | p99 ms | of /health | responses |\n|---|---:|---:|---:|---:|---|")
     with web_server(env, port=WEB_PORT, workers=arguments.workers, threads=arguments.threads):
         health = 0.0
         for request, messages in requests_to_time(market_ids(10_000)).items():
@@ -163,8 +163,8 @@ def main() -> None:
             options = ["--port", str(SIMULATOR_PORT), "--events", events]
             with running([sys.executable, "-m", "devtools.simulators.polymarket", *options], SIMULATOR_PORT, env):
                 timed_ingestion(env, arguments.markets)
-        measure("As it ships (a public answer is remembered for a second)", env, arguments)
-        measure("Every answer from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)
+        measure("As it ships (a public response is remembered for a second)", env, arguments)
+        measure("Every response from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)
     finally:
         database.stop()
         queue.stop()

@@ -1,7 +1,7 @@
 """The nightly rewards of many users, beside the bare SQL for the same rows.
 
 `python -m bench.rewards`: a database of its own in var/bench-rewards-<process>, removed afterwards. The bare SQL writes
-rewards, journal and users of one night in batches, too, one after the other, on tables without triggers.
+rewards, ledger entries and users of one day in batches, too, one after the other, on tables without triggers.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from bench.database import own_database
 from bench.ledger import BARE_TABLES, BARE_USERS, USERS, execute, report, timed
 
 BARE_REWARDS = "CREATE TABLE bare_rewards (LIKE daily_rewards INCLUDING DEFAULTS INCLUDING INDEXES)"
-BARE_NIGHT = """
+BARE_DAY = """
 WITH chosen AS MATERIALIZED (SELECT id FROM bare_users ORDER BY id OFFSET %(first)s LIMIT %(users)s),
 moved AS (
     UPDATE bare_users SET credit_balance = credit_balance + 1000, journal_length = journal_length + 1,
@@ -23,7 +23,7 @@ moved AS (
     INSERT INTO bare_rewards (id, user_id, day, streak, credits, created_at)
     SELECT new_id(), id, %(now)s::date, 1, 1000, %(now)s FROM moved RETURNING id, user_id
 )
-INSERT INTO bare_journal (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
+INSERT INTO bare_entries (id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id,
     description, created_at)
 SELECT new_id(), moved.id, journal_length, 1000, credit_balance, 'daily_reward', 'issuance', rewarded.id,
     'Daily reward, day 1', %(now)s
@@ -31,7 +31,7 @@ FROM moved JOIN rewarded ON rewarded.user_id = moved.id
 """
 
 
-def nights(users: int, count: int) -> None:
+def days(users: int, count: int) -> None:
     from django.db import transaction
     from django.utils import timezone
 
@@ -42,7 +42,7 @@ def nights(users: int, count: int) -> None:
     def bare(moment: datetime) -> None:
         for first in range(0, users, BATCH):
             with transaction.atomic():
-                execute(BARE_NIGHT, {"first": first, "users": BATCH, "now": moment})
+                execute(BARE_DAY, {"first": first, "users": BATCH, "now": moment})
 
     for day in range(count):
         moment = now + timedelta(days=day)
@@ -53,14 +53,14 @@ def nights(users: int, count: int) -> None:
         bare_seconds = timed(partial(bare, moment))
         execute("CHECKPOINT")
         seconds = timed(partial(reward_active_users, now=moment))
-        report(f"night {day + 1}, {users:,} users", seconds, users, bare_seconds)
-    report("the same night again, nobody due", timed(lambda: reward_active_users(now=moment)), users)
+        report(f"day {day + 1}, {users:,} users", seconds, users, bare_seconds)
+    report("the same day again, nobody due", timed(lambda: reward_active_users(now=moment)), users)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--nights", type=int, default=3)
+    parser.add_argument("--days", type=int, default=3)
     arguments = parser.parse_args()
     with own_database("rewards"):
         from economy.ledger.audit import audit
@@ -70,7 +70,7 @@ def main() -> None:
         execute(BARE_REWARDS)
         execute(BARE_USERS)
         execute("ANALYZE")
-        nights(arguments.users, arguments.nights)
+        days(arguments.users, arguments.days)
         found = audit()
         print(f"audit of {found.findings['rewards'].examined:,} rewards: {found.seconds:.2f} s, passed: {found.passed}")
         sys.exit(not found.passed)
