@@ -72,7 +72,7 @@ class BetSerializer(ResourceSerializer):
     soldAmount = CreditsField(source="sold_amount", help_text="How much of the stake has been sold.")
     soldPayout = CreditsField(source="sold_payout", help_text="What those sales brought.")
     currentOdds = OddsField(source="current_odds")
-    currentValue = CreditsField(source="current_value", help_text="Of what is still at stake, at `currentOdds`.")
+    currentValue = CreditsField(source="current_value", help_text="Of the stake that is left, at `currentOdds`.")
     market = BetMarketSerializer()
 
     class Meta:

@@ -10,15 +10,15 @@ TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "core.jobs.redis_tra
 
 # Seconds to connect to the database; then milliseconds until what was sent must have arrived, and seconds between
 # looks whether the server's machine is still there. Without these a machine that vanishes is waited for for hours.
-DATABASE_PATIENCE = {
+DATABASE_TIMEOUTS = {
     "connect_timeout": 3,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
 }
-# Connecting and waiting for an answer, each: a Redis that takes longer counts as away.
-PATIENCE_SECONDS = 0.5
+# Connecting and waiting for a response, each: a Redis that takes longer counts as away.
+REDIS_TIMEOUT_SECONDS = 0.5
 
 
 def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
         "ENGINE": "core.db",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**DATABASE_PATIENCE, **config.get("OPTIONS", {}), **statements},
+        "OPTIONS": {**DATABASE_TIMEOUTS, **config.get("OPTIONS", {}), **statements},
     }
 
 
@@ -43,7 +43,7 @@ def cache(redis_url: str) -> dict[str, Any]:
         "BACKEND": "core.caching.RedisOrMemory",
         "LOCATION": redis_url,
         "KEY_PREFIX": "thisthat",
-        "OPTIONS": {"socket_connect_timeout": PATIENCE_SECONDS, "socket_timeout": PATIENCE_SECONDS},
+        "OPTIONS": {"socket_connect_timeout": REDIS_TIMEOUT_SECONDS, "socket_timeout": REDIS_TIMEOUT_SECONDS},
     }
 
 
@@ -63,9 +63,9 @@ BROKER_OPTIONS: dict[str, Any] = {
     "visibility_timeout": 3600,
     "unacked_restore_interval": 5,
 }
-# More of them, for who can't wait: one try, and no patience.
+# More of them, for a sender that can't wait: one try, no retries.
 QUICK_BROKER_OPTIONS: dict[str, Any] = {
-    "socket_timeout": PATIENCE_SECONDS,
-    "socket_connect_timeout": PATIENCE_SECONDS,
+    "socket_timeout": REDIS_TIMEOUT_SECONDS,
+    "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
     "max_retries": 0,
 }

@@ -25,12 +25,12 @@ def or_in_memory(operation: str) -> Callable[..., Any]:
     def run(self: "RedisOrMemory", *args: Any, **kwargs: Any) -> Any:
         if self.breaker.allows():
             try:
-                answer = getattr(RedisCache, operation)(self, *args, **kwargs)
+                response = getattr(RedisCache, operation)(self, *args, **kwargs)
             except RedisError as exc:
                 self.breaker.record_failure(exc)
             else:
                 self.note_success()
-                return answer
+                return response
         return getattr(self.memory, operation)(*args, **kwargs)
 
     return run

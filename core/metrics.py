@@ -1,6 +1,6 @@
 """What processes count for Prometheus, and the count of requests; `ops.metrics` adds what the database knows.
 
-A process that serves or works writes its counts to a file of its own (`ops.metrics_files`), so that an answer to
+A process that serves or works writes its counts to a file of its own (`ops.metrics_files`), so that a response to
 `/metrics` has those of all processes; without such a folder they stay in memory.
 """
 
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 COUNTS = CollectorRegistry()
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Seconds. From 1 ms, as answers from memory take, to 5 s, when clients have given up.
+# Seconds. From 1 ms, as responses from memory take, to 5 s, when clients have given up.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 REQUESTS = Histogram(
@@ -27,7 +27,7 @@ _known: dict[tuple[str, str, int], Histogram] = {}
 
 
 class CountRequestsMiddleware:
-    """The outermost. Routes are patterns, and methods those of HTTP: no client can make the figures grow."""
+    """Counts and times requests. The outermost middleware; labels are route patterns and HTTP methods, so bounded."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -41,7 +41,7 @@ class JobRun(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The answer that a user's request with an `Idempotency-Key` got, for the next one with the same key.
+    """The response that a user's request with an `Idempotency-Key` got, for the next one with the same key.
 
     Written in the transaction that has the effect: `common.idempotency`.
     """

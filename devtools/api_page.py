@@ -1,4 +1,4 @@
-"""docs/api.md: what the API's own description says, for people, with a request that works for every operation."""
+"""docs/api.md: what the API's own description says, for readers, with a request that works for every operation."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ A running service shows the same at `/api/docs`.
 Success is `{"success": true, …}`. Every failure is `{"success": false, "error": "<a sentence>", "code": "<stable_snake_case>",
 "details": […]}`, with `details` for invalid fields alone; [all codes](#error-codes). Operations with a key 🔑 want the header
 `Authorization: Bearer <accessToken>`. Those that move credits take an `Idempotency-Key`: the same request again gets the
-first one's answer.
+first one's response.
 
 The examples work in a shell from first to last of that file, with `API=http://127.0.0.1:8000` after `make run`. Names in
-capitals are what earlier answers gave: `jq -r .accessToken` takes one out of an answer.
+capitals are what earlier responses gave: `jq -r .accessToken` takes one out of a response.
 """  # noqa: E501 - a page of its own
 
 
@@ -150,7 +150,7 @@ def table(what: str, rows: list[str]) -> list[str]:
 def show(example: Json) -> list[str]:
     kept = [f"`{name}` is `{path}`" for name, path in example.get("keep", {}).items()]
     status = example.get("status", OK)
-    after = [f"Answers {status}." if status != OK else "", f"Of the answer, {', '.join(kept)}." if kept else ""]
+    after = [f"Responds with {status}." if status != OK else "", f"Of the response, {', '.join(kept)}." if kept else ""]
     said = " ".join(filter(None, after))
     title = [f"{example['title']}:", ""] if "title" in example else []
     return [*title, "```sh", example["curl"].strip(), "```", "", *([said, ""] if said else [])]

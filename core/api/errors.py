@@ -39,7 +39,7 @@ PASSING_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
 class DomainError(Exception):
     """A rule said no. Subclasses stand beside what raises them and set `code`, `status` and `message`.
 
-    `retry_after` is in seconds; where it is set the answer carries `Retry-After`.
+    `retry_after` is in seconds; where it is set the response carries `Retry-After`.
     """
 
     code: ClassVar[str]
@@ -148,7 +148,7 @@ def render(exc: Exception, request: HttpRequest | Request | None = None) -> Http
 
 def note_refusal(request: HttpRequest | Request, status: int, body: dict[str, Any]) -> None:
     """Log a refused request with its error code and user, and keep it among the user's recent refusals."""
-    # Of DRF's requests, and only once authentication has run: asking for `user` would run it.
+    # Of DRF's requests, and only once authentication has run: reading `user` would run it.
     user = getattr(request, "_user", None)
     user_id = user.pk if user is not None and user.is_authenticated else None
     facts = {"method": request.method, "path": request.path, "status": status, "code": body["code"]}
@@ -180,7 +180,7 @@ def refusals_key(user_id: UUID) -> str:
 
 
 def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, body and headers of the answer to a failure."""
+    """Status, body and headers of the response to a failure."""
     exc = in_our_words(exc)
     if isinstance(exc, DomainError):
         return exc.status, envelope(str(exc), exc.code), retry_header(exc.retry_after)

@@ -1,6 +1,6 @@
-"""`Idempotency-Key`: a request that is sent again gets the first answer again, and its effect happens once.
+"""`Idempotency-Key`: a request that is sent again gets the first response again, and its effect happens once.
 
-The key is claimed by the first statement of the transaction that has the effect, and the answer is added to it by the
+The key is claimed by the first statement of the transaction that has the effect, and the response is added to it by the
 last: both are kept, or neither. A second request with the key waits at the unique index for the first to end.
 """
 
@@ -31,9 +31,9 @@ HEADER_PARAMETER = OpenApiParameter(
     HEADER,
     location=OpenApiParameter.HEADER,
     description="1 to 255 printable ASCII characters, kept for 24 hours: the same request sent again gets the first "
-    "answer again, with `Idempotency-Replayed: true`, and has no second effect.",
+    "response again, with `Idempotency-Replayed: true`, and has no second effect.",
 )
-# What a view method that is `idempotent` returns: what is to happen in the transaction, and the answer to it.
+# What a view method that is `idempotent` returns: what is to happen in the transaction, and the response to it.
 Act = Callable[[], HttpResponse]
 
 
@@ -73,7 +73,7 @@ def idempotent(prepare: Callable[..., Act]) -> Callable[..., HttpResponse]:
     """
 
     @wraps(prepare)
-    def answer(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+    def respond(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         claim = claim_of(request)
         try:
             act = prepare(view, request, *args, **kwargs)
@@ -84,8 +84,8 @@ def idempotent(prepare: Callable[..., Act]) -> Callable[..., HttpResponse]:
             raise
         return run_once(act, claim)
 
-    answer.is_idempotent = True  # type: ignore[attr-defined]
-    return answer
+    respond.is_idempotent = True  # type: ignore[attr-defined]
+    return respond
 
 
 def run_once(act: Act, claim: Claim | None) -> HttpResponse:
@@ -164,12 +164,12 @@ def take(claim: Claim) -> bool:
 
 
 def keep(claim: Claim, response: HttpResponse) -> None:
-    answer: dict[str, Any] = {"status": response.status_code, "body": response.content}
-    execute(KEEP, {"user_id": claim.user_id, "key": claim.key, **answer})
+    kept: dict[str, Any] = {"status": response.status_code, "body": response.content}
+    execute(KEEP, {"user_id": claim.user_id, "key": claim.key, **kept})
 
 
 def find(claim: Claim) -> HttpResponse | None:
-    """The first answer, as it was. Raises KeyReused where that was to another request."""
+    """The first response, as it was. Raises KeyReused where that was to another request."""
     row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key})
     if row is None:
         return None

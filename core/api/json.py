@@ -8,7 +8,7 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 import orjson
-from django.utils.functional import Promise
+from django.utils import functional
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -32,7 +32,7 @@ def encode(value: Any) -> Any:
         return iso_utc(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Promise):
+    if isinstance(value, functional.Promise):
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)

@@ -88,7 +88,7 @@ ERROR = {
 HEALTH = {
     "get": {
         "operationId": "health",
-        "summary": "The process answers",
+        "summary": "The process responds",
         "tags": ["system"],
         "responses": {
             "200": {

@@ -41,7 +41,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Where connecting takes its whole time and fails, one at a time tries, and the others fail at once."""
         breaker = breaker_of(*(conn_params.get(part) for part in ("host", "port", "dbname")))
         if not breaker.allows():
-            raise psycopg.OperationalError("the database didn't answer a moment ago")
+            raise psycopg.OperationalError("the database didn't respond a moment ago")
         started = time.monotonic()
         try:
             connection = super().get_new_connection(conn_params)

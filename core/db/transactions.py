@@ -32,7 +32,7 @@ def run_transaction(act: Callable[[], T], *, begin: Callable[[], None] = limit_l
     """Run `act` in a transaction of its own; after a collision the whole of it again, as RETRIES says.
 
     `act` reads and writes the database and nothing else. The last collision is raised as it came: an OperationalError,
-    which the API answers with 503 `try_again`.
+    for which the API responds with 503 `try_again`.
     """
 
     def attempt() -> T:

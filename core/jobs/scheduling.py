@@ -176,7 +176,7 @@ def read_switches() -> dict[str, Switch]:
 
 def due_at_start(always: Iterable[str], *, now: datetime) -> list[str]:
     """The tasks to send when beat starts: these, and what missed its hour; none that is switched off."""
-    by_the_clock = {entry["task"] for entry in entries().values() if isinstance(entry["schedule"], crontab)}
-    missed = [late.job for late in late_jobs(histories(), now=now, periods=1) if late.job in by_the_clock]
+    at_fixed_times = {entry["task"] for entry in entries().values() if isinstance(entry["schedule"], crontab)}
+    missed = [late.job for late in late_jobs(histories(), now=now, periods=1) if late.job in at_fixed_times]
     off = set(PeriodicTask.objects.filter(enabled=False).values_list("task", flat=True))
     return [task for task in dict.fromkeys([*always, *missed]) if task not in off]
