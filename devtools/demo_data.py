@@ -1,4 +1,4 @@
-"""A month of people who sign up, bet, sell, trade, buy credits and are paid: through the services, the same each time.
+"""A month of users who sign up, bet, sell, trade, buy credits and are paid: through the services, the same each time.
 
 For developers: pages have something to show. It takes some seconds.
 """
@@ -35,7 +35,7 @@ from markets.resolution.staff import resolve_market
 from purchases.services import buy, prepare_purchase
 
 DAYS = 30
-PEOPLE = (
+NAMES = (
     *("Ada Byron", "Alan Mathison", "Grace Murray", "Edsger Wybe", "Barbara Liskov", "Tony Hoare", "Radia Joy"),
     *("Donald Ervin", "Frances Elizabeth", "John Backus", "Karen Boalch", "Leslie Barry", "Margaret Heafield"),
     *("Niklaus Emil", "Adele Goldberg", "Robin Milner", "Shafi Goldwasser", "Peter Naur", "Jean Bartik", "Ole Johan"),
@@ -57,7 +57,7 @@ PICTURE = "https://img.example/question.png"
 
 
 @dataclass(slots=True)
-class World:
+class DemoData:
     """What there is so far: users, open markets, and bets by user."""
 
     chance: Random
@@ -66,16 +66,16 @@ class World:
     bets: list[tuple[UUID, UUID]] = field(default_factory=list)
 
 
-def create_demo_world(*, now: datetime) -> int:
+def create_demo_data(*, now: datetime) -> int:
     """Returns how many bets were placed. Raises UsernameTaken where it was made before."""
-    world, begin = World(Random(7)), now - timedelta(days=DAYS - 1)  # noqa: S311 - no secret
-    world.markets = [ask(question, begin) for question in QUESTIONS]
+    data, begin = DemoData(Random(7)), now - timedelta(days=DAYS - 1)  # noqa: S311 - no secret
+    data.markets = [ask(question, begin) for question in QUESTIONS]
     seed_stocks(now=begin)
     for day in range(DAYS):
-        live(world, day, begin + timedelta(days=day))
+        live(data, day, begin + timedelta(days=day))
     for place, outcome in DECIDED.items():
-        decide(world.markets[place], outcome, now)
-    return Bet.objects.filter(user__in=world.users).count()
+        decide(data.markets[place], outcome, now)
+    return Bet.objects.filter(user__in=data.users).count()
 
 
 def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
@@ -84,15 +84,15 @@ def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
     return create_house_market(asked, this_odds=Decimal(odds), by=COMMAND_LINE, reason="A demo.", now=now)
 
 
-def live(world: World, day: int, morning: datetime) -> None:
+def live(data: DemoData, day: int, morning: datetime) -> None:
     """A day of everybody; more and more come, and bet more."""
     moments = minutes_after(morning)
-    for name in PEOPLE[len(world.users) : (day + 2) * len(PEOPLE) // DAYS + 2]:
-        join(world, name, next(moments))
-    for user in world.chance.sample(world.users, k=max(1, len(world.users) * 2 // 3)):
-        spend(world, user, moments)
+    for name in NAMES[len(data.users) : (day + 2) * len(NAMES) // DAYS + 2]:
+        join(data, name, next(moments))
+    for user in data.chance.sample(data.users, k=max(1, len(data.users) * 2 // 3)):
+        spend(data, user, moments)
     if day % 3 == 0:
-        buyer = world.chance.choice(world.users)
+        buyer = data.chance.choice(data.users)
         order = prepare_purchase(user_id=buyer, package_id="starter", provider_name="manual", external_id="")
         run_transaction(partial(buy, order, now=next(moments)))
 
@@ -105,10 +105,10 @@ def minutes_after(morning: datetime) -> Iterator[datetime]:
         yield moment
 
 
-def join(world: World, name: str, now: datetime) -> None:
+def join(data: DemoData, name: str, now: datetime) -> None:
     """Every third was invited."""
     username = f"demo_{slugify(name).replace('-', '_')}"
-    code = User.objects.get(pk=world.users[0]).referral_code if len(world.users) % 3 == 1 else None
+    code = User.objects.get(pk=data.users[0]).referral_code if len(data.users) % 3 == 1 else None
 
     def act() -> UUID:
         user = register(
@@ -122,36 +122,36 @@ def join(world: World, name: str, now: datetime) -> None:
         sign_in(user, client=Client("create_demo_world", None), now=now)
         return user.pk
 
-    world.users.append(run_transaction(act))
+    data.users.append(run_transaction(act))
 
 
-def spend(world: World, user: UUID, moments: Iterator[datetime]) -> None:
+def spend(data: DemoData, user: UUID, moments: Iterator[datetime]) -> None:
     """A bet or two, and now and then a reward, a sale or some shares."""
-    if world.chance.random() < 0.4:  # noqa: PLR2004
+    if data.chance.random() < 0.4:  # noqa: PLR2004
         run_transaction(partial(claim_daily_reward, user_id=user, now=next(moments)))
-    for _ in range(world.chance.randint(1, 2)):
-        bet(world, user, next(moments))
-    if world.bets and world.chance.random() < 0.2:  # noqa: PLR2004
-        sell(world, next(moments))
-    if world.chance.random() < 0.1:  # noqa: PLR2004
-        stock = world.chance.choice(list(Stock.objects.order_by("symbol")))
+    for _ in range(data.chance.randint(1, 2)):
+        bet(data, user, next(moments))
+    if data.bets and data.chance.random() < 0.2:  # noqa: PLR2004
+        sell(data, next(moments))
+    if data.chance.random() < 0.1:  # noqa: PLR2004
+        stock = data.chance.choice(list(Stock.objects.order_by("symbol")))
         shares = Decimal(20) / stock.current_price
         trade(stock.pk, shares, user, next(moments))
 
 
-def bet(world: World, user: UUID, now: datetime) -> None:
-    market, side = world.chance.choice(world.markets), world.chance.choice(("this", "that"))
-    stake = Decimal(world.chance.randint(2, 16) * 10)
+def bet(data: DemoData, user: UUID, now: datetime) -> None:
+    market, side = data.chance.choice(data.markets), data.chance.choice(("this", "that"))
+    stake = Decimal(data.chance.randint(2, 16) * 10)
     order = validate_order({"marketId": str(market.pk), "side": side, "amount": stake})
     market_snapshot = get_market_snapshot(order.market)
     priced = price_order(order=order, market=market_snapshot, now=now, before_upstream=nothing)
     with suppress(InsufficientCredits):
         placed = run_transaction(partial(place_bet, priced=priced, user_id=user, clock=lambda: now))
-        world.bets.append((user, UUID(str(placed.bet["id"]))))
+        data.bets.append((user, UUID(str(placed.bet["id"]))))
 
 
-def sell(world: World, now: datetime) -> None:
-    user, bet_id = world.bets.pop(world.chance.randrange(len(world.bets)))
+def sell(data: DemoData, now: datetime) -> None:
+    user, bet_id = data.bets.pop(data.chance.randrange(len(data.bets)))
     priced = price_sale(bet_id=bet_id, amount=None, user_id=user, now=now, before_upstream=nothing)
     run_transaction(partial(sell_bet, priced=priced, user_id=user, clock=lambda: now))
 

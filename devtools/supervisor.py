@@ -273,7 +273,7 @@ def is_alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        # What macOS answers for a group of zombies.
+        # What macOS returns for a group of zombies.
         return False
     return True
 

@@ -73,7 +73,7 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def _is_ready(self) -> bool:
-        """Return whether it answers; False while nothing listens, or what listens is still starting or stopping."""
+        """Return whether it responds; False while nothing listens, or what listens is still starting or stopping."""
 
     def _account(self) -> Account:
         return {}

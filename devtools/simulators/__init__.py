@@ -16,22 +16,22 @@ X_CLIENT_ID = "simulator"
 
 
 def is_reachable(gamma_url: str, *, seconds: float = ASK_SECONDS) -> bool:
-    """Return whether Polymarket answers one plain question with a success, in time. Never raises, whatever the URL."""
+    """Return whether Polymarket responds to one request with a success, in time. Never raises, whatever the URL."""
     found = threading.Event()
 
     def ask() -> None:
         request = f"{gamma_url.rstrip('/')}/events/keyset?limit=1&closed=false"
         with (
             suppress(OSError, HTTPException, ValueError),
-            urllib.request.urlopen(request, timeout=seconds) as answer,  # noqa: S310 - the configured upstream
+            urllib.request.urlopen(request, timeout=seconds) as response,  # noqa: S310 - the configured upstream
         ):
-            if answer.status == HTTPStatus.OK:
+            if response.status == HTTPStatus.OK:
                 found.set()
 
     # In a thread, because looking a name up has no time limit of its own.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(seconds)
+    request = threading.Thread(target=ask, daemon=True)
+    request.start()
+    request.join(seconds)
     return found.is_set()
 
 

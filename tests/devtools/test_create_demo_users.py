@@ -33,7 +33,7 @@ def test_their_tokens_are_printed_and_work(development, api):
         success(send(api, f"{AUTH}/refresh", {"refreshToken": user["refreshToken"]}))
 
 
-def test_people_can_read_it(development):
+def test_it_is_readable_text_without_json(development):
     text = printed("1")
     user = User.objects.get()
     assert f"username: {user.username}" in text

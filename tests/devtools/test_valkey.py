@@ -34,7 +34,7 @@ def client_of(server):
     return redis.Redis.from_url(server.url, socket_timeout=5)
 
 
-def answers(server):
+def responds(server):
     try:
         with client_of(server) as client:
             return client.ping()
@@ -69,7 +69,7 @@ def test_killed_it_is_started_again_with_all_that_it_had(server, directory):
         client.lpush("queue", *range(100))
     killed = number_in(directory / "valkey.running")
     os.kill(killed, signal.SIGKILL)
-    assert soon(lambda: number_in(directory / "valkey.running") != killed and answers(server))
+    assert soon(lambda: number_in(directory / "valkey.running") != killed and responds(server))
     with client_of(server) as client:
         assert client.llen("queue") == 100
     assert server.keepers_words() == ["valkey was killed by SIGKILL: started again in 0.1 s."]
@@ -112,7 +112,7 @@ def test_one_that_dies_again_and_again_is_given_up(server, directory):
         killed = number_in(directory / "valkey.running")
         os.kill(killed, signal.SIGKILL)
         assert soon(
-            lambda killed=killed: number_in(directory / "valkey.running") != killed and answers(server), seconds=30
+            lambda killed=killed: number_in(directory / "valkey.running") != killed and responds(server), seconds=30
         )
     os.kill(number_in(directory / "valkey.running"), signal.SIGKILL)
     assert soon(lambda: not server.is_running())

@@ -64,9 +64,9 @@ def token(simulator, auth=("id", "secret"), **form: str) -> requests.Response:
     ids=str,
 )
 def test_a_request_that_x_would_refuse_is_refused(simulator, other):
-    answer = page(simulator, **other)
-    assert answer.status_code == 400
-    assert "<form" not in answer.text
+    response = page(simulator, **other)
+    assert response.status_code == 400
+    assert "<form" not in response.text
 
 
 def test_its_page_needs_nothing_from_elsewhere_and_shows_no_markup_of_others(simulator):
@@ -96,9 +96,9 @@ def test_a_code_is_good_once(simulator):
     ids=str,
 )
 def test_a_code_is_good_only_with_its_verifier_and_its_address(simulator, wrong):
-    answer = token(simulator, **{"code": code(simulator), **wrong})
-    assert answer.status_code == 400
-    assert "access_token" not in answer.json()
+    response = token(simulator, **{"code": code(simulator), **wrong})
+    assert response.status_code == 400
+    assert "access_token" not in response.json()
 
 
 @pytest.mark.parametrize("auth", [None, ("id", "wrong"), ("another", "secret"), ("id", "")], ids=str)
@@ -139,7 +139,7 @@ def test_it_runs_as_a_process_until_it_is_asked_to_stop():
     environment = os.environ | {"X_CLIENT_ID": "id", "X_CLIENT_SECRET": "secret"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split()[-1]
-        answer = requests.get(f"{url}/i/oauth2/authorize?{urlencode(GOOD)}", timeout=5)
-        assert answer.status_code == 200
+        response = requests.get(f"{url}/i/oauth2/authorize?{urlencode(GOOD)}", timeout=5)
+        assert response.status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

@@ -15,7 +15,7 @@ from django.db.models import Model
 
 from accounts.models import RefreshToken, StaffAction, User
 from betting.models import Bet
-from devtools.demo_data import create_demo_world
+from devtools.demo_data import create_demo_data
 from economy.models import CreditTransaction
 from ops.export import DERIVED_APPS, SECTIONS, export_user
 from tests.accounts.factories import sign_up, suspend
@@ -31,7 +31,7 @@ def read(text):
 
 @pytest.mark.django_db(transaction=True)
 def test_it_holds_what_the_tables_hold_and_no_secret():
-    create_demo_world(now=datetime.now(UTC))
+    create_demo_data(now=datetime.now(UTC))
     user = User.objects.exclude(bets=None).exclude(holdings=None).exclude(purchases=None).order_by("pk").first()
     suspend(user, now=datetime.now(UTC))
     text = exported(user)

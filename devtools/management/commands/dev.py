@@ -200,14 +200,14 @@ def refuse_newer_database() -> None:
 
 
 def status_said(url: str) -> str:
-    """Return the `status` that our own web server says there, good or bad; empty without an answer.
+    """Return the `status` that our own web server says there, good or bad; empty without a response.
 
     It is asked directly even where the environment names a proxy.
     """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=2) as answer:
-            return str(json.load(answer)["status"])
+        with direct.open(url, timeout=2) as response:
+            return str(json.load(response)["status"])
     except HTTPError as refusal:
         with refusal, suppress(OSError, ValueError, KeyError):
             return str(json.load(refusal)["status"])

@@ -1,4 +1,4 @@
-"""A stand-in for Polymarket's public read API: seeded, deterministic, with faults on demand.
+"""A simulator of Polymarket's public read API: seeded, deterministic, with faults on demand.
 
     with Simulator(seed=7, events=50) as upstream:
         upstream.world.find(condition_id).resolve("this")

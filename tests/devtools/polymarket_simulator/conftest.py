@@ -14,7 +14,7 @@ START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "polymarket" / "recorded"
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -31,16 +31,16 @@ class Caller:
         host, port = simulator.url.removeprefix("http://").split(":")
         self.connection = HTTPConnection(host, int(port), timeout=timeout)
 
-    def get(self, path: str, **query: object) -> Answer:
+    def get(self, path: str, **query: object) -> Response:
         return self.send("GET", f"{path}?{urlencode(query, doseq=True)}" if query else path)
 
-    def post(self, path: str, body: object) -> Answer:
+    def post(self, path: str, body: object) -> Response:
         return self.send("POST", path, json.dumps(body))
 
-    def send(self, method: str, target: str, body: str | None = None) -> Answer:
+    def send(self, method: str, target: str, body: str | None = None) -> Response:
         self.connection.request(method, target, body)
         response = self.connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read())
+        return Response(response.status, dict(response.getheaders()), response.read())
 
     def walk(self, path: str, key: str, between: Callable[[], object] = lambda: None, **query: object) -> list[Any]:
         """All objects of a keyset list; `between` is called after every page."""

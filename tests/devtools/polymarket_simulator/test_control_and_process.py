@@ -43,8 +43,8 @@ def test_ticks_can_be_given_over_http(upstream, caller):
 
 def test_a_market_can_be_commanded_over_http(upstream, caller):
     market = upstream.world.good_markets()[0]
-    answer = caller.post("/_control/market", {"market": market.id, "do": "set_price", "price": "0.42"})
-    assert answer.json["price"] == "0.42"
+    response = caller.post("/_control/market", {"market": market.id, "do": "set_price", "price": "0.42"})
+    assert response.json["price"] == "0.42"
     caller.post("/_control/market", {"market": market.condition_id, "do": "resolve", "outcome": "50-50"})
     assert market.gamma_prices() == ["0.5", "0.5"]
     for wrong in (
@@ -91,8 +91,8 @@ def test_the_process_says_when_it_is_ready_and_leaves_quietly(number):
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         ready = process.stdout.readline()
         assert "ready at http://127.0.0.1:" in ready
-        with urlopen(f"{ready.split()[4]}/_control/state", timeout=5) as answer:
-            assert json.load(answer)["events"] == 20
+        with urlopen(f"{ready.split()[4]}/_control/state", timeout=5) as response:
+            assert json.load(response)["events"] == 20
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out, err) == (0, "", "")

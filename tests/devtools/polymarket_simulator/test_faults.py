@@ -18,11 +18,11 @@ EVENTS = "/events/keyset"
 def test_a_status_comes_with_cloudflares_html(upstream, caller, status):
     fault = upstream.faults.set("status", status=status, times=2)
     for _ in range(2):
-        answer = caller.get(EVENTS)
-        assert answer.status == status
-        assert answer.headers["Content-Type"].startswith("text/html")
-        assert b"<html" in answer.body
-        assert "Retry-After" not in answer.headers
+        response = caller.get(EVENTS)
+        assert response.status == status
+        assert response.headers["Content-Type"].startswith("text/html")
+        assert b"<html" in response.body
+        assert "Retry-After" not in response.headers
     assert caller.get(EVENTS).status == 200
     assert fault.hits == 2
 
@@ -62,16 +62,16 @@ def test_a_chance_is_drawn_from_the_seed():
 
 def test_html_with_a_good_status(upstream, caller):
     upstream.faults.set("html")
-    answer = caller.get(EVENTS)
-    assert (answer.status, answer.headers["Content-Type"][:9]) == (200, "text/html")
+    response = caller.get(EVENTS)
+    assert (response.status, response.headers["Content-Type"][:9]) == (200, "text/html")
 
 
 def test_broken_json_is_no_json(upstream, caller):
     upstream.faults.set("broken_json")
-    answer = caller.get(EVENTS)
-    assert answer.status == 200
+    response = caller.get(EVENTS)
+    assert response.status == 200
     with pytest.raises(ValueError):
-        _ = answer.json
+        _ = response.json
 
 
 def test_a_wrong_shape_is_json_of_another_kind(upstream, caller):
@@ -154,7 +154,7 @@ def test_a_repeated_cursor_is_page_one_for_ever(upstream, caller, path, key):
     assert len(first[key]) == 3
 
 
-def test_latency_is_added_to_a_good_answer(upstream, caller):
+def test_latency_is_added_to_a_good_response(upstream, caller):
     upstream.faults.set("latency", seconds=0.15, times=1)
     started = time.monotonic()
     assert caller.get(EVENTS).status == 200
@@ -202,9 +202,9 @@ def test_malformed_events_and_nested_markets_stand_between_the_good_ones(upstrea
 def test_malformed_midpoints_are_no_prices(upstream, caller):
     upstream.faults.set("malformed", path="/midpoints")
     tokens = [market.tokens[0] for market in upstream.world.good_markets()[:12]]
-    answer = caller.post("/midpoints", [{"token_id": token} for token in tokens]).json
-    assert list(answer) == tokens
-    assert {"NaN", "1.5", "-0.2", "abc"} <= {value for value in answer.values() if isinstance(value, str)}
+    response = caller.post("/midpoints", [{"token_id": token} for token in tokens]).json
+    assert list(response) == tokens
+    assert {"NaN", "1.5", "-0.2", "abc"} <= {value for value in response.values() if isinstance(value, str)}
 
 
 def test_a_fault_nobody_knows_is_refused(upstream):

@@ -64,9 +64,9 @@ def test_another_name_of_the_cursor_is_silently_ignored(caller):
     ],
 )
 def test_a_keyset_list_refuses_what_upstream_refuses(caller, query):
-    answer = caller.get("/events/keyset", **query)
-    assert answer.status == 422
-    assert answer.json["type"] == "validation error"
+    response = caller.get("/events/keyset", **query)
+    assert response.status == 422
+    assert response.json["type"] == "validation error"
 
 
 def test_a_cursor_belongs_to_its_order(caller):

@@ -8,9 +8,9 @@ def test_midpoints_are_text_and_a_token_without_a_book_is_left_out(upstream, cal
     closed.close()
     market.set_price(Decimal("0.435"))
     asked = [{"token_id": token} for token in (*market.tokens, *closed.tokens, "123")]
-    answer = caller.post("/midpoints", asked)
-    assert answer.status == 200
-    assert answer.json == {market.tokens[0]: "0.435", market.tokens[1]: "0.565"}
+    response = caller.post("/midpoints", asked)
+    assert response.status == 200
+    assert response.json == {market.tokens[0]: "0.435", market.tokens[1]: "0.565"}
 
 
 def test_one_midpoint_one_price_and_one_spread(upstream, caller):
@@ -27,13 +27,13 @@ def test_one_midpoint_one_price_and_one_spread(upstream, caller):
 
 def test_prices_in_a_batch_are_by_token_and_side(upstream, caller):
     token = upstream.world.good_markets()[0].tokens[0]
-    answer = caller.post("/prices", [{"token_id": token, "side": "BUY"}, {"token_id": token, "side": "SELL"}]).json
-    assert set(answer[token]) == {"BUY", "SELL"}
-    assert all(isinstance(price, str) for price in answer[token].values())
+    response = caller.post("/prices", [{"token_id": token, "side": "BUY"}, {"token_id": token, "side": "SELL"}]).json
+    assert set(response[token]) == {"BUY", "SELL"}
+    assert all(isinstance(price, str) for price in response[token].values())
 
 
 @pytest.mark.parametrize("path", ["/midpoints", "/prices", "/books", "/spreads"])
-def test_the_plural_paths_never_answer_a_get(caller, path):
+def test_the_plural_paths_never_respond_to_a_get(caller, path):
     assert caller.get(path, token_ids="1").status == 400
 
 

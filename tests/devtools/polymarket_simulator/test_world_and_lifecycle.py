@@ -16,12 +16,12 @@ def _everything(world: World) -> list[bytes]:
 
 
 def test_the_same_seed_size_ticks_and_commands_make_the_same_world():
-    worlds = [World(seed=3, events=60, start=START) for _ in range(2)]
-    for world in worlds:
+    twins = [World(seed=3, events=60, start=START) for _ in range(2)]
+    for world in twins:
         world.tick(20)
         world.good_markets()[4].resolve("that")
         world.tick(5)
-    assert _everything(worlds[0]) == _everything(worlds[1])
+    assert _everything(twins[0]) == _everything(twins[1])
 
 
 def test_another_seed_makes_another_world():
@@ -203,7 +203,7 @@ def test_a_resolved_market_says_so_in_both_sources(upstream, caller: Caller, out
     assert clob["is_50_50_outcome"] is (outcome == "50-50")
 
 
-def test_the_second_source_may_disagree_wait_or_forget_its_flag(upstream, caller):
+def test_the_second_source_may_disagree_wait_or_lose_its_flag(upstream, caller):
     wrong, late, unflagged = upstream.world.good_markets()[:3]
     wrong.resolve("this", clob="that", status=None, accepting=True)
     late.resolve("this", clob="pending")

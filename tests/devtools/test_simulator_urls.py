@@ -20,7 +20,7 @@ def test_an_address_that_is_none_is_unreachable():
         assert not is_reachable(url, seconds=1)
 
 
-def test_an_upstream_that_never_answers_is_given_up_in_time():
+def test_an_upstream_that_never_responds_is_given_up_in_time():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
