@@ -5,7 +5,7 @@ from rest_framework.permissions import AllowAny
 
 from betting.views import BetViewSet
 
-# Alike for everybody: who asks isn't looked at.
+# Alike for everybody: the current user isn't looked at.
 anonymous: dict[str, Any] = {"authentication_classes": (), "permission_classes": (AllowAny,)}
 
 urlpatterns = [

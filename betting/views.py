@@ -71,9 +71,9 @@ class BetViewSet(ViewSet):
         market = orders.get_cached_market_snapshot(order.market, now=now)
         priced = orders.price_order(order=order, market=market, now=now, before_upstream=self.throttle(request))
         services.watch_market(market=market, now=now)
-        return partial(self.book_bet, priced, current_user_id(request))
+        return partial(self.commit_bet, priced, current_user_id(request))
 
-    def book_bet(self, priced: PricedOrder, user_id: UUID) -> HttpResponse:
+    def commit_bet(self, priced: PricedOrder, user_id: UUID) -> HttpResponse:
         placed = services.place_bet(priced=priced, user_id=user_id, clock=timezone.now)
         return json_response(201, bet=placed.bet, newBalance=placed.balance, potentialPayout=placed.payout)
 
@@ -143,9 +143,9 @@ class BetViewSet(ViewSet):
             now=timezone.now(),
             before_upstream=self.throttle(request),
         )
-        return partial(self.book_sale, priced, user_id)
+        return partial(self.commit_sale, priced, user_id)
 
-    def book_sale(self, priced: PricedSale, user_id: UUID) -> HttpResponse:
+    def commit_sale(self, priced: PricedSale, user_id: UUID) -> HttpResponse:
         sold = services.sell_bet(priced=priced, user_id=user_id, clock=timezone.now)
         return json_response(
             bet=sold.bet,
