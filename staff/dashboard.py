@@ -109,7 +109,7 @@ def credit_tiles(metrics: DashboardMetrics, *, now: datetime) -> list[Tile]:
     state = BAD if counted_at is None or now - counted_at > LATE else ""
     return [
         of_credits("In circulation", metrics.circulation, f"counted {time_ago(counted_at, now=now)}", state),
-        of_credits("At stake", metrics.open.stake, f"in {count_of(metrics.open.bets, 'open bet')}"),
+        of_credits("Stake", metrics.open.stake, f"in {count_of(metrics.open.bets, 'open bet')}"),
         of_credits("Owed at worst", metrics.open.worst, "if the dearer sides win"),
         Tile(
             "Active today",
@@ -233,7 +233,7 @@ def exposures_chart(found: list[Exposure]) -> Chart:
         [
             dataset("If THIS wins", [exposure.this_payout for exposure in found], BLUE),
             dataset("If THAT wins", [exposure.that_payout for exposure in found], AMBER),
-            dataset("At stake", [exposure.stake for exposure in found], "rgba(139, 147, 161, 0.45)"),
+            dataset("Stake", [exposure.stake for exposure in found], "rgba(139, 147, 161, 0.45)"),
         ],
         options=options(numbers("credits"), names(autoSkip=False), indexAxis="y"),
         words=f"At most {format_integer(max((max(e.this_payout, e.that_payout) for e in found), default=0))} credits.",

@@ -104,7 +104,7 @@ class ActiveUser(models.Model):
 
 
 class MarketExposure(models.Model):
-    """The open bets on a market that isn't over: credits at stake, and owed if THIS or if THAT wins."""
+    """The open bets on a market that isn't over: their stakes, and what is owed if THIS or if THAT wins."""
 
     # Derived: no lock on a market that a bet needs.
     market = models.OneToOneField(

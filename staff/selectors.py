@@ -58,7 +58,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What a market's open bets have at stake, and what the house owes if either side wins, in credits."""
+    """The stakes of a market's open bets, and what the house owes if either side wins, in credits."""
 
     market_id: UUID
     title: str

@@ -76,5 +76,5 @@ def nothing_remembered(settings) -> Iterator[None]:
 
 @pytest.fixture
 def api() -> Client:
-    """A client of the API over Django's handler, middlewares included; failures are answers, not exceptions."""
+    """A client of the API over Django's handler, middlewares included; failures are responses, not exceptions."""
     return Client(raise_request_exception=False)

@@ -33,7 +33,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class BoundedChangeList(ChangeList):
-    """Doesn't offer to count all."""
+    """Omits the link that would count all rows."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -53,7 +53,7 @@ class Table(ModelAdmin):  # type: ignore[misc]
     sortable_by = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what a filter offers: by others a password's hash could be guessed letter by letter."""
+        """Allow only the lookups of a filter: by others a password's hash could be guessed letter by letter."""
         offered = {parameter_of(choice) for choice in self.list_filter}
         return lookup.partition("__")[0] in offered
 
@@ -89,7 +89,7 @@ def parameter_of(choice: Any) -> str:
 
 
 def staff_member(request: HttpRequest) -> StaffMember:
-    """Who asks. Raises TypeError for a stranger, whom the admin doesn't let this far."""
+    """Return the current user. Raises TypeError for a stranger, whom the admin doesn't let this far."""
     if not isinstance(request.user, User):
         raise TypeError("Nobody is signed in.")
     return StaffMember(request.user, address_of(request))

@@ -74,7 +74,7 @@ def closing(market: Market, by: StaffMember) -> Confirmation:
         warning="It takes no more bets, and nobody can open it again. It pays nobody: how it ended is told later.",
         facts={
             "Open bets": f"{exposure.bets:,}",
-            "At stake": format_credits(exposure.stake),
+            "Stake": format_credits(exposure.stake),
             "Owed if THIS wins": format_credits(exposure.this.payout),
             "Owed if THAT wins": format_credits(exposure.that.payout),
         },
@@ -100,7 +100,7 @@ def resolving(outcome: Outcome) -> Callable[[Market, StaffMember], Confirmation]
 def voiding(market: Market, by: StaffMember) -> Confirmation:
     def act(data: Any) -> str:
         decisions.void_market(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
-        return "Voided: what is at stake goes back."
+        return "Voided: all stakes go back."
 
     preview = preview_settlement(market_id=market.pk, outcome="invalid")
     return paying(market, preview, title=f"{market.title} · Void it", button="Void the market", act=act)
@@ -129,7 +129,7 @@ def paying(
         warning=f"{still_open}It pays at once, and can only be undone by taking the credits back.",
         facts={
             "Open bets": f"{preview.bets:,} of {preview.users:,} users",
-            "At stake": format_credits(preview.stake),
+            "Stake": format_credits(preview.stake),
             "It pays": format_credits(preview.payout),
             **gain_of_house(preview.house_gain),
         },

@@ -92,7 +92,7 @@ def credit_facts(user: User, debt: Decimal) -> Facts:
             "Available": format_credits(user.available_credits),
             "On hold": format_credits(user.held_credits),
             "Owed to the house": format_credits(debt),
-            "At stake in open bets": format_credits(user.locked_credits),
+            "Stake in open bets": format_credits(user.locked_credits),
             "Realized profit": format_credits(user.overall_pnl),
             "Staked on markets in all": format_credits(user.total_volume),
             "Spent on bets and stocks in all": format_credits(user.expended_credits),
@@ -132,8 +132,8 @@ def made_of(user: User) -> Rows:
         return Rows(title=title, columns=columns, rows=[], none=none)
     parts = origins(user.pk)
     rows: list[Any] = [
-        (type_called(kind), counterparty_called(other_end), f"{count:,}", format_credits(total))
-        for kind, other_end, count, total in parts
+        (type_called(kind), counterparty_called(counterparty), f"{count:,}", format_credits(total))
+        for kind, counterparty, count, total in parts
     ]
     total = sum((part[3] for part in parts), Decimal(0))
     rows += [("Balance", "", f"{user.journal_length:,}", format_credits(total))] if parts else []
@@ -203,7 +203,7 @@ def open_bets(user: User) -> Rows:
     bets = Bet.objects.filter(user=user, status=Bet.Status.PENDING).select_related("market").defer(*OF_MARKETS)
     return Rows(
         title="Open bets",
-        columns=("Market", "Side", "At stake", "Odds", "Would pay", "Placed, UTC"),
+        columns=("Market", "Side", "Stake", "Odds", "Would pay", "Placed, UTC"),
         rows=[
             (
                 link_to("betting_bet_change", bet.market.title, bet.pk),

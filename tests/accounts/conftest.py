@@ -8,7 +8,7 @@ from django.test import Client
 
 @pytest.fixture(autouse=True)
 def quick_hashes(settings) -> None:
-    """A slow hash is right for people and wrong for a thousand tests; the real one has tests of its own."""
+    """A slow hash is right for users and wrong for a thousand tests; the real one has tests of its own."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

@@ -1,4 +1,4 @@
-"""Small builders for the tests of the accounts app: people come through our own services and endpoints."""
+"""Small builders for the tests of the accounts app: users come through our own services and endpoints."""
 
 import json
 import re
@@ -101,7 +101,7 @@ def bearer(who: SignedIn | TokenPair | str) -> dict[str, str]:
 
 
 def success(response: Any, status: int = 200) -> dict[str, Any]:
-    """The body of a good answer; numbers with a fraction as Decimal, so that nothing is lost."""
+    """The body of a good response; numbers with a fraction as Decimal, so that nothing is lost."""
     assert response.status_code == status, response.content
     body: dict[str, Any] = json.loads(response.content, parse_float=Decimal)
     assert body["success"] is True
@@ -109,7 +109,7 @@ def success(response: Any, status: int = 200) -> dict[str, Any]:
 
 
 def refusal(response: Any, status: int, code: str) -> dict[str, Any]:
-    """The body of an error answer of that status and code, in the one shape."""
+    """The body of an error response of that status and code, in the one shape."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/json"
     body: dict[str, Any] = response.json()

@@ -189,8 +189,8 @@ def test_a_refused_login_computes_one_argon2_hash_of_the_same_cost_whether_or_no
     assert hashers.argon2_costs == [(2, 19_456, 1)]
 
 
-def test_asking_signup_about_many_emails_is_throttled(stranger, db):
-    answers = Counter(
+def test_probing_signup_for_many_emails_is_throttled(stranger, db):
+    responses = Counter(
         send(
             stranger,
             f"{AUTH}/signup",
@@ -198,14 +198,14 @@ def test_asking_signup_about_many_emails_is_throttled(stranger, db):
         ).status_code
         for number in range(62)
     )
-    assert answers == {201: 60, 429: 2}
+    assert responses == {201: 60, 429: 2}
 
 
-def test_the_email_of_another_user_is_in_no_answer(stranger, db):
+def test_the_email_of_another_user_is_in_no_response(stranger, db):
     secret = "very.secret@example.com"
     bob = sign_up("bob", email=secret)
     ann = sign_up("ann", referral_code=bob.user.referral_code)
-    answers = [
+    responses = [
         stranger.get(f"{USERS}/{bob.user.pk}"),
         stranger.get(f"{USERS}/{bob.user.pk}", headers=bearer(ann)),
         stranger.get(ME, headers=bearer(ann)),
@@ -217,7 +217,7 @@ def test_the_email_of_another_user_is_in_no_answer(stranger, db):
         send(stranger, f"{AUTH}/login", {"email": secret, "password": "wrong"}),
         send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}),
     ]
-    for response in answers:
+    for response in responses:
         text = response.content.decode().lower()
         assert "secret" not in text
         assert "very." not in text

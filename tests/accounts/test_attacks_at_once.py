@@ -1,4 +1,4 @@
-"""Attacks by asking for several things at once: each test fails if its attack succeeds."""
+"""Attacks by several requests at once: each test fails if its attack succeeds."""
 
 from collections import Counter
 from datetime import UTC, datetime

@@ -60,7 +60,7 @@ def test_an_expired_access_token_does_not_keep_anybody_from_logging_out(stranger
     assert live_tokens(ann.user) == 0
 
 
-def test_other_people_stay_signed_in(stranger, ann):
+def test_other_users_stay_signed_in(stranger, ann):
     bob = sign_up("bob")
     success(send(stranger, LOGOUT, {"refreshToken": ann.tokens.refresh}))
     assert live_tokens(bob.user) == 1

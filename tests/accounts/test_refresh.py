@@ -76,7 +76,7 @@ def test_lifetimes_are_as_configured(ann, settings, now):
     assert jwt.get_unverified_header(pair.access)["alg"] == "HS256"
 
 
-def test_a_client_that_lost_the_answer_goes_on_with_the_old_token(rotated, ann):
+def test_a_client_that_lost_the_response_goes_on_with_the_old_token(rotated, ann):
     for _ in range(5):
         latest = rotated(ann.tokens.refresh)
     rotated(latest)

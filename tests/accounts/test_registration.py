@@ -1,4 +1,4 @@
-"""`accounts.registration`: what the database makes sure of whichever way people come, and referrals."""
+"""`accounts.registration`: what the database makes sure of whichever way users come, and referrals."""
 
 from datetime import UTC, datetime
 

@@ -63,7 +63,7 @@ def test_the_password_is_kept_as_an_argon2_hash(stranger, settings):
     assert user.check_password(PASSWORD)
 
 
-def test_answers_that_hold_tokens_are_kept_by_no_cache(stranger):
+def test_responses_that_hold_tokens_are_kept_by_no_cache(stranger):
     assert send(stranger, SIGNUP, form())["Cache-Control"] == "no-store"
 
 

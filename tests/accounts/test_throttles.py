@@ -54,8 +54,8 @@ def test_one_account_is_tried_so_often_from_however_many_addresses(stranger, rat
 
 def test_an_email_that_nobody_has_is_throttled_alike(stranger, rates):
     rates(account="3/min")
-    answers = [post(stranger, "login", login("nobody@example.com")).status_code for _ in range(4)]
-    assert answers == [401, 401, 401, 429]
+    responses = [post(stranger, "login", login("nobody@example.com")).status_code for _ in range(4)]
+    assert responses == [401, 401, 401, 429]
 
 
 def test_other_accounts_are_not_held_up(stranger, rates):

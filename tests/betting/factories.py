@@ -1,4 +1,4 @@
-"""Users who bet through the front door, and what must be true of the books afterwards."""
+"""Users who bet through the API, and the audit that must pass afterwards."""
 
 import json
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ def everything(*players: Player) -> list[Any]:
     return [rows, CreditTransaction.objects.count(), [player.booked() for player in players]]
 
 
-def books_balance() -> None:
+def assert_audit_passes() -> None:
     """The audit passes, the checks of betting among its checks."""
     report = audit()
     assert {"bets", "sales", "locked", "profit", "chains"} <= report.findings.keys()

@@ -106,7 +106,7 @@ def test_a_settlement_is_counted(bet, status, paid):
     refused("bets_settlements_counted", lambda: update(bet, **settled))
 
 
-def test_sold_means_that_nothing_is_at_stake(bet):
+def test_a_sold_bet_has_no_stake_left(bet):
     refused("bets_sold_means_nothing_at_stake", lambda: update(bet, status="sold", resolved_at=MOMENT))
     everything = {"sale_count": 1, "sold_amount": 100, "sold_payout": 100}
     refused("bets_sold_means_nothing_at_stake", lambda: update(bet, **everything))

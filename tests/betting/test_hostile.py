@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from betting.models import Bet, BetSale
 from economy.ledger.audit import audit
-from tests.betting.factories import books_balance, everything, execute
+from tests.betting.factories import assert_audit_passes, everything, execute
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_refused(books, by, statement):
     before = books()
     assert refuser(lambda: execute(statement)) == by
     assert books() == before
-    books_balance()
+    assert_audit_passes()
 
 
 def test_there_are_ways_enough():

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from markets.models import Market
-from tests.betting.factories import BETS, Player, books_balance, order, sign_up
+from tests.betting.factories import BETS, Player, assert_audit_passes, order, sign_up
 from tests.economy.factories import give
 from tests.markets.factories import add_market
 
@@ -37,7 +37,7 @@ def down(exact: Fraction) -> Fraction:
 
 @dataclass
 class Person:
-    """What the books should say of somebody, in credits."""
+    """What the ledger should say of a user, in credits."""
 
     player: Player
     balance: Fraction = Fraction(1000)
@@ -170,9 +170,9 @@ class Betting(RuleBasedStateMachine):
     def the_users_columns_agree(self) -> None:
         for person in getattr(self, "users", ()):
             booked = person.player.booked()
-            at_stake = sum((stake.left for stake in self.stakes if stake.owner is person), Fraction(0))
+            staked = sum((stake.left for stake in self.stakes if stake.owner is person), Fraction(0))
             assert Fraction(booked["credit_balance"]) == person.balance >= 0
-            assert Fraction(booked["locked_credits"]) == at_stake
+            assert Fraction(booked["locked_credits"]) == staked
             assert Fraction(booked["total_volume"]) == Fraction(booked["expended_credits"]) == person.staked
             assert Fraction(booked["overall_pnl"]) == person.profit
 
@@ -186,7 +186,7 @@ class Betting(RuleBasedStateMachine):
             assert Fraction(shown["currentValue"]) == worth
 
     def teardown(self) -> None:
-        books_balance()
+        assert_audit_passes()
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.db import connection
 
 from betting.models import Bet
 from markets.models import Market
-from tests.betting.factories import books_balance, execute, read
+from tests.betting.factories import assert_audit_passes, execute, read
 from tests.betting.settlement.bulk import add_users, place_many
 from tests.markets.factories import add_market, fields_of, refusal
 
@@ -101,7 +101,7 @@ def test_reading_asks_polymarket_nothing(ann, mirrored, upstream):
 
 
 @pytest.mark.parametrize("path", ["/me", "/{id}"])
-def test_reading_is_one_statement_besides_who_asks(ann, several, django_assert_num_queries, path):
+def test_reading_is_one_statement_besides_the_current_user(ann, several, django_assert_num_queries, path):
     with django_assert_num_queries(2):
         read(ann.get(path.format(id=several[0]["id"])))
 
@@ -162,4 +162,4 @@ def test_pages_of_many_bets_use_an_index(ann, several):
     for plan in plans:
         assert "bets_of_user" in plan
         assert "Sort" not in plan
-    books_balance()
+    assert_audit_passes()

@@ -12,7 +12,7 @@ from betting import rules
 from betting.models import Bet
 from markets.models import Market, MarketWatch
 from markets.prices import LiveOdds, cache_key
-from tests.betting.factories import books_balance, everything, order, read, sign_up
+from tests.betting.factories import assert_audit_passes, everything, order, read, sign_up
 from tests.economy.factories import give
 from tests.markets.factories import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
 
@@ -55,7 +55,7 @@ def test_a_bet_takes_the_stake_and_shows_what_it_may_pay(ann, kettle):
     ]  # fmt: skip
     assert (bet["currentOdds"], bet["currentValue"]) == (Decimal("0.6000"), 100)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", bet["placedAt"])
-    books_balance()
+    assert_audit_passes()
 
 
 def test_the_ledger_and_the_users_columns_say_so_too(ann, kettle):
@@ -183,7 +183,7 @@ def test_more_than_is_available_is_refused(ann, kettle):
     refused(ann, order(kettle, "1000.01"), 400, "insufficient_credits")
     ann.bet(kettle, 1000)
     refused(ann, order(kettle, 10), 400, "insufficient_credits")
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_a_bet_on_a_mirrored_market_has_its_odds_kept_fresh(ann, mirrored, now):
 
 
 def test_a_bet_on_a_market_that_was_bet_on_a_moment_ago_is_six_statements(ann, mirrored, django_assert_num_queries):
-    """Who asks; begin; how long to wait; the lock; stake, ledger and bet in one; commit."""
+    """The current user; begin; how long to wait; the lock; stake, ledger and bet in one; commit."""
     ann.bet(mirrored, 10)
     with django_assert_num_queries(6):
         ann.bet(mirrored, 10)

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.betting.conftest import *  # noqa: F403 - the same users and markets
-from tests.betting.factories import books_balance
+from tests.betting.factories import assert_audit_passes
 
 
 @pytest.fixture(autouse=True)
 def committed(transactional_db) -> Iterator[None]:
-    """Whatever happened at once, the books balance."""
+    """After each test the audit passes."""
     yield
-    books_balance()
+    assert_audit_passes()

@@ -1,4 +1,4 @@
-"""Many requests at once, through the front door, on the real database; after each test the audit passes."""
+"""Many requests at once, through the API, on the real database; after each test the audit passes."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Settlements, reversals, bets and sales of the same users at once: nobody sees a deadlock, and the books balance."""
+"""Settlements, reversals, bets and sales of the same users at once: nobody sees a deadlock, and the audit passes."""
 
 from collections.abc import Callable
 from decimal import Decimal

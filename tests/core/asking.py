@@ -1,6 +1,6 @@
 """Asks the service in a process of its own, started with an environment of its own.
 
-Run as a program it reads requests from standard input, and writes one answer a line.
+Run as a program it reads requests from standard input, and writes one response a line.
 """
 
 import json
@@ -28,7 +28,7 @@ PRODUCTION = {
 }
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict[str, str]  # names in lower case
     text: str
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    answers: list[Answer]
+    responses: list[Response]
     log: str
 
     def log_lines(self) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def ask(*requests: dict[str, Any] | str, **environment: str) -> Conversation:
     asked = [{"path": request} if isinstance(request, str) else request for request in requests]
     ended = run(["-m", "tests.core.asking"], PRODUCTION | environment, input=json.dumps(asked))
     assert ended.returncode == 0, ended.stderr
-    return Conversation([Answer(**json.loads(line)) for line in ended.stdout.splitlines()], ended.stderr)
+    return Conversation([Response(**json.loads(line)) for line in ended.stdout.splitlines()], ended.stderr)
 
 
 def main() -> None:
@@ -90,13 +90,13 @@ def main() -> None:
             content_type="application/json",
             headers=asked.get("headers", {}),
         )
-        answer = {
+        response = {
             "status": response.status_code,
             "headers": {name.lower(): value for name, value in response.headers.items()},
             "text": response.content.decode(),
             "seconds": time.monotonic() - start,
         }
-        print(json.dumps(answer), flush=True)  # noqa: T201 - the answer to the process that asked
+        print(json.dumps(response), flush=True)  # noqa: T201 - the response to the process that asked
 
 
 if __name__ == "__main__":

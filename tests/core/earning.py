@@ -37,7 +37,7 @@ class UpstreamAway(Exception):
 
 
 def what_follows(then: str) -> int:
-    """What may happen between an effect and its answer; returns the answer's status."""
+    """What may happen between an effect and its response; returns the response's status."""
     match then:
         case "raise":
             raise RuntimeError("after the effect")

@@ -66,7 +66,7 @@ def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_a_good_token_says_who_is_asking(stranger, user):
+def test_a_good_token_names_the_current_user(stranger, user):
     response = stranger.get("/tests/mine", headers=bearer(AccessToken.for_user(user)))
     assert response.status_code == 200
     assert response.json() == {"userId": str(user.pk)}
@@ -95,7 +95,7 @@ def test_a_public_endpoint_ignores_a_bad_token(stranger, user, kind):
     assert response.json() == {"userId": None}
 
 
-def test_a_public_endpoint_knows_who_is_asking(stranger, user):
+def test_a_public_endpoint_knows_the_current_user(stranger, user):
     response = stranger.get("/tests/anyone", headers=bearer(AccessToken.for_user(user)))
     assert response.json() == {"userId": str(user.pk)}
 

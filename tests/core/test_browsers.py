@@ -9,7 +9,7 @@ PATHS = ["/api/hello", "/health", "/api/v1/nothing", "/api/tests/unexpected", "/
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_frontend_may_read_answers_and_errors_with_its_credentials(stranger, path):
+def test_the_frontend_may_read_responses_and_errors_with_its_credentials(stranger, path):
     response = stranger.get(path, headers={"Origin": FRONTEND})
     assert response["Access-Control-Allow-Origin"] == FRONTEND
     assert response["Access-Control-Allow-Credentials"] == "true"
@@ -63,7 +63,7 @@ def test_the_admin_is_for_no_other_origin(stranger):
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/api/docs", "/admin/login/"])
-def test_answers_cannot_be_guessed_into_another_type_nor_framed(stranger, path):
+def test_responses_cannot_be_guessed_into_another_type_nor_framed(stranger, path):
     response = stranger.get(path)
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["X-Frame-Options"] == "DENY"

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from core.resilience import CircuitBreaker, CircuitOpen
-from tests.markets.polymarket.hand_clock import Clock
+from tests.core.frozen_time import FrozenTime
 
 
 class Away(Exception):
@@ -21,13 +21,13 @@ def attempt(breaker):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def frozen_time():
+    return FrozenTime()
 
 
 @pytest.fixture
-def breaker(clock):
-    return CircuitBreaker("it", fallback="nothing", failures=3, reset_seconds=10, clock=clock)
+def breaker(frozen_time):
+    return CircuitBreaker("it", fallback="nothing", failures=3, reset_seconds=10, clock=frozen_time)
 
 
 def fail(breaker, error=None):
@@ -71,9 +71,9 @@ def test_only_failures_in_a_row_count(breaker):
     assert not breaker.is_open
 
 
-def test_after_enough_failures_it_refuses_at_once_and_says_how_long(breaker, clock):
+def test_after_enough_failures_it_refuses_at_once_and_says_how_long(breaker, frozen_time):
     open_up(breaker)
-    clock.now += 4
+    frozen_time.now += 4
     assert breaker.is_open
     assert refusal(breaker) == 6
 
@@ -96,35 +96,35 @@ def test_a_rejection_shows_that_the_upstream_is_alive(breaker):
     assert not breaker.is_open
 
 
-def test_a_successful_trial_closes_it(breaker, clock):
+def test_a_successful_trial_closes_it(breaker, frozen_time):
     open_up(breaker)
-    clock.now += 10
+    frozen_time.now += 10
     succeed(breaker)
     assert not breaker.is_open
     fail(breaker)
     assert not breaker.is_open
 
 
-def test_a_failed_trial_opens_it_for_the_whole_time_again(breaker, clock):
+def test_a_failed_trial_opens_it_for_the_whole_time_again(breaker, frozen_time):
     open_up(breaker)
-    clock.now += 10
+    frozen_time.now += 10
     fail(breaker)
     assert refusal(breaker) == 10
 
 
-def test_one_trial_at_a_time_is_let_through(breaker, clock):
+def test_one_trial_at_a_time_is_let_through(breaker, frozen_time):
     open_up(breaker)
-    clock.now += 11
+    frozen_time.now += 11
     with attempt(breaker):
         assert refusal(breaker) == 10
-        clock.now += 30
+        frozen_time.now += 30
         assert refusal(breaker) == 10
     succeed(breaker)
 
 
-def test_a_trial_that_ended_by_a_bug_of_ours_lets_the_next_one_through(breaker, clock):
+def test_a_trial_that_ended_by_a_bug_of_ours_lets_the_next_one_through(breaker, frozen_time):
     open_up(breaker)
-    clock.now += 10
+    frozen_time.now += 10
     with pytest.raises(KeyError), attempt(breaker):
         raise KeyError
     assert breaker.is_open
@@ -132,14 +132,14 @@ def test_a_trial_that_ended_by_a_bug_of_ours_lets_the_next_one_through(breaker, 
     assert not breaker.is_open
 
 
-def test_a_failure_begun_before_it_opened_does_not_put_the_trial_off(breaker, clock):
+def test_a_failure_begun_before_it_opened_does_not_put_the_trial_off(breaker, frozen_time):
     late = attempt(breaker)
     late.__enter__()
     open_up(breaker)
-    clock.now += 9
+    frozen_time.now += 9
     error = Away()
     assert not late.__exit__(type(error), error, None)
-    clock.now += 1
+    frozen_time.now += 1
     succeed(breaker)
     assert not breaker.is_open
 
@@ -152,9 +152,9 @@ def test_one_for_another_service_knows_nothing_of_the_failures(breaker):
     assert other.is_open
 
 
-def test_of_many_threads_exactly_one_gets_the_trial(breaker, clock):
+def test_of_many_threads_exactly_one_gets_the_trial(breaker, frozen_time):
     open_up(breaker)
-    clock.now += 10
+    frozen_time.now += 10
     start, done, let_through = threading.Barrier(8), threading.Event(), []
 
     def ask():

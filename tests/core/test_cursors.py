@@ -18,7 +18,7 @@ def test_a_cursor_says_what_was_put_into_it(given_parts):
 
 
 @given(parts)
-def test_a_cursor_can_stand_in_a_query_as_it_is(given_parts):
+def test_a_cursor_needs_no_quoting_in_a_query(given_parts):
     assert set(encode_cursor(*given_parts)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 

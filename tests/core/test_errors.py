@@ -54,7 +54,7 @@ class TestWhatAViewRaises:
         body = assert_is_error(response, 400, "bad_request")
         assert SECRET not in str(body)
 
-    def test_a_rule_that_said_no_answers_in_its_own_words(self, stranger, kind):
+    def test_a_rule_that_said_no_responds_in_its_own_words(self, stranger, kind):
         response = stranger.get(f"/{kind}/refused")
         assert assert_is_error(response, 400, "refused")["error"] == "No."
         assert "Retry-After" not in response

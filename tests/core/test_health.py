@@ -18,7 +18,7 @@ from tests.environment import with_database
 ALL_OK = {"database": "ok", "migrations": "ok", "cache": "ok", "broker": "ok"}
 
 
-def test_the_process_answers_without_touching_the_database(stranger):
+def test_the_process_responds_without_touching_the_database(stranger):
     # No `django_db`: a query would fail this test.
     response = stranger.get("/health")
     assert response.status_code == 200
@@ -30,7 +30,7 @@ def test_the_process_answers_without_touching_the_database(stranger):
     assert abs(datetime.fromisoformat(body["timestamp"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_health_answers_a_head(stranger):
+def test_health_responds_to_a_head(stranger):
     response = stranger.head("/health")
     assert response.status_code == 200
     assert response.content == b""
@@ -83,7 +83,7 @@ def empty_database():
 
 def test_pending_migrations_make_the_service_not_ready(empty_database):
     conversation = ask("/ready", "/health", DATABASE_URL=empty_database)
-    ready, alive = conversation.answers
+    ready, alive = conversation.responses
     assert ready.status == 503
     assert ready.json() == {"status": "unavailable", "checks": ALL_OK | {"migrations": "unavailable"}, "jobs": {}}
     assert "migrations are not applied" in conversation.log
@@ -95,17 +95,17 @@ def with_the_database_away():
     return ask("/health", "/ready", "/api/tests/asks-database", "/plain/asks-database", "/api/hello", "/api/v1/markets")
 
 
-def test_with_the_database_away_the_process_still_answers(with_the_database_away):
-    alive = with_the_database_away.answers[0]
+def test_with_the_database_away_the_process_still_responds(with_the_database_away):
+    alive = with_the_database_away.responses[0]
     assert alive.status == 200
     assert alive.json()["status"] == "ok"
-    assert with_the_database_away.answers[4].status == 200
+    assert with_the_database_away.responses[4].status == 200
 
 
 def test_with_the_database_away_the_service_is_not_ready_and_says_why(with_the_database_away):
-    answer = with_the_database_away.answers[1]
-    assert answer.status == 503
-    assert answer.json() == {
+    response = with_the_database_away.responses[1]
+    assert response.status == 503
+    assert response.json() == {
         "status": "unavailable",
         "checks": {"database": "unavailable", "migrations": "unavailable", "cache": "ok", "broker": "ok"},
         "jobs": {},
@@ -114,11 +114,11 @@ def test_with_the_database_away_the_service_is_not_ready_and_says_why(with_the_d
 
 @pytest.mark.parametrize("place", [2, 3, 5])
 def test_with_the_database_away_a_request_is_told_to_try_again_at_once(with_the_database_away, place):
-    answer = with_the_database_away.answers[place]
-    assert answer.status == 503
-    assert answer.json()["code"] == "try_again"
-    assert answer.headers["retry-after"] == "2"
-    assert answer.seconds < 6
+    response = with_the_database_away.responses[place]
+    assert response.status == 503
+    assert response.json()["code"] == "try_again"
+    assert response.headers["retry-after"] == "2"
+    assert response.seconds < 6
 
 
 def test_with_the_database_away_each_request_writes_one_line_without_a_stack(with_the_database_away):
@@ -154,7 +154,7 @@ def with_redis_away():
 
 
 def test_with_redis_away_the_service_is_not_ready_and_says_so_in_time(with_redis_away):
-    ready, alive, *_ = with_redis_away.answers
+    ready, alive, *_ = with_redis_away.responses
     assert ready.status == 503
     assert ready.json()["checks"]["cache"] == "unavailable"
     assert ready.json()["checks"]["broker"] == "unavailable"
@@ -163,8 +163,8 @@ def test_with_redis_away_the_service_is_not_ready_and_says_so_in_time(with_redis
 
 
 def test_with_redis_away_clients_are_served_and_still_counted(with_redis_away):
-    assert [answer.status for answer in with_redis_away.answers[2:]] == [200, 200, 429]
-    assert all(answer.seconds < 3 for answer in with_redis_away.answers[2:])
+    assert [response.status for response in with_redis_away.responses[2:]] == [200, 200, 429]
+    assert all(response.seconds < 3 for response in with_redis_away.responses[2:])
     assert "Traceback" not in with_redis_away.log
     said = [line for line in with_redis_away.log_lines() if line["message"].startswith("Redis is away")]
     assert [line["level"] for line in said] == ["WARNING"]

@@ -1,4 +1,4 @@
-"""One key, one effect, one answer: with a view that moves credits."""
+"""One key, one effect, one response: with a view that moves credits."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ def ada(db, earning) -> User:
     return User.objects.create_user(email="ada@example.com", username="ada")
 
 
-def test_the_same_request_gets_the_first_answer_again_byte_for_byte(ada):
+def test_the_same_request_gets_the_first_response_again_byte_for_byte(ada):
     first, again = earn(ada), earn(ada)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
@@ -38,7 +38,7 @@ def test_the_same_request_gets_the_first_answer_again_byte_for_byte(ada):
     assert earned(ada) == 1
 
 
-def test_the_first_answer_is_given_even_after_the_balance_moved_on(ada):
+def test_the_first_response_is_given_even_after_the_balance_moved_on(ada):
     first = earn(ada)
     earn(ada, "second")
     assert earn(ada).content == first.content
@@ -91,7 +91,7 @@ def test_a_failure_after_the_effect_leaves_neither_effect_nor_key(ada):
     assert not IdempotencyKey.objects.exists()
 
 
-def test_the_first_answer_is_given_when_the_upstream_is_away_by_now(ada):
+def test_the_first_response_is_given_when_the_upstream_is_away_by_now(ada):
     first = earn(ada)
     EarnView.upstream_away = True
     assert earn(ada).content == first.content
@@ -143,5 +143,5 @@ def test_a_key_costs_two_statements(ada, django_assert_num_queries):
     earn(ada, None)
     with django_assert_num_queries(1 + 1 + 2 + 1):  # the user; the limit of waits; a transaction in a test; the effect
         earn(ada, None)
-    with django_assert_num_queries(1 + 1 + 2 + 1 + 1):  # the limit comes with the claim; and the answer is kept
+    with django_assert_num_queries(1 + 1 + 2 + 1 + 1):  # the limit comes with the claim; and the response is kept
         earn(ada)

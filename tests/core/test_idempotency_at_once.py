@@ -1,4 +1,4 @@
-"""One key, one effect, one answer: everything at once, over HTTP, and killed in between."""
+"""One key, one effect, one response: everything at once, over HTTP, and killed in between."""
 
 import http.client
 import json
@@ -38,36 +38,36 @@ def ada(db, earning) -> User:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fifty_equal_requests_at_once_have_one_effect_and_fifty_equal_answers(ada):
-    answers = all_at_once(lambda: earn(ada), FIFTY)
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert sum(answer.get("Idempotency-Replayed") == "true" for answer in answers) == FIFTY - 1
+def test_fifty_equal_requests_at_once_have_one_effect_and_fifty_equal_responses(ada):
+    responses = all_at_once(lambda: earn(ada), FIFTY)
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
+    assert sum(response.get("Idempotency-Replayed") == "true" for response in responses) == FIFTY - 1
     assert earned(ada) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_fifty_different_requests_with_one_key_have_one_effect(ada):
     amounts = iter(range(1, FIFTY + 1))
-    answers = all_at_once(lambda: earn(ada, amount=str(next(amounts))), FIFTY)
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * (FIFTY - 1)
+    responses = all_at_once(lambda: earn(ada, amount=str(next(amounts))), FIFTY)
+    assert sorted(response.status_code for response in responses) == [201] + [409] * (FIFTY - 1)
     assert earned(ada) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_second_request_waits_for_the_first_and_gets_its_answer(ada):
-    answers = []
-    first = threading.Thread(target=lambda: answers.append(in_thread(lambda: earn(ada, then="wait"))))
+def test_the_second_request_waits_for_the_first_and_gets_its_response(ada):
+    responses = []
+    first = threading.Thread(target=lambda: responses.append(in_thread(lambda: earn(ada, then="wait"))))
     first.start()
     assert inside.wait(10)
-    second = threading.Thread(target=lambda: answers.append(in_thread(lambda: earn(ada, then="wait"))))
+    second = threading.Thread(target=lambda: responses.append(in_thread(lambda: earn(ada, then="wait"))))
     second.start()
     wait_until(somebody_waits_for_a_lock)
     go_on.set()
     first.join(10)
     second.join(10)
-    assert {answer.status_code for answer in answers} == {201}
-    assert answers[0].content == answers[1].content
+    assert {response.status_code for response in responses} == {201}
+    assert responses[0].content == responses[1].content
     assert earned(ada) == 1
 
 
@@ -137,10 +137,10 @@ def ask(server, user: User, header: str) -> tuple[int, bytes, str | None]:
     body = json.dumps({"amount": "10.50"})
     sent = {**headers_of(user, None), header: "over-http", "Content-Type": "application/json"}
     client.request("POST", "/tests/earn", body, sent)
-    answer = client.getresponse()
-    content = answer.read()
+    response = client.getresponse()
+    content = response.read()
     client.close()
-    return answer.status, content, answer.getheader("Idempotency-Replayed")
+    return response.status, content, response.getheader("Idempotency-Replayed")
 
 
 def somebody_waits_for_a_lock() -> bool:

@@ -17,7 +17,7 @@ def exact(text):
 
 
 @pytest.mark.usefixtures("test_views")
-def test_an_answer_has_exact_numbers_utc_times_and_plain_ids(stranger):
+def test_a_response_has_exact_numbers_utc_times_and_plain_ids(stranger):
     response = stranger.get("/tests/values")
     assert response["Content-Type"] == "application/json"
     assert exact(response.content) == {

@@ -90,28 +90,28 @@ def test_everything_under_one_terminal_is_refused_in_production():
     assert "simulator" not in ended.stdout
 
 
-def test_production_answers_other_hosts_and_unencrypted_requests_as_it_should():
+def test_production_responds_to_other_hosts_and_unencrypted_requests_as_it_should():
     other_host = {"path": "/api/hello", "headers": {"Host": "evil.example.com"}}
-    answers = ask(other_host, "/api/hello", "/health", "/ready/", SECURE_SSL_REDIRECT="true").answers
-    assert [answer.status for answer in answers] == [400, 301, 200, 503]
-    assert answers[0].json()["code"] == "bad_request"
-    assert answers[1].headers["location"] == "https://testserver/api/hello"
+    responses = ask(other_host, "/api/hello", "/health", "/ready/", SECURE_SSL_REDIRECT="true").responses
+    assert [response.status for response in responses] == [400, 301, 200, 503]
+    assert responses[0].json()["code"] == "bad_request"
+    assert responses[1].headers["location"] == "https://testserver/api/hello"
 
 
 def test_behind_a_proxy_that_ended_tls_browsers_are_told_to_stay_with_it():
     asked = {"path": "/api/hello", "headers": {"X-Forwarded-Proto": "https"}}
-    (answer,) = ask(asked, SECURE_SSL_REDIRECT="true", TRUST_PROXY="true").answers
-    assert answer.status == 200
-    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains; preload"
-    assert json.loads(answer.text)["message"]
+    (response,) = ask(asked, SECURE_SSL_REDIRECT="true", TRUST_PROXY="true").responses
+    assert response.status == 200
+    assert response.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains; preload"
+    assert json.loads(response.text)["message"]
 
 
 def test_hosts_and_origins_may_be_listed_with_spaces():
     asked = {"path": "/api/hello", "headers": {"Host": "b.example.com", "Origin": "https://b.example.com"}}
-    (answer,) = ask(
+    (response,) = ask(
         asked,
         ALLOWED_HOSTS="a.example.com, b.example.com",
         CORS_ALLOWED_ORIGINS="https://a.example.com, https://b.example.com",
-    ).answers
-    assert answer.status == 200
-    assert answer.headers["access-control-allow-origin"] == "https://b.example.com"
+    ).responses
+    assert response.status == 200
+    assert response.headers["access-control-allow-origin"] == "https://b.example.com"

@@ -1,4 +1,4 @@
-"""Public GETs: validators, how long an answer holds, and what a process remembers for a moment."""
+"""Public GETs: validators, how long a response holds, and what a process remembers for a moment."""
 
 import pytest
 
@@ -17,16 +17,16 @@ def remembering(settings):
 
 
 def asked(client, path=REMEMBERED):
-    return client.get(path).json()["answer"]
+    return client.get(path).json()["number"]
 
 
-def test_an_answer_has_a_tag_and_says_how_long_it_holds(stranger):
+def test_a_response_has_a_tag_and_says_how_long_it_holds(stranger):
     response = stranger.get(CONSTANT)
     assert response["ETag"].startswith('"')
     assert response["Cache-Control"] == "public, max-age=1"
 
 
-def test_the_tag_stays_while_the_answer_does_and_changes_with_it(stranger):
+def test_the_tag_stays_while_the_response_does_and_changes_with_it(stranger):
     assert stranger.get(CONSTANT)["ETag"] == stranger.get(CONSTANT)["ETag"]
     assert stranger.get("/tests/news/fresh")["ETag"] != stranger.get("/tests/news/fresh")["ETag"]
 
@@ -48,7 +48,7 @@ def test_a_copy_that_still_holds_is_not_sent_again(stranger, form):
 def test_a_copy_that_no_longer_holds_is_sent_again(stranger, form):
     response = stranger.get(CONSTANT, headers={"If-None-Match": form})
     assert response.status_code == 200
-    assert response.json() == {"answer": 42}
+    assert response.json() == {"number": 42}
 
 
 def test_a_tag_without_its_quotes_does_not_hold(stranger):
@@ -90,17 +90,17 @@ def test_the_rest_is_asked_anew(stranger, remembering):
     assert asked(stranger, "/tests/news/fresh") != asked(stranger, "/tests/news/fresh")
 
 
-def test_another_query_is_another_answer(stranger, remembering):
+def test_another_query_is_another_response(stranger, remembering):
     assert asked(stranger, f"{REMEMBERED}?a=1") != asked(stranger, f"{REMEMBERED}?a=2")
 
 
-def test_a_remembered_answer_is_revalidated_and_headed_like_any(stranger, remembering):
+def test_a_remembered_response_is_revalidated_and_headed_like_any(stranger, remembering):
     tag = stranger.get(REMEMBERED)["ETag"]
     assert stranger.get(REMEMBERED, headers={"If-None-Match": tag}).status_code == 304
     assert stranger.head(REMEMBERED)["ETag"] == tag
 
 
-def test_a_remembered_answer_tells_each_origin_what_is_meant_for_it(stranger, remembering):
+def test_a_remembered_response_tells_each_origin_what_is_meant_for_it(stranger, remembering):
     stranger.get("/api/v1/nothing")
     allowed = {"Origin": "http://localhost:3000"}
     assert stranger.get(REMEMBERED, headers=allowed)["X-Request-ID"] != stranger.get(REMEMBERED)["X-Request-ID"]
@@ -112,12 +112,12 @@ def test_a_memory_that_was_dropped_is_filled_anew(stranger, remembering):
     assert asked(stranger) != first
 
 
-def test_an_answer_is_remembered_only_for_its_time(stranger, settings):
+def test_a_response_is_remembered_only_for_its_time(stranger, settings):
     settings.PUBLIC_CACHE_SECONDS = 1e-9
     assert asked(stranger) != asked(stranger)
 
 
-def test_a_very_large_answer_is_not_remembered(stranger, remembering):
+def test_a_very_large_response_is_not_remembered(stranger, remembering):
     path = f"{LARGE}?size={responses.MAX_ENTRY_BYTES}"
     assert asked(stranger, path) != asked(stranger, path)
 
@@ -125,15 +125,15 @@ def test_a_very_large_answer_is_not_remembered(stranger, remembering):
 def remembered_of(client, paths):
     """How many of these, asked once each and in order, are still remembered."""
     first = [asked(client, path) for path in paths]
-    return sum(asked(client, path) == answer for path, answer in reversed(list(zip(paths, first, strict=True))))
+    return sum(asked(client, path) == response for path, response in reversed(list(zip(paths, first, strict=True))))
 
 
-def test_the_number_of_remembered_answers_is_bounded(stranger, remembering):
+def test_the_number_of_remembered_responses_is_bounded(stranger, remembering):
     paths = [f"{REMEMBERED}?page={page}" for page in range(responses.MAX_ENTRIES + 5)]
     assert remembered_of(stranger, paths) <= responses.MAX_ENTRIES
 
 
-def test_the_memory_that_remembered_answers_take_is_bounded(stranger, remembering):
+def test_the_memory_that_remembered_responses_take_is_bounded(stranger, remembering):
     size = responses.MAX_ENTRY_BYTES - 1_000
     fitting = responses.MAX_BYTES // size
     assert fitting < responses.MAX_ENTRIES

@@ -66,7 +66,9 @@ def test_in_production_every_log_line_of_a_request_is_json_with_its_id_and_no_se
     conversation = ask(*asked)
     lines = conversation.log_lines()
     assert [line["requestId"] for line in lines] == [f"request-{place}" for place in range(len(paths))]
-    assert [answer.headers["x-request-id"] for answer in conversation.answers] == [line["requestId"] for line in lines]
+    assert [response.headers["x-request-id"] for response in conversation.responses] == [
+        line["requestId"] for line in lines
+    ]
     assert lines[0]["message"] == "refused GET /api/v1/nothing: not_found"
     assert ["exception" in line for line in lines] == [False, True, True, False, False, False]
     assert "RuntimeError" in lines[1]["exception"]

@@ -1,4 +1,4 @@
-"""The clock: what it sends exists, goes where it belongs, and nothing waits for ever."""
+"""The schedule: what it sends exists, goes where it belongs, and nothing waits for ever."""
 
 from datetime import timedelta
 
@@ -91,7 +91,7 @@ class TestAtStart:
         PeriodicTask.objects.filter(task="markets.ingest").update(enabled=False)
         assert due_at_start(AT_START, now=timezone.now()) == [task for task in AT_START if task != "markets.ingest"]
 
-    def test_a_night_that_was_missed_is_made_good(self):
+    def test_a_nightly_job_that_was_missed_is_made_good(self):
         now = timezone.now()
         ran_at = now - timedelta(days=2)
         JobRun.objects.create(job=AUDIT, status="succeeded", started_at=ran_at, finished_at=ran_at)

@@ -29,7 +29,7 @@ def behind_proxies(settings):
     return behind
 
 
-def test_who_asks_too_often_is_told_how_long_to_wait(stranger):
+def test_a_client_that_asks_too_often_is_told_how_long_to_wait(stranger):
     assert asked(stranger, times=2).status_code == 200
     response = asked(stranger)
     assert_is_error(response, 429, "throttled")

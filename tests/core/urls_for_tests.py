@@ -131,11 +131,11 @@ class UnspeakableView(PublicView):
         return Response({"value": object(), "secret": SECRET})
 
 
-answers = count(1)
+numbers = count(1)
 
 
 class NewsViewSet(PublicReadsMixin, ViewSet):
-    """Answers something new each time that it is really asked."""
+    """Responds with something new each time that it is really asked."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -143,19 +143,19 @@ class NewsViewSet(PublicReadsMixin, ViewSet):
     private_actions = frozenset({"private"})
 
     def remembered(self, request: Request) -> HttpResponse:
-        return rendered({"answer": next(answers)})
+        return rendered({"number": next(numbers)})
 
     def large(self, request: Request) -> HttpResponse:
-        return rendered({"answer": next(answers), "padding": "x" * int(request.query_params["size"])})
+        return rendered({"number": next(numbers), "padding": "x" * int(request.query_params["size"])})
 
     def fresh(self, request: Request) -> HttpResponse:
-        return rendered({"answer": next(answers)})
+        return rendered({"number": next(numbers)})
 
     def constant(self, request: Request) -> HttpResponse:
-        return rendered({"answer": 42})
+        return rendered({"number": 42})
 
     def private(self, request: Request) -> HttpResponse:
-        return rendered({"answer": 42})
+        return rendered({"number": 42})
 
     def missing(self, request: Request) -> HttpResponse:
         raise Http404

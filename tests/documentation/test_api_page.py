@@ -30,10 +30,10 @@ def send(curl: str, known: dict[str, str]) -> tuple[int, str]:
     return int(status), body
 
 
-def part(answer: object, path: str) -> str:
+def part(response: object, path: str) -> str:
     for step in path.split("."):
-        answer = answer[int(step) if isinstance(answer, list) else step]
-    return str(answer)
+        response = response[int(step) if isinstance(response, list) else step]
+    return str(response)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -41,9 +41,9 @@ class Browser:
         self._emulate("DeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = self._session.request(method, self._url + path, json=body, timeout=60)
-        value = answer.json()["value"]
-        if not answer.ok:
+        response = self._session.request(method, self._url + path, json=body, timeout=60)
+        value = response.json()["value"]
+        if not response.ok:
             raise WebDriverError(value["message"])
         return value
 
@@ -116,10 +116,10 @@ class Browser:
         entries = self._ask("POST", "/se/log", {"type": "performance"})
         events = [json.loads(entry["message"])["message"] for entry in entries]
         sent = [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        answers = [event["params"]["response"] for event in events if event["method"] == "Network.responseReceived"]
+        responses = [event["params"]["response"] for event in events if event["method"] == "Network.responseReceived"]
         # Chromium's own first page, and what a page carries in itself.
         asked = {request["url"] for request in sent if not request["url"].startswith(("chrome:", "data:"))}
-        return asked, {answer["url"]: answer["status"] for answer in answers}
+        return asked, {response["url"]: response["status"] for response in responses}
 
     def close(self) -> None:
         self._ask("DELETE", "")

@@ -35,7 +35,7 @@ def pictures(var_dir) -> Path:
 
 @contextmanager
 def service(var_dir: Path) -> Iterator[tuple[str, psycopg.Connection]]:
-    """Its address, and its database to look into; with a month of people and bets, and one of the staff."""
+    """Its address, and its database to look into; with a month of users and bets, and one of the staff."""
     port = free_port()
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text

@@ -60,9 +60,9 @@ class Player:
         self.placed = 0
         name = f"player{uuid4().hex[:8]}"
         body = {"username": name, "email": f"{name}@example.com", "name": name, "password": "correct horse battery"}
-        status, answer = self.ask("/api/v1/auth/signup", body)
-        assert status == 201, answer
-        self.token = answer["accessToken"]
+        status, response = self.ask("/api/v1/auth/signup", body)
+        assert status == 201, response
+        self.token = response["accessToken"]
 
     def ask(self, path: str, body: dict | None = None, **headers: str) -> tuple[int, dict]:
         if hasattr(self, "token"):
@@ -70,14 +70,14 @@ class Player:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json", **headers})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return response.status, json.load(response)
         except urllib.error.HTTPError as refusal:
             with refusal:
                 return refusal.code, json.load(refusal)
 
     def bet(self) -> bool:
-        """Whether a bet of 10 was placed: the same one, by its key, until there is an answer."""
+        """Whether a bet of 10 was placed: the same one, by its key, until there is a response."""
         key = uuid4().hex
         deadline = time.monotonic() + BACK_SECONDS
         while time.monotonic() < deadline:
@@ -85,7 +85,7 @@ class Player:
                 _, listed = self.ask("/api/v1/markets?limit=20")
                 for market in listed["data"]:
                     body = {"marketId": market["id"], "side": "this", "amount": 10}
-                    status, _answer = self.ask("/api/v1/bets", body, **{"Idempotency-Key": f"{key}-{market['id']}"})
+                    status, _response = self.ask("/api/v1/bets", body, **{"Idempotency-Key": f"{key}-{market['id']}"})
                     if status == 201:
                         self.placed += 1
                         return True
@@ -100,8 +100,8 @@ class Player:
 
 def is_well(base: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{base}/ready", timeout=3) as answer:
-            checks = json.load(answer)["checks"]
+        with urllib.request.urlopen(f"{base}/ready", timeout=3) as response:
+            checks = json.load(response)["checks"]
     except urllib.error.HTTPError as refusal:
         with refusal:
             checks = json.load(refusal).get("checks", {})

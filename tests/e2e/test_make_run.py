@@ -14,8 +14,8 @@ from tests.e2e.terminal import make_run
 
 
 def get(url: str) -> dict:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.load(response)
 
 
 def titles(base: str) -> set[str]:

@@ -112,7 +112,7 @@ def test_days_on_which_nothing_was_counted_are_caught_up_with(kettle):
     assert figures("volume", period="week") == {"ann": (0, 20)}
 
 
-def test_days_that_no_period_reads_are_purged_every_night_and_nothing_else(db, now):
+def test_days_that_no_period_reads_are_purged_nightly_and_nothing_else(db, now):
     ann = sign_up("ann")
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for days in (0, KEPT_DAYS, KEPT_DAYS + 1):

@@ -18,7 +18,7 @@ from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDa
 from leaderboard.rules import Period
 from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from leaderboard.tasks import JOB, update
-from tests.betting.factories import books_balance, order, sign_up
+from tests.betting.factories import assert_audit_passes, order, sign_up
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.leaderboard.factories import A_WEDNESDAY, bet_at, kept, naive, names, ranks
 from thisthat.celery import AT_START, app
@@ -241,7 +241,7 @@ class TestAtOnce:
         assert responses == [201] * 5
         assert names("volume")[0] == "cem"
 
-    def test_bets_and_counts_at_once_all_succeed_and_the_books_balance(self, kettle, now):
+    def test_bets_and_counts_at_once_all_succeed_and_the_audit_passes(self, kettle, now):
         players = [sign_up(f"user_{number}") for number in range(6)]
         finished = Event()
         counts: list[Any] = []
@@ -260,4 +260,4 @@ class TestAtOnce:
             counting.join(20)
         assert responses == [201] * 30
         assert len(counts) > 1
-        books_balance()
+        assert_audit_passes()

@@ -21,7 +21,7 @@ import redis
 from core.file_locks import is_locked
 from devtools.embedded import valkey
 from devtools.simulators import free_port, listens
-from tests.core.asking import PRODUCTION, REPOSITORY, Answer
+from tests.core.asking import PRODUCTION, REPOSITORY, Response
 from tests.devtools.conftest import soon
 
 
@@ -123,14 +123,14 @@ class Web(Process):
         except (OSError, HTTPException):
             return False
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str) -> Response:
         return self._ask(urllib.request.Request(f"{self.base}{path}", headers=headers))
 
-    def post(self, path: str, body: Any, **headers: str) -> Answer:
+    def post(self, path: str, body: Any, **headers: str) -> Response:
         headers = {"Content-Type": "application/json"} | headers
         return self._ask(urllib.request.Request(f"{self.base}{path}", json.dumps(body).encode(), headers))
 
-    def _ask(self, request: urllib.request.Request) -> Answer:
+    def _ask(self, request: urllib.request.Request) -> Response:
         started = time.monotonic()
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
@@ -140,7 +140,7 @@ class Web(Process):
             with refusal:
                 status, headers, text = refusal.code, refusal.headers, refusal.read().decode()
         found = {name.lower(): value for name, value in headers.items()}
-        return Answer(status, found, text, time.monotonic() - started)
+        return Response(status, found, text, time.monotonic() - started)
 
 
 def crash(folder: Path) -> None:

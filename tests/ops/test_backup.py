@@ -1,4 +1,4 @@
-"""A backup is worth what its restored books prove: docs/operations.md's commands, and the audit on what came back."""
+"""A backup is worth what its restored ledger proves: docs/operations.md's commands, and the audit on what came back."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def audit(url: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_books_of_a_restored_backup_balance(restored):
+def test_the_audit_of_a_restored_backup_passes(restored):
     done = audit(restored)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)

@@ -50,12 +50,12 @@ def test_a_server_that_crashes_and_comes_back_is_served_from_without_a_restart(f
         again.stop()
 
 
-def test_a_server_that_takes_connections_and_never_answers_holds_up_one_request_and_not_all():
+def test_a_server_that_takes_connections_and_never_responds_holds_up_one_request_and_not_all():
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
         started = time.monotonic()
         conversation = ask(*["/api/v1/markets"] * 20, DATABASE_URL=url)
     # Each for itself would wait three seconds.
     assert time.monotonic() - started < 30
-    assert all(is_told_to_try_again(response) for response in conversation.answers)
+    assert all(is_told_to_try_again(response) for response in conversation.responses)
     assert conversation.log.count("the database is away") == 1

@@ -198,7 +198,7 @@ def test_a_folder_that_cannot_be_written_is_a_failure():
     assert worst(found["disk"]) == "failure"
 
 
-def test_clocks_that_differ_are_a_warning_and_a_slow_answer_is_none():
+def test_clocks_that_differ_are_a_warning_and_a_slow_response_is_none():
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     later = noon + timedelta(seconds=10)
     assert clock_finding(noon, noon + timedelta(seconds=5), later).state == "ok"

@@ -24,7 +24,7 @@ from leaderboard.services import update_leaderboard
 from ops.erasure import erase_user
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, send, success
 from tests.accounts.factories import sign_up as arrive
-from tests.betting.factories import Player, books_balance, order
+from tests.betting.factories import Player, assert_audit_passes, order
 from tests.betting.settlement.factories import end, settle
 from tests.leaderboard.factories import names
 from tests.markets.factories import add_market
@@ -125,19 +125,19 @@ def test_the_old_referral_code_is_nobodys(marlin):
     refusal(send(Browser(), f"{AUTH}/signup", sent), 400, "invalid_referral_code")
 
 
-def test_the_books_balance_and_open_bets_are_settled_on_them(marlin, player):
+def test_the_audit_passes_and_open_bets_are_settled_on_them(marlin, player):
     sold, open_ = add_market(), add_market()
     player.sell(player.bet(sold, 200), "50")
     player.bet(open_, 300)
-    before, journal = player.booked(), player.ledger_entries()
+    before, entries = player.booked(), player.ledger_entries()
     erase(marlin.user)
-    books_balance()
+    assert_audit_passes()
     assert player.booked() == before
-    assert player.ledger_entries() == journal
+    assert player.ledger_entries() == entries
     for market in (sold, open_):
         end(market)
         settle(market)
-    books_balance()
+    assert_audit_passes()
     assert player.booked()["credit_balance"] > before["credit_balance"]
     assert player.booked()["locked_credits"] == 0
 

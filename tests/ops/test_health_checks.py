@@ -7,7 +7,7 @@ from tests.ops.servers import Web
 CHECK = ["ops/web_alive.py"]
 
 
-def test_the_web_servers_check_succeeds_while_it_answers_to_its_first_name(database, running):
+def test_the_web_servers_check_succeeds_while_it_responds_to_its_first_name(database, running):
     names = "api.example.com,127.0.0.1"
     web = running(Web, DATABASE_URL=database, ALLOWED_HOSTS=names)
     port = web.base.rsplit(":", 1)[1]

@@ -1,4 +1,4 @@
-"""The worker and the clock start and stop whatever is away, and work on by themselves when it is back."""
+"""The worker and the scheduler start and stop whatever is away, and work on by themselves when it is back."""
 
 import time
 
@@ -15,7 +15,7 @@ SUCCEEDED = "SELECT coalesce(max(started_at), 'epoch') FROM job_runs WHERE statu
 
 
 class Jobs:
-    """A worker and a clock, which has it do a job each second."""
+    """A worker and a scheduler, which enqueues a job each second."""
 
     def __init__(self, running, database, redis_server):
         self._running, self._database, self._redis_server = running, database, redis_server
@@ -80,7 +80,7 @@ def test_with_redis_away_from_the_start_jobs_are_done_all_the_same_and_by_the_wo
     jobs.start()
     assert soon(lambda: jobs.all_said("Connection refused"), seconds=60)
     assert jobs.go_on()
-    # It is due once, when the clock starts.
+    # It is due once, when the scheduler starts.
     assert soon(lambda: jobs.last_success("economy.seed_stocks").year > 1970)
     # One line for all the jobs that could not be sent.
     assert jobs.processes[1].said_once_a_minute("the queue is away")

@@ -117,7 +117,7 @@ class TestRequests:
 
 
 @pytest.mark.django_db
-class TestFigures:
+class TestValues:
     def test_of_jobs(self, api):
         now = timezone.now()
         JobRun.objects.create(
@@ -147,7 +147,7 @@ class TestFigures:
         assert metrics["thisthat_odds_age_seconds"][("oldest",)] == pytest.approx(3600, abs=60)
         assert metrics["thisthat_odds_age_seconds"][("median",)] == pytest.approx(120, abs=60)
 
-    def test_of_the_ledger_are_those_of_the_journal(self, api):
+    def test_of_the_ledger_are_the_sums_of_its_entries(self, api):
         player, market = sign_up("ann"), add_market()
         for amount in (100, 50):
             player.bet(market, amount, "this")

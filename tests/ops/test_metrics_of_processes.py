@@ -50,7 +50,7 @@ def workers_of(web) -> list[int]:
     return [pid for pid in children if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def test_every_answer_has_the_requests_of_all_processes(web):
+def test_every_response_has_the_requests_of_all_processes(web):
     serving = web()
     before = counted(serving)
     for _ in range(REQUESTS):

@@ -81,14 +81,14 @@ def test_a_redis_that_hangs_costs_half_a_second_now_and_then_and_not_each_reques
     assert max(response.seconds for response in responses) < 10
 
 
-def test_who_asks_too_often_is_still_refused_while_redis_is_away(web, redis_server):
+def test_a_client_that_asks_too_often_is_still_refused_while_redis_is_away(web, redis_server):
     asked = web(THROTTLE_ACCOUNT="3/min")
     responses = [log_in(asked, "ann") for _ in range(4)]
     assert [response.status for response in responses] == [401, 401, 401, 429]
     assert log_in(asked, "bea").status == 401
 
 
-NUDGE = """
+BEST_EFFORT = """
 import time
 from uuid import uuid4
 import django
@@ -104,7 +104,7 @@ def enqueue_fifty_times(redis_server):
     """How many were queued, in how many seconds, and what was logged."""
     environment = PRODUCTION | {"DJANGO_SETTINGS_MODULE": "thisthat.settings", "REDIS_URL": redis_server.url}
     done = subprocess.run(
-        [sys.executable, "-c", "import thisthat.celery" + NUDGE],
+        [sys.executable, "-c", "import thisthat.celery" + BEST_EFFORT],
         cwd=REPOSITORY,
         env=environment | {"DJANGO_READ_DOT_ENV": "false"},
         capture_output=True,

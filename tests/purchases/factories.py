@@ -88,7 +88,7 @@ def everything() -> list[Any]:
     ]
 
 
-def books_balance() -> None:
+def assert_audit_passes() -> None:
     report = audit()
     assert {"purchases", "purchase_trails", "chains"} <= report.findings.keys()
     assert report.passed, report.as_dict()

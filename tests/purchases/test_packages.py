@@ -50,11 +50,11 @@ def test_packages_that_cannot_be_parsed_are_refused_by_the_variables_name(text):
 
 
 def test_in_production_neither_provider_is_offered_by_itself():
-    (response,) = ask(PACKAGES).answers
+    (response,) = ask(PACKAGES).responses
     assert (response.status, response.json()["providers"]) == (200, [])
 
 
 def test_in_production_what_is_configured_is_offered():
     keys = {"STRIPE_SECRET_KEY": "sk", "STRIPE_WEBHOOK_SECRET": "whsec", "PURCHASES_ALLOW_SIMULATED": "true"}
-    (response,) = ask(PACKAGES, **keys).answers
+    (response,) = ask(PACKAGES, **keys).responses
     assert response.json()["providers"] == ["manual", "stripe"]

@@ -1,4 +1,4 @@
-"""`manage.py refund_purchase`: for people, and with --json for programs."""
+"""`manage.py refund_purchase`: as text, and with --json for programs."""
 
 import json
 from io import StringIO
@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
 from purchases.models import CreditPurchase
-from tests.purchases.factories import books_balance, everything
+from tests.purchases.factories import assert_audit_passes, everything
 
 pytestmark = pytest.mark.django_db
 WHY = ("--reason", "Bought by mistake.")
@@ -34,7 +34,7 @@ def test_it_takes_back_the_credits_and_says_so(ann):
     purchase = ann.buy("pro")
     assert run(purchase["id"], *WHY) == f"Refunded: 2,500.00 credits of {ann.id}\n"
     assert ann.ledger_entries() == [("credit_purchase", 2500), ("purchase_refund", -2500)]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_with_json_it_prints_one_line(ann):
@@ -62,7 +62,7 @@ def test_whoever_has_the_command_line_is_on_record_without_a_name(ann):
     assert (action.staff, action.ip, action.action, action.reason) == (None, None, "refund_purchase", WHY[1])
     event = CreditPurchase.objects.get().events.get(kind="refunded")
     assert (event.actor, event.note) == (None, WHY[1])
-    books_balance()
+    assert_audit_passes()
 
 
 def test_what_cannot_be_refunded_is_refused_with_exit_status_1(ann):

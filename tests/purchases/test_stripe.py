@@ -9,7 +9,7 @@ from purchases import providers, rules
 from purchases.models import CreditPurchase
 from tests.concurrently import all_at_once
 from tests.economy.factories import execute
-from tests.purchases.factories import arrive, books_balance, everything, read, refusal
+from tests.purchases.factories import arrive, assert_audit_passes, everything, read, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ def test_a_purchase_waits_for_its_payment_at_stripes_page(ann, stripe):
     assert (purchase["status"], purchase["creditsGranted"], body["newBalance"]) == ("pending", 0, 0)
     assert (purchase["externalId"], purchase["checkoutUrl"]) == ("cs_test_1", "https://checkout.example/1")
     assert ann.ledger_entries() == []
-    books_balance()
+    assert_audit_passes()
 
 
 def test_stripe_gets_the_packages_price_and_what_it_is_for(ann, stripe):

@@ -28,7 +28,7 @@ def page(market: Market) -> str:
 
 
 def buttons(browser: Client, market: Market) -> set[str]:
-    """The names of what the page offers to do."""
+    """The names of the actions on the page."""
     body = browser.get(page(market)).content.decode()
     return set(re.findall(rf'href="{MARKETS}{market.pk}/decide/([a-z]+)/"', body))
 

@@ -34,7 +34,7 @@ def last() -> CreditAdjustment:
     return CreditAdjustment.objects.exclude(requested_by=None).latest("pk")
 
 
-def test_credits_are_given_by_a_row_of_the_journal_with_who_and_why(desk, boss, ann):
+def test_credits_are_given_by_a_ledger_entry_with_who_and_why(desk, boss, ann):
     response = desk.post(act("adjust", ann), adjustment(250, reason="Lost by our mistake."))
     assert (response.status_code, response["Location"]) == (302, page(ann))
     given = last()

@@ -104,7 +104,7 @@ def broken():
     return {name: finding.examples for name, finding in audit().findings.items() if finding.broken}
 
 
-def test_credits_given_without_staff_asking_are_found(ann):
+def test_credits_given_without_an_adjustment_are_found(ann):
     """As by somebody who knows the ledger, but not this."""
     transfer = factories.adjustment(ann, 5)
     with transaction.atomic():

@@ -37,7 +37,7 @@ def kettle():
 
 
 def add_many(market, count):
-    """Bets of which the books know nothing: to look at only."""
+    """Bets without ledger entries: to look at only."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(MANY_BETS, {"market_id": market.pk, "bets": count, "now": timezone.now(), "users": 20})
         cursor.execute("ANALYZE bets, users, markets")
@@ -65,7 +65,7 @@ def test_a_bet_is_found_by_its_id_its_user_or_its_market(desk, ann, bob, kettle)
     assert "bob Will the kettle boil? THAT: No 50.00 40% pending 0.00" in read
 
 
-def test_a_bet_has_a_page_with_its_sales_and_its_rows_of_the_journal(desk, ann, kettle):
+def test_a_bet_has_a_page_with_its_sales_and_its_ledger_entries(desk, ann, kettle):
     bet = ann.bet(kettle, 100)
     ann.sell(bet, "30")
     end(kettle)
@@ -82,7 +82,7 @@ def test_a_bet_has_a_page_with_its_sales_and_its_rows_of_the_journal(desk, ann, 
         assert row in read
 
 
-def test_the_journal_of_another_bet_is_not_shown(desk, ann, kettle):
+def test_ledger_entries_of_another_bet_are_not_shown(desk, ann, kettle):
     bet, other = ann.bet(kettle, 100), ann.bet(kettle, 37)
     assert "37.00" not in text_of(desk.get(bet_page(bet)))
     assert "37.00" in text_of(desk.get(bet_page(other)))

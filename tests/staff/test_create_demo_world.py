@@ -9,17 +9,17 @@ from django.utils import timezone
 from betting.models import Bet
 from economy.models import TransactionType
 from staff.models import CountedDay, LedgerDay, MarketExposure
-from tests.betting.factories import books_balance
+from tests.betting.factories import assert_audit_passes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_month_is_made_once_and_its_books_balance(settings):
+def test_a_month_is_made_once_and_its_audit_passes(settings):
     settings.DEBUG = True
     said = StringIO()
     call_command("create_demo_world", stdout=said)
     assert said.getvalue() == f"Made {Bet.objects.count()} bets; the admin shows them.\n"
-    books_balance()
+    assert_audit_passes()
     assert CountedDay.objects.filter(active_users__gt=0).count() == 30
     assert MarketExposure.objects.count() == 8
     assert not Bet.objects.filter(placed_at__gt=timezone.now()).exists()

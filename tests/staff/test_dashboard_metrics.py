@@ -63,7 +63,7 @@ def history(db):
 
 
 def owed():
-    """By market that isn't over: at stake, and owed if THIS, if THAT wins; as a settlement would pay it."""
+    """By market that isn't over: the stakes, and what is owed if THIS, if THAT wins; as a settlement would pay it."""
     found = {}
     for market in Market.objects.filter(status__in=["open", "closed"], bets__status="pending").distinct():
         this, that = (preview_settlement(market_id=market.pk, outcome=side) for side in ("this", "that"))
@@ -76,7 +76,7 @@ def exposures():
     return {title: tuple(metrics) for title, *metrics in rows}
 
 
-def journal_sums():
+def entry_sums():
     sums = defaultdict(lambda: [0, Decimal(0), Decimal(0)])
     for row in CreditTransaction.objects.all():
         into = sums[row.created_at.astimezone(UTC).date(), row.transaction_type, row.counterparty]
@@ -118,7 +118,7 @@ def test_bets_volume_and_users_are_those_of_the_day(history, desk):
 def test_an_exposure_is_what_a_settlement_would_pay(history, desk):
     count()
     labels, values = pictures(desk)["exposures"]
-    rows = zip(values["At stake"], values["If THIS wins"], values["If THAT wins"], strict=True)
+    rows = zip(values["Stake"], values["If THIS wins"], values["If THAT wins"], strict=True)
     assert dict(zip(labels, rows, strict=True)) == owed()
     assert len(labels) == 2
     largest = [max(pair) for pair in zip(values["If THIS wins"], values["If THAT wins"], strict=True)]
@@ -133,7 +133,7 @@ def test_counting_again_reads_what_happened_since(history):
     end(rain, "that")
     settle(rain)
     count()
-    assert counted_sums() == journal_sums()
+    assert counted_sums() == entry_sums()
     assert exposures() == owed()
     assert set(exposures()) == {"Will snow?", "Will fog?"}
 
@@ -173,7 +173,7 @@ def test_each_day_has_its_own_and_a_late_commit_is_still_counted(desk):
     with_time(ann, 70, noon + timedelta(minutes=1))
     with_time(ann, -20, noon + timedelta(days=1))
     count()
-    assert counted_sums() == journal_sums()
+    assert counted_sums() == entry_sums()
     _, values = pictures(desk)["circulation"]
     assert [int(value) for value in values["Credits"]] == [0] * 26 + [570, 550, 550, 1_550]
 
@@ -189,9 +189,9 @@ def test_what_only_served_to_sum_a_day_is_deleted(history):
     yesterday = timezone.now() - timedelta(days=1)
     assert not LedgerHour.objects.filter(begins_at__date__lt=yesterday.date()).exists()
     assert set(ActiveUser.objects.values_list("day", flat=True)) == {timezone.now().date()}
-    assert counted_sums() == journal_sums()
+    assert counted_sums() == entry_sums()
     count()
-    assert counted_sums() == journal_sums()
+    assert counted_sums() == entry_sums()
 
 
 def with_time(player, amount, moment):
@@ -206,7 +206,7 @@ def test_the_days_are_counted_on_from_where_it_stopped(history):
     count()
     days = list(CountedDay.objects.order_by("day").values_list("day", flat=True))
     assert days == [today - timedelta(days=back) for back in (4, 3, 2, 1, 0)]
-    assert counted_sums() == journal_sums()
+    assert counted_sums() == entry_sums()
 
 
 def test_the_ages_are_those_of_polymarkets_open_markets(desk):

@@ -49,7 +49,7 @@ def test_numbers_carry_their_units(desk):
     refresh_dashboard_counts(now=timezone.now())
     page = page_of(desk)
     assert re.search(r"In circulation 1,400 credits counted \d+ s ago", page)
-    assert "At stake 600 credits in 1 open bet" in page
+    assert "Stake 600 credits in 1 open bet" in page
     assert "Owed at worst 1,500 credits" in page
     assert "Active today 1 user 2 joined today" in page
 
@@ -78,7 +78,7 @@ def test_the_last_audit_is_told(desk):
 
 def test_a_failed_audit_is_marked(desk):
     add_run("economy.audit_ledger", ago=7_000)
-    add_run("economy.audit_ledger", "failed", ago=3_600, took=4, error="Broken promises: {'chains': ['x']}")
+    add_run("economy.audit_ledger", "failed", ago=3_600, took=4, error="Broken invariants: {'chains': ['x']}")
     add_run("economy.audit_ledger", "running", ago=5)
     assert "Audit failed 59 min ago" in page_of(desk)
     assert re.search(r'board-tile bad">\s*<dt>Audit</dt>', desk.get("/admin/").content.decode())
@@ -158,4 +158,4 @@ def test_the_job_counts_and_says_so(desk):
     add_job("count-days", "staff.count_days")
     page = page_of(desk)
     assert re.search(r"Count days \d+ s ago", page)
-    assert "At stake 100 credits" in page
+    assert "Stake 100 credits" in page

@@ -15,7 +15,7 @@ from tests.economy.factories import give, make_user
 from tests.staff.pages import page, statements, text_of
 
 pytestmark = pytest.mark.django_db
-JOURNAL = "/admin/economy/credittransaction/"
+LEDGER_ENTRIES = "/admin/economy/credittransaction/"
 REWARDS = "/admin/economy/dailyreward/"
 UNPAID = "/admin/economy/unpaidreferral/"
 
@@ -34,39 +34,39 @@ def shown(browser, table, **query):
     return list(browser.get(table, query).context["cl"].result_list)
 
 
-def test_the_journal_says_who_got_what_and_why(desk, ann):
-    read = text_of(desk.get(JOURNAL))
+def test_the_list_of_entries_says_who_got_what_and_why(desk, ann):
+    read = text_of(desk.get(LEDGER_ENTRIES))
     assert "@ann Admin adjustment Staff +1,000.00 1,000.00 Adjustment" in read
-    assert page(ann) in desk.get(JOURNAL).content.decode()
+    assert page(ann) in desk.get(LEDGER_ENTRIES).content.decode()
 
 
 @pytest.mark.parametrize("term", ["bob", "BOB@example.com", "@bob"])
 def test_one_users_rows_are_found_by_what_names_the_user(desk, ann, bob, term):
     give(bob, 5)
-    assert [row.amount for row in shown(desk, JOURNAL, q=term)] == [5, 7]
-    assert shown(desk, JOURNAL, q="nobody") == []
+    assert [row.amount for row in shown(desk, LEDGER_ENTRIES, q=term)] == [5, 7]
+    assert shown(desk, LEDGER_ENTRIES, q="nobody") == []
 
 
 def test_a_row_is_found_by_what_it_is_about(desk, ann, bob):
     reference = uuid4()
     give(bob, 5, reference_id=reference)
-    assert [row.amount for row in shown(desk, JOURNAL, q=reference)] == [5]
+    assert [row.amount for row in shown(desk, LEDGER_ENTRIES, q=reference)] == [5]
     row = CreditTransaction.objects.get(reference_id=reference)
-    assert shown(desk, JOURNAL, q=row.pk) == [row]
-    assert [row.user_id for row in shown(desk, JOURNAL, q=bob.pk)] == [bob.pk, bob.pk]
+    assert shown(desk, LEDGER_ENTRIES, q=row.pk) == [row]
+    assert [row.user_id for row in shown(desk, LEDGER_ENTRIES, q=bob.pk)] == [bob.pk, bob.pk]
 
 
 def test_kinds_and_counterparties_narrow_it(desk, ann, bob):
     give(bob, 5, transaction_type=TransactionType.CREDIT_PURCHASE)
-    assert [row.amount for row in shown(desk, JOURNAL, transaction_type="credit_purchase")] == [5]
-    assert [row.amount for row in shown(desk, JOURNAL, counterparty="store")] == [5]
-    assert [row.amount for row in shown(desk, JOURNAL, transaction_type="admin_adjustment", q="bob")] == [7]
-    assert len(shown(desk, JOURNAL, transaction_type="no such kind")) == 3
+    assert [row.amount for row in shown(desk, LEDGER_ENTRIES, transaction_type="credit_purchase")] == [5]
+    assert [row.amount for row in shown(desk, LEDGER_ENTRIES, counterparty="store")] == [5]
+    assert [row.amount for row in shown(desk, LEDGER_ENTRIES, transaction_type="admin_adjustment", q="bob")] == [7]
+    assert len(shown(desk, LEDGER_ENTRIES, transaction_type="no such kind")) == 3
 
 
 def test_a_row_has_its_page_of_words(desk, ann):
     row = CreditTransaction.objects.get(user=ann)
-    read = text_of(desk.get(f"{JOURNAL}{row.pk}/change/"))
+    read = text_of(desk.get(f"{LEDGER_ENTRIES}{row.pk}/change/"))
     assert "Admin adjustment: 1,000.00 credits" in read
     assert str(row.reference_id) in read
     assert "None" not in read
@@ -74,13 +74,13 @@ def test_a_row_has_its_page_of_words(desk, ann):
 
 def test_tables_take_the_same_statements_however_many_rows_there_are(desk, ann, bob):
     sign_up("friend", referral_code=ann.referral_code)
-    few = [statements(desk, table) for table in (JOURNAL, REWARDS, UNPAID)]
+    few = [statements(desk, table) for table in (LEDGER_ENTRIES, REWARDS, UNPAID)]
     for number in range(60):
         give(ann, 1)
         reward(ann, number)
         User.objects.create_user(email=f"{number}@f.example", username=f"f{number:03}", referred_by=ann)
-    assert [statements(desk, table) for table in (JOURNAL, REWARDS, UNPAID)] == few == [4, 4, 5]
-    assert statements(desk, f"{JOURNAL}?q=ann") == statements(desk, f"{JOURNAL}?q=bob")
+    assert [statements(desk, table) for table in (LEDGER_ENTRIES, REWARDS, UNPAID)] == few == [4, 4, 5]
+    assert statements(desk, f"{LEDGER_ENTRIES}?q=ann") == statements(desk, f"{LEDGER_ENTRIES}?q=bob")
 
 
 def reward(user, days_ago):
@@ -88,7 +88,7 @@ def reward(user, days_ago):
     DailyReward.objects.create(user=user, day=then.date(), streak=1, credits=1_000, created_at=then)
 
 
-@pytest.mark.parametrize("table", [JOURNAL, REWARDS, UNPAID])
+@pytest.mark.parametrize("table", [LEDGER_ENTRIES, REWARDS, UNPAID])
 def test_no_table_counts_further_than_it_shows(desk, ann, table):
     with CaptureQueriesContext(connection) as asked:
         desk.get(table)
@@ -112,7 +112,7 @@ def test_who_came_without_a_bonus_is_listed_with_who_brought_them(desk, ann, bob
     assert f"@{paid.username}" not in text_of(desk.get(UNPAID))
 
 
-@pytest.mark.parametrize("table", [JOURNAL, REWARDS, UNPAID])
+@pytest.mark.parametrize("table", [LEDGER_ENTRIES, REWARDS, UNPAID])
 def test_nothing_is_added_changed_or_deleted_there(desk, ann, table):
     before = list(CreditTransaction.objects.values())
     assert desk.get(f"{table}add/").status_code == 403
@@ -145,5 +145,5 @@ def test_a_transfer_leads_to_what_it_is_about(desk, ann, kind, amount, leads_to)
     reference = uuid4()
     give(ann, amount, transaction_type=kind, reference_id=reference)
     address = leads_to.format(reference=reference, user=ann.pk)
-    assert f'href="{address}"' in desk.get(JOURNAL).content.decode()
+    assert f'href="{address}"' in desk.get(LEDGER_ENTRIES).content.decode()
     assert f'href="{address}"' in desk.get(page(ann)).content.decode()

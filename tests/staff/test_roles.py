@@ -19,7 +19,7 @@ from tests.markets.factories import add_market
 from tests.staff.pages import WHY, act, adjustment, decide, everything, page, records
 
 pytestmark = pytest.mark.django_db
-PEOPLE = (
+USERS = (
     "/admin/accounts/user/",
     "/admin/economy/credittransaction/",
     "/admin/economy/creditadjustment/",
@@ -58,8 +58,8 @@ def sent(name):
     return WHY | extra
 
 
-def test_support_looks_at_people_and_markets_and_not_at_the_system(sue, ann):
-    assert status(sue, *PEOPLE, page(ann), *MARKETS) == {200}
+def test_support_looks_at_users_and_markets_and_not_at_the_system(sue, ann):
+    assert status(sue, *USERS, page(ann), *MARKETS) == {200}
     assert status(sue, *SYSTEM) == {403}
 
 
@@ -99,10 +99,10 @@ def test_support_decides_no_market(sue, decision):
     assert market.status == "open"
 
 
-def test_market_managers_see_no_people_and_do_nothing_to_them(max_, ann):
+def test_market_managers_see_no_users_and_do_nothing_to_them(max_, ann):
     before = everything()
     assert status(max_, *MARKETS) == {200}
-    assert status(max_, *PEOPLE, page(ann), *SYSTEM) == {403}
+    assert status(max_, *USERS, page(ann), *SYSTEM) == {403}
     for name in ACTIONS:
         assert max_.get(act(name, ann)).status_code == max_.post(act(name, ann), sent(name)).status_code == 403
     assert everything() == before
@@ -111,25 +111,25 @@ def test_market_managers_see_no_people_and_do_nothing_to_them(max_, ann):
 def test_each_role_has_its_own_in_the_sidebar(sue, max_, desk):
     leads = {
         who: {
-            path for path in (*PEOPLE, *SYSTEM, *MARKETS) if f'href="{path}"' in browser.get("/admin/").content.decode()
+            path for path in (*USERS, *SYSTEM, *MARKETS) if f'href="{path}"' in browser.get("/admin/").content.decode()
         }
         for who, browser in {"support": sue, "managers": max_, "boss": desk}.items()
     }
     assert leads == {
-        "support": {*PEOPLE, *MARKETS},
+        "support": {*USERS, *MARKETS},
         "managers": {*MARKETS},
-        "boss": {*PEOPLE, *MARKETS, *SYSTEM},
+        "boss": {*USERS, *MARKETS, *SYSTEM},
     }
 
 
 def test_staff_without_a_role_see_nothing(member, browser, ann):
     new = browser(member("new"))
-    assert status(new, *PEOPLE, *MARKETS, *SYSTEM, page(ann)) == {403}
+    assert status(new, *USERS, *MARKETS, *SYSTEM, page(ann)) == {403}
     for name in ACTIONS:
         assert new.post(act(name, ann), sent(name)).status_code == 403
 
 
-@pytest.mark.parametrize("path", [*PEOPLE, *MARKETS, *SYSTEM, "/admin/", "/admin/password_change/", "/admin/jsi18n/"])
+@pytest.mark.parametrize("path", [*USERS, *MARKETS, *SYSTEM, "/admin/", "/admin/password_change/", "/admin/jsi18n/"])
 def test_who_is_not_staff_stays_outside(browser, ann, path):
     for stranger in (browser(ann), Client()):
         response = stranger.get(path)

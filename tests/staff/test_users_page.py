@@ -38,7 +38,7 @@ def test_the_credits_shown_are_those_of_the_ledger(desk, ann):
     desk.post(act("hold", ann), {"amount": "250", **WHY})
     facts = block(desk.get(page(ann)), "Credits").facts
     assert (facts["Balance"], facts["Available"], facts["On hold"]) == ("1,000.00", "750.00", "250.00")
-    assert (facts["Owed to the house"], facts["At stake in open bets"]) == ("0.00", "0.00")
+    assert (facts["Owed to the house"], facts["Stake in open bets"]) == ("0.00", "0.00")
 
 
 def test_the_ledger_has_the_running_balance_newest_first_and_leads_to_what_it_is_about(desk, ann):
@@ -69,7 +69,7 @@ def test_the_ledger_goes_on_page_by_page_whatever_comes_meanwhile(desk, ann):
 
 
 @pytest.mark.parametrize("before", ["", "x", "-1", "0", "1e9", "9" * 40, "٣", "1;2"])
-def test_a_page_of_the_journal_that_is_none_is_a_page_all_the_same(desk, ann, before):
+def test_a_page_of_entries_that_does_not_exist_is_a_page_all_the_same(desk, ann, before):
     assert desk.get(page(ann), {"before": before}).status_code == 200
 
 

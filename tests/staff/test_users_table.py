@@ -53,7 +53,7 @@ def shown(browser, **query):
         ("\x00", ["bob", "anna_b", "ann", "boss"]),
     ],
 )
-def test_people_are_found_by_what_names_them_or_how_a_name_begins(desk, crowd, term, found):
+def test_users_are_found_by_what_names_them_or_how_a_name_begins(desk, crowd, term, found):
     assert shown(desk, q=term) == found
 
 
@@ -99,7 +99,7 @@ def test_the_table_takes_the_same_statements_however_many_there_are(desk, crowd)
         ("users_with_hold", lambda: User.objects.filter(held_credits__gt=0).order_by("-id")),
     ],
 )
-def test_each_way_to_find_people_has_its_index(crowd, index, rows):
+def test_each_way_to_find_users_has_its_index(crowd, index, rows):
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")

@@ -1,4 +1,4 @@
-"""Markets from their first ingestion to the last payout: through HTTP, the tasks of the clock, and the simulator."""
+"""Markets from their first ingestion to the last payout: through HTTP, the scheduled tasks, and the simulator."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,7 +14,7 @@ from markets import tasks as market_tasks
 from markets.models import Market
 from markets.polymarket.client import job_client, request_client
 from markets.resolution import staff as staff_decisions
-from tests.betting.factories import books_balance, sign_up
+from tests.betting.factories import assert_audit_passes, sign_up
 from tests.betting.settlement.factories import worth
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ def price(upstream, odds):
 
 
 def minutes_pass():
-    """Each job of the clock runs."""
+    """Run each periodic job."""
     market_tasks.ingest()
     market_tasks.resolve()
     betting_tasks.settle_markets()
@@ -74,7 +74,7 @@ def test_bets_on_three_markets_that_end_in_three_ways(polymarket):
     disputed.dispute()
     minutes_pass()
     assert shown(ann, ann_bets[:1]) == [("pending", None)]
-    books_balance()
+    assert_audit_passes()
 
     # Resolved the other way after all; the second ends 50-50; staff void the third.
     disputed.resolve("that")
@@ -88,7 +88,7 @@ def test_bets_on_three_markets_that_end_in_three_ways(polymarket):
     assert worth(ann) == (950, 0, -50, 300)
     assert worth(bob) == (1040, 0, 40, 180)
     assert sorted(row[:2] for row in ann.ledger_entries()[-2:]) == [("bet_refund", 100), ("bet_refund", 100)]
-    books_balance()
+    assert_audit_passes()
 
     # Nothing happens twice.
     before = ann.ledger_entries(), bob.ledger_entries()

@@ -46,9 +46,9 @@ class Browser:
         assert page.status_code == 200, page.text
         parser = _HiddenFields()
         parser.feed(page.text)
-        answer = self._session.post(x_page.partition("?")[0], data=parser.fields | choice, allow_redirects=False)
-        assert answer.status_code == 302, answer.text
-        return answer.headers["Location"]
+        response = self._session.post(x_page.partition("?")[0], data=parser.fields | choice, allow_redirects=False)
+        assert response.status_code == 302, response.text
+        return response.headers["Location"]
 
     def back_from_x(self, query: str = "", **choice: str) -> str:
         """The callback's address after a choice on X's page, not yet opened."""

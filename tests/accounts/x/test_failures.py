@@ -19,9 +19,9 @@ WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 """
 
 
-def assert_refused(answer, error: str, **more: str) -> None:
-    assert target(answer) == f"{FRONTEND}/"
-    assert told(answer) == {"error": error, "details": X_SIGN_IN_DETAILS[XSignInError(error)], **more}
+def assert_refused(response, error: str, **more: str) -> None:
+    assert target(response) == f"{FRONTEND}/"
+    assert told(response) == {"error": error, "details": X_SIGN_IN_DETAILS[XSignInError(error)], **more}
     assert not User.objects.exists()
     assert not RefreshToken.objects.exists()
 
@@ -35,8 +35,8 @@ def test_an_error_that_x_reports_is_a_failure_of_the_sign_in(browser):
 
 
 def test_what_x_or_an_attacker_says_about_an_error_is_not_passed_on(browser):
-    answer = browser.callback("?error=evil&error_description=Call+0900+now&state=x")
-    assert_refused(answer, "oauth_failed")
+    response = browser.callback("?error=evil&error_description=Call+0900+now&state=x")
+    assert_refused(response, "oauth_failed")
 
 
 def test_a_callback_without_a_code_says_so(browser):
@@ -67,9 +67,9 @@ def test_an_x_that_does_not_come_to_an_end_is_given_up_in_time(browser, settings
     settings.X_TIMEOUT_SECONDS = 0.5
     callback = browser.back_from_x(failure=failure)
     started = time.monotonic()
-    answer = browser.get(callback)
+    response = browser.get(callback)
     assert 0.4 < time.monotonic() - started < 3
-    assert_refused(answer, "token_exchange_failed" if failure.startswith("token") else "user_info_failed")
+    assert_refused(response, "token_exchange_failed" if failure.startswith("token") else "user_info_failed")
 
 
 def test_an_x_that_cannot_be_reached_ends_the_sign_in(browser, settings):
@@ -82,13 +82,13 @@ def test_while_x_thinks_the_service_holds_no_transaction(x, browser, settings):
     settings.X_TIMEOUT_SECONDS = 2
     callback = browser.back_from_x(failure="token_hang")
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(browser.get, callback)
+        response = pool.submit(browser.get, callback)
         wait_until(lambda: "POST /2/oauth2/token" in x.requests)
         with connection.cursor() as cursor:
             cursor.execute(IN_TRANSACTION)
             assert cursor.fetchone() == (0,)
-        assert not answer.done()
-    assert_refused(answer.result(), "token_exchange_failed")
+        assert not response.done()
+    assert_refused(response.result(), "token_exchange_failed")
 
 
 def test_a_failed_sign_in_can_be_begun_again(browser):
@@ -114,9 +114,9 @@ def test_a_suspended_user_gets_no_tokens(browser):
     browser.sign_in()
     User.objects.update(is_active=False, name="Kept")
     RefreshToken.objects.all().delete()
-    answer = browser.sign_in()
-    assert target(answer) == f"{FRONTEND}/"
-    assert told(answer)["error"] == "account_suspended"
+    response = browser.sign_in()
+    assert target(response) == f"{FRONTEND}/"
+    assert told(response)["error"] == "account_suspended"
     assert not RefreshToken.objects.exists()
     assert User.objects.get().name == "Kept"
 
@@ -141,17 +141,17 @@ def broken_table(request, x):
 def test_a_failing_database_is_told_and_leaves_no_half_user(browser, broken_table, table):
     callback = browser.back_from_x()
     broken_table(table)
-    answer = browser.get(callback)
-    assert target(answer) == f"{FRONTEND}/"
-    assert told(answer)["error"] == "database_error"
+    response = browser.get(callback)
+    assert target(response) == f"{FRONTEND}/"
+    assert told(response)["error"] == "database_error"
     assert not User.objects.exists()
 
 
 def test_a_database_that_fails_before_x_is_told_too(browser, broken_table):
     broken_table("oauth_states")
-    answer = browser.start()
-    assert target(answer) == f"{FRONTEND}/"
-    assert told(answer)["error"] == "database_error"
+    response = browser.start()
+    assert target(response) == f"{FRONTEND}/"
+    assert told(response)["error"] == "database_error"
 
 
 def test_no_secret_code_token_or_verifier_is_ever_logged(x, new_browser, settings, caplog):
@@ -163,8 +163,8 @@ def test_no_secret_code_token_or_verifier_is_ever_logged(x, new_browser, setting
         callback = browser.back_from_x(failure=failure)
         secrets |= set(OAuthState.objects.values_list("verifier", flat=True))
         # Codes and states that arrived have been used; the client's own log of this test isn't ours.
-        answer = browser.get(callback)
-        secrets |= {value for name, value in told(answer).items() if name in {"accessToken", "refreshToken"}}
+        response = browser.get(callback)
+        secrets |= {value for name, value in told(response).items() if name in {"accessToken", "refreshToken"}}
     secrets |= x.endpoints.grants._tokens.keys()
     assert len(secrets) >= 9
     ours = [record for record in caplog.records if not is_of_the_test(record)]

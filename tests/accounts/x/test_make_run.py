@@ -16,10 +16,10 @@ def test_a_person_signs_in_offline_through_the_simulator(var_dir):  # noqa: F811
         assert re.search(r"X simulator +http://127\.0\.0\.1:\d+", terminal.text)
         for name in ("127.0.0.1", "localhost"):
             browser = Browser(f"http://{name}:{port}")
-            answer = browser.sign_in(**{"as": "grace_h"})
-            assert answer.headers["Location"].startswith("http://localhost:3000/auth/callback?accessToken="), answer
-            assert browser.me(told(answer)["accessToken"]).json()["user"]["username"] == "grace_h"
+            response = browser.sign_in(**{"as": "grace_h"})
+            assert response.headers["Location"].startswith("http://localhost:3000/auth/callback?accessToken="), response
+            assert browser.me(told(response)["accessToken"]).json()["user"]["username"] == "grace_h"
             browser.close()
         terminal.ctrl_c()
         assert terminal.ends() == 0, terminal.text
-    assert told(answer)["accessToken"] not in terminal.text
+    assert told(response)["accessToken"] not in terminal.text

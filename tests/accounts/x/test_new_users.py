@@ -28,14 +28,14 @@ class TestUsername:
         assert made.x_username == "ada_l"
 
     def test_many_who_want_the_same_all_get_one(self, x, new_browser):
-        people = [XUser(str(5000 + number), f"same{number}", "Same") for number in range(4)]
-        for person in people:
+        users = [XUser(str(5000 + number), f"same{number}", "Same") for number in range(4)]
+        for user in users:
             # X would give each a handle of its own; here they all come with one.
-            x.users._known[person.username] = XUser(person.x_id, "wanted", "Same")
-        callbacks = iter([(tab := new_browser(), tab.back_from_x(**{"as": person.username})) for person in people])
+            x.users._known[user.username] = XUser(user.x_id, "wanted", "Same")
+        callbacks = iter([(tab := new_browser(), tab.back_from_x(**{"as": user.username})) for user in users])
         pairs = list(callbacks)
-        answers = all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
-        assert {target(answer) for answer in answers} == {SUCCESS}
+        responses = all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
+        assert {target(response) for response in responses} == {SUCCESS}
         assert User.objects.count() == 4
         assert User.objects.filter(username="wanted").count() == 1
         assert all(name.startswith("wanted") for name in User.objects.values_list("username", flat=True))
@@ -71,18 +71,18 @@ class TestUsername:
 
 def test_a_placeholder_email_that_somebody_signed_up_with_gives_them_nothing_and_keeps_nobody_out(browser):
     squatter = User.objects.create_user(email="1001@x.oauth", username="squatter", password="a long password")
-    answer = browser.sign_in(**{"as": "ada_l"})
-    assert target(answer) == SUCCESS
-    assert told(answer)["userId"] != str(squatter.pk)
+    response = browser.sign_in(**{"as": "ada_l"})
+    assert target(response) == SUCCESS
+    assert told(response)["userId"] != str(squatter.pk)
     assert User.objects.get(username="ada_l").email.endswith("@x.oauth")
 
 
 def test_one_person_signing_in_twice_at_once_becomes_one_user(new_browser):
     tabs = [new_browser() for _ in range(4)]
     pairs = [(tab, tab.back_from_x(**{"as": "ada_l"})) for tab in tabs]
-    answers = all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
-    assert {target(answer) for answer in answers} == {SUCCESS}
-    assert len({told(answer)["userId"] for answer in answers}) == 1
+    responses = all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
+    assert {target(response) for response in responses} == {SUCCESS}
+    assert len({told(response)["userId"] for response in responses}) == 1
     assert (User.objects.count(), SocialAccount.objects.count()) == (1, 1)
 
 
@@ -97,8 +97,8 @@ class TestReferral:
     def test_it_does_not_count_for_somebody_who_has_an_account(self, new_browser):
         new_browser().sign_in(**{"as": "ada_l"})
         referrer = somebody()
-        answer = new_browser().sign_in(f"?ref={referrer.referral_code}", **{"as": "ada_l"})
-        assert target(answer) == SUCCESS
+        response = new_browser().sign_in(f"?ref={referrer.referral_code}", **{"as": "ada_l"})
+        assert target(response) == SUCCESS
         referrer.refresh_from_db()
         assert referrer.referral_count == 0
         assert User.objects.get(username="ada_l").referred_by is None

@@ -28,9 +28,9 @@ def test_tokens_go_to_the_frontend_whatever_a_header_says(browser, headers):
 
 @pytest.mark.parametrize("headers", HEADERS.values(), ids=HEADERS)
 def test_failures_go_to_the_frontend_whatever_a_header_says(browser, headers):
-    answer = browser.callback("?error=access_denied", headers=headers)
-    assert target(answer) == f"{FRONTEND}/"
-    assert EVIL not in answer.headers["Location"]
+    response = browser.callback("?error=access_denied", headers=headers)
+    assert target(response) == f"{FRONTEND}/"
+    assert EVIL not in response.headers["Location"]
 
 
 def test_tokens_go_to_the_frontend_whatever_a_parameter_says(browser):

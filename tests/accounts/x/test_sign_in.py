@@ -14,15 +14,15 @@ from tests.accounts.x.conftest import CLIENT_ID, FRONTEND, with_app
 
 
 def test_a_first_sign_in_makes_a_user_with_tokens_that_work(browser):
-    answer = browser.sign_in(**{"as": "ada_l"})
-    assert target(answer) == f"{FRONTEND}/auth/callback"
-    assert told(answer).keys() == {"accessToken", "refreshToken", "userId"}
+    response = browser.sign_in(**{"as": "ada_l"})
+    assert target(response) == f"{FRONTEND}/auth/callback"
+    assert told(response).keys() == {"accessToken", "refreshToken", "userId"}
     user = User.objects.get()
-    assert told(answer)["userId"] == str(user.pk)
+    assert told(response)["userId"] == str(user.pk)
     assert (user.username, user.name, user.email) == ("ada_l", "Ada Lovelace", "1001@x.oauth")
     assert (user.x_username, user.has_usable_password()) == ("ada_l", False)
     assert user.last_login_at is not None
-    me = browser.me(told(answer)["accessToken"])
+    me = browser.me(told(response)["accessToken"])
     assert me.status_code == 200
     assert me.json()["user"]["id"] == str(user.pk)
     assert RefreshToken.objects.get().user_agent == "A browser"
@@ -117,16 +117,16 @@ def test_in_production_the_cookie_is_secure_and_no_other_host_can_set_it(browser
 
 def test_two_sign_ins_in_two_tabs_of_one_browser_both_work(browser):
     first, second = (browser.start().headers["Location"] for _ in range(2))
-    answers = [browser.get(browser.choose(page, **{"as": "ada_l"})) for page in (first, second)]
-    assert {target(answer) for answer in answers} == {f"{FRONTEND}/auth/callback"}
+    responses = [browser.get(browser.choose(page, **{"as": "ada_l"})) for page in (first, second)]
+    assert {target(response) for response in responses} == {f"{FRONTEND}/auth/callback"}
 
 
-def test_neither_answer_may_be_cached_or_named_to_the_next_site(browser):
+def test_neither_response_may_be_cached_or_named_to_the_next_site(browser):
     started = browser.start()
     back = browser.get(browser.choose(started.headers["Location"]))
-    for answer in (started, back, browser.callback("?error=access_denied")):
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    for response in (started, back, browser.callback("?error=access_denied")):
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_looking_with_head_uses_nothing_up(browser):

@@ -57,8 +57,8 @@ def test_a_state_with_a_new_code_is_not_good_again(browser):
 def test_a_state_of_more_than_ten_minutes_ago_is_refused(x, browser):
     callback = browser.back_from_x()
     OAuthState.objects.update(expires_at=datetime.now(UTC))
-    answer = browser.get(callback)
-    assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
+    response = browser.get(callback)
+    assert (target(response), told(response)["error"]) == (FAILURE, "state_expired")
     assert "POST /2/oauth2/token" not in x.requests
     assert not User.objects.exists()
 
@@ -76,8 +76,8 @@ def test_another_browsers_callback_signs_nobody_in_and_stays_good_for_its_own(ne
     for cookie in ("none", "its own"):
         if cookie == "its own":
             attacker.start()
-        answer = attacker.get(callback)
-        assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
+        response = attacker.get(callback)
+        assert (target(response), told(response)["error"]) == (FAILURE, "state_expired")
     assert not User.objects.exists()
     assert target(victim.get(callback)) == SUCCESS
 
@@ -87,28 +87,28 @@ def test_a_state_that_an_attacker_fixed_does_not_sign_the_victim_in_as_the_attac
     victim, attacker = new_browser(), new_browser()
     victim.start()
     prepared = attacker.back_from_x(**{"as": "grace_h"})
-    answer = victim.get(prepared)
-    assert (target(answer), told(answer)["error"]) == (FAILURE, "state_expired")
+    response = victim.get(prepared)
+    assert (target(response), told(response)["error"]) == (FAILURE, "state_expired")
     assert not User.objects.exists()
 
 
 def test_a_state_cannot_be_chosen_by_a_parameter_or_a_header(browser):
     chosen = "c" * 43
-    answer = browser.start(f"?state={chosen}&code_verifier={chosen}&process=connect", headers={"X-State": chosen})
-    assert chosen not in answer.headers["Location"]
+    response = browser.start(f"?state={chosen}&code_verifier={chosen}&process=connect", headers={"X-State": chosen})
+    assert chosen not in response.headers["Location"]
     assert OAuthState.objects.get().verifier != chosen
 
 
 def test_a_cookie_that_is_no_random_text_is_replaced(browser):
-    answer = browser.start(headers={"Cookie": "x-sign-in=guessable"})
-    assert "guessable" not in answer.headers["Set-Cookie"]
+    response = browser.start(headers={"Cookie": "x-sign-in=guessable"})
+    assert "guessable" not in response.headers["Set-Cookie"]
     assert len(next(iter(browser.cookies)).value) == 43
 
 
 def test_one_callback_opened_twice_at_once_signs_in_once(x, browser):
     callback = browser.back_from_x()
-    answers = all_at_once(lambda: browser.get(callback), 4)
-    assert sorted(map(target, answers)) == sorted([SUCCESS, *[FAILURE] * 3])
+    responses = all_at_once(lambda: browser.get(callback), 4)
+    assert sorted(map(target, responses)) == sorted([SUCCESS, *[FAILURE] * 3])
     assert x.requests.count("POST /2/oauth2/token") == 1
     assert (User.objects.count(), RefreshToken.objects.count()) == (1, 1)
 
@@ -125,9 +125,9 @@ def test_another_process_knows_the_state(x, browser):
 
 
 def test_one_address_may_begin_thirty_sign_ins_a_minute(browser):
-    answers = [browser.start() for _ in range(31)]
-    assert {answer.status_code for answer in answers[:30]} == {302}
-    refused = answers[30]
+    responses = [browser.start() for _ in range(31)]
+    assert {response.status_code for response in responses[:30]} == {302}
+    refused = responses[30]
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) <= 60
     assert refused.json()["code"] == "throttled"

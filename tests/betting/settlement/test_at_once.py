@@ -8,7 +8,7 @@ import pytest
 from betting import tasks
 from betting.models import Bet, Settlement
 from economy.models import CreditTransaction
-from tests.betting.factories import books_balance, order, sign_up
+from tests.betting.factories import assert_audit_passes, order, sign_up
 from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, figures, settle, worth
 from tests.concurrently import all_at_once
@@ -25,7 +25,7 @@ def test_two_workers_at_once_pay_everybody_once(kettle):
     assert figures(settle(kettle)) == (1_000, 500, 0, Decimal(16_660), 0)
     assert Settlement.objects.count() == 1
     assert CreditTransaction.objects.filter(transaction_type="bet_payout").count() == 1_000
-    books_balance()
+    assert_audit_passes()
 
 
 def test_many_workers_on_one_bet_pay_it_once(ann, kettle):
@@ -33,7 +33,7 @@ def test_many_workers_on_one_bet_pay_it_once(ann, kettle):
     end(kettle, "this")
     all_at_once(lambda: settle(kettle), 8)
     assert worth(ann) == (Decimal("1066.66"), 0, Decimal("66.66"), 100)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_markets_with_the_same_users_settle_at_once_without_a_deadlock():
@@ -46,7 +46,7 @@ def test_markets_with_the_same_users_settle_at_once_without_a_deadlock():
     # Without a second try by the caller: what collides is tried again inside, and here nothing should.
     done = all_at_once(lambda: settle(next(turns), size=40), len(markets))
     assert {(row.won, row.lost) for row in done} == {(200, 100)}
-    books_balance()
+    assert_audit_passes()
 
 
 def test_bets_and_sales_go_on_while_two_workers_pay_the_same_users():
@@ -74,7 +74,7 @@ def test_bets_and_sales_go_on_while_two_workers_pay_the_same_users():
     responses = all_at_once(act, len(ending) + len(players))
     assert {code for codes in responses for code in codes} == {200, 201}
     assert not Bet.objects.filter(market__in=ending, status="pending").exists()
-    books_balance()
+    assert_audit_passes()
 
 
 def test_no_bet_and_no_sale_slips_into_a_market_that_ends():
@@ -96,4 +96,4 @@ def test_no_bet_and_no_sale_slips_into_a_market_that_ends():
     assert {code for codes in responses for code in codes} <= {200, 201, 400, 409}
     tasks.settle_markets()
     assert not Bet.objects.filter(status="pending").exists()
-    books_balance()
+    assert_audit_passes()

@@ -17,7 +17,7 @@ from django.db import connection
 from betting.models import Bet, Settlement
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.betting.factories import books_balance
+from tests.betting.factories import assert_audit_passes
 from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, figures, settle
 from tests.concurrently import wait_until
@@ -124,7 +124,7 @@ def test_killed_at_any_moment_it_goes_on_later_and_pays_everybody_once():
     for market in markets:
         settle(market, size=BATCH)
         check_paid_once(market)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_worker_that_is_left_alone_settles_it_all():
@@ -135,4 +135,4 @@ def test_a_worker_that_is_left_alone_settles_it_all():
         assert working.exit_code() == 0
     check_paid_once(market)
     assert figures(settle(market))[:2] == (WON, LOST)
-    books_balance()
+    assert_audit_passes()

@@ -8,7 +8,7 @@ import pytest
 from betting.errors import MarketNotFound, MarketNotOver
 from betting.models import Settlement
 from markets.models import Market
-from tests.betting.factories import books_balance, everything
+from tests.betting.factories import assert_audit_passes, everything
 from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth
 from tests.markets.factories import add_market
 
@@ -23,7 +23,7 @@ def test_a_winning_bet_is_paid_its_stake_over_its_odds_rounded_down(ann, kettle)
     assert figures(done) == (1, 0, 0, Decimal("166.66"), 0)
     assert worth(ann) == (Decimal("1066.66"), 0, Decimal("66.66"), 100)
     assert ann.ledger_entries()[-1] == ("bet_payout", Decimal("166.66"), Decimal("1066.66"))
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_losing_bet_is_paid_nothing_and_has_no_row(ann, kettle):
@@ -34,7 +34,7 @@ def test_a_losing_bet_is_paid_nothing_and_has_no_row(ann, kettle):
     assert outcome(bet) == ("lost", 0)
     assert worth(ann) == (900, 0, -100, 100)
     assert ann.ledger_entries() == before
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize("status", ["resolved", "cancelled"])
@@ -45,7 +45,7 @@ def test_when_a_market_comes_to_nothing_both_sides_get_their_stakes_back(ann, ke
     assert [outcome(bet) for bet in bets] == [("cancelled", 100), ("cancelled", 50)]
     assert worth(ann) == (1000, 0, 0, 150)
     assert [row[0] for row in ann.ledger_entries()[-2:]] == ["bet_refund", "bet_refund"]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_both_sides_settle_in_one_go(ann, new_player, kettle):
@@ -55,7 +55,7 @@ def test_both_sides_settle_in_one_go(ann, new_player, kettle):
     assert figures(settle(kettle)) == (1, 1, 0, 250, 0)
     assert (outcome(won), outcome(lost)) == (("won", 250), ("lost", 0))
     assert (worth(bob), worth(ann)) == ((1150, 0, 150, 100), (900, 0, -100, 100))
-    books_balance()
+    assert_audit_passes()
 
 
 def test_of_a_bet_sold_in_part_only_the_rest_is_paid(ann, kettle):
@@ -66,7 +66,7 @@ def test_of_a_bet_sold_in_part_only_the_rest_is_paid(ann, kettle):
     settle(kettle)
     assert outcome(bet) == ("won", Decimal("111.11"))  # 66.67 / 0.6
     assert worth(ann) == (Decimal("1027.77"), 0, Decimal("27.77"), 100)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_of_a_bet_sold_in_part_only_the_rest_is_lost(ann, kettle):
@@ -76,7 +76,7 @@ def test_of_a_bet_sold_in_part_only_the_rest_is_lost(ann, kettle):
     settle(kettle)
     assert outcome(bet) == ("lost", 0)
     assert worth(ann) == (940, 0, -60, 100)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_of_a_bet_sold_in_part_only_the_rest_is_given_back(ann, kettle):
@@ -87,7 +87,7 @@ def test_of_a_bet_sold_in_part_only_the_rest_is_given_back(ann, kettle):
     settle(kettle)
     assert outcome(bet) == ("cancelled", 60)
     assert worth(ann) == (980, 0, -20, 100)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_bet_that_was_sold_before_is_left_alone(ann, kettle):
@@ -97,7 +97,7 @@ def test_a_bet_that_was_sold_before_is_left_alone(ann, kettle):
     end(kettle, "this")
     assert figures(settle(kettle)) == (0, 0, 0, 0, 0)
     assert everything(ann) == before
-    books_balance()
+    assert_audit_passes()
 
 
 def test_many_bets_of_one_user_have_their_rows_one_after_the_other(ann, kettle):
@@ -114,7 +114,7 @@ def test_many_bets_of_one_user_have_their_rows_one_after_the_other(ann, kettle):
         ("bet_payout", Decimal(100), Decimal(1050)),
     ]
     assert worth(ann) == (1050, 0, 50, 200)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_market_without_bets_is_settled_with_nothing_to_pay(kettle):
@@ -122,7 +122,7 @@ def test_a_market_without_bets_is_settled_with_nothing_to_pay(kettle):
     done = settle(kettle)
     assert figures(done) == (0, 0, 0, 0, 0)
     assert done.finished_at
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5_000])
@@ -134,7 +134,7 @@ def test_batches_of_any_size_pay_the_same(ann, new_player, kettle, size):
     end(kettle, "that")
     assert figures(settle(kettle, size=size)) == (3, 3, 0, 750, 0)
     assert {worth(player) for player in players} == {(1100, 0, 100, 150)}
-    books_balance()
+    assert_audit_passes()
 
 
 def test_settled_again_nobody_is_paid_again(ann, kettle):
@@ -154,7 +154,7 @@ def test_bets_on_other_markets_stay_as_they_are(ann, kettle):
     settle(kettle)
     assert outcome(other) == ("pending", None)
     assert worth(ann) == (800, 100, -100, 200)
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize("status", ["open", "closed"])

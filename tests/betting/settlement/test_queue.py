@@ -10,7 +10,7 @@ from betting.settlement import MarketsUnsettled
 from core.models import JobRun
 from markets.resolution import staff as staff_decisions
 from markets.signals import market_ended
-from tests.betting.factories import books_balance, execute
+from tests.betting.factories import assert_audit_passes, execute
 from tests.betting.settlement.factories import end, outcome
 from tests.markets.factories import add_market
 from thisthat.celery import app
@@ -35,7 +35,7 @@ def test_a_market_that_staff_resolve_is_paid_at_once(ann, kettle, tasks_run_at_o
     bet = ann.bet(kettle, 100, "this")
     resolve(kettle, "this")
     assert outcome(bet)[0] == "won"
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_market_that_staff_void_gives_the_stakes_back(ann, kettle, tasks_run_at_once):
@@ -43,7 +43,7 @@ def test_a_market_that_staff_void_gives_the_stakes_back(ann, kettle, tasks_run_a
     staff_decisions.void_market(market_id=kettle.pk, reason="Unclear.", by=COMMAND_LINE, now=timezone.now())
     assert outcome(bet) == ("cancelled", 100)
     assert ann.booked()["credit_balance"] == 1000
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_task_that_was_lost_is_made_good_by_the_sweep(ann, kettle):
@@ -77,7 +77,7 @@ def test_every_ended_market_is_settled_in_one_sweep(ann):
         end(market, resolution)
     tasks.settle_markets()
     assert [outcome(bet)[0] for bet in bets] == ["won", "lost", "cancelled"]
-    books_balance()
+    assert_audit_passes()
 
 
 REFUSING_ONE = """
@@ -103,9 +103,9 @@ def test_a_market_that_fails_as_a_whole_holds_up_no_other_and_fails_the_run(ann)
         execute("DROP FUNCTION refuse_one()")
     tasks.settle_markets()
     assert outcome(bets[0])[0] == "won"
-    books_balance()
+    assert_audit_passes()
 
 
-def test_betting_listens_to_the_signal_and_the_clock():
+def test_betting_listens_to_the_signal_and_is_scheduled():
     assert tasks.enqueue_settlement in [entry[1]() for entry in market_ended.receivers]
     assert app.conf.beat_schedule["settle-markets"]["schedule"] == 60

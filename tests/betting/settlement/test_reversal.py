@@ -14,7 +14,7 @@ from betting.errors import MarketNotFound, MarketNotOver
 from betting.models import Settlement
 from betting.reversal import preview_reversal, reverse_settlement
 from economy.models import Debt
-from tests.betting.factories import books_balance, everything
+from tests.betting.factories import assert_audit_passes, everything
 from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth
 from tests.economy.factories import give
 from tests.markets.factories import add_market
@@ -52,7 +52,7 @@ def test_undone_everybody_stands_as_before_the_settlement(ann, bob, kettle, staf
     assert ann.ledger_entries()[-1] == ("settlement_reversal", Decimal("-166.66"), Decimal(900))
     kettle.refresh_from_db()
     assert (kettle.status, kettle.resolution) == ("closed", None)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_settled_the_other_way_afterwards_the_right_ones_are_paid(ann, bob, kettle, staff):
@@ -65,7 +65,7 @@ def test_settled_the_other_way_afterwards_the_right_ones_are_paid(ann, bob, kett
     assert (done.generation, *figures(done)) == (1, 1, 1, 0, 250, 0)
     assert [outcome(bet) for bet in bets] == [("lost", 0), ("won", 250)]
     assert (worth(ann), worth(bob)) == ((900, 0, -100, 100), (1150, 0, 150, 100))
-    books_balance()
+    assert_audit_passes()
 
 
 def test_it_can_be_undone_more_than_once(ann, bob, kettle, staff):
@@ -74,14 +74,14 @@ def test_it_can_be_undone_more_than_once(ann, bob, kettle, staff):
     for resolution in ("this", "invalid", "that", "this"):
         end(kettle, resolution)
         settle(kettle)
-        books_balance()
+        assert_audit_passes()
         undo(kettle, staff)
-        books_balance()
+        assert_audit_passes()
     end(kettle, "invalid", status="cancelled")
     settle(kettle)
     assert (worth(ann), worth(bob)) == ((1000, 0, 0, 100), (1000, 0, 0, 100))
     assert list(Settlement.objects.order_by("generation").values_list("generation", flat=True)) == [0, 1, 2, 3, 4]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_refund_is_undone_too(ann, kettle, staff):
@@ -93,7 +93,7 @@ def test_a_refund_is_undone_too(ann, kettle, staff):
     settle(kettle)
     undo(kettle, staff)
     assert worth(ann) == before
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_bet_that_was_sold_stays_sold(ann, kettle, staff):
@@ -104,7 +104,7 @@ def test_a_bet_that_was_sold_stays_sold(ann, kettle, staff):
     before = everything(ann)
     undo(kettle, staff)
     assert everything(ann) == before
-    books_balance()
+    assert_audit_passes()
 
 
 def test_of_winners_who_spent_it_the_rest_is_a_debt_that_later_credits_pay_first(ann, bob, kettle, staff):
@@ -121,7 +121,7 @@ def test_of_winners_who_spent_it_the_rest_is_a_debt_that_later_credits_pay_first
         ("settlement_reversal", Decimal("733.33"), Decimal("833.33")),
         ("settlement_reversal", Decimal("-833.33"), Decimal(0)),
     ]
-    books_balance()
+    assert_audit_passes()
 
     end(kettle, "that")
     settle(kettle)
@@ -131,7 +131,7 @@ def test_of_winners_who_spent_it_the_rest_is_a_debt_that_later_credits_pay_first
     sold = ann.sell(spent, "1000")
     assert (sold["creditsReturned"], sold["newBalance"]) == (1000, Decimal("299.67"))
     assert (worth(ann)[0], debt(ann)) == (Decimal("299.67"), 0)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_debt_is_paid_from_the_winnings_of_the_same_market_when_it_settles_again(ann, kettle, staff):
@@ -146,7 +146,7 @@ def test_a_debt_is_paid_from_the_winnings_of_the_same_market_when_it_settles_aga
     assert (worth(ann)[0], debt(ann)) == (0, 0)
     undo(kettle, staff)
     assert debt(ann) == Decimal("833.33")
-    books_balance()
+    assert_audit_passes()
 
 
 def test_several_bets_of_one_user_are_lent_for_only_as_far_as_needed(ann, kettle, staff):
@@ -160,7 +160,7 @@ def test_several_bets_of_one_user_are_lent_for_only_as_far_as_needed(ann, kettle
     assert (worth(ann)[0], debt(ann)) == (0, 1100)
     assert sorted(Debt.objects.values_list("lent", flat=True)) == [350, 750]
     assert (preview.debt, preview.debtors) == (1100, 1)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_staff_see_whom_it_takes_from_before_they_confirm(ann, bob, new_player, kettle, staff):
@@ -192,7 +192,7 @@ def test_of_a_settlement_that_was_stopped_midway_what_was_paid_is_taken_back(ann
         settle(kettle, size=1, progress=stop)
     undo(kettle, staff)
     assert (worth(ann), worth(bob)) == ((900, 100, 0, 100), (900, 100, 0, 100))
-    books_balance()
+    assert_audit_passes()
 
 
 def test_undone_and_resolved_anew_between_two_batches_every_bet_is_settled_anew(ann, kettle, staff):
@@ -209,7 +209,7 @@ def test_undone_and_resolved_anew_between_two_batches_every_bet_is_settled_anew(
     done = settle(kettle, size=2, progress=undo_after_the_second)
     assert (done.generation, *figures(done)) == (1, 0, 5, 0, 0, 0)
     assert done.finished_at
-    books_balance()
+    assert_audit_passes()
 
 
 def test_it_is_kept_who_undid_it_and_why_with_what_it_did(ann, kettle, staff):

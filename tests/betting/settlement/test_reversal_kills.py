@@ -15,7 +15,7 @@ from betting.models import Settlement
 from betting.reversal import reverse_settlement
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.betting.factories import books_balance
+from tests.betting.factories import assert_audit_passes
 from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, settle
 from tests.betting.settlement.test_kills import left, this_database, worker
@@ -65,10 +65,10 @@ def test_killed_at_any_moment_it_has_undone_nothing_and_can_be_done_again():
             assert working.exit_code() == -signal.SIGKILL, "it was done before it was killed"
             wait_until(lambda: not number_of(OTHERS))
             assert state(market) == ("resolved", 0, 0, 0, 0)
-    books_balance()
+    assert_audit_passes()
     done = reverse_settlement(market_id=market.pk, by=COMMAND_LINE, reason="Wrong.", now=timezone.now())
     assert (done.bets, done.users) == (BETS, USERS)
     assert state(market) == ("closed", BETS, BETS * 2 // 3, 1, 1)
     end(market, "that")
     assert settle(market).won == BETS // 3
-    books_balance()
+    assert_audit_passes()

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
 from betting.models import Settlement
-from tests.betting.factories import books_balance, everything
+from tests.betting.factories import assert_audit_passes, everything
 from tests.betting.settlement.factories import end, outcome, settle, worth
 from tests.markets.factories import add_market
 
@@ -45,7 +45,7 @@ def test_it_counts_what_it_undid(spent, ann, kettle):
     )
     assert outcome(spent) == ("pending", None)
     assert worth(ann)[0] == 0
-    books_balance()
+    assert_audit_passes()
 
 
 def test_it_says_in_words_what_it_undid(spent, kettle):

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from tests.betting.factories import books_balance
+from tests.betting.factories import assert_audit_passes
 from tests.betting.settlement.factories import close, end, outcome, worth
 from tests.betting.settlement.test_failed_settlements import poison
 from tests.markets.factories import add_market
@@ -54,7 +54,7 @@ def test_voiding_gives_the_stakes_back_and_counts_them(ann, stakes, kettle):
     assert (data["paid"], data["setAside"]) == (0, 0)
     assert [outcome(bet) for bet in stakes] == [("cancelled", 100), ("cancelled", 60)]
     assert worth(ann) == (1000, 0, 0, 100)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_resolving_pays_and_says_in_words_what(ann, stakes, kettle):
@@ -66,7 +66,7 @@ def test_resolving_pays_and_says_in_words_what(ann, stakes, kettle):
             "2 bets settled now. In all: 1 won 166.66, 1 lost, 0 got 0.00 back, 0 failed.",
         ],
     )
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -55,7 +55,7 @@ def test_money_too_is_refused_at_last(small):
         assert small.ask("/echo", "POST", b"").status == 503
 
 
-def test_health_and_readiness_answer_meanwhile(small):
+def test_health_and_readiness_respond_meanwhile(small):
     with many(THREADS + QUEUE, partial(small.connect, get(HOLD))):
         time.sleep(SETTLE_SECONDS)
         for path in ("/health", "/ready"):
