@@ -21,5 +21,5 @@ RUN SECRET_KEY=unused JWT_ACCESS_SECRET=unused STOCK_SIGNING_KEYS=unused:unused-
     python manage.py collectstatic --noinput --verbosity 0
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "ops/web_alive.py"]
-# The workers and the clock are the same image with other commands: see docker-compose.yml.
+# The workers and the scheduler are the same image with other commands: see docker-compose.yml.
 CMD ["python", "manage.py", "serve"]

@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 3
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 
-# Addresses that nobody answers at, for commands that load the settings but ask no database.
+# Addresses that nobody listens at, for commands that load the settings but ask no database.
 NO_DATABASE := postgresql://nobody@127.0.0.1:1/none
 NO_REDIS := redis://127.0.0.1:1/0
 DEVELOPMENT := env REDIS_URL=$(NO_REDIS) DJANGO_READ_DOT_ENV=false DEBUG=true VAR_DIR=var/check

@@ -113,7 +113,7 @@ def secret_findings() -> Iterator[Finding]:
 
 def address_findings() -> Iterator[Finding]:
     if "*" in settings.ALLOWED_HOSTS:
-        yield warning("settings", "ALLOWED_HOSTS lets any host name in", "Name the hosts that the service answers to.")
+        yield warning("settings", "ALLOWED_HOSTS lets any host name in", "Name the hosts that the service responds to.")
     if not settings.FRONTEND_URL.startswith("https://"):
         yield warning("settings", "FRONTEND_URL is not https", "Tokens go there in an address: serve it over HTTPS.")
 
@@ -176,7 +176,7 @@ def check_database() -> Iterator[Finding]:
     if number < OLDEST_VERSION:
         yield failure("database", f"PostgreSQL {version} is too old", "Upgrade to PostgreSQL 15 or newer.")
     else:
-        yield ok("database", f"PostgreSQL {version} answers")
+        yield ok("database", f"PostgreSQL {version} responds")
     if not durable:
         yield warning("database", "fsync or full_page_writes is off: a crash loses credits", "Switch both on.")
     if read_only:
@@ -229,12 +229,12 @@ LITTLE_SPACE, TOO_LITTLE_SPACE = 1024 * MEBIBYTE, 100 * MEBIBYTE
 
 def check_cache() -> Iterator[Finding]:
     health.check_cache()
-    yield ok("cache", "Redis answers")
+    yield ok("cache", "Redis responds")
 
 
 def check_broker() -> Iterator[Finding]:
     health.check_broker()
-    yield ok("broker", "Redis answers")
+    yield ok("broker", "Redis responds")
 
 
 def check_upstream() -> Iterator[Finding]:
@@ -254,9 +254,9 @@ def check_url(name: str, url: str) -> Iterator[Finding]:
         return
     with response:
         if response.status_code != HTTPStatus.OK:
-            yield failure("upstream", f"{name} answers with status {response.status_code}", advice)
+            yield failure("upstream", f"{name} responds with status {response.status_code}", advice)
         else:
-            yield ok("upstream", f"{name} answers")
+            yield ok("upstream", f"{name} responds")
 
 
 def check_disk() -> Iterator[Finding]:
@@ -321,4 +321,4 @@ def look(name: str, examined: Examined, found: dict[str, list[Finding]]) -> None
 
 
 def hanging(name: str) -> Finding:
-    return failure(name, f"no answer within {TIMEOUT_SECONDS:.0f} seconds", CHECKS[name].advice)
+    return failure(name, f"no response within {TIMEOUT_SECONDS:.0f} seconds", CHECKS[name].advice)

@@ -35,7 +35,7 @@ _migrated = False
 
 @csrf_exempt
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer that the process is alive; nothing else is checked."""
+    """Respond that the process is alive; nothing else is checked."""
     if request.method not in ("GET", "HEAD"):
         refusal = render(MethodNotAllowed(str(request.method)), request)
         refusal["Allow"] = "GET, HEAD"

@@ -42,6 +42,6 @@ def worker_command(*queues: str, concurrency: int = 2) -> list[str]:
 
 
 def beat_command() -> list[str]:
-    # No pid file: one left behind by a power cut would keep the clock from starting.
+    # No pid file: one left behind by a power cut would keep the scheduler from starting.
     options = ["--pidfile=", "--loglevel", "INFO"]
     return [sys.executable, "-m", "celery", "--quiet", "-A", "thisthat", "beat", *options]

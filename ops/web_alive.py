@@ -1,6 +1,6 @@
 """The web server's health check, a program of its own on the standard library: it starts fast and needs no settings.
 
-Asks under the first of the service's own names, for it answers to no other.
+Asks under the first of the service's own names, for it responds to no other.
 """
 
 import os

@@ -17,7 +17,7 @@ from purchases.errors import InvalidPackage
 PURCHASE_PACKAGES = env.str(
     "PURCHASE_PACKAGES", default="starter:500:4.99,boost:1000:9.99,pro:2500:19.99,whale:5000:34.99"
 )
-# The simulated provider gives credits away, so production offers it only where the operator says so.
+# The simulated provider gives credits away, so in production it is on only where the operator says so.
 PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=settings.DEBUG)
 LIST_LIMIT = 200  # purchases in a user's list
 PACKAGE_FORM = re.compile(r"([a-z0-9_-]{1,50}):([1-9][0-9]{0,8}):([0-9]{1,6}\.[0-9]{2})(?::([^:,]{1,50}))?")

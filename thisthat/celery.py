@@ -1,4 +1,4 @@
-"""Celery and its clock: what runs when, and on which queue."""
+"""Celery and the schedule: what runs when, and on which queue."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ app.conf.update(
     task_default_queue=DEFAULT,
     task_create_missing_queues=False,
     task_routes={task: {"queue": PAYMENTS} for task in PAYING},
-    # A job is taken up again when its worker dies, and none may run for ever (seconds).
+    # A job is delivered again when its worker dies, and none may run for ever (seconds).
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_soft_time_limit=240,
@@ -47,7 +47,7 @@ app.conf.update(
 )
 app.autodiscover_tasks()
 
-# Sent once when the clock starts, so that a first start has markets and stocks at once, and no midnight is missed.
+# Sent once when the scheduler starts, so that a first start has markets and stocks at once, and no midnight is missed.
 AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
 
 

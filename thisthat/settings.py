@@ -130,7 +130,7 @@ for _service in ("DATABASE_URL", "REDIS_URL"):
         )
 REDIS_URL = env.redis_url("REDIS_URL")
 CACHES = {"default": backends.cache(REDIS_URL)}
-# How long a process may answer a public GET from its own memory; 0 asks the database every time.
+# How long a process may serve a public GET from its own memory; 0 asks the database every time.
 PUBLIC_CACHE_SECONDS = env.float("PUBLIC_CACHE_SECONDS", default=1.0)
 
 CELERY_BROKER_URL = backends.broker_url(REDIS_URL)
@@ -252,7 +252,7 @@ STOCK_SIGNING_KEYS = env.keyring(
 STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET = env.str("STRIPE_SECRET_KEY", ""), env.str("STRIPE_WEBHOOK_SECRET", "")
 STRIPE_API_URL = env.str("STRIPE_API_URL", default="https://api.stripe.com")
 
-# Figures for Prometheus, at /metrics
+# Metrics for Prometheus, at /metrics
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
