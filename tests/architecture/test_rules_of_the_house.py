@@ -1,6 +1,7 @@
 """Rules of `docs/architecture.md` that no other tool checks."""
 
 import ast
+import re
 from functools import cache
 from graphlib import TopologicalSorter
 
@@ -16,6 +17,34 @@ NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common_
 # COPY into the staging tables, and a cursor on the server for exports of any size.
 CURSORS = {"markets/staging.py", "ops/export.py"}
 CURSORS_NOT_CONVERTED_YET = ("economy/", "markets/", "purchases/", "staff/", "ops/", "devtools/")
+
+GLOSSARY = REPOSITORY / "docs" / "glossary.md"
+GLOSSARY_NOT_APPLIED_YET = ("economy/", "tests/economy/", "markets/", "tests/markets/")
+# What contains a word of the glossary's column "not" and keeps it. Case matters here.
+NAMES_THAT_STAY = {
+    "PaymentIntent": "Stripe's",
+    "payment_intent": "Stripe's",
+    "functional.Promise": "Django's",
+    "journal_length": "a column",
+    "their journals": "the name of a stored permission",
+    "view_people": "the codename of a stored permission",
+    "VIEW_PEOPLE": "its constant",
+    "bets_sold_means_nothing_at_stake": "a constraint",
+    "You have less than that at stake.": "a message of the API",
+    "setAside": "a name in the JSON of a command",
+    "create_demo_world": "a command, and what its sessions are stored under",
+    "Night Owls": "a team of the simulated upstream",
+    "more than 1,000 people": "a question of the simulated upstream",
+    # Of packages where the glossary isn't applied yet; they go with GLOSSARY_NOT_APPLIED_YET.
+    "tests.core.asking": "imported by tests of markets",
+    "tests/core/asking.py": "imported by tests of markets",
+    "from tests.markets.factories import asking": "a helper of the tests of markets",
+    "client=asking(upstream)": "a helper of the tests of markets",
+    "client, now = next(roles) % 3, asking(upstream)": "a helper of the tests of markets",
+    "markets on offer": "in the API's description, written by markets",
+    "import books_balance, list_stock": "a helper of the tests of stocks",
+    "    books_balance()": "a helper of the tests of stocks",
+}
 
 
 def ours():
@@ -156,3 +185,69 @@ def test_no_file_that_would_hide_a_test():
         if path.name != "test_rules_of_the_house.py":
             text = path.read_text()
             assert not [word for word in hidden if word in text], name_of(path)
+
+
+def test_nothing_is_called_what_the_glossary_says_it_is_not():
+    words = forbidden_words()
+    assert len(words) > 30
+    found = [
+        f"{name_of(path)}:{line}: {word}"
+        for path in texts()
+        for word, pattern in words.items()
+        for line in lines_with(pattern, path)
+    ]
+    assert found == [], "\n" + "\n".join(found)
+
+
+def forbidden_words():
+    """The code spans of the glossary's column "not", each with the pattern that finds it."""
+    rows = [line.split("|") for line in GLOSSARY.read_text().splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {6}
+    words = {word for row in rows for word in re.findall("`([^`]+)`", row[3])}
+    return {word: re.compile(pattern_of(word), re.IGNORECASE) for word in sorted(words)}
+
+
+def pattern_of(word):
+    """Whole words only; those of a phrase may be apart by a line break, a comment's mark, a dash or an underscore."""
+    if word.endswith("()"):
+        return rf"(?<![a-z_]){word[:-2]}(?![a-z])\w*\("
+    phrase = re.escape(word).replace(r"\ ", r"[\s_#-]+").replace(r"\-", "[_-]")
+    return f"(?<![a-z]){phrase}(?![a-z])"
+
+
+def texts():
+    """Every file of ours that is written by hand, without migrations, which repeat what is stored."""
+    kinds = {".py", ".md", ".html", ".toml"}
+    roots = [*(REPOSITORY / app for app in APPS), *(REPOSITORY / name for name in ("bench", "deploy", "docs", "tests"))]
+    inside = [path for root in roots for path in sorted(root.rglob("*")) if path.suffix in kinds]
+    beside = [path for path in sorted(REPOSITORY.iterdir()) if path.suffix in kinds]
+    others = [REPOSITORY / name for name in ("Dockerfile", "Makefile", "docker-compose.yml")]
+    found = [
+        path
+        for path in (*others, *beside, *inside)
+        if path != GLOSSARY
+        and not {"migrations", "node_modules"} & set(path.parts)
+        and not name_of(path).startswith(GLOSSARY_NOT_APPLIED_YET)
+    ]
+    assert len(found) > 300
+    return found
+
+
+def lines_with(pattern, path):
+    """The numbers of the lines where a match begins; 0 is the file's own name."""
+    named = [0] if pattern.search(in_words(name_of(path))) else []
+    text = searchable(path)
+    return named + [text.count("\n", 0, match.start()) + 1 for match in pattern.finditer(text)]
+
+
+@cache
+def searchable(path):
+    return in_words(path.read_text())
+
+
+def in_words(text):
+    """The text with CamelCase taken apart, without names that stay and paths that the glossary isn't applied to yet."""
+    for name in NAMES_THAT_STAY:
+        text = text.replace(name, "")
+    text = re.sub(rf"\b({'|'.join(GLOSSARY_NOT_APPLIED_YET)})[\w/.:]*", "", text)
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
