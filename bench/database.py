@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def own_database(bench: str) -> Iterator[None]:
-    """Django is set up on it, and its tables are made."""
+    """Set Django up on a database of its own, with its tables."""
     var = ROOT / "var" / f"bench-{bench}-{os.getpid()}"
     var.mkdir(parents=True)
     from devtools.embedded import postgres, valkey

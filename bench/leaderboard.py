@@ -94,7 +94,7 @@ def moment(*, days: int = 0) -> datetime:
 
 
 def processor_seconds() -> float:
-    """What the connection's process in the database used so far; 0 where the system doesn't tell."""
+    """Return the processor time of the connection's database process; 0 where the system doesn't tell."""
     from django.db import connection
 
     connection.ensure_connection()
@@ -137,7 +137,7 @@ def recount(days: int = 0) -> None:
 
 
 def move_some(users: int, turn: int) -> None:
-    """One per cent of the users bet, others each turn."""
+    """Have one per cent of the users bet, others each turn."""
     chosen = {"after": users * (DAYS + turn) // A_DAY, "count": users // 100}
     execute(WITHOUT_TRIGGERS)
     execute(STAKES, chosen | {"from_at": moment(), "until_at": moment()})
@@ -190,7 +190,7 @@ def reads(users: int) -> None:
 
 
 def bettors() -> tuple[list[str], str]:
-    """Tokens of users with credits, and a body that bets."""
+    """Return tokens of users with credits, and a body that bets."""
     from django.db import transaction
     from django.utils import timezone
     from rest_framework_simplejwt.tokens import AccessToken
@@ -213,7 +213,7 @@ def bettors() -> tuple[list[str], str]:
 
 
 def bet(stop: threading.Event, tokens: list[str], body: str, spent: list[float]) -> None:
-    """Requests one after the other, with a pause as long as each took: one of the processors isn't full of them."""
+    """Send requests one after the other, with a pause as long as each took, so as not to fill a processor."""
     from django.db import connections
     from django.test import Client
 
@@ -230,7 +230,7 @@ def bet(stop: threading.Event, tokens: list[str], body: str, spent: list[float])
 
 
 def bets_meanwhile(users: int, rounds: int) -> None:
-    """In turns, so that what else the machine does falls on each alike."""
+    """Measure in turns, so that what else the machine does falls on each alike."""
     from leaderboard.models import Board
 
     tokens, body = bettors()

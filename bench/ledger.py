@@ -82,7 +82,7 @@ def execute(statement: str, parameters: Any = None) -> None:
 
 
 def fill(rows: int, users: int, batch: int) -> None:
-    """In batches, as settlement posts them: 20 rows for each of some users at a time."""
+    """Fill the ledger in batches, as settlement posts them: 20 rows for each of some users at a time."""
     from django.db import transaction
     from django.utils import timezone
 

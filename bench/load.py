@@ -30,7 +30,7 @@ class Connection:
         self.socket.sendall(request)
 
     def receive(self) -> int | None:
-        """The status of the response, once it is whole."""
+        """Return the status of the response, once it is whole."""
         self.buffer += self.socket.recv(262_144)
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
         if not separator:
@@ -67,7 +67,7 @@ def post_bytes(url: str, body: bytes, **headers: str) -> bytes:
 
 
 def run(base: str, next_request: Callable[[], bytes], *, connections: int = 16, seconds: float = 5.0) -> Result:
-    """Sends as fast as responses come, for that long, after half a second that isn't counted."""
+    """Send as fast as responses come, for that long, after half a second that isn't counted."""
     parts = urlsplit(base)
     selector = selectors.DefaultSelector()
     for _ in range(connections):

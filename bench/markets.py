@@ -27,7 +27,7 @@ BASE = f"http://127.0.0.1:{WEB_PORT}"
 
 
 def environment(database_url: str, redis_url: str, **changes: str) -> dict[str, str]:
-    """Production mode: no query log, JSON logs."""
+    """Return the environment of production mode: no query log, JSON logs."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "thisthat.settings",

@@ -38,7 +38,7 @@ JOIN (SELECT id, row_number() OVER () AS place FROM users WHERE username LIKE 'b
 
 
 def configure(database_url: str) -> None:
-    """Production mode: no query log."""
+    """Set production mode: no query log."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "thisthat.settings",
         "DJANGO_READ_DOT_ENV": "false",
@@ -73,7 +73,7 @@ def fill(tokens: int, users: int) -> None:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds, and what `work` returned."""
+    """Return milliseconds, and what `work` returned."""
     begun = time.perf_counter()
     result = work()
     return (time.perf_counter() - begun) * 1_000, result

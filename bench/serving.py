@@ -74,7 +74,7 @@ def idle_connection() -> socket.socket:
 
 
 def memory_of_service() -> float:
-    """MB of the web processes that listen on the port, and of their parent."""
+    """Return MB of the web processes that listen on the port, and of their parent."""
     found = [p for p in psutil.process_iter(["cmdline"]) if "ops.serving.server" in (p.info["cmdline"] or [])]
     processes = {process for parent in found for process in [parent, *parent.children(recursive=True)]}
     return sum(process.memory_info().rss for process in processes) / 1e6

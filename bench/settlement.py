@@ -82,7 +82,7 @@ class Probe(threading.Thread):
 
 
 def probes() -> list[Probe]:
-    """Balances are read, and users who may be in the batch at work bet on another market."""
+    """Return probes that read balances, and have users of the batch at work bet on another market."""
     from django.utils import timezone
 
     from accounts.models import User

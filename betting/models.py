@@ -16,7 +16,7 @@ def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
 
 
 def odds_column() -> "models.DecimalField[Any, Any]":
-    """A probability between 0 and 1, both excluded."""
+    """Return a column for a probability between 0 and 1, both excluded."""
     return models.DecimalField(max_digits=5, decimal_places=4)
 
 

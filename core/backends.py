@@ -22,7 +22,7 @@ REDIS_TIMEOUT_SECONDS = 0.5
 
 
 def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
-    """Django's `DATABASES["default"]`, from what the URL says; its own options win.
+    """Return Django's `DATABASES["default"]`, from what the URL says; its own options win.
 
     One connection a thread, kept. With `prepare` a statement that comes again is planned once (not behind a proxy that
     shares connections between transactions, unless it knows prepared statements).
@@ -38,7 +38,7 @@ def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
 
 
 def cache(redis_url: str) -> dict[str, Any]:
-    """Django's `CACHES["default"]`."""
+    """Return Django's `CACHES["default"]`."""
     return {
         "BACKEND": "core.caching.RedisOrMemory",
         "LOCATION": redis_url,
@@ -48,7 +48,7 @@ def cache(redis_url: str) -> dict[str, Any]:
 
 
 def broker_url(redis_url: str) -> str:
-    """Celery's `broker_url`: the same Redis, as kombu writes it."""
+    """Return Celery's `broker_url`: the same Redis, as kombu writes it."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url

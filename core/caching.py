@@ -15,22 +15,22 @@ MEMORY_ENTRIES = 20_000
 
 @cache
 def breaker_of(location: str) -> CircuitBreaker:
-    """One for all threads, each of which has a cache object of its own. The location may hold a password."""
+    """Return the location's breaker, one for all threads' cache objects. The location may hold a password."""
     return CircuitBreaker("Redis", fallback="each process caches and counts for itself")
 
 
 def or_in_memory(operation: str) -> Callable[..., Any]:
-    """The operation on Redis; in memory when that fails, or failed a moment ago."""
+    """Return a method that runs the operation on Redis, or in memory when that fails or failed a moment ago."""
 
     def run(self: "RedisOrMemory", *args: Any, **kwargs: Any) -> Any:
         if self.breaker.allows():
             try:
-                response = getattr(RedisCache, operation)(self, *args, **kwargs)
+                value = getattr(RedisCache, operation)(self, *args, **kwargs)
             except RedisError as exc:
                 self.breaker.record_failure(exc)
             else:
                 self.note_success()
-                return response
+                return value
         return getattr(self.memory, operation)(*args, **kwargs)
 
     return run
@@ -61,6 +61,6 @@ class RedisOrMemory(RedisCache):
             self.memory.clear()
 
     def ping(self) -> None:
-        """Asks Redis itself, whatever happened a moment ago. Raises RedisError."""
+        """Ask Redis itself, whatever happened a moment ago. Raises RedisError."""
         self._cache.get_client(None, write=True).ping()
         self.note_success()

@@ -17,14 +17,14 @@ UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days
 
 class Env(environ.Env):  # type: ignore[misc]
     def get_value(self, var: Any, *args: Any, **kwargs: Any) -> Any:
-        """As django-environ's. Raises ImproperlyConfigured with the variable's name for what can't be read."""
+        """Return the value as django-environ does. Raises ImproperlyConfigured with the variable's name."""
         try:
             return super().get_value(var, *args, **kwargs)
         except ValueError as exc:
             raise ImproperlyConfigured(f"{var} can't be read: {exc}") from exc
 
     def required(self, name: str, *, in_development: str) -> str:
-        """The variable's value, with a default in development only.
+        """Return the variable's value, with a default in development only.
 
         Raises ImproperlyConfigured with the variable's name.
         """
@@ -64,7 +64,7 @@ class Env(environ.Env):  # type: ignore[misc]
         return url
 
     def keyring(self, name: str, *, in_development: str) -> dict[str, str]:
-        """Signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""
+        """Return signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""
         entries = self.required(name, in_development=in_development).split(",")
         keys: dict[str, str] = {}
         for key_id, _, secret in (entry.strip().partition(":") for entry in entries):
@@ -83,7 +83,7 @@ class Env(environ.Env):  # type: ignore[misc]
         return timedelta(seconds=self.float(name, default=default))
 
     def duration(self, name: str, *, default: str) -> timedelta:
-        """A time such as `7d`, `15m` or `900` (seconds)."""
+        """Return a time such as `7d`, `15m` or `900` (seconds)."""
         return parse_duration(self.str(name, default=default), name=name)
 
 

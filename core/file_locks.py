@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def open_lock(path: Path) -> int:
-    """A file descriptor to lock; it isn't handed down to programs started from here."""
+    """Return a file descriptor to lock; it isn't handed down to programs started from here."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
@@ -26,7 +26,7 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the exclusive lock."""
+    """Return whether somebody holds the exclusive lock."""
     descriptor = open_lock(path)
     try:
         return not try_lock(descriptor, shared=True)

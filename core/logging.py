@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def logging_config(*, level: str, readable: bool) -> dict[str, Any]:
-    """A `logging.config.dictConfig` for the service: everything to standard error."""
+    """Return a `logging.config.dictConfig` for the service: everything to standard error."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

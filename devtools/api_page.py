@@ -28,7 +28,7 @@ capitals are what earlier responses gave: `jq -r .accessToken` takes one out of 
 
 
 def write_page(schema: Json, examples: Sequence[Json]) -> str:
-    """The page as Markdown. Raises ValueError for an operation without an example, and the other way round."""
+    """Return the page as Markdown. Raises ValueError for an operation without an example, and the other way round."""
     shown = by_operation(schema, examples)
     parts = [INTRODUCTION]
     for tag, operations in by_tag(schema).items():
@@ -120,7 +120,7 @@ def body(schema: Json, operation: Json) -> list[str]:
 
 
 def resolved(schema: Json, part: Json) -> Json:
-    """What a `$ref` stands for, alone or as the only one of an `allOf`."""
+    """Return what a `$ref` stands for, alone or as the only one of an `allOf`."""
     if len(part.get("allOf", [])) == 1:
         part = part["allOf"][0]
     name = part.get("$ref", "").removeprefix("#/components/schemas/")

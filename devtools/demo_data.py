@@ -67,7 +67,7 @@ class DemoData:
 
 
 def create_demo_data(*, now: datetime) -> int:
-    """Returns how many bets were placed. Raises UsernameTaken where it was made before."""
+    """Make the data; return how many bets were placed. Raises UsernameTaken where it was made before."""
     data, begin = DemoData(Random(7)), now - timedelta(days=DAYS - 1)  # noqa: S311 - no secret
     data.markets = [ask(question, begin) for question in QUESTIONS]
     seed_stocks(now=begin)
@@ -85,7 +85,7 @@ def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
 
 
 def live(data: DemoData, day: int, morning: datetime) -> None:
-    """A day of everybody; more and more come, and bet more."""
+    """Simulate a day: more users sign up as days pass, and each bets more."""
     moments = minutes_after(morning)
     for name in NAMES[len(data.users) : (day + 2) * len(NAMES) // DAYS + 2]:
         join(data, name, next(moments))
@@ -98,7 +98,7 @@ def live(data: DemoData, day: int, morning: datetime) -> None:
 
 
 def minutes_after(morning: datetime) -> Iterator[datetime]:
-    """Of a day's doings, half a minute apart; two hours back, so that none is still to come."""
+    """Yield moments of a day, half a minute apart, two hours back so that none is in the future."""
     moment = morning - timedelta(hours=2)
     while True:
         moment += timedelta(seconds=30)
@@ -106,7 +106,7 @@ def minutes_after(morning: datetime) -> Iterator[datetime]:
 
 
 def join(data: DemoData, name: str, now: datetime) -> None:
-    """Every third was invited."""
+    """Register a user; every third was invited."""
     username = f"demo_{slugify(name).replace('-', '_')}"
     code = User.objects.get(pk=data.users[0]).referral_code if len(data.users) % 3 == 1 else None
 
@@ -126,7 +126,7 @@ def join(data: DemoData, name: str, now: datetime) -> None:
 
 
 def spend(data: DemoData, user: UUID, moments: Iterator[datetime]) -> None:
-    """A bet or two, and now and then a reward, a sale or some shares."""
+    """Place a bet or two, and now and then claim a reward, sell, or buy some shares."""
     if data.chance.random() < 0.4:  # noqa: PLR2004
         run_transaction(partial(claim_daily_reward, user_id=user, now=next(moments)))
     for _ in range(data.chance.randint(1, 2)):
@@ -168,4 +168,4 @@ def decide(market: Market, outcome: str, now: datetime) -> None:
 
 
 def nothing() -> None:
-    """House odds are asked of nobody."""
+    """Do nothing: the odds of house markets need no upstream."""

@@ -85,7 +85,7 @@ def refuse_taken_port(host: str, port: int) -> None:
 
 
 def refuse_bad_folder(var_dir: Path, *, free_mebibytes: int) -> None:
-    """Raises StartupError where the folder can't be made or written, or where its disk is full."""
+    """Raise StartupError where the folder can't be made or written, or where its disk is full."""
     probe = var_dir / f".probe-{uuid4().hex}"
     try:
         var_dir.mkdir(parents=True, exist_ok=True)

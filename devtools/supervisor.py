@@ -149,7 +149,7 @@ class Supervisor:
         )
 
     def listen(self) -> None:
-        """From now on SIGINT, SIGTERM and SIGHUP end `wait` instead of the process; a second one hurries `stop`."""
+        """Have SIGINT, SIGTERM and SIGHUP end `wait` instead of the process; a second one hurries `stop`."""
         for number in SIGNALS:
             signal.signal(number, lambda received, _: self._signals.put(received))
 
@@ -203,7 +203,7 @@ class Supervisor:
         child.pump.start()
 
     def _plan_restart(self, child: Child) -> bool:
-        """Whether it is to be started again. What its process left running would be in its way, and is ended now."""
+        """Return whether it is to be started again, after ending what its process left running."""
         if child.process is None:
             return True
         how = f"{child.program.name} {describe_end(child.process.returncode)}"

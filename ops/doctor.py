@@ -63,7 +63,7 @@ def failure(check: str, text: str, advice: str) -> Finding:
 
 
 def without_secrets(text: str) -> str:
-    """What a library says of a failed connection may quote an address, and with it a password."""
+    """Return the text without addresses and passwords, which a library may quote when a connection fails."""
     for secret in secrets():
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "***")
@@ -297,7 +297,7 @@ CHECKS: dict[str, Examined] = {
 
 
 def examine() -> list[Finding]:
-    """In the order of CHECKS, within TIMEOUT_SECONDS."""
+    """Return the findings in the order of CHECKS, within TIMEOUT_SECONDS."""
     found: dict[str, list[Finding]] = {}
     threads = [
         threading.Thread(target=look, args=(name, examined, found), daemon=True) for name, examined in CHECKS.items()

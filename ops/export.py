@@ -79,7 +79,7 @@ DERIVED_APPS = ("leaderboard", "staff")
 
 
 def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
-    """One JSON object in parts, as of one moment; memory stays bounded. Raises User.DoesNotExist at the first part."""
+    """Yield one JSON object in parts, as of one moment, in bounded memory. Raises User.DoesNotExist at the first."""
     with snapshot():
         yield b'{"exported_at":' + dumps(now) + b',"user":' + dumps(user_row(user_id))
         for section in SECTIONS:
@@ -96,13 +96,13 @@ def snapshot() -> Iterator[None]:
 
 
 def user_row(user_id: UUID) -> dict[str, Any]:
-    """The user's own row, without the password's hash."""
+    """Return the user's own row, without the password's hash."""
     row: dict[str, Any] = User.objects.values(*columns_of(User, "password")).get(pk=user_id)
     return row
 
 
 def staff_actions_about(user_id: UUID) -> QuerySet[Any, dict[str, Any]]:
-    """Without who of the staff it was, and from where: that is theirs."""
+    """Return staff actions about the user, without who of the staff it was and from where: that is theirs."""
     about: QuerySet[Any] = StaffAction.objects.filter(target_type=USER_LABEL, target_id=str(user_id)).order_by("id")
     return about.values(*columns_of(StaffAction, "staff", "ip", "target_type", "target_id"))
 
@@ -117,7 +117,7 @@ def in_parts(name: str, rows: QuerySet[Any, dict[str, Any]]) -> Iterator[bytes]:
 
 
 def readable(value: Any) -> Any:
-    """Bytes as text where they are text, else in hexadecimal."""
+    """Return bytes as text where they are text, else in hexadecimal."""
     if not isinstance(value, (bytes, memoryview)):
         return value
     try:

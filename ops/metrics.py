@@ -119,7 +119,7 @@ BROKER_SECONDS = 1
 
 
 def exposition() -> bytes:
-    """In Prometheus's text format. A source that is away is left out, and said to be by `thisthat_source_up`."""
+    """Return all metrics in Prometheus's text format. A source that is away is left out: see `thisthat_source_up`."""
     registry = CollectorRegistry()
     registry.register(AllMetrics())
     return generate_latest(registry)
@@ -168,7 +168,7 @@ def queue_metrics() -> Iterator[Metric]:
 
 
 def messages_in(queue: Queue, channel: Any) -> int:
-    """A queue that nothing was ever put into is unknown to the broker."""
+    """Return the length of a queue; 0 for one that the broker doesn't know, as nothing was ever put into it."""
     try:
         declared: Any = queue(channel).queue_declare(passive=True)
     except ChannelError:
@@ -189,7 +189,7 @@ FORWARDED = ("X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REAL
 
 @csrf_exempt
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For who has METRICS_TOKEN, and for this machine's own Prometheus."""
+    """Respond with the metrics, to who has METRICS_TOKEN and to this machine's own Prometheus."""
     if request.method not in ("GET", "HEAD") or not (has_token(request) or is_on_this_machine(request)):
         return not_found(request)
     return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
@@ -202,7 +202,7 @@ def has_token(request: HttpRequest) -> bool:
 
 
 def is_on_this_machine(request: HttpRequest) -> bool:
-    """Whether it came from here and not through a proxy, which may stand on this machine and serve the world."""
+    """Return whether it came from here, and not through a proxy, which may be on this machine and serve everybody."""
     behind_proxy = settings.SECURE_PROXY_SSL_HEADER or settings.REST_FRAMEWORK["NUM_PROXIES"]
     if behind_proxy or any(f"HTTP_{header}" in request.META for header in FORWARDED):
         return False

@@ -16,7 +16,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def fresh_folder(var_dir: Path) -> dict[str, str]:
-    """An empty one; returns the environment that has this process, or its children, count there."""
+    """Make a folder for this process and delete those of ended ones; return the environment to count there."""
     folders = var_dir / FOLDERS
     folders.mkdir(parents=True, exist_ok=True)
     with exclusively(folders / LOCK):
@@ -33,13 +33,13 @@ def fresh_folder(var_dir: Path) -> dict[str, str]:
 
 
 def files_of_counts(var_dir: Path) -> list[str]:
-    """Those of all programs. What a process that has ended counted stays; what it measured of its state goes."""
+    """Return the files of all programs, less the gauges of processes that ended; their counters stay."""
     found = [file for file in (var_dir / FOLDERS).glob("*/*.db") if not is_left_behind(file)]
     return [str(file) for file in found]
 
 
 def is_left_behind(file: Path) -> bool:
-    """A process that has ended no longer has a state. Other machines' processes can't be seen from here."""
+    """Return whether it is a gauge of an ended process of this machine; other machines' can't be seen from here."""
     if not file.name.startswith("gauge_live"):
         return False
     if not is_locked(file.parent / LOCK):
@@ -49,7 +49,7 @@ def is_left_behind(file: Path) -> bool:
 
 
 def machine() -> str:
-    """Its name, or the container's: process numbers mean something within it."""
+    """Return the name of the machine, or the container: process numbers mean something within it."""
     return socket.gethostname()
 
 

@@ -32,7 +32,7 @@ def web_command(settings: WebSettings, application: str = "thisthat.asgi:applica
 
 
 def worker_command(*queues: str, concurrency: int = 2) -> list[str]:
-    """A worker for these queues; for all of them when none is named."""
+    """Return the command of a worker for these queues; for all of them when none is named."""
     options = ["--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO"]
     options += ["--without-gossip", "--without-mingle"]
     if queues:

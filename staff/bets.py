@@ -90,7 +90,7 @@ class BetTable(DetailTable):
 
 
 def matching(term: str) -> Q:
-    """One look-up each says whose id it is; a name is a user's."""
+    """Return the bets of an id (a bet's, market's or user's, one look-up each) or of a user's name."""
     if named := parse_uuid(term):
         if Bet.objects.filter(pk=named).exists():
             return Q(pk=named)
@@ -105,7 +105,7 @@ def option_of(bet: Bet) -> str:
 
 
 def bet_page(bet: Bet) -> Detail:
-    """Three statements besides the bet's own."""
+    """Return the page of a bet. Three statements besides the bet's own."""
     failure = SettlementFailure.objects.filter(bet=bet).first()
     return Detail(
         original=bet,

@@ -36,7 +36,7 @@ admin.site.index_template = "staff/dashboard.html"
 
 
 def add_metrics(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's callback. Sums are for all staff; jobs and the audit for those who may see the system."""
+    """Add the dashboard's content, as Unfold's callback. Jobs and the audit are for those who may see the system."""
     now = timezone.now()
     metrics = read_cached(now=now)
     shown: dict[str, Any] = {
@@ -71,7 +71,7 @@ def charts(metrics: DashboardMetrics) -> list[Chart]:
 
 
 def described(job: JobState, *, now: datetime) -> dict[str, Any]:
-    """A job's line: its runs from the oldest to the newest, as little bars."""
+    """Return a job's line: its runs from the oldest to the newest, as little bars."""
     newest = job.runs[0] if job.runs else None
     return {
         "title": job.title,
@@ -125,7 +125,7 @@ def of_credits(label: str, amount: Decimal, note: str, state: str = "") -> Tile:
 
 
 def market_tile(metrics: DashboardMetrics, *, now: datetime) -> Tile:
-    """One query."""
+    """Return the tile of the markets. One query."""
     successes = JobRun.objects.filter(job=INGEST, status=JobRun.Status.SUCCEEDED)
     last = successes.order_by("-finished_at").values_list("finished_at", flat=True).first()
     oldest = metrics.ages.oldest_at
@@ -136,7 +136,7 @@ def market_tile(metrics: DashboardMetrics, *, now: datetime) -> Tile:
 
 
 def audit_tile(*, now: datetime) -> Tile:
-    """The last audit that came to an end. One query."""
+    """Return the tile of the last audit that finished. One query."""
     ended = JobRun.objects.filter(job=AUDIT).exclude(status=JobRun.Status.RUNNING)
     run = ended.order_by("-started_at").first()
     if run is None or run.finished_at is None:
@@ -200,7 +200,7 @@ def users_chart(days: list[Day]) -> Chart:
 
 
 def flows_chart(found: list[Flow]) -> Chart:
-    """Sources and sinks, the largest first."""
+    """Return the chart of sources and sinks, the largest first."""
     largest = sorted(found, key=lambda flow: flow.given + flow.taken, reverse=True)
     given, taken = [flow.given for flow in largest], [-flow.taken for flow in largest]
     return chart(

@@ -171,7 +171,7 @@ class JobRunTable(DetailTable):
     sortable_by = ()
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Of one job by its index; of all by the key, which grows with time."""
+        """Return the order that an index has: of one job, its own; of all, the key, which grows with time."""
         return ("-started_at",) if request.GET.get("job") else ("-pk",)
 
     @admin.display(description="Started (UTC)")
@@ -206,7 +206,7 @@ class JobRunTable(DetailTable):
 
 
 def told(result: Mapping[str, Any]) -> Iterator[Facts | Rows]:
-    """What a run counted; what has parts of its own as a table."""
+    """Return what a run counted; what has parts of its own as a table."""
     tables = {name: value for name, value in result.items() if isinstance(value, Mapping)}
     facts = {in_words(name): said(value) for name, value in result.items() if name not in tables}
     if facts:
@@ -233,5 +233,5 @@ def said(value: Any) -> str:
 
 
 def in_words(name: str) -> str:
-    """A field's name as words: `passedOver`, `passed_over`."""
+    """Return a field's name as words: `passedOver`, `passed_over`."""
     return re.sub(r"_|(?=[A-Z])", " ", name).capitalize()

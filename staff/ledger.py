@@ -50,14 +50,14 @@ def counterparty_called(counterparty: str) -> str:
 
 
 def amount_of(row: CreditTransaction) -> str:
-    """With its sign: green to the user, red from the user."""
+    """Format the amount with its sign: green to the user, red from the user."""
     colour = "text-green-700 dark:text-green-400" if row.amount > 0 else "text-red-700 dark:text-red-400"
     sign = "+" if row.amount > 0 else ""
     return format_html('<span class="font-medium {}">{}{}</span>', colour, sign, format_credits(row.amount))
 
 
 def about(row: CreditTransaction) -> str:
-    """What it says, leading to the page of what it refers to; of trades to the user's."""
+    """Return the description, as a link to what the entry refers to; for trades, to the user's trades."""
     if row.transaction_type in (Type.STOCK_PURCHASE, Type.STOCK_SALE):
         return link_to("economy_stocktransaction_changelist", row.description or "Trade", query=f"q={row.user_id}")
     page, thing = PAGES.get(row.transaction_type, ("", ""))
@@ -91,7 +91,7 @@ class OfUser(Table):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """A row has no page but where a DetailTable makes one: Django's would show every column, as it is stored."""
+        """Raise Http404 unless a DetailTable makes the page: Django's would show every column, as it is stored."""
         raise Http404
 
     @admin.display(description="User")

@@ -12,7 +12,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
     """Says the same of a wrong password, an unknown e-mail, a suspended user and one who isn't staff."""
 
     def clean(self) -> dict[str, Any]:
-        """Raises ValidationError; who tries too often is told before the password is looked at."""
+        """Validate the credentials. Raises ValidationError; throttles before the password is looked at."""
         self.cleaned_data["username"] = str(self.cleaned_data.get("username", "")).strip()
         if seconds := seconds_until_allowed(self.request, email=self.cleaned_data["username"]):
             raise ValidationError(f"Too many attempts. Try again in {seconds:.0f} seconds.", code="throttled")

@@ -90,7 +90,7 @@ class PurchaseTable(ActionTable, OfUser):
     order = ("-created_at", "-id")
 
     def found(self, queryset: QuerySet[CreditPurchase], term: str) -> QuerySet[CreditPurchase]:
-        """By the unique indexes, each asked by itself."""
+        """Return purchases by their unique indexes, each queried by itself."""
         named = parse_uuid(term)
         if user_id := find_user_id(term):
             return queryset.filter(user_id=user_id).order_by(*self.order)

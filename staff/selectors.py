@@ -105,7 +105,7 @@ class DashboardMetrics:
 
 
 def read_dashboard_metrics(*, now: datetime) -> DashboardMetrics:
-    """Six queries, of days, of markets with open bets and of open markets: never of ledger entries, bets or users."""
+    """Return all metrics. Six queries, of days and markets: never of ledger entries, bets or users."""
     flows = read_flows()
     end = sum((flow.given - flow.taken for flow in flows), ZERO)
     counted = CountedDay.objects.filter(day__gt=day_of(now) - timedelta(days=DAYS)).order_by("-day")
@@ -126,7 +126,7 @@ def read_flows() -> list[Flow]:
 
 
 def read_days(counted: list[CountedDay], end: Decimal, *, now: datetime) -> list[Day]:
-    """The last DAYS, oldest first, from what was in circulation at the end of the last."""
+    """Return the last DAYS, oldest first, from what was in circulation at the end of the last."""
     today = day_of(now)
     active = {day.day: day.active_users for day in counted}
     moved = daily_sums(today - timedelta(days=DAYS))
@@ -158,7 +158,7 @@ def read_open() -> Open:
 
 
 def read_exposures() -> list[Exposure]:
-    """The largest; a market that was decided since they were counted is no more among them."""
+    """Return the largest, without markets that were decided since they were counted."""
     undecided = MarketExposure.objects.filter(market__status__in=["open", "closed"]).order_by("-worst")
     names = ("market__title", "market__this_option", "market__that_option")
     rows = undecided.values_list("market_id", *names, "bets", "stake", "this_payout", "that_payout")
@@ -166,7 +166,7 @@ def read_exposures() -> list[Exposure]:
 
 
 def read_ages(*, now: datetime) -> Ages:
-    """One pass over the open markets, by the index of those that are asked for by their id."""
+    """Return how old odds are: one pass over the open markets, by the index of those with an upstream id."""
     shown = Market.objects.filter(status=Market.Status.OPEN, market_type=Market.Type.POLYMARKET)
     limits = [(label, now - age) for label, age in AGES.items() if age != timedelta.max]
     bucket = Case(
@@ -184,7 +184,7 @@ MAX_FOUND = 200
 
 
 def users_matching(term: str) -> Q:
-    """An id, an e-mail, an X handle, a username or a referral code, in any case; or how a name or username begins."""
+    """Return users by id, e-mail, X handle, username, referral code, or how a name or username begins; in any case."""
     term = term.strip()
     if user_id := parse_uuid(term):
         return Q(pk=user_id)
@@ -197,7 +197,7 @@ def users_matching(term: str) -> Q:
 
 
 def find_user_id(term: str) -> UUID | None:
-    """The user of that id, e-mail, username, X handle or referral code, in any case."""
+    """Return the user of that id, e-mail, username, X handle or referral code, in any case."""
     term = term.strip()
     if user_id := parse_uuid(term):
         return User.objects.filter(pk=user_id).values_list("pk", flat=True).first()
@@ -212,7 +212,7 @@ def find_user_id(term: str) -> UUID | None:
 
 
 def ids(users: QuerySet[User]) -> list[UUID]:
-    """Asked for one by one, so that each is answered by its own index."""
+    """Return the ids, one query for each column, so that each uses its own index."""
     return list(users.values_list("pk", flat=True)[:MAX_FOUND])
 
 
@@ -221,7 +221,7 @@ def with_x_handle(handle: str) -> QuerySet[User]:
 
 
 def beginning(field: str, letters: str) -> QuerySet[User]:
-    """In any case, in the order of the index: between two places of it, whatever the database's own order of text."""
+    """Return the rows whose text begins so, in any case: a range of the index, whatever the database's collation."""
     begins = letters.lower()
     place = Collate(Lower(field), "C")
     users = User.objects.alias(place=place).order_by("place")
@@ -265,14 +265,14 @@ class JobState:
 
 
 def schedule() -> "QuerySet[Job]":
-    """Beat's own housekeeping apart."""
+    """Return the jobs of the schedule, without beat's own housekeeping."""
     jobs = Job.objects.select_related("interval", "crontab")
     ours: QuerySet[Job] = jobs.exclude(task__startswith="celery.").order_by("name")
     return ours
 
 
 def with_last_runs(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
-    """Adds of the newest run `status`, `started_at`, `finished_at`, `error`, and `success_at`, by index."""
+    """Add the newest run's `status`, `started_at`, `finished_at`, `error`, and `success_at`, by index."""
     runs = JobRun.objects.filter(job=OuterRef("task")).order_by("-started_at")
     successes = JobRun.objects.filter(job=OuterRef("task"), status="succeeded").order_by("-finished_at")
     newest = {name: Subquery(runs.values(name)[:1]) for name in ("status", "started_at", "finished_at", "error")}
@@ -281,7 +281,7 @@ def with_last_runs(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
 
 
 def read_jobs() -> list[JobState]:
-    """Two queries."""
+    """Return the state of each job. Two queries."""
     jobs = list(schedule())
     runs = recent_runs([job.task for job in jobs])
     return [JobState(job.pk, str(job), when(job), job.enabled, runs.get(job.task, [])) for job in jobs]

@@ -21,7 +21,10 @@ from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketEx
 
 
 def switch_job(*, job_id: int, on: bool, by: StaffMember, reason: str, now: datetime) -> PeriodicTask:
-    """Beat sees it within seconds. Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchJob, AlreadySwitched."""
+    """Switch a job on or off; beat sees it within seconds.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchJob, AlreadySwitched.
+    """
     by.require(Permission.SWITCH_JOBS)
     reason = validate_reason(reason)
 
@@ -40,7 +43,7 @@ def switch_job(*, job_id: int, on: bool, by: StaffMember, reason: str, now: date
 
 
 def send_job(*, job_id: int, by: StaffMember, reason: str, now: datetime) -> PeriodicTask:
-    """Runs it now, whether it is switched on or not; while it is running already it doesn't run twice.
+    """Run a job now, whether it is switched on or not; while it is running already it doesn't run twice.
 
     Raises NotAllowed, ReasonMissing, ReasonTooLong, NoSuchJob; JobNotSent once it is on record that it was asked for.
     """
@@ -58,7 +61,7 @@ def send_job(*, job_id: int, by: StaffMember, reason: str, now: datetime) -> Per
 
 
 def send(task: str) -> None:
-    """Tries once, for somebody waits. Raises JobNotSent."""
+    """Send a task once, without retries, as somebody waits. Raises JobNotSent."""
     try:
         with current_app.connection_for_write(transport_options=QUICK_BROKER_OPTIONS) as connection:
             current_app.send_task(task, producer=Producer(connection, auto_declare=False), retry=False)
@@ -148,7 +151,7 @@ WHERE (known.bets, known.stake, known.this_payout, known.that_payout)
 
 
 def refresh_dashboard_counts(*, now: datetime) -> dict[str, int]:
-    """Reads what happened since the last count, and the open bets of the markets concerned; all of history at first."""
+    """Count what happened since the last count, and the open bets of the markets concerned; all of history at first."""
     last = CountedDay.objects.order_by("-day").first()
     # Before the days, which say since when: dying in between leaves nothing out.
     since = last.counted_at - LATEST_COMMIT if last else None
@@ -161,7 +164,7 @@ def refresh_dashboard_counts(*, now: datetime) -> dict[str, int]:
 
 
 def rebuild_dashboard_counts(*, now: datetime) -> dict[str, int]:
-    """The same from nothing."""
+    """Delete the counts and count everything again."""
     run_transaction(empty)
     return refresh_dashboard_counts(now=now)
 
@@ -172,7 +175,7 @@ def empty() -> None:
 
 
 def start_after(last: CountedDay) -> datetime:
-    """The hour in which something may have come since; `last`: the last day that was counted, when it was."""
+    """Return the hour from which entries may be new; `last`: the last day that was counted, and when."""
     return hour_of(min(midnight(last.day + A_DAY), last.counted_at) - LATEST_COMMIT)
 
 
@@ -182,7 +185,7 @@ def first_moment(now: datetime) -> datetime:
 
 
 def spans_to_count(from_at: datetime, *, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """A day each, the first from its hour on."""
+    """Yield the spans to count, a day each, the first from its hour on."""
     while from_at <= now:
         until_at = midnight(day_of(from_at) + A_DAY)
         yield from_at, until_at
@@ -190,7 +193,7 @@ def spans_to_count(from_at: datetime, *, now: datetime) -> Iterator[tuple[dateti
 
 
 def count_span(from_at: datetime, until_at: datetime, now: datetime) -> None:
-    """The hours from then to the day's end, and the day, whose earlier hours are known."""
+    """Count the hours from then to the day's end, and the day, whose earlier hours are known."""
     day = day_of(from_at)
     span = {"day": day, "begins_at": midnight(day), "from_at": from_at, "until_at": until_at}
     for statement in (COUNT_HOURS, NOTE_ACTIVE, COUNT_DAY, COUNT_ACTIVE):
@@ -198,13 +201,13 @@ def count_span(from_at: datetime, until_at: datetime, now: datetime) -> None:
 
 
 def delete_superseded(day: date) -> None:
-    """What only served to sum the days before; those won't change any more."""
+    """Delete hours and users of days that can't change any more; they only served to sum those."""
     execute(DELETE_HOURS, {"before": midnight(day)})
     execute(DELETE_ACTIVE, {"day": day})
 
 
 def count_exposures(since: datetime | None) -> int:
-    """How many markets' exposures are different now."""
+    """Count the open bets by market; return how many markets' exposures are different now."""
     statement = COUNT_EXPOSURES.format(touched=TOUCHED if since else EVERY)
     return execute(statement, {"since": since} if since else {})
 

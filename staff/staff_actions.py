@@ -19,7 +19,7 @@ SHOWN = 20
 
 
 def done_to(thing: Model) -> Rows:
-    """The newest of what staff did to it."""
+    """Return the newest staff actions on it."""
     label = thing._meta.label_lower  # noqa: SLF001 - Django's, for everybody
     rows = StaffAction.objects.filter(target_type=label, target_id=str(thing.pk)).select_related("staff")
     return Rows(
@@ -42,7 +42,7 @@ def what(row: StaffAction) -> str:
 
 
 def changes(row: StaffAction) -> str:
-    """What is different afterwards: "held: 0.00 to 50.00; available: ..."."""
+    """Format what is different afterwards: "held: 0.00 to 50.00; available: ..."."""
     after: dict[str, Any] = row.after
     parts = [
         f"{name.replace('_', ' ')}: {said(row.before[name])} to {said(value)}"
@@ -55,7 +55,7 @@ def changes(row: StaffAction) -> str:
 
 
 def said(value: Any) -> str:
-    """A value of the record's JSON as text."""
+    """Return a value of the record's JSON as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value in ("", []):
@@ -141,7 +141,7 @@ def found(queryset: QuerySet[StaffAction], term: str) -> QuerySet[StaffAction]:
 
 
 def link_to_target(row: StaffAction) -> str:
-    """To its page, where it has one."""
+    """Return a link to the target's page, where it has one."""
     try:
         return link_to(f"{row.target_type.replace('.', '_')}_change", f"{kind_of(row)} {row.target_id}", row.target_id)
     except NoReverseMatch:

@@ -48,7 +48,7 @@ class StatusForm(ReasonForm):
 
 
 def decimal_of(number: Decimal) -> str:
-    """Shares or a price, without zeros at the end."""
+    """Format shares or a price, without zeros at the end."""
     return f"{number.normalize():,f}"
 
 
@@ -62,7 +62,7 @@ def consequences(stock: Stock) -> dict[str, str]:
 
 
 def holders(stock: Stock) -> str:
-    """Counted no further than a table's rows."""
+    """Return the number of holders, counted no further than a table's rows."""
     count = StockHolding.objects.filter(stock=stock)[:MAX_ROWS].count()
     return f"{count:,}" if count < MAX_ROWS else f"{count:,} or more"
 

@@ -52,13 +52,13 @@ AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_user
 
 
 def every(seconds: float, task: str) -> dict[str, Any]:
-    """A run that waited until the next one's start is not worth running; `expires` is no option to beat's tables."""
+    """Return a schedule entry, whose run expires at the next one's start; beat's tables take no `expires`."""
     return {"task": task, "schedule": seconds, "options": {"expire_seconds": seconds}}
 
 
 @app.on_after_configure.connect
 def set_schedule(sender: Celery, **kwargs: Any) -> None:
-    """Every job and its time. A job's name in `job_runs` is its task's."""
+    """Set the time of every job. A job's name in `job_runs` is its task's."""
     sender.conf.beat_schedule = {
         "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(settings.MARKET_INGEST_CRON)},
         "refresh-odds": every(settings.MARKET_ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
@@ -88,19 +88,19 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
 
 @setup_logging.connect
 def use_django_logging(**kwargs: Any) -> None:
-    """Leaves logging to Django's settings: Celery would otherwise install handlers of its own."""
+    """Leave logging to Django's settings: Celery would otherwise install handlers of its own."""
 
 
 @beat_init.connect
 def stop_between_queries(**kwargs: Any) -> None:
-    """Beat's own handlers ask the database; while a query runs, that waits for its end, which never comes."""
+    """Replace beat's signal handlers, which query the database and hang when they interrupt a query."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
 
 
 @beat_init.connect
 def queue_first_runs(**kwargs: Any) -> None:
-    """Also what was missed while nothing ran: beat by itself doesn't look at a daily job until its hour comes near."""
+    """Enqueue what is due at start or was missed while nothing ran: beat sees a daily job only near its hour."""
     from core.jobs import scheduling  # noqa: PLC0415 - models, which this module comes before
 
     for task in scheduling.due_at_start(AT_START, now=timezone.now()):

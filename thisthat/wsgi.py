@@ -14,7 +14,7 @@ from core.api.json import MAX_BODY_BYTES  # noqa: E402 - its imports need the se
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, which takes a body without a length for an empty one: a chunked body is given its length first.
+    """Call Django with the length of a chunked body, which it would otherwise take for an empty one.
 
     One byte more than may be sent is read, so that what is too large is still refused as such.
     """

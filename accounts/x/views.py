@@ -35,7 +35,7 @@ class XView(APIView):
     http_method_names = ["get", "options"]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """The addresses in these responses are secrets: not for a cache, nor for the next site's `Referer`."""
+        """Keep the secrets in these responses' addresses from caches and from the next site's `Referer`."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         response["Referrer-Policy"] = "no-referrer"

@@ -180,7 +180,7 @@ def refusals_key(user_id: UUID) -> str:
 
 
 def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, body and headers of the response to a failure."""
+    """Return status, body and headers of the response to a failure."""
     exc = in_our_words(exc)
     if isinstance(exc, DomainError):
         return exc.status, envelope(str(exc), exc.code), retry_header(exc.retry_after)
@@ -193,7 +193,7 @@ def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
 
 
 def in_our_words(exc: Exception) -> Exception:
-    """What Django and the database raise, as the errors of this API; anything else as it is."""
+    """Return what Django and the database raise as an error of this API; anything else as it is."""
     if isinstance(exc, Http404):
         return exceptions.NotFound()
     if isinstance(exc, DjangoPermissionDenied):
@@ -228,7 +228,7 @@ def retry_header(seconds: float | None) -> dict[str, str]:
 
 
 def is_passing(exc: Exception) -> bool:
-    """Whether trying again may help: the database or Redis is away or refused the connection, or requests collided."""
+    """Return whether a retry may help: the database or Redis is away or refused to connect, or requests collided."""
     if isinstance(exc, REDIS_AWAY):
         return True
     if not isinstance(exc, (OperationalError, InterfaceError)):
@@ -238,7 +238,7 @@ def is_passing(exc: Exception) -> bool:
 
 
 def flatten(errors: Any, field: str = "") -> Iterator[dict[str, str]]:
-    """DRF's nested error details as one entry a field; what is inside another is named with dots: `lines.1.shares`."""
+    """Return DRF's nested error details, one entry a field; what is nested is named with dots: `lines.1.shares`."""
     if isinstance(errors, list):
         for place, inner in enumerate(errors):
             yield from flatten(inner, field if is_one_error(inner) else dotted(field, str(place)))
@@ -250,7 +250,7 @@ def flatten(errors: Any, field: str = "") -> Iterator[dict[str, str]]:
 
 
 def is_one_error(errors: Any) -> bool:
-    """Rather than a mapping of fields, which may be called `message` and `code` too."""
+    """Return whether this is one error, not a mapping of fields, which may be called `message` and `code` too."""
     return isinstance(errors, dict) and isinstance(errors.get("message"), str) and isinstance(errors.get("code"), str)
 
 

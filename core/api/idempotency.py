@@ -65,7 +65,7 @@ class Claim:
 
 
 def idempotent(prepare: Callable[..., Act]) -> Callable[..., HttpResponse]:
-    """For a method of a DRF view that moves credits, with or without the header.
+    """Make a method of a DRF view that moves credits idempotent, with or without the header.
 
     The method checks the request, asks the network what it must, and returns what is to be done (`Act`). That runs in
     one durable transaction, again from the start after a collision; it only uses the database (its own
@@ -99,7 +99,7 @@ def run_once(act: Act, claim: Claim | None) -> HttpResponse:
 
 
 def claim_of(request: Request) -> Claim | None:
-    """None without the header. Raises ValidationError for a key that isn't one."""
+    """Return the request's claim; None without the header. Raises ValidationError for a key that isn't one."""
     key = request.headers.get(HEADER)
     if key is None:
         return None
@@ -153,7 +153,7 @@ DELETE FROM idempotency_keys WHERE (user_id, key) IN (
 
 
 def take(claim: Claim) -> bool:
-    """Whether the key is ours now. Waits while another request has it; raises InProgress when that takes too long."""
+    """Return whether the key is ours now. Waits while another request has it; raises InProgress after too long."""
     facts: dict[str, Any] = {"user_id": claim.user_id, "key": claim.key, "request_hash": claim.request_hash}
     try:
         return execute(TAKE, {**facts, "timeout": LOCK_TIMEOUT}) == 1
@@ -169,7 +169,7 @@ def keep(claim: Claim, response: HttpResponse) -> None:
 
 
 def find(claim: Claim) -> HttpResponse | None:
-    """The first response, as it was. Raises KeyReused where that was to another request."""
+    """Return the first response, as it was. Raises KeyReused where that was to another request."""
     row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key})
     if row is None:
         return None
@@ -181,7 +181,7 @@ def find(claim: Claim) -> HttpResponse | None:
 
 
 def purge_keys() -> int:
-    """Deletes the keys that are older than 24 hours, in batches; returns how many."""
+    """Delete the keys that are older than 24 hours, in batches; return how many."""
     total = 0
     while True:
         deleted = execute(PURGE, {"batch": PURGE_BATCH})

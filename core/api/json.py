@@ -21,7 +21,7 @@ OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
 
 def dumps(value: Any) -> bytes:
-    """UTF-8 JSON. A Decimal keeps its stored decimals: `Decimal("66.60")` is `66.60`, never a float."""
+    """Return UTF-8 JSON. A Decimal keeps its stored decimals: `Decimal("66.60")` is `66.60`, never a float."""
     return orjson.dumps(value, default=encode, option=OPTIONS)
 
 
@@ -42,7 +42,7 @@ def encode(value: Any) -> Any:
 
 
 def iso_utc(moment: datetime) -> str:
-    """`2026-11-22T19:21:41.123Z`."""
+    """Return a time as `2026-11-22T19:21:41.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

@@ -19,7 +19,7 @@ _current: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def current_request_id() -> str:
-    """The id of the request being served in this context; empty outside one."""
+    """Return the id of the request being served in this context; empty outside one."""
     return _current.get()
 
 

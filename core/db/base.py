@@ -38,7 +38,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().is_usable() if poll.poll(0) else True
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Where connecting takes its whole time and fails, one at a time tries, and the others fail at once."""
+        """Connect. After an attempt timed out, one thread at a time tries, and the others fail at once."""
         breaker = breaker_of(*(conn_params.get(part) for part in ("host", "port", "dbname")))
         if not breaker.allows():
             raise psycopg.OperationalError("the database didn't respond a moment ago")

@@ -136,7 +136,7 @@ class Channel(redis.Channel):
             raise
 
     def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's
-        """Raises what workers take for a lost connection, where kombu's own raises AttributeError and ends them.
+        """Raise what workers take for a lost connection, where kombu's own raises AttributeError and ends them.
 
         A message that is acknowledged or put back after the connection was closed comes here:
         https://github.com/celery/kombu/issues/582

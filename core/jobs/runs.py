@@ -19,7 +19,7 @@ MAX_ERROR_LETTERS = 2_000
 
 
 def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
-    """Runs `work` under the job's lock and records it. None when another process is running the job now.
+    """Run `work` under the job's lock and record it. None when another process is running the job now.
 
     What `work` raises is recorded as the run's error and raised again.
     """
@@ -48,7 +48,7 @@ def record_failure(run: JobRun, exc: BaseException) -> None:
 
 
 def storable(text: str) -> str:
-    """As much as a person reads, without what PostgreSQL can't keep: NUL and broken characters."""
+    """Return as much as a person reads, without what PostgreSQL can't keep: NUL and broken characters."""
     return text[:MAX_ERROR_LETTERS].encode(errors="replace").decode().replace("\x00", "?")
 
 
@@ -58,7 +58,7 @@ def finish(run: JobRun, *, status: JobRun.Status, result: dict[str, Any] | None 
 
 
 def last_run(job: str) -> JobRun | None:
-    """The newest run of the job, finished or not."""
+    """Return the newest run of the job, finished or not."""
     return JobRun.objects.filter(job=job).order_by("-started_at").first()
 
 
@@ -86,7 +86,7 @@ class History:
 
 
 def histories() -> dict[str, History]:
-    """For each job what became of its runs; one query."""
+    """Return for each job what became of its runs; one query."""
     return {
         job: History(status, started_at, finished_at, (success[0], success[1]) if success[0] else None, first)
         for job, status, started_at, finished_at, *success, first in fetch_all(HISTORIES)
@@ -94,12 +94,12 @@ def histories() -> dict[str, History]:
 
 
 def latest_by_job() -> dict[str, dict[str, Any]]:
-    """As `shown`; one query."""
+    """Return what `shown` does; one query."""
     return shown(histories())
 
 
 def shown(history: dict[str, History]) -> dict[str, dict[str, Any]]:
-    """For each job its newest run's status and start, and when it last succeeded."""
+    """Return for each job its newest run's status and start, and when it last succeeded."""
     return {
         job: {"status": past.status, "startedAt": past.started_at, "lastSuccessAt": past.last_success_at}
         for job, past in history.items()
@@ -133,6 +133,6 @@ WHERE jobs.job IS NOT NULL
 
 
 def purge_job_runs(*, now: datetime) -> int:
-    """Deletes the runs that ended more than thirty days ago; returns how many."""
+    """Delete the runs that ended more than thirty days ago; return how many."""
     deleted, _ = JobRun.objects.filter(finished_at__lt=now - KEPT_FOR).delete()
     return deleted

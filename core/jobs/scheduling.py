@@ -99,7 +99,7 @@ class Switch:
 
 
 def late_jobs(history: Mapping[str, History], *, now: datetime, periods: int = LATE_AFTER) -> list[Late]:
-    """The jobs that have not succeeded for so many periods, by name; one query."""
+    """Return the jobs that have not succeeded for so many periods, by name; one query."""
     switches = read_switches()
     began = [history[entry["task"]].first_started_at for entry in entries().values() if entry["task"] in history]
     found = []
@@ -115,7 +115,7 @@ def late_jobs(history: Mapping[str, History], *, now: datetime, periods: int = L
 
 
 def entries() -> Mapping[str, Mapping[str, Any]]:
-    """Of the schedule, by name: `task`, `schedule`, `options`."""
+    """Return the entries of the schedule, by name: `task`, `schedule`, `options`."""
     found: Mapping[str, Mapping[str, Any]] = current_app.conf.beat_schedule
     return found
 
@@ -123,7 +123,7 @@ def entries() -> Mapping[str, Mapping[str, Any]]:
 def due(
     schedule: Any, history: History | None, switch: Switch | None, first_run_at: datetime | None, *, periods: int
 ) -> datetime | None:
-    """When the next success is due at the latest; None where nothing has begun yet."""
+    """Return when the next success is due at the latest; None where nothing has begun yet."""
     if switch and switch.sent_at is None and (not history or since(history) < switch.changed_at):
         return after(schedule, switch.changed_at, periods)
     if history and history.success:
@@ -142,7 +142,7 @@ def since(history: History) -> datetime:
 
 
 def after(schedule: Any, moment: datetime, periods: int) -> datetime:
-    """The end of so many periods after the moment: at once when there are none."""
+    """Return the end of so many periods after the moment: at once when there are none."""
     if periods <= 0:
         return moment
     timing: Any = maybe_schedule(schedule)
@@ -153,7 +153,7 @@ def after(schedule: Any, moment: datetime, periods: int) -> datetime:
 
 
 def firings(timing: Any, after: datetime) -> Iterator[datetime]:
-    """The moments, in UTC, that a crontab names; none where it names a day that doesn't come within years."""
+    """Yield the moments, in UTC, that a crontab names; none where it names a day that doesn't come within years."""
     day, last = after.date(), (after + NOT_FOR_YEARS).date()
     hours_and_minutes = [
         time(hour, minute, tzinfo=UTC) for hour in sorted(timing.hour) for minute in sorted(timing.minute)
@@ -175,7 +175,7 @@ def read_switches() -> dict[str, Switch]:
 
 
 def due_at_start(always: Iterable[str], *, now: datetime) -> list[str]:
-    """The tasks to send when beat starts: these, and what missed its hour; none that is switched off."""
+    """Return the tasks to send when beat starts: these, and what missed its hour; none that is switched off."""
     at_fixed_times = {entry["task"] for entry in entries().values() if isinstance(entry["schedule"], crontab)}
     missed = [late.job for late in late_jobs(histories(), now=now, periods=1) if late.job in at_fixed_times]
     off = set(PeriodicTask.objects.filter(enabled=False).values_list("task", flat=True))

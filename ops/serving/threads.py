@@ -64,7 +64,7 @@ class ThreadPool(Generic[T]):
         return True
 
     def cancel(self, job: Job[T]) -> bool:
-        """Forget the job if it still waits. One that runs is left alone: it may be paying somebody."""
+        """Drop the job if it still waits. One that runs is left alone: it may be paying somebody."""
         with self._lock:
             if job.is_taken:
                 return False

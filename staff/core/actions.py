@@ -135,7 +135,7 @@ class Actions(Generic[ModelT]):
         return "<slug:name>" in self.url_path
 
     def find(self, name: str) -> Action[ModelT]:
-        """Raises Http404."""
+        """Return the action. Raises Http404."""
         if name not in self.by_name:
             raise Http404
         return self.by_name[name]

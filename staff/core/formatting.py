@@ -44,35 +44,35 @@ COLOURS = {
 
 
 def format_credits(amount: Decimal | None) -> str:
-    """With both decimals: "1,234.50"."""
+    """Format credits with both decimals: "1,234.50"."""
     return DASH if amount is None else f"{amount:,.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def format_percent(odds: Decimal) -> str:
-    """Odds are probabilities: "62.5%"."""
+    """Format odds, which are probabilities, as "62.5%"."""
     return f"{(odds * 100).normalize():f}%"
 
 
 def format_time(moment: datetime | None, *, otherwise: str = DASH) -> str:
-    """In UTC, to the second."""
+    """Format a time in UTC, to the second."""
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else otherwise
 
 
 def link_to(page: str, text: object, *args: object, query: str = "") -> SafeString:
-    """To a page of the admin: its URL's name and arguments."""
+    """Return a link to a page of the admin, by its URL's name and arguments."""
     address = reverse(f"admin:{page}", args=args) + (query and f"?{query}")
     return format_html('<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>', address, text)
 
 
 @cache
 def status_label(status: str) -> SafeString:
-    """A status as a coloured label."""
+    """Return a status as a coloured label."""
     text = status.replace("_", " ")
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": COLOURS.get(text, "default")})
 
 
 def change_url(thing: Model) -> str:
-    """The address of its page."""
+    """Return the address of a row's page."""
     opts = thing._meta  # noqa: SLF001 - Django's, for everybody
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])
 
@@ -86,12 +86,12 @@ STEPS = (
 
 
 def format_integer(number: Decimal | int) -> str:
-    """Whole, with commas: credits beside a unit."""
+    """Format credits beside a unit: whole, with commas."""
     return f"{number:,.0f}".replace("-", "\N{MINUS SIGN}")
 
 
 def plural(thing: str, number: Decimal | int) -> str:
-    """One thing, or many things."""
+    """Return the noun for one thing or for many things."""
     return thing if number == 1 else f"{thing}s"
 
 
@@ -100,7 +100,7 @@ def count_of(number: int, thing: str) -> str:
 
 
 def largest_unit(length: timedelta) -> str:
-    """In its largest unit, rounded down: "3 min"."""
+    """Format a duration in its largest unit, rounded down: "3 min"."""
     step, _, unit = largest(length)
     return f"{max(length // step, 0):,} {unit}"
 
@@ -114,7 +114,7 @@ def time_ago(moment: datetime | None, *, now: datetime) -> str:
 
 
 def format_duration(length: timedelta | None) -> str:
-    """How long a run took."""
+    """Format how long a run took."""
     if length is None:
         return ""
     seconds = length.total_seconds()
@@ -122,7 +122,7 @@ def format_duration(length: timedelta | None) -> str:
 
 
 def when(job: PeriodicTask) -> str:
-    """A job's schedule."""
+    """Format a job's schedule."""
     if job.interval:
         return every(job.interval)
     return at(job.crontab) if job.crontab else "never"
@@ -135,7 +135,7 @@ def every(interval: IntervalSchedule) -> str:
 
 
 def at(times: CrontabSchedule) -> str:
-    """Once or a few times a day, or as the cron expression says."""
+    """Format a crontab: once or a few times a day, else the cron expression."""
     minutes, hours = times.minute.split(","), times.hour.split(",")
     days = (times.day_of_month, times.month_of_year, times.day_of_week)
     if not all(number.isdigit() for number in (*minutes, *hours)) or days != ("*", "*", "*"):

@@ -83,14 +83,14 @@ def line(label: str, values: Sequence[Decimal | int], color: str, **more: Any) -
 
 
 def numbers(unit: str, **more: Any) -> dict[str, Any]:
-    """An axis from 0, of a unit."""
+    """Return an axis from 0, of a unit."""
     ticks = {"color": TEXT, "format": SHORT, "maxTicksLimit": 6, "precision": 0}
     title = {"display": True, "text": unit, "color": TEXT}
     return {"beginAtZero": True, "ticks": ticks, "title": title, "border": {"display": False}, "grid": {}, **more}
 
 
 def names(**ticks: Any) -> dict[str, Any]:
-    """An axis of names or days."""
+    """Return an axis of names or days."""
     shown = {"color": TEXT, "maxRotation": 0, "autoSkipPadding": 12, **ticks}
     return {"ticks": shown, "grid": {"display": False}, "border": {"display": False}}
 

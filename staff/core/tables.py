@@ -64,7 +64,7 @@ class Table(ModelAdmin):  # type: ignore[misc]
         return [*(field.name for field in self.opts.fields), *self.readonly_fields]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """The page to sign in asks, too."""
+        """Return whether the user may see any of it; the sign-in page asks too."""
         return isinstance(request.user, User) and self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -81,7 +81,7 @@ class Table(ModelAdmin):  # type: ignore[misc]
 
 
 def parameter_of(choice: Any) -> str:
-    """What an address has of a filter: a field, or the parameter of one that is ours."""
+    """Return the parameter that a filter has in an address: its field, or its own."""
     if isinstance(choice, type):
         parameter: str = choice.parameter_name  # type: ignore[attr-defined]
         return parameter
@@ -116,7 +116,7 @@ class Recent(SimpleListFilter):
 
 
 def among_newest(queryset: QuerySet[Any], *, of: type[Model] | None = None) -> QuerySet[Any]:
-    """Rows that are among the newest MAX_ROWS of their table: one walk of the index finds the oldest of these.
+    """Return the rows among the newest MAX_ROWS of their table: one walk of the index finds the oldest of these.
 
     `of`: a proxy's own model, where the proxy's manager leaves rows out.
 
@@ -136,7 +136,7 @@ class DetailTable(Table):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The page, which nothing can be sent to."""
+        """Show the page, which has no form to send."""
         if not self.has_view_permission(request) or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         original = self.get_object(request, unquote(object_id))

@@ -289,7 +289,7 @@ def editing(market: Market, by: StaffMember) -> Confirmation:
 
 
 def shown_of(market: Market) -> dict[str, Any]:
-    """What the form begins with: to the second."""
+    """Return what the form begins with, times to the second."""
     shown = {name: getattr(market, name) for name in house.QUESTION_FIELDS}
     return shown | {"expires_at": market.expires_at and market.expires_at.replace(microsecond=0)}
 

@@ -18,7 +18,7 @@ SHOWN = 50
 
 
 def market_page(market: Market, *, by: StaffMember) -> Detail:
-    """Five statements for who may see what staff did, and four for others, whatever there is to show."""
+    """Return the page of a market: five statements for who may see what staff did, four for others."""
     exposure = get_open_exposure(market_id=market.pk)
     failures = failed_settlements(market)
     return Detail(
@@ -197,7 +197,7 @@ def done_by_staff(market: Market) -> Rows:
 
 
 def resolution_record_page(row: MarketResolution) -> Detail:
-    """What it rests on: what each source sent, a field a line."""
+    """Return the page of a resolution record: what each source sent, a field a line."""
     facts = [(source, *said) for source, sent in sorted(row.facts.items()) for said in lines_of(sent)]
     return Detail(
         original=row,

@@ -29,7 +29,7 @@ WIDE = ("search", "upstream_facts", "description", "tags")
 
 
 def matching(term: str) -> Q:
-    """Ours or Polymarket's id, the slug or the page's address, or words of the title or the event's."""
+    """Return markets by our id or Polymarket's, slug, page address, or words of the title or the event's."""
     term = term.strip()
     if term.startswith(("http://", "https://")):
         term = urlsplit(term).path.rstrip("/").rpartition("/")[2]
@@ -70,7 +70,7 @@ class CategoryFilter(ByField):
     title, parameter_name = "category", "category"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Those that there are, from the tallies."""
+        """Return the values that occur, from the tallies."""
         there = MarketTally.objects.filter(markets__gt=0).order_by("category").distinct()
         return [(category, category.capitalize()) for category in there.values_list("category", flat=True)]
 
@@ -198,7 +198,7 @@ class OfMarkets(DetailTable):
 
 
 def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """What belongs to the market of that id, or to the markets that match."""
+    """Return the rows of the market of that id, or of the markets that match."""
     if not term.strip():
         return queryset
     if market_id := parse_uuid(term.strip()):

@@ -50,7 +50,7 @@ class AdjustmentForm(AmountForm):
 
 
 def signed(data: Data) -> Decimal:
-    """The amount as the ledger counts it: negative where it is taken."""
+    """Return the amount as the ledger counts it: negative where it is taken."""
     amount: Decimal = data["amount"].quantize(CENT)
     return -amount if data["direction"] == "take" else amount
 

@@ -63,7 +63,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
 
 
 def state_of(user: User) -> str:
-    """In a word, for a label."""
+    """Return the user's state in a word, for a label."""
     if user.erased_at:
         return "erased"
     return "active" if user.is_active else "suspended"
@@ -101,7 +101,7 @@ def credit_facts(user: User, debt: Decimal) -> Facts:
 
 
 def balance_chart(user: User, *, now: datetime) -> ChartBlock:
-    """Days in which nothing moved end as the day before; before the first one that is known nothing is drawn."""
+    """Return the chart of balances by day, from the first known; a day without entries ends as the one before."""
     closing = closing_balances(user.pk, rows=DRAWN)
     today = now.date()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
@@ -171,7 +171,7 @@ OF_MARKETS = ("market__search", "market__upstream_facts", "market__description",
 
 
 def ledger_entries(user: User, *, before: str | None) -> Rows:
-    """Newest first, from below the sequence number `before`: a page costs the same however deep it is."""
+    """Return the newest entries below the sequence number `before`: a page costs the same however deep it is."""
     start = int(before) if before and before.isascii() and before.isdigit() else SEQUENCE_MAX
     rows = CreditTransaction.objects.filter(user=user, sequence__lt=min(start, SEQUENCE_MAX)).order_by("-sequence")
     found = list(rows[: LEDGER_PAGE + 1])
@@ -313,7 +313,7 @@ MAX_LETTERS = 60
 
 
 def sessions(user: User, *, now: datetime) -> Rows:
-    """One line a sign-in, by the newest token of its family; the newest first."""
+    """Return one line a sign-in, by the newest token of its family, newest first."""
     live = RefreshToken.objects.filter(user=user, revoked_at=None, expires_at__gt=now)
     newest = live.order_by("family", "-created_at").distinct("family").values("pk")
     tokens = RefreshToken.objects.filter(pk__in=newest).order_by("-created_at")

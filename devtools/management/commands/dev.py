@@ -130,7 +130,7 @@ class Session:
         return True
 
     def _start_simulator(self) -> bool:
-        """Whether it listens now; if not, it died or somebody wants to stop."""
+        """Return whether it listens now; if not, it died or somebody wants to stop."""
         port = settings.SIMULATOR_PORT or simulators.free_port()
         self._simulator = f"http://127.0.0.1:{port}"
         self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
@@ -143,7 +143,7 @@ class Session:
         return True
 
     def _start_x_simulator(self) -> bool:
-        """As with the simulator."""
+        """Do for X what `_start_simulator` does."""
         port = simulators.free_port()
         self._x_simulator = f"http://127.0.0.1:{port}"
         self._environment |= simulators.x_environment(self._x_simulator)
@@ -182,7 +182,7 @@ class Session:
 
 
 def refuse_newer_database() -> None:
-    """Raises CommandError where the database has migrations that this code doesn't know."""
+    """Raise CommandError where the database has migrations that this code doesn't know."""
     loader = MigrationLoader(connection)
     known = set(loader.disk_migrations)
     for migration in loader.disk_migrations.values():

@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def silent_logs() -> Iterator[None]:
-    """What the checks meet is in the report."""
+    """Silence the logs meanwhile: what the checks meet is in the report."""
     logging.disable(logging.ERROR)
     try:
         yield

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[BinaryIO]:
-    """What was begun and not finished is removed."""
+    """Open the file to write; remove it if the export isn't finished."""
     if output is None:
         yield sys.stdout.buffer
         sys.stdout.flush()
