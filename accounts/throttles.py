@@ -10,7 +10,7 @@ from core.api.requests import PerClientThrottle
 
 
 class SignupThrottle(PerClientThrottle):
-    """Signing up tells whether an e-mail is registered; this keeps anybody from trying many."""
+    """Limits sign-ups, which tell whether an e-mail is registered."""
 
     scope = "signup"
 
@@ -24,7 +24,7 @@ class RefreshThrottle(PerClientThrottle):
 
 
 class XSignInThrottle(PerClientThrottle):
-    """Each start of a sign-in with X stores a row for ten minutes, and leads to requests to X."""
+    """Limits starts of a sign-in with X: each stores a row for ten minutes, and leads to requests to X."""
 
     scope = "x_sign_in"
 

@@ -37,7 +37,7 @@ def or_in_memory(operation: str) -> Callable[..., Any]:
 
 
 class RedisOrMemory(RedisCache):
-    """Never raises for want of Redis. What was written meanwhile is forgotten when it is back."""
+    """Uses memory while Redis is away, and never raises for it. What is in memory is dropped when Redis is back."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

@@ -33,7 +33,7 @@ class SideFilter(Recent):
 
 @admin.register(Bet)
 class BetTable(DetailTable):
-    """Newest first; found by the id of the bet, its market or its user, or by the user's name or e-mail."""
+    """Bets, newest first; found by the id of the bet, its market or its user, or by the user's name or e-mail."""
 
     view_permission = Permission.VIEW_MARKETS
     list_display = ("placed", "user_", "market_", "on", "stake", "odds", "state", "gets")

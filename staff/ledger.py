@@ -195,7 +195,7 @@ class RewardTable(OfUser):
 
 @admin.register(UnpaidReferral)
 class UnpaidReferralTable(OfUser):
-    """Who farms referrals shows up here: each line is a newcomer whom the referrer wasn't paid for.
+    """Users whose referrer wasn't paid for them, which shows who farms referrals.
 
     Among the newest users; all of one referrer's are found by the referrer's name.
     """
@@ -234,7 +234,7 @@ PENDING = CreditAdjustment.Status.PENDING
 
 
 class StatusFilter(Recent):
-    """Those that wait are few, and have an index of their own."""
+    """Filters by status; those that wait are few, and have an index of their own."""
 
     title, parameter_name = "status", "status"
     values = CreditAdjustment.Status.values
@@ -299,7 +299,7 @@ ADJUSTMENT_ACTIONS = Actions(
 
 @admin.register(CreditAdjustment)
 class AdjustmentTable(ActionTable, OfUser):
-    """Newest first."""
+    """Adjustments, newest first."""
 
     staff_actions = ADJUSTMENT_ACTIONS
     list_display = ("at", "person", "moves", "state", "requester", "decider", "why")

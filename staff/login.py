@@ -9,7 +9,7 @@ from accounts.throttles import seconds_until_allowed
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
-    """Says the same of a wrong password, an unknown e-mail, a suspended user and one who isn't staff."""
+    """Has the same message for a wrong password, an unknown e-mail, a suspended user and one who isn't staff."""
 
     def clean(self) -> dict[str, Any]:
         """Validate the credentials. Raises ValidationError; throttles before the password is looked at."""

@@ -79,7 +79,7 @@ PURCHASE_ACTIONS = Actions(
 
 @admin.register(CreditPurchase)
 class PurchaseTable(ActionTable, OfUser):
-    """Newest first."""
+    """Purchases, newest first."""
 
     staff_actions = PURCHASE_ACTIONS
     list_display = ("begun", "person", "package", "granted", "paid", "state", "by")

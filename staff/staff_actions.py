@@ -65,7 +65,7 @@ def said(value: Any) -> str:
 
 @admin.register(StaffAction)
 class StaffActionTable(DetailTable):
-    """Newest first. It is only added to."""
+    """Recorded staff actions, newest first; append-only."""
 
     view_permission = Permission.VIEW_SYSTEM
     list_display = ("at", "by", "what", "target", "why", "address")

@@ -96,7 +96,7 @@ def staff_member(request: HttpRequest) -> StaffMember:
 
 
 class Recent(SimpleListFilter):
-    """By one of `values` of a field, among the newest MAX_ROWS; where the rows are narrowed already, among all of them.
+    """Filters by one of `values` of a field: of all rows that a search found, otherwise of the newest MAX_ROWS.
 
     Newest is the greatest primary key.
     """

@@ -202,7 +202,7 @@ class Percent(forms.DecimalField):
 
 
 class QuestionForm(ReasonForm):
-    """Times are UTC."""
+    """Asks for the question of a house market; times are UTC."""
 
     title = forms.CharField(max_length=500, widget=Text())
     this_option = forms.CharField(max_length=100, label="THIS", widget=Text())
@@ -235,7 +235,7 @@ class CreationForm(QuestionForm):
 
 
 class EditForm(QuestionForm):
-    """With bets on it, the terms can be read and not changed."""
+    """Edits a house market; with bets on it, the terms are read-only."""
 
     def __init__(self, *args: Any, fixed: bool, **options: Any) -> None:
         super().__init__(*args, **options)

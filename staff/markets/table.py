@@ -43,7 +43,7 @@ def matching(term: str) -> Q:
 
 
 class ByField(SimpleListFilter):
-    """By a column that an index begins with."""
+    """Filters by a column that an index begins with."""
 
     parameter_name: str
 
@@ -89,7 +89,7 @@ class NeedsFilter(SimpleListFilter):
 
 @admin.register(Market)
 class MarketTable(ActionTable):
-    """Newest first. What the house owes is as last counted for the dashboard; a market's page counts anew."""
+    """Markets, newest first. What the house owes is as last counted for the dashboard; a market's page counts anew."""
 
     view_permission = Permission.VIEW_MARKETS
     staff_actions = MARKET_ACTIONS

@@ -36,7 +36,7 @@ def assert_consistent(family):
     assert len([row for row in rows if row.first_used_at is None]) <= 1
 
 
-def test_of_two_refreshes_at_once_with_one_token_both_are_answered_and_one_successor_is_good():
+def test_two_refreshes_at_once_with_one_token_both_succeed_and_leave_one_good_successor():
     for number in range(5):
         ann = sign_up(f"ann_{number}")
         pairs = all_at_once(lambda ann=ann: attempt(ann.tokens.refresh), 2)

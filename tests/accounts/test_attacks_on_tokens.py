@@ -148,7 +148,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_a_changed_refresh_token_is_none(stranger, ann, kind):
+def test_a_changed_refresh_token_is_refused(stranger, ann, kind):
     """Lesson 31: a hash that sees 72 bytes, never verified, let any forged token of a known user pass."""
     before = everything()
     response = send(stranger, REFRESH, {"refreshToken": CHANGES[kind](ann.tokens.refresh)})
@@ -157,7 +157,7 @@ def test_a_changed_refresh_token_is_none(stranger, ann, kind):
     success(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}))
 
 
-def test_a_token_made_of_what_is_known_of_a_user_is_none(stranger, ann):
+def test_a_token_made_of_public_data_of_a_user_is_refused(stranger, ann):
     """Lesson 31."""
     for made in (
         f"{ann.user.pk}",
@@ -167,7 +167,7 @@ def test_a_token_made_of_what_is_known_of_a_user_is_none(stranger, ann):
         refusal(send(stranger, REFRESH, {"refreshToken": made}), 401, "invalid_refresh_token")
 
 
-def test_who_reads_the_database_holds_no_token(ann):
+def test_the_database_holds_no_usable_token(ann):
     rows = str(list(RefreshToken.objects.values())) + str(list(User.objects.values()))
     assert ann.tokens.refresh not in rows
     assert ann.tokens.access not in rows

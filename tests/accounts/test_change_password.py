@@ -67,6 +67,6 @@ def test_others_keep_their_password_and_their_sign_in(stranger, ann):
     success(send(stranger, f"{AUTH}/login", {"email": "bob@example.com", "password": PASSWORD}))
 
 
-def test_who_never_had_a_password_can_not_make_one_up(stranger, now):
+def test_a_user_without_a_password_cannot_set_one(stranger, now):
     demo = services.create_demo_user(now=now)
     refusal(change(stranger, demo, current="!"), 400, "wrong_password")

@@ -73,7 +73,7 @@ def test_two_sign_ins_do_not_know_each_other(stranger, ann):
         credentials("%"),
     ],
 )
-def test_whatever_is_wrong_is_refused_in_the_same_words(stranger, ann, wrong):
+def test_every_bad_login_is_refused_with_the_same_message(stranger, ann, wrong):
     before = everything()
     body = refusal(send(stranger, LOGIN, wrong), 401, "invalid_credentials")
     assert body["error"] == "Invalid email or password"
@@ -102,7 +102,7 @@ def test_bad_input_is_named(stranger, field, value, code):
     assert faults(send(stranger, LOGIN, credentials(**{field: value}))) == {field: code}
 
 
-def test_what_is_missing_is_named(stranger):
+def test_a_missing_field_is_named_in_the_error(stranger):
     assert faults(send(stranger, LOGIN, {})) == {"email": "required", "password": "required"}
 
 

@@ -51,7 +51,7 @@ def test_there_need_be_no_such_token(stranger, ann, body):
     assert everything() == before
 
 
-def test_what_is_no_text_is_refused(stranger):
+def test_values_that_are_not_text_are_refused(stranger):
     refusal(send(stranger, LOGOUT, {"refreshToken": 7}), 400, "validation_error")
 
 

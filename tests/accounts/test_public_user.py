@@ -38,7 +38,7 @@ def test_a_copy_that_still_holds_is_not_sent_again(stranger, ann):
 @pytest.mark.parametrize(
     "user_id", ["1", "ann", "not-a-uuid", "{0}", "urn:uuid:{0}", "%7B{0}%7D", "{0}0", "%00", "0" * 32, "é", "'--"]
 )
-def test_what_is_no_uuid_is_a_bad_request(stranger, ann, user_id):
+def test_an_id_that_is_not_a_uuid_is_a_bad_request(stranger, ann, user_id):
     asked = user_id.format(ann.pk.hex)
     body = refusal(stranger.get(f"{USERS}/{asked}"), 400, "invalid_id")
     assert "uuid" not in body["error"].lower()

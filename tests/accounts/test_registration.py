@@ -66,7 +66,7 @@ def test_a_receiver_that_fails_undoes_the_user_and_the_referral():
 
 
 @pytest.mark.django_db
-def test_without_a_password_none_fits():
+def test_a_user_registered_without_a_password_has_no_usable_one():
     user = registered(password=None)
     assert not user.has_usable_password()
 
@@ -136,7 +136,7 @@ def test_referrals_at_once_are_all_counted():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("same", ["username", "email"])
-def test_of_many_who_want_one_name_at_once_one_gets_it(same):
+def test_one_of_many_signups_at_once_with_one_name_succeeds(same):
     def attempt():
         number = next(numbers)
         own = {"username": f"person_{number}", "email": f"person_{number}@example.com"}

@@ -129,7 +129,7 @@ def test_finding_a_token_is_one_index_lookup(ann):
         ({"expires_at": datetime(2000, 1, 1, tzinfo=UTC)}, "refresh_tokens_expire_later"),
     ],
 )
-def test_the_database_refuses(ann, changes, constraint):
+def test_the_database_refuses_inconsistent_tokens(ann, changes, constraint):
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         RefreshToken.objects.update(**changes)
 

@@ -129,7 +129,7 @@ def test_an_unknown_referral_code_is_refused_and_nobody_is_made(stranger, code):
     ("value", "code"),
     [(..., "required"), (None, "null"), ("", "blank"), (7, "invalid"), (["x"], "invalid"), (True, "invalid")],
 )
-def test_what_is_missing_or_no_text_is_named(stranger, field, value, code):
+def test_fields_that_are_missing_or_not_text_are_named(stranger, field, value, code):
     assert faults(send(stranger, SIGNUP, form(**{field: value}))) == {field: code}
     assert everything() == ([], [])
 
@@ -226,12 +226,12 @@ def test_a_name_that_deceives_is_refused(stranger, name, code):
 
 
 @pytest.mark.parametrize("body", [[], "text", 7, None])
-def test_what_is_no_object_is_refused(stranger, body):
+def test_a_body_that_is_not_an_object_is_refused(stranger, body):
     assert send(stranger, SIGNUP, body).status_code == 400
     assert everything() == ([], [])
 
 
-def test_what_is_no_json_is_refused(stranger):
+def test_a_body_that_is_not_json_is_refused(stranger):
     refusal(stranger.post(SIGNUP, "{", content_type="application/json"), 400, "parse_error")
     refusal(
         stranger.post(SIGNUP, "a=b", content_type="application/x-www-form-urlencoded"), 415, "unsupported_media_type"

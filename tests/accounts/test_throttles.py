@@ -52,7 +52,7 @@ def test_one_account_is_tried_so_often_from_however_many_addresses(stranger, rat
     assert int(response["Retry-After"]) >= 1
 
 
-def test_an_email_that_nobody_has_is_throttled_alike(stranger, rates):
+def test_an_unknown_email_is_throttled_like_a_known_one(stranger, rates):
     rates(account="3/min")
     responses = [post(stranger, "login", login("nobody@example.com")).status_code for _ in range(4)]
     assert responses == [401, 401, 401, 429]
@@ -67,7 +67,7 @@ def test_other_accounts_are_not_held_up(stranger, rates):
 
 
 @pytest.mark.parametrize("address", ["not-an-address", "fe80::1%eth0", "1.2.3.4:80", ""])
-def test_an_address_that_is_none_keeps_nobody_out(stranger, settings, address):
+def test_an_invalid_client_address_locks_nobody_out(stranger, settings, address):
     settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
     success(send(stranger, f"{AUTH}/signup", form(), **{"X-Forwarded-For": address}), 201)
 

@@ -143,5 +143,5 @@ class TestImage:
     def test_has_a_health_check(self):
         assert "\nHEALTHCHECK " in STAGES[1]
 
-    def test_keeps_no_secret(self):
+    def test_the_image_holds_no_secret(self):
         assert not re.search(r"^(ENV|ARG) .*(SECRET|KEY|PASSWORD|TOKEN)", STAGES[1], re.MULTILINE)

@@ -87,7 +87,7 @@ def at_once(act: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(("by", "statement"), ATTACKS, ids=[statement for _, statement in ATTACKS])
-def test_refused(books, by, statement):
+def test_the_database_refuses_hand_written_changes(books, by, statement):
     before = books()
     assert refuser(lambda: execute(statement)) == by
     assert books() == before
@@ -98,7 +98,7 @@ def test_there_are_ways_enough():
     assert len(ATTACKS) >= 30
 
 
-def test_refused_through_the_orm_too(books, ann):
+def test_the_database_refuses_changes_through_the_orm_too(books, ann):
     before = books()
     bet = Bet.objects.filter(user=ann.user, sale_count=0).get()
     bet.amount, bet.potential_payout = Decimal(1000), Decimal("1666.66")

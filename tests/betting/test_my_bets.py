@@ -85,7 +85,7 @@ def test_the_value_of_now_comes_from_the_stored_odds(ann, kettle):
     assert (shown["oddsAtBet"], shown["potentialPayout"]) == (Decimal("0.6"), Decimal("166.66"))
 
 
-def test_of_a_bet_that_is_over_nothing_is_worth_anything(ann, kettle):
+def test_a_bet_that_is_over_has_no_current_value(ann, kettle):
     bet = ann.bet(kettle, 100)
     ann.sell(bet)
     shown = ann.show(bet)

@@ -33,7 +33,7 @@ def test_the_sweep_watches_every_market_with_an_open_bet_and_no_other(ann, three
     assert all(until > now + timedelta(minutes=10) for until in watched.values())
 
 
-def test_what_is_sold_or_over_is_watched_no_more(ann, three, now):
+def test_bets_that_are_sold_or_over_are_not_watched(ann, three, now):
     bets = [ann.bet(market, 10) for market in three]
     ann.sell(bets[0])
     Market.objects.filter(pk=three[1].pk).update(status="closed")

@@ -75,7 +75,7 @@ def test_numbers_leave_as_they_are_stored_without_float_residue(ann, kettle):
     assert '"oddsAtBet":0.6000,' in raw
 
 
-def test_what_is_answered_is_what_is_kept(ann, kettle):
+def test_the_response_to_a_bet_is_what_is_stored(ann, kettle):
     bet = ann.bet(kettle, 10)
     assert ann.show(bet) == bet
 

@@ -53,7 +53,7 @@ def test_a_quote_is_valid_for_as_long_as_its_price_is_young(quote, mirrored, ups
     assert len(upstream.requests) == 0
 
 
-def test_nothing_is_written(quote, mirrored, kettle, django_assert_num_queries):
+def test_a_quote_writes_nothing(quote, mirrored, kettle, django_assert_num_queries):
     quote(mirrored)
     for market in (mirrored, kettle):
         with django_assert_num_queries(1) as asked:

@@ -34,7 +34,7 @@ def test_what_was_bet_on_is_left_out_for_that_user_alone(ann, new_player, ten, a
     assert set(drawn(api, new_player("bob"))) == set(drawn(api)) == names(ten)
 
 
-def test_what_was_sold_again_has_been_bet_on_all_the_same(ann, ten, api):
+def test_markets_whose_bet_was_sold_are_left_out_too(ann, ten, api):
     ann.sell(ann.bet(ten[0], 10))
     assert set(drawn(api, ann)) == names(ten[1:])
 

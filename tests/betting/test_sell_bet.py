@@ -121,7 +121,7 @@ def test_more_than_is_left_is_refused(ann, kettle):
         refused(ann, bet, {"amount": amount}, 400, "amount_exceeds_stake")
 
 
-def test_what_is_sold_is_not_sold_again(ann, kettle):
+def test_a_sold_bet_cannot_be_sold_again(ann, kettle):
     """Lesson 2: one position sold ten times."""
     bet = ann.bet(kettle, 100)
     ann.sell(bet)
@@ -148,7 +148,7 @@ def test_bad_amounts_are_refused_by_name(ann, kettle, amount):
         ({"this_odds": Decimal(1), "that_odds": Decimal(0)}, "market_not_accepting"),
     ],
 )
-def test_where_no_bets_are_taken_nothing_is_sold(ann, kettle, fields, code):
+def test_a_bet_cannot_be_sold_while_its_market_takes_no_bets(ann, kettle, fields, code):
     bet = ann.bet(kettle)
     Market.objects.filter(pk=kettle.pk).update(**fields)
     refused(ann, bet, None, 400, code)

@@ -43,7 +43,7 @@ def placed(player: Player) -> int:
     return Bet.objects.filter(user_id=player.id).count()
 
 
-def test_of_200_bets_of_100_at_once_with_1000_credits_exactly_10_succeed(ann, kettle):
+def test_exactly_10_of_200_bets_of_100_at_once_succeed_with_1000_credits(ann, kettle):
     """Lesson 1: balance read, checked, then written as an absolute number: 108 were accepted."""
     responses = many(lambda: ann.post("", order(kettle, 100)), 200)
     assert codes(responses) == {"done": 10, "insufficient_credits": 190}

@@ -1,4 +1,4 @@
-"""What comes in: JSON, and every kind of what isn't."""
+"""Request bodies: JSON, and every kind of malformed input."""
 
 import io
 import json
@@ -183,7 +183,7 @@ def test_an_error_of_the_whole_body_has_no_field(stranger):
         (b" " * (MAX_BODY_BYTES + 1), "payload_too_large"),
     ],
 )
-def test_a_body_without_a_length_is_read_all_the_same(client, sent, code):
+def test_a_body_without_a_length_is_read(client, sent, code):
     """As web servers hand over a chunked one: Django alone would take it for empty."""
     environ = client._base_environ(
         PATH_INFO="/api/v1/markets/ingest",

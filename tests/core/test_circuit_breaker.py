@@ -152,7 +152,7 @@ def test_one_for_another_service_knows_nothing_of_the_failures(breaker):
     assert other.is_open
 
 
-def test_of_many_threads_exactly_one_gets_the_trial(breaker, frozen_time):
+def test_exactly_one_of_many_threads_gets_the_trial(breaker, frozen_time):
     open_up(breaker)
     frozen_time.now += 10
     start, done, let_through = threading.Barrier(8), threading.Event(), []

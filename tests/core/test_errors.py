@@ -77,7 +77,7 @@ UNEXPECTED = ["unexpected", "out-of-range", "nul", "bad-sql", "duplicate", "canc
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("kind", ["api/tests", "plain"])
 @pytest.mark.parametrize("failure", UNEXPECTED)
-def test_what_nobody_expected_tells_the_client_nothing_but_the_request_id(stranger, settings, failure, kind, debug):
+def test_an_unexpected_failure_tells_the_client_only_the_request_id(stranger, settings, failure, kind, debug):
     settings.DEBUG = debug
     response = stranger.get(f"/{kind}/{failure}", headers={"X-Request-ID": "find-me"})
     body = assert_is_error(response, 500, "internal_error")
@@ -89,7 +89,7 @@ def test_what_nobody_expected_tells_the_client_nothing_but_the_request_id(strang
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["api/tests", "plain"])
 @pytest.mark.parametrize("failure", UNEXPECTED)
-def test_what_nobody_expected_is_logged_once_with_its_stack(stranger, caplog, failure, kind):
+def test_an_unexpected_failure_is_logged_once_with_its_stack(stranger, caplog, failure, kind):
     stranger.get(f"/{kind}/{failure}")
     with_stack = [record for record in caplog.records if record.exc_info]
     assert len(with_stack) == 1
@@ -101,7 +101,7 @@ def test_a_value_that_has_no_json_form_is_our_failure(stranger):
 
 
 @pytest.mark.parametrize("path", ["/api/tests/refused", "/api/tests/denied", "/tests/mine", "/api/v1/nothing"])
-def test_what_was_expected_is_logged_without_a_stack(stranger, caplog, path):
+def test_an_expected_failure_is_logged_without_a_stack(stranger, caplog, path):
     stranger.get(path)
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -119,7 +119,7 @@ def test_more_query_parameters_than_anybody_needs_are_a_bad_request(stranger):
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["api/tests", "plain"])
 @pytest.mark.parametrize("failure", ["deadlock", "serialization", "locked", "shutdown"])
-def test_what_may_go_well_the_next_time_says_so_in_one_line_without_a_stack(stranger, caplog, failure, kind):
+def test_a_passing_failure_is_logged_in_one_line_without_a_stack(stranger, caplog, failure, kind):
     response = stranger.get(f"/{kind}/{failure}")
     assert_is_error(response, 503, "try_again")
     assert response["Retry-After"] == "2"

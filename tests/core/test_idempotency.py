@@ -100,7 +100,7 @@ def test_the_first_response_is_given_when_the_upstream_is_away_by_now(ada):
 
 
 @pytest.mark.parametrize("key", ["", "   ", "x" * 256, "tab\tbed", "line\nbreak", "nul\x00", "é", "\x7f"])
-def test_what_is_no_key_is_refused(ada, key):
+def test_an_invalid_key_is_refused(ada, key):
     body = assert_is_error(earn(ada, key), 400, "validation_error")
     assert body["details"][0]["field"] == "Idempotency-Key"
     assert earned(ada) == 0

@@ -1,4 +1,4 @@
-"""What goes out: exact numbers, times in UTC with milliseconds and `Z`."""
+"""Responses as JSON: exact numbers, times in UTC with milliseconds and `Z`."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

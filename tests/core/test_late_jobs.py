@@ -49,12 +49,12 @@ def beat():
 
 
 class TestPeriods:
-    def test_of_an_interval_three_may_pass(self):
+    def test_a_job_is_late_after_three_intervals(self):
         ran(SETTLE, NOON, seconds=2)
         assert late(NOON + timedelta(seconds=182), SETTLE) == []
         assert late(NOON + timedelta(seconds=183), SETTLE) == [SETTLE]
 
-    def test_of_a_crontab_three_of_its_moments_may_pass(self):
+    def test_a_job_is_late_after_three_moments_of_its_crontab(self):
         ran(AUDIT, datetime(2026, 3, 1, 4, 7, tzinfo=UTC))
         assert late(datetime(2026, 3, 4, 4, 7, 1, tzinfo=UTC), AUDIT) == []
         assert late(datetime(2026, 3, 4, 4, 7, 2, tzinfo=UTC), AUDIT) == [AUDIT]
@@ -70,7 +70,7 @@ class TestPeriods:
         assert late(NOON + timedelta(minutes=15, seconds=39), INGEST) == []
         assert late(NOON + timedelta(minutes=15, seconds=41), INGEST) == [INGEST]
 
-    def test_what_failed_or_runs_or_died_is_no_success(self):
+    def test_runs_that_failed_or_died_or_still_go_on_are_not_successes(self):
         ran(SETTLE, NOON)
         for minute, status in enumerate(("failed", "abandoned", "running"), 1):
             ran(SETTLE, NOON + timedelta(minutes=minute), status)
@@ -84,7 +84,7 @@ class TestPeriods:
 
 
 class TestGrace:
-    def test_where_nothing_has_begun_nothing_is_late(self):
+    def test_no_job_is_late_before_the_first_run(self):
         assert late_jobs({}, now=NOON + timedelta(days=1000)) == []
 
     def test_a_fresh_installation_has_three_periods_from_its_first_run(self):

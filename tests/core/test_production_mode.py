@@ -28,7 +28,7 @@ def test_a_command_without_it_stops_with_its_name_in_one_plain_line(name):
     assert "Traceback" not in line
 
 
-def test_an_empty_value_is_none():
+def test_an_empty_value_counts_as_missing():
     ended = run(["manage.py", "check"], PRODUCTION | {"SECRET_KEY": ""})
     assert ended.returncode != 0
     assert ended.stderr.startswith("Set SECRET_KEY")

@@ -67,7 +67,7 @@ def test_a_head_has_the_headers_of_the_get_and_no_body(stranger):
     )
 
 
-def test_what_differs_each_time_is_kept_by_nobody(stranger):
+def test_responses_that_differ_each_time_are_not_cached(stranger):
     assert stranger.get("/tests/news/private")["Cache-Control"] == "private, no-store"
 
 
@@ -82,7 +82,7 @@ def test_nothing_is_remembered_unless_the_settings_say_so(stranger):
     assert asked(stranger) != asked(stranger)
 
 
-def test_what_is_alike_for_everybody_is_remembered(stranger, api, remembering):
+def test_responses_that_are_the_same_for_everybody_are_remembered(stranger, api, remembering):
     assert asked(stranger) == asked(api)
 
 

@@ -50,7 +50,7 @@ def test_strangers_are_logged_but_nothing_of_theirs_is_kept(api, db, caplog):
     assert cache.get("refusals:None") is None
 
 
-def test_what_is_allowed_is_neither_logged_nor_kept(api, user, bearer, caplog):
+def test_a_successful_request_is_not_recorded_as_a_refusal(api, user, bearer, caplog):
     caplog.set_level(logging.INFO)
     assert api.get(f"{BETS}/me", headers=bearer).status_code == 200
     assert refusals_in(caplog) == []

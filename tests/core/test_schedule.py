@@ -45,7 +45,7 @@ def test_times_are_utc():
     assert app.conf.timezone == "UTC"
 
 
-def test_what_pays_goes_to_a_queue_of_its_own_and_all_else_to_the_other(settings):
+def test_jobs_that_pay_have_a_queue_of_their_own(settings):
     app.loader.import_default_modules()
     ours = {task for task in app.tasks if not task.startswith("celery.")}
     queues = {task: app.amqp.router.route({}, task)["queue"].name for task in ours}

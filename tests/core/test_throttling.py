@@ -1,4 +1,4 @@
-"""Who calls too often is told to wait; addresses can't be made up, and a user counts as one wherever he is."""
+"""A client that asks too often is told to wait; addresses can't be forged, and a user counts as one everywhere."""
 
 from itertools import count
 

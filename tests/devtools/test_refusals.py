@@ -41,19 +41,19 @@ def nothing_was_started(var_dir: Path) -> bool:
 
 
 @pytest.mark.parametrize("place", ["/dev/null/thisthat", "/proc/thisthat"])
-def test_a_folder_that_cannot_be_written(place):
+def test_a_folder_that_cannot_be_written_is_refused(place):
     line = refused(Path(place))
     assert f"VAR_DIR {place} can't be written" in line
 
 
 @pytest.mark.parametrize("port", ["http", "0", "-1", "65536", "8000.5", "8 000"])
-def test_a_port_that_is_none(directory, port):
+def test_an_invalid_port_is_refused(directory, port):
     line = refused(directory, PORT=port)
     assert line.startswith("PORT can't be read")
     assert nothing_was_started(directory)
 
 
-def test_a_port_in_use(directory):
+def test_a_port_in_use_is_refused(directory):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refused(directory, PORT=str(port))
@@ -63,12 +63,12 @@ def test_a_port_in_use(directory):
     assert nothing_was_started(directory)
 
 
-def test_a_host_that_is_none(directory):
+def test_an_invalid_host_is_refused(directory):
     assert "no-such-host.invalid" in refused(directory, HOST="no-such-host.invalid")
     assert nothing_was_started(directory)
 
 
-def test_too_little_space(directory):
+def test_too_little_disk_space_is_refused(directory):
     line = refused(directory, VAR_FREE_MIB=str(10**9))
     assert f"VAR_DIR {directory} has" in line
     assert "make room" in line
@@ -160,7 +160,7 @@ def test_a_machine_without_a_valkey(directory):
     ]
 
 
-def test_where_the_package_has_none_a_server_on_the_path_will_do(directory):
+def test_a_server_on_the_path_is_used_where_the_package_has_none(directory):
     from devtools.embedded import valkey
 
     (directory / "redis-server").symlink_to(shutil.which("redis-server") or valkey.program())

@@ -15,7 +15,7 @@ def test_an_address_that_refuses_is_unreachable():
     assert not is_reachable("http://127.0.0.1:1")
 
 
-def test_an_address_that_is_none_is_unreachable():
+def test_an_invalid_address_is_unreachable():
     for url in ("nonsense", "", "http://", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"):
         assert not is_reachable(url, seconds=1)
 
@@ -50,7 +50,7 @@ def test_a_port_in_use_is_not_free():
         (200, b"{}", ""),
     ],
 )
-def test_what_our_server_says_of_itself_is_read_good_or_bad(status, body, said):
+def test_the_status_of_our_server_is_read_whether_good_or_bad(status, body, said):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(status)

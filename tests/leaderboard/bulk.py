@@ -1,4 +1,4 @@
-"""More users than services make in a test's time, whose figures are whatever a test says: set-based, by hand."""
+"""Many users with chosen figures, inserted set-based: services would take too long."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -88,7 +88,7 @@ def test_a_limit_out_of_range_counts_as_the_nearest_inside(db, order, given, tak
     "query", [{"limit": "many"}, {"offset": -1}, {"offset": "x"}, {"offset": 10**10}, {"period": "year"}]
 )
 @BOTH
-def test_what_makes_no_sense_is_a_bad_request(db, order, query):
+def test_invalid_parameters_are_a_bad_request(db, order, query):
     (fault,) = see(order, 400, **query)["details"]
     assert [fault["field"]] == list(query)
 

@@ -105,7 +105,7 @@ class History:
 class TestRandomHistories(TestCase):
     @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(random=some.randoms(use_true_random=False))
-    def test_what_is_kept_up_to_date_and_what_is_rebuilt_are_a_naive_count(self, random):
+    def test_updated_and_rebuilt_boards_equal_a_naive_count(self, random):
         history = History(random)
         history.begin()
         for _ in range(STEPS):

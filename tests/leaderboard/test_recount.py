@@ -75,7 +75,7 @@ def test_dropped_it_is_the_same_again(five, now):
     assert kept() == counted
 
 
-def test_whatever_was_done_to_it_rebuilt_it_is_the_same_again(five, now):
+def test_rebuilding_repairs_any_damage(five, now):
     update_leaderboard(now=now)
     counted = kept()
     Standing.objects.update(minus_volume=-77)

@@ -1,4 +1,4 @@
-"""A backup is worth what its restored ledger proves: docs/operations.md's commands, and the audit on what came back."""
+"""Backups made and restored by the commands of docs/operations.md pass the audit."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is away is asked by one now and then, is said once a minute, and is used again as soon as it responds."""
+"""A breaker tries a service that is away now and then, logs once a minute, and closes at the first success."""
 
 import logging
 

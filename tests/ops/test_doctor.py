@@ -61,7 +61,7 @@ def add_run(job, status, *, ago):
     JobRun.objects.create(job=job, status=status, started_at=at, finished_at=at, error="it broke")
 
 
-def test_where_all_is_well_it_says_so(all_there):
+def test_a_sound_service_passes_every_check(all_there):
     add_run("markets.refresh_odds", "succeeded", ago=timedelta())
     code, found = examined(all_there)
     assert {check: worst(findings) for check, findings in found.items()} == {

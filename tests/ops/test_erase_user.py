@@ -87,7 +87,7 @@ def test_no_table_knows_the_person_any_more(marlin, player, boss, now):
     assert not erased.is_active
 
 
-def test_of_who_came_from_x_nothing_is_known_and_the_same_account_comes_as_somebody_new(now):
+def test_an_erased_x_account_signs_in_as_a_new_user(now):
     profile = XProfile(X_ID, "marlin", "Marlin Fish", "https://img.example/marlin.png")
     first = x.sign_in(profile=profile, referral_code="", client=FROM, now=now)
     assert {"users", "socialaccount_socialaccount"} <= {*places_that_know(MARKS)}
@@ -118,7 +118,7 @@ def test_the_same_email_and_username_sign_up_anew_as_somebody_else(marlin):
     assert Decimal(new["creditBalance"]) == 1000
 
 
-def test_the_old_referral_code_is_nobodys(marlin):
+def test_an_erased_users_referral_code_is_unknown(marlin):
     erase(marlin.user)
     form = {"username": "bea", "email": "bea@example.com", "password": PASSWORD, "name": "Bea"}
     sent = form | {"referralCode": marlin.user.referral_code}
@@ -205,7 +205,7 @@ def test_what_is_refused_changes_nothing(marlin, arguments, why):
     assert not StaffAction.objects.exists()
 
 
-def test_of_the_staff_only_superusers_may(marlin, member, boss, now):
+def test_only_superusers_may_erase_users(marlin, member, boss, now):
     def by(user):
         return erase_user(user_id=marlin.user.pk, by=StaffMember(user), reason=WHY, now=now)
 
@@ -217,7 +217,7 @@ def test_of_the_staff_only_superusers_may(marlin, member, boss, now):
     assert by(boss).user_id == marlin.user.pk
 
 
-def test_who_was_of_the_staff_is_not_any_more(member):
+def test_an_erased_staff_member_is_no_longer_staff(member):
     erased = erase(member("kay", role="support"))
     assert not erased.is_staff
     assert not erased.groups.exists()

@@ -1,4 +1,4 @@
-"""The web server's health check says what is so of a real server."""
+"""The web server's health check reports the state of a real server."""
 
 from devtools.simulators import free_port
 from tests.core.asking import run

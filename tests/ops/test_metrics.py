@@ -41,7 +41,7 @@ class TestAccess:
         assert response["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize("address", ["203.0.113.7", "10.0.0.1", "2001:db8::1", "", "nonsense"])
-    def test_for_anybody_else_there_is_no_such_path(self, api, address):
+    def test_others_get_404(self, api, address):
         response = api.get("/metrics", REMOTE_ADDR=address)
         nowhere = api.get("/metrix", REMOTE_ADDR=address)
         assert (response.status_code, response.content) == (404, nowhere.content)
@@ -52,7 +52,7 @@ class TestAccess:
     def test_a_proxy_on_this_machine_does_not_open_it_to_the_world(self, api, header):
         assert api.get("/metrics", headers={header: "127.0.0.1"}, **SCRAPED_FROM_HERE).status_code == 404
 
-    def test_nor_does_one_that_says_nothing_of_itself_where_settings_say_there_is_one(self, api, settings):
+    def test_a_proxy_that_adds_no_headers_is_recognized_by_the_settings(self, api, settings):
         settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 1}
         assert api.get("/metrics", **SCRAPED_FROM_HERE).status_code == 404
         settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": 0}
@@ -68,7 +68,7 @@ class TestAccess:
         "given", ["", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer é", TOKEN]
     )
     @pytest.mark.parametrize("token", [TOKEN, ""])
-    def test_no_other_token_does_least_of_all_none(self, api, settings, token, given):
+    def test_a_wrong_or_missing_token_is_refused(self, api, settings, token, given):
         settings.METRICS_TOKEN = token
         assert api.get("/metrics", headers={"Authorization": given}, **FROM_ELSEWHERE).status_code == 404
 
@@ -118,7 +118,7 @@ class TestRequests:
 
 @pytest.mark.django_db
 class TestValues:
-    def test_of_jobs(self, api):
+    def test_jobs_have_metrics(self, api):
         now = timezone.now()
         JobRun.objects.create(
             job="markets.ingest", status="succeeded", started_at=now - timedelta(hours=1, seconds=7), finished_at=now - timedelta(hours=1)
@@ -132,7 +132,7 @@ class TestValues:
         assert metrics["thisthat_job_late"][job] == 1
         assert metrics["thisthat_job_late"].keys() == {(entry["task"],) for entry in app.conf.beat_schedule.values()}
 
-    def test_of_odds_are_of_what_is_watched_alone(self, api):
+    def test_odds_metrics_are_of_watched_markets_alone(self, api):
         now = timezone.now()
         markets = [add_market(slug=f"market-{minutes}") for minutes in (1, 2, 60, 600)]
         for market, minutes in zip(markets, (1, 2, 60, 600), strict=True):
@@ -147,7 +147,7 @@ class TestValues:
         assert metrics["thisthat_odds_age_seconds"][("oldest",)] == pytest.approx(3600, abs=60)
         assert metrics["thisthat_odds_age_seconds"][("median",)] == pytest.approx(120, abs=60)
 
-    def test_of_the_ledger_are_the_sums_of_its_entries(self, api):
+    def test_ledger_metrics_are_the_sums_of_its_entries(self, api):
         player, market = sign_up("ann"), add_market()
         for amount in (100, 50):
             player.bet(market, amount, "this")
@@ -159,12 +159,12 @@ class TestValues:
         assert metrics["thisthat_ledger_credits_total"][("signup_bonus", "given", "issuance")] == 1000
         assert metrics["thisthat_ledger_counted_timestamp_seconds"][()] > 0
 
-    def test_of_connections(self, api):
+    def test_connections_have_metrics(self, api):
         metrics = read(api)
         assert metrics["thisthat_database_connections"][("active",)] >= 1
         assert metrics["thisthat_database_connections_max"][()] > 10
 
-    def test_of_queues(self, api):
+    def test_queues_have_metrics(self, api):
         before = read(api)["thisthat_queue_messages"]
         assert before.keys() == {(queue,) for queue in QUEUES}
         app.send_task("betting.settle_markets")

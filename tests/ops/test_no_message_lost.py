@@ -29,7 +29,7 @@ def queue(folder):
     server.stop()
 
 
-def test_of_many_messages_none_is_lost_while_workers_start_and_are_killed(database, running, queue):
+def test_no_message_is_lost_while_workers_start_and_are_killed(database, running, queue):
     workers = []
 
     def start():
@@ -71,7 +71,7 @@ def test_a_message_taken_by_a_consumer_that_died_before_it_noted_it_comes_back(q
             assert client.smembers(HOLDERS) == set()
 
 
-def test_what_a_consumer_that_lives_has_taken_is_left_alone(queue):
+def test_messages_of_a_living_consumer_are_left_to_it(queue):
     options = {"transport_options": BROKER_OPTIONS}
     with Connection(broker_url(queue), **options) as connection, redis.Redis.from_url(queue) as client:
         client.lpush("queue-taken:living", "{}")

@@ -1,4 +1,4 @@
-"""What a worker still does with a connection to the queue that it gave up is a lost connection, and not its end."""
+"""A worker that uses a closed connection to the queue reconnects, and doesn't end."""
 
 import pytest
 from kombu import Connection, Queue

@@ -59,7 +59,7 @@ def test_without_the_permission_nobody_refunds(ann, member):
     assert everything() == before
 
 
-def test_who_may_refund_needs_no_more_than_that(ann, member):
+def test_refunding_needs_no_other_permission(ann, member):
     cashier = member("cashier")
     cashier.user_permissions.add(Permission.objects.get(codename="refund_purchases"))
     assert refund(ann.buy(), Buyer(cashier.pk, "")).status == "refunded"
@@ -76,7 +76,7 @@ def test_a_refund_is_for_a_reason(ann, sue, reason, refusal):
     assert everything() == before
 
 
-def test_it_happens_once(ann, sue):
+def test_a_refund_happens_once(ann, sue):
     purchase = ann.buy()
     refund(purchase, sue)
     before = everything()

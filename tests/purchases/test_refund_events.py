@@ -158,7 +158,7 @@ def test_a_dispute_after_a_refund_is_noted_too(ann, paid):
         {**refunded(), "type": "charge.dispute.\u0000"},
     ],
 )
-def test_what_is_about_nothing_of_ours_has_no_effect(ann, paid, payload):
+def test_events_about_unknown_purchases_have_no_effect(ann, paid, payload):
     before = everything()
     read(deliver(payload))
     assert everything() == before

@@ -57,7 +57,7 @@ class TestTheSameOrderAgain:
         return buyer.post({"packageId": "starter", "provider": "stripe", **(body or {})}, **headers)
 
     @pytest.mark.parametrize(("body", "headers"), ORDERS)
-    def test_after_a_response_that_was_lost_on_the_way(self, ann, stripe, body, headers):
+    def test_a_retry_after_a_lost_response_gets_the_same_session(self, ann, stripe, body, headers):
         stripe.lost_responses = 1
         refusal(self.ask(ann, body, **headers), 503, "payment_unavailable")
         purchase = read(self.ask(ann, body, **headers), 201)["purchase"]
@@ -66,7 +66,7 @@ class TestTheSameOrderAgain:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize(("body", "headers"), ORDERS)
-    def test_by_many_at_once(self, stripe, body, headers):
+    def test_many_at_once_get_the_same_session(self, stripe, body, headers):
         ann = arrive("ann")
         responses = all_at_once(lambda: self.ask(ann, body, **headers), 8)
         assert {response.status_code for response in responses} <= {200, 201}
@@ -124,7 +124,7 @@ def test_one_external_id_may_name_a_purchase_of_each_provider(ann, stripe):
         (200, b'{"id": "cs_1", "url": "https://checkout.example/' + b"x" * 300_000 + b'"}'),
     ],
 )
-def test_a_response_that_is_none_is_our_503_and_nothing_is_kept(ann, stripe, response):
+def test_an_unusable_response_of_stripe_is_a_503_and_nothing_is_stored(ann, stripe, response):
     stripe.response = response
     before = everything()
     refused = ann.post({"packageId": "starter", "provider": "stripe"})

@@ -128,7 +128,7 @@ class TestSignature:
         "header",
         ["", "nonsense", "t=,v1=", "t=1e9,v1=00", "t=\u0661,v1=00", "v1=00", "t=1", "t=" + "9" * 99 + ",v1=00"],
     )
-    def test_none_is_refused(self, body, header):
+    def test_a_missing_or_malformed_signature_is_refused(self, body, header):
         self.refused(body, header)
 
     def test_one_of_a_body_that_is_no_text_is_refused(self, session):

@@ -76,7 +76,7 @@ def test_what_is_on_hold_is_not_taken(desk, ann):
 
 @pytest.mark.parametrize("amount", ["", "0", "-5", "0.001", "NaN", "Infinity", "1e40", "99999999999999999", "ten"])
 @pytest.mark.parametrize("name", ["adjust", "hold", "release"])
-def test_what_is_no_amount_of_credits_is_refused(desk, ann, name, amount):
+def test_an_invalid_amount_of_credits_is_refused(desk, ann, name, amount):
     desk.post(act("hold", ann), {"amount": "1", **WHY})
     before = everything()
     assert desk.post(act(name, ann), adjustment(1) | {"amount": amount}).status_code == 400

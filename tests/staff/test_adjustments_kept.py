@@ -54,7 +54,7 @@ def test_a_row_that_makes_no_sense_is_refused(ann, fields, constraint):
         CreditAdjustment.objects.create(**terms(ann, **fields))
 
 
-def test_what_is_no_number_is_refused(ann):
+def test_a_value_that_is_not_a_number_is_refused(ann):
     with refused("credit_adjustments_amount_not_zero"):
         factories.execute(
             "INSERT INTO credit_adjustments (id, request_id, user_id, amount, reason, status, created_at, decision_reason)"

@@ -88,7 +88,7 @@ def test_one_account_is_tried_so_often_from_however_many_addresses_here_and_at_t
     assert try_("other@staff.example", address="198.51.100.1").status_code == 200
 
 
-def test_who_is_held_up_is_so_before_the_password_is_looked_at(boss, rates, settings):
+def test_throttling_comes_before_the_password_is_checked(boss, rates, settings):
     settings.PASSWORD_HASHERS = ["tests.accounts.hashers.CountingHasher"]
     rates(account="1/min")
     try_()

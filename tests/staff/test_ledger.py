@@ -122,7 +122,7 @@ def test_nothing_is_added_changed_or_deleted_there(desk, ann, table):
     assert list(CreditTransaction.objects.values()) == before
 
 
-def test_what_has_no_page_of_words_has_none(desk, ann):
+def test_unpaid_referrals_and_rewards_have_no_page(desk, ann):
     """A newcomer's would show the password's hash."""
     unpaid = User.objects.create_user(email="u@f.example", username="unpaid", password="x", referred_by=ann)
     reward(ann, 0)

@@ -237,7 +237,7 @@ def test_a_form_of_another_site_is_refused(member, kettle):
     assert state() == before
 
 
-def test_what_there_is_not_is_not_found(mary, kettle):
+def test_an_unknown_market_or_action_is_not_found(mary, kettle):
     assert mary.get(decide("burn", kettle)).status_code == 404
     assert mary.get(decide("this", Market())).status_code == 404
     assert mary.get(page(Market())).status_code == 404

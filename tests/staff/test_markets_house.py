@@ -83,7 +83,7 @@ def test_a_new_market_is_open_and_in_the_lists_at_once(mary, api):
     ],
     ids=str,
 )
-def test_what_makes_no_market_is_refused_and_said(mary, fields):
+def test_an_invalid_market_is_refused_with_the_reason(mary, fields):
     before = state()
     response = mary.post(NEW, form(**fields))
     assert response.status_code == 400

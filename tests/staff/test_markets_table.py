@@ -142,7 +142,7 @@ def test_a_page_of_a_market_takes_as_many_statements_whatever_there_is_to_show(d
     assert len(asked(desk, page(kettle))) == before
 
 
-def test_what_was_concluded_is_shown_with_what_it_rests_on(desk, three):
+def test_a_resolution_record_is_shown_with_its_evidence(desk, three):
     falcon = three[1]
     row = MarketResolution.objects.create(
         market=falcon,
@@ -161,7 +161,7 @@ def test_what_was_concluded_is_shown_with_what_it_rests_on(desk, three):
     assert "The two disagree." in text_of(desk.get(page(falcon)))
 
 
-def test_what_was_concluded_is_narrowed_among_the_newest(desk, three):
+def test_resolution_records_are_filtered_among_the_newest(desk, three):
     for decision in ("held", "waiting"):
         MarketResolution.objects.create(
             market=three[0], decision=decision, source="polymarket", reason=f"So {decision}.", seen_at=timezone.now()

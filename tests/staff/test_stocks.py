@@ -82,7 +82,7 @@ def test_a_stock_is_closed_to_buyers_and_opened_again(mary, ann, acme):
         ("status", {"reason": ""}),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_said(mary, acme, name, fields):
+def test_invalid_values_are_refused_with_the_reason(mary, acme, name, fields):
     before = state()
     response = mary.post(change(name, acme), FORMS[name] | fields)
     assert response.status_code in (400, 409)

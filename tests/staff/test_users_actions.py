@@ -126,7 +126,7 @@ def test_without_a_reason_nothing_is_done(desk, ann, name):
 
 
 @pytest.mark.parametrize(("name", "status"), [("restore", 409), ("suspend", 302)])
-def test_what_is_so_already_is_not_done_again(desk, ann, name, status):
+def test_an_action_that_changes_nothing_is_refused(desk, ann, name, status):
     assert desk.post(act(name, ann.user), WHY).status_code == status
     assert desk.post(act(name, ann.user), WHY).status_code == 409
 
@@ -174,19 +174,19 @@ def test_a_form_from_elsewhere_is_refused(boss, ann):
 
 
 @pytest.mark.parametrize("name", ["promote", "suspend/x", ".."])
-def test_what_is_no_action_is_not_found(desk, ann, name):
+def test_an_unknown_action_is_not_found(desk, ann, name):
     assert desk.post(f"/admin/accounts/user/{ann.user.pk}/act/{name}/", WHY).status_code in (302, 404)
     assert not records("suspend_user")
 
 
-def test_a_name_or_a_part_of_one_is_nobody_to_act_on(desk, ann):
+def test_an_action_needs_a_users_id_and_not_a_name(desk, ann):
     before = everything()
     for name in ("ann", "an", "ANN", "%", "ann@example.com"):
         assert desk.post(f"/admin/accounts/user/{name}/act/adjust/", adjustment(5), follow=True).status_code == 404
     assert everything() == before
 
 
-def test_nobody_is_nobody(desk):
+def test_an_unknown_user_is_not_found(desk):
     assert desk.get("/admin/accounts/user/00000000-0000-0000-0000-000000000000/act/suspend/").status_code == 404
     assert desk.get("/admin/accounts/user/none/change/").status_code == 404
 

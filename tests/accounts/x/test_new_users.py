@@ -112,7 +112,7 @@ class TestReferral:
         assert referrer.referral_count == 1
 
     @pytest.mark.parametrize("code", ["NOBODYS8", "%00", "x" * 200, "%F0%9F%98%80", "' OR 1=1", ""])
-    def test_one_that_is_nobodys_never_keeps_anybody_out(self, browser, code):
+    def test_an_unknown_referral_code_keeps_nobody_from_signing_in(self, browser, code):
         assert target(browser.sign_in(f"?ref={code}", **{"as": "ada_l"})) == SUCCESS
         assert User.objects.get().referred_by is None
 

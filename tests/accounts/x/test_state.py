@@ -142,7 +142,7 @@ class TestPendingSignIns:
         taken = OAuthState.objects.consume(state=sent, browser="b", now=NOW + timedelta(minutes=9, seconds=59))
         assert (taken.verifier, taken.referral_code) == ("v" * 43, "")
 
-    def test_it_is_taken_once(self):
+    def test_a_state_is_accepted_once(self):
         sent = start()
         assert OAuthState.objects.consume(state=sent, browser="b", now=NOW)
         assert OAuthState.objects.consume(state=sent, browser="b", now=NOW) is None

@@ -38,7 +38,7 @@ def test_a_losing_bet_is_paid_nothing_and_has_no_row(ann, kettle):
 
 
 @pytest.mark.parametrize("status", ["resolved", "cancelled"])
-def test_when_a_market_comes_to_nothing_both_sides_get_their_stakes_back(ann, kettle, status):
+def test_both_sides_of_a_void_market_get_their_stakes_back(ann, kettle, status):
     bets = [ann.bet(kettle, 100, "this"), ann.bet(kettle, 50, "that")]
     end(kettle, "invalid", status=status)
     assert figures(settle(kettle)) == (0, 0, 2, 0, 150)
@@ -58,7 +58,7 @@ def test_both_sides_settle_in_one_go(ann, new_player, kettle):
     assert_audit_passes()
 
 
-def test_of_a_bet_sold_in_part_only_the_rest_is_paid(ann, kettle):
+def test_only_the_unsold_rest_of_a_bet_is_paid(ann, kettle):
     bet = ann.bet(kettle, 100, "this")
     move_odds(kettle, "0.3000")
     ann.sell(bet, "33.33")  # for 16.66
@@ -69,7 +69,7 @@ def test_of_a_bet_sold_in_part_only_the_rest_is_paid(ann, kettle):
     assert_audit_passes()
 
 
-def test_of_a_bet_sold_in_part_only_the_rest_is_lost(ann, kettle):
+def test_only_the_unsold_rest_of_a_bet_is_lost(ann, kettle):
     bet = ann.bet(kettle, 100, "this")
     ann.sell(bet, "40")
     end(kettle, "that")
@@ -79,7 +79,7 @@ def test_of_a_bet_sold_in_part_only_the_rest_is_lost(ann, kettle):
     assert_audit_passes()
 
 
-def test_of_a_bet_sold_in_part_only_the_rest_is_given_back(ann, kettle):
+def test_only_the_unsold_rest_of_a_bet_is_refunded(ann, kettle):
     bet = ann.bet(kettle, 100, "this")
     move_odds(kettle, "0.3000")
     ann.sell(bet, "40")  # for 20

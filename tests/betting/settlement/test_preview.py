@@ -71,14 +71,14 @@ def test_looking_changes_nothing(stakes, ann, bob, kettle):
     assert everything(ann, bob) == before
 
 
-def test_what_is_settled_already_is_not_shown_again(stakes, kettle):
+def test_bets_that_are_settled_already_are_not_in_a_preview(stakes, kettle):
     end(kettle, "this")
     settle(kettle)
     shown = preview_settlement(market_id=kettle.pk, outcome="this")
     assert (shown.bets, shown.users, shown.stake, shown.payout, shown.receivers) == (0, 0, 0, 0, [])
 
 
-def test_however_many_bets_there_are_it_takes_three_statements(kettle, django_assert_num_queries):
+def test_a_preview_takes_three_statements_however_many_bets_there_are(kettle, django_assert_num_queries):
     add_users(300)
     place_many(kettle, 600)
     with django_assert_num_queries(3):
@@ -86,6 +86,6 @@ def test_however_many_bets_there_are_it_takes_three_statements(kettle, django_as
     assert (shown.bets, shown.users, shown.payout, len(shown.receivers)) == (600, 300, 6_000, 50)
 
 
-def test_of_no_market_there_is_nothing_to_show(db):
+def test_a_preview_of_an_unknown_market_is_refused(db):
     with pytest.raises(MarketNotFound):
         preview_settlement(market_id=uuid4(), outcome="this")

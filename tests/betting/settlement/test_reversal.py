@@ -107,7 +107,7 @@ def test_a_bet_that_was_sold_stays_sold(ann, kettle, staff):
     assert_audit_passes()
 
 
-def test_of_winners_who_spent_it_the_rest_is_a_debt_that_later_credits_pay_first(ann, bob, kettle, staff):
+def test_winners_who_spent_their_payout_owe_the_rest_and_repay_it_from_later_credits(ann, bob, kettle, staff):
     ann.bet(kettle, 500, "this")
     bob.bet(kettle, 500, "that")
     end(kettle, "this")
@@ -177,7 +177,7 @@ def test_staff_see_whom_it_takes_from_before_they_confirm(ann, bob, new_player, 
     assert [row[1:] for row in preview.takings] == [("bob", 1, 500, 200, 300), ("ann", 1, 500, 1200, 0)]
 
 
-def test_of_a_settlement_that_was_stopped_midway_what_was_paid_is_taken_back(ann, bob, kettle, staff):
+def test_reversing_a_settlement_that_was_stopped_midway_takes_back_what_was_paid(ann, bob, kettle, staff):
     ann.bet(kettle, 100, "this")
     bob.bet(kettle, 100, "this")
     end(kettle, "this")
@@ -236,7 +236,7 @@ def refused(error, player, market, **fields):
     assert everything(player) == before
 
 
-def test_only_who_of_the_staff_may_with_a_reason_and_only_what_is_over(ann, new_player, kettle, staff):
+def test_reversal_needs_the_permission_a_reason_and_a_market_that_is_over(ann, new_player, kettle, staff):
     ann.bet(kettle, 100)
     refused(MarketNotOver, ann, kettle, by=staff)
     refused(MarketNotFound, ann, kettle, by=staff, market_id=uuid4())

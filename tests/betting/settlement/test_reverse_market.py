@@ -1,4 +1,4 @@
-"""`manage.py reverse_market`: for users, and with --json for programs."""
+"""`manage.py reverse_market`: as text, and with --json for programs."""
 
 import json
 from io import StringIO
@@ -53,7 +53,7 @@ def test_it_says_in_words_what_it_undid(spent, kettle):
     assert run(kettle.pk, "--reason", "The other one.") == (0, words)
 
 
-def test_whoever_has_the_command_line_is_kept_as_nobody_with_the_reason(spent, kettle):
+def test_reversal_from_the_command_line_is_recorded_without_a_user_with_the_reason(spent, kettle):
     run(kettle.pk, "--reason", "The other one.")
     kept = StaffAction.objects.get()
     assert (kept.staff, kept.ip, kept.action, kept.reason) == (None, None, "reverse_market", "The other one.")

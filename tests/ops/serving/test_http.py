@@ -1,4 +1,4 @@
-"""What goes over one connection: HTTP/1.1 as it should be, and what isn't."""
+"""One connection: well-formed HTTP/1.1, and malformed requests."""
 
 import json
 import socket
@@ -72,7 +72,7 @@ class TestRequests:
 
 class TestResponses:
     @pytest.mark.parametrize("path", ["/health", "/bytes/1000"])
-    def test_to_head_have_no_body_but_its_length(self, server, path):
+    def test_a_response_to_head_has_the_length_and_no_body(self, server, path):
         with server.connect(f"HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode() + get("/bytes/3")) as client:
             assert int(client.response("HEAD").headers["content-length"]) > 10
             assert client.response().body == b"xxx"
@@ -89,7 +89,7 @@ class TestResponses:
         assert response.getheader("Content-Length") == "12345"
         assert response.getheader("Date").endswith("GMT")
 
-    def test_to_old_clients_end_the_connection(self, server):
+    def test_a_response_to_http_1_0_ends_the_connection(self, server):
         with server.connect(b"GET /health HTTP/1.0\r\n\r\n") as client:
             assert b"connection: close" in client.rest()
 

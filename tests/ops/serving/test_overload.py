@@ -1,4 +1,4 @@
-"""More than the threads can do: refused at once, what moves money last, and who watches is never among them."""
+"""More requests than the threads can serve: refused at once, those that move money last, health checks never."""
 
 import json
 import time
@@ -23,7 +23,7 @@ def small():
     server.stop()
 
 
-def test_what_finds_no_place_is_refused_quickly(small):
+def test_requests_beyond_the_queue_are_refused_quickly(small):
     with many(THREADS + QUEUE, partial(small.connect, get(HOLD))) as busy:
         time.sleep(SETTLE_SECONDS)
         response = small.ask("/bytes/1")
@@ -55,7 +55,7 @@ def test_money_too_is_refused_at_last(small):
         assert small.ask("/echo", "POST", b"").status == 503
 
 
-def test_health_and_readiness_respond_meanwhile(small):
+def test_health_and_readiness_respond_under_overload(small):
     with many(THREADS + QUEUE, partial(small.connect, get(HOLD))):
         time.sleep(SETTLE_SECONDS)
         for path in ("/health", "/ready"):

@@ -51,18 +51,18 @@ def assert_others_are_served(server, *, rounds=20):
 
 
 @pytest.mark.parametrize("sent", [HALF_BODY, HALF_HEAD])
-def test_slow_senders(server, sent):
+def test_slow_senders_hold_up_nobody(server, sent):
     with many(SLOW, partial(server.connect, sent)) as clients, trickling(clients):
         assert_others_are_served(server)
 
 
-def test_slow_readers(server):
+def test_slow_readers_hold_up_nobody(server):
     with many(SLOW, partial(server.connect, get(BIG), receive_buffer=4096)):
         assert_others_are_served(server)
 
 
 @pytest.mark.parametrize("count", [400, 5_000])
-def test_idle_connections(server, count):
+def test_idle_connections_hold_up_nobody(server, count):
     with many(count, partial(server.connect, get("/health"))) as clients:
         for client in clients:
             assert client.response().status == 200
@@ -94,7 +94,7 @@ def test_twenty_threads_that_keep_their_responses(server):
         response.close()
 
 
-def test_forty_browsers(server):
+def test_forty_browsers_with_idle_connections_are_served(server):
     """Six connections each, all of which ask at once and then stay open."""
     with many(40 * 6, server.connect) as clients:
         for _ in range(3):
@@ -105,33 +105,33 @@ def test_forty_browsers(server):
 
 
 class TestTimeLimits:
-    def test_of_a_body(self, hasty):
+    def test_a_body_has_a_time_limit(self, hasty):
         with hasty.connect(HALF_BODY) as client, trickling([client]):
             response = client.response()
         assert (response.status, json.loads(response.body)["code"]) == (408, "request_timeout")
         assert response.headers["connection"] == "close"
 
-    def test_of_headers(self, hasty):
+    def test_headers_have_a_time_limit(self, hasty):
         with hasty.connect(HALF_HEAD) as client, trickling([client]):
             assert client.rest() == b""
 
-    def test_of_a_connection_on_which_nothing_comes(self, hasty):
+    def test_a_silent_connection_has_a_time_limit(self, hasty):
         with hasty.connect() as client:
             assert client.rest() == b""
 
-    def test_between_requests(self, hasty):
+    def test_the_time_between_requests_is_limited(self, hasty):
         with hasty.connect(get("/health")) as client:
             assert client.response().status == 200
             started = time.monotonic()
             assert client.rest() == b""
         assert time.monotonic() - started < 5
 
-    def test_of_taking_a_response(self, hasty):
+    def test_taking_a_response_has_a_time_limit(self, hasty):
         with hasty.connect(get(BIG), receive_buffer=4096) as client:
             time.sleep(3)
             assert len(client.rest()) < 1_000_000
 
-    def test_of_a_whole_request_whose_work_goes_on(self, hasty):
+    def test_a_request_that_takes_too_long_gets_504_and_its_work_goes_on(self, hasty):
         before = json.loads(hasty.ask("/seen").body)["seen"]
         with hasty.connect(get("/sleep/2")) as client:
             response = client.response()
