@@ -68,6 +68,13 @@ class NotAllowed(DomainError):
     message = "You may not do this."
 
 
+class NothingChanged(DomainError):
+    """A staff action would leave everything as it is."""
+
+    code = "nothing_changed"
+    message = "Nothing would change."
+
+
 class ReasonMissing(DomainError):
     code = "reason_required"
     message = "Say why: it is kept."

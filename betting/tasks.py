@@ -10,7 +10,7 @@ from django.utils import timezone
 from betting import services, settlement
 from core.jobs.queues import enqueue_best_effort
 from core.jobs.runs import run_job
-from markets.signals import market_ended
+from markets.resolution.records import market_ended
 
 
 @shared_task(name="betting.watch_open_bets")

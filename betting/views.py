@@ -32,7 +32,7 @@ from core.api.requests import current_user_id, parse_uuid, validate_list
 from core.api.responses import json_response
 from economy.ledger import InsufficientCredits
 from markets.errors import PriceUnavailable
-from markets.throttles import check_upstream_throttle
+from markets.views import check_upstream_throttle
 
 # What an order and a sale can be refused for, where the market and its price are concerned.
 PRICE_ERRORS = (MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable, Throttled)

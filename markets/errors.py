@@ -6,6 +6,8 @@ from core.api.errors import DomainError
 
 
 class MarketNotFound(DomainError):
+    """A request refers to a market that doesn't exist. Where the market is the path itself it is DRF's `not_found`."""
+
     code = "market_not_found"
     status = 404
     message = "There is no such market."
@@ -43,11 +45,6 @@ class MarketTermsFixed(DomainError):
     code = "market_terms_fixed"
     status = 409
     message = "Somebody has bet on it: its title, options and description stay. Void it, and make another."
-
-
-class NothingChanged(DomainError):
-    code = "nothing_changed"
-    message = "Nothing would change."
 
 
 class PriceUnavailable(DomainError):

@@ -1,12 +1,21 @@
 """Validated query parameters of the market lists."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from django import forms
+from django.forms.utils import ErrorDict, ErrorList
+from django_filters import CharFilter, ChoiceFilter, FilterSet
+from django_filters.utils import translate_validation
+from drf_spectacular.plumbing import build_choice_description_list
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from core.api.serializers import ClampedIntegerField, LowerCaseField
-from markets.listings import ORDERS, STATUSES
+from markets.listings import ORDERS, STATUSES, Query
+from markets.models import Market
 from markets.rules import (
     CATEGORY_LIMIT,
     CATEGORY_LIMIT_MAX,
@@ -18,25 +27,109 @@ from markets.rules import (
     SKIP_MAX,
 )
 
+CATEGORY_MAX = 50
+WORDS_MAX = 100
+TOO_LONG = "Ensure this field has no more than %(limit_value)d characters."
+CHOICE_ERRORS = {"invalid_choice": '"%(value)s" is not a valid choice.'}
 
-class ListQuery(serializers.Serializer[dict[str, Any]]):
-    status = serializers.ChoiceField(choices=[*STATUSES, "all"], default="open")
-    category = LowerCaseField(max_length=50, required=False, help_text="In any case.")
-    q = serializers.CharField(max_length=100, required=False, help_text="Words, or beginnings of words, of the title.")
-    sort = serializers.ChoiceField(choices=list(ORDERS), default="trending")
+
+class TextField(forms.CharField):
+    """Text that isn't blank where it is given, with the messages of DRF's serializers."""
+
+    def to_python(self, value: str | None) -> str:
+        text = super().to_python(value)
+        if value and not text:
+            raise forms.ValidationError("This field may not be blank.", code="blank")
+        return text or ""
+
+
+class LowerCaseTextField(TextField):
+    """Text that counts in any case: the value is in lower case."""
+
+    def to_python(self, value: str | None) -> str:
+        return super().to_python(value).lower()
+
+
+class TextFilter(CharFilter):  # type: ignore[misc]  # django-filter has no types
+    field_class = TextField
+
+
+class LowerCaseTextFilter(CharFilter):  # type: ignore[misc]
+    field_class = LowerCaseTextField
+
+
+class MarketFilter(FilterSet):  # type: ignore[misc]
+    """What the list of markets can be narrowed to, and its order. Its values are read; no queryset is built."""
+
+    status = ChoiceFilter(choices=[(status, status) for status in (*STATUSES, "all")], error_messages=CHOICE_ERRORS)
+    category = LowerCaseTextFilter(max_length=CATEGORY_MAX, error_messages={"max_length": TOO_LONG})
+    q = TextFilter(max_length=WORDS_MAX, error_messages={"max_length": TOO_LONG})
+    sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
+
+    class Meta:
+        model = Market
+        fields: tuple[str, ...] = ()
+
+
+class MarketPage(serializers.Serializer[dict[str, Any]]):
     limit = serializers.IntegerField(min_value=1, max_value=LIST_LIMIT_MAX, default=LIST_LIMIT)
     skip = serializers.IntegerField(min_value=0, max_value=SKIP_MAX, default=0)
     cursor = serializers.CharField(max_length=300, required=False, help_text="`nextCursor` of the page before.")
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["skip"] and "cursor" in attrs:
-            raise serializers.ValidationError({"skip": "Give either skip or cursor."}, code="conflict")
-        return attrs
+
+# The declared fields and the page, made once and shared by threads: validating changes nothing in them. A FilterSet of
+# every request would copy its fields and build a form: 0.35 ms, a third of a page, where this takes 0.04 ms.
+FILTER_FIELDS: Mapping[str, forms.Field] = {name: each.field for name, each in MarketFilter.base_filters.items()}
+PAGE = MarketPage()
+
+
+def validate_market_list(parameters: Mapping[str, Any]) -> Query:
+    """Return the query that the parameters make. Raises one ValidationError for all that is wrong."""
+    values: dict[str, Any] = {}
+    wrong = ErrorDict()
+    for name, field in FILTER_FIELDS.items():
+        try:
+            values[name] = field.clean(parameters.get(name))
+        except forms.ValidationError as exc:
+            wrong[name] = ErrorList(exc.error_list)
+    errors = dict(translate_validation(wrong).detail)
+    try:
+        page = PAGE.run_validation(parameters)
+    except serializers.ValidationError as exc:
+        page, errors = {}, errors | dict(exc.detail)  # type: ignore[arg-type]
+    if not errors and page["skip"] and "cursor" in page:
+        errors = {"skip": [ErrorDetail("Give either skip or cursor.", code="conflict")]}
+    if errors:
+        raise serializers.ValidationError(errors)
+    return Query(**{name: value for name, value in values.items() if value}, **page)
+
+
+def choices_of(name: str) -> dict[str, Any]:
+    values = [value for value, _ in MarketFilter.base_filters[name].extra["choices"]]
+    return {
+        "type": {"enum": values, "type": "string", "default": getattr(Query(), name), "minLength": 1},
+        "description": build_choice_description_list(zip(values, values, strict=True)),
+    }
+
+
+MARKET_LIST_PARAMETERS = [
+    OpenApiParameter("status", **choices_of("status")),
+    OpenApiParameter(
+        "category", {"type": "string", "maxLength": CATEGORY_MAX, "minLength": 1}, description="In any case."
+    ),
+    OpenApiParameter(
+        "q",
+        {"type": "string", "maxLength": WORDS_MAX, "minLength": 1},
+        description="Words, or beginnings of words, of the title.",
+    ),
+    OpenApiParameter("sort", **choices_of("sort")),
+    MarketPage,
+]
 
 
 class RandomQuery(serializers.Serializer[dict[str, Any]]):
     count = ClampedIntegerField(low=1, high=RANDOM_COUNT_MAX, default=RANDOM_COUNT)
-    category = LowerCaseField(max_length=50, required=False)
+    category = LowerCaseField(max_length=CATEGORY_MAX, required=False)
     exclude = serializers.CharField(required=False, help_text="Ids, separated by commas.")
 
     def validate_exclude(self, text: str) -> frozenset[str]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.utils.text import slugify
 
+from accounts.errors import NothingChanged
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.sql import execute
@@ -19,7 +20,6 @@ from markets.errors import (
     MarketStatusConflict,
     MarketTermsFixed,
     NotAHouseMarket,
-    NothingChanged,
 )
 from markets.listings import publish_edition
 from markets.models import Market

@@ -2,10 +2,9 @@ from typing import Any
 
 from django.urls import path
 
-from markets.throttles import IngestThrottle
-from markets.views import MarketViewSet
+from markets.views import IngestThrottle, MarketViewSet
 
-# Alike for everybody: who asks isn't looked at.
+# Alike for everybody: the current user isn't looked at.
 anonymous: dict[str, Any] = {"authentication_classes": ()}
 
 urlpatterns = [

@@ -4,31 +4,51 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponse, QueryDict
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied, Throttled
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
-from core.api.requests import validate
+from core.api.openapi import operation
+from core.api.requests import PerClientThrottle, validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response
 from markets import filters, prices, rules, selectors, serializers, tasks
-from markets.errors import NoPolymarketId, PriceUnavailable
+from markets.errors import IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
 from markets.listings import Query, list_markets
 from markets.models import Market
 from markets.polymarket.client import job_client, request_client
-from markets.throttles import check_upstream_throttle
+
+
+class IngestThrottle(PerClientThrottle):
+    """Limits requests to ingest."""
+
+    scope = "ingest"
+
+
+class UpstreamThrottle(PerClientThrottle):
+    """Limits requests that need live odds which aren't cached. What is served from our own data isn't throttled."""
+
+    scope = "upstream"
+
+
+def check_upstream_throttle(request: Request, view: APIView) -> None:
+    """Count a request to the upstream, before it is sent. Raises Throttled."""
+    throttle = UpstreamThrottle()
+    if not throttle.allow_request(request, view):
+        raise Throttled(wait=throttle.wait())
 
 
 @lru_cache(maxsize=1_000)
 def list_query(query_string: str) -> Query:
-    """Return the validated parameters. Validating takes a third of a page's time, and the same few queries come."""
+    """Return the validated parameters, kept for the few queries that come again and again."""
     # WSGI hands bytes over as Latin-1 letters.
-    return Query(**validate(filters.ListQuery, QueryDict(query_string.encode("latin-1"))))
+    return filters.validate_market_list(QueryDict(query_string.encode("latin-1")))
 
 
 def market_or_404(market: Any) -> Any:
+    """Return the market of a path. Raises NotFound where there is none, as every path of nothing does."""
     if market is None:
         raise NotFound("Market not found")
     return market
@@ -42,10 +62,10 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     cached_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve", "categories", "in_category"})
     private_actions: ClassVar[frozenset[str]] = frozenset({"random"})
 
-    @extend_schema(
+    @operation(
         operation_id="markets_list",
         summary="Markets, page by page",
-        parameters=[filters.ListQuery],
+        parameters=filters.MARKET_LIST_PARAMETERS,
         responses=serializers.MarketListResponse,
         tags=["markets"],
     )
@@ -54,18 +74,19 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         markets = page.markets
         return json_response(count=len(markets), total=page.total, nextCursor=page.next_cursor, data=markets)
 
-    @extend_schema(
+    @operation(
         operation_id="markets_retrieve",
         summary="A market, by our id or by Polymarket's condition id",
         responses=serializers.MarketDetailResponse,
+        errors=[NotFound],
         tags=["markets"],
     )
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         return json_response(data=market_or_404(selectors.get_market(pk)))
 
-    @extend_schema(
+    @operation(
         operation_id="markets_random",
-        summary="A fair sample of the markets on offer",
+        summary="A fair sample of the markets that can be bet on",
         parameters=[filters.RandomQuery],
         responses=serializers.MarketSampleResponse,
         tags=["markets"],
@@ -82,7 +103,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         markets = selectors.random_markets(sample)
         return json_response(count=len(markets), data=markets)
 
-    @extend_schema(
+    @operation(
         operation_id="markets_categories",
         summary="Categories of open markets, most markets first",
         responses=serializers.CategoriesResponse,
@@ -92,7 +113,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         counts = selectors.category_counts()
         return json_response(data=list(counts), counts=counts)
 
-    @extend_schema(
+    @operation(
         operation_id="markets_in_category",
         summary="Open markets of a category",
         parameters=[filters.CategoryLimit],
@@ -104,10 +125,11 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         page = list_markets(Query(**query))
         return json_response(count=len(page.markets), category=query["category"], data=page.markets)
 
-    @extend_schema(
+    @operation(
         operation_id="markets_live",
         summary="Odds of this moment, from the order book",
         responses=serializers.MarketLiveResponse,
+        errors=[NotFound, NoPolymarketId, PriceUnavailable, Throttled],
         tags=["markets"],
     )
     def live(self, request: Request, pk: str) -> HttpResponse:
@@ -116,10 +138,11 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             raise NoPolymarketId
         return json_response(marketId=market.id, data=self.live_data(request, market))
 
-    @extend_schema(
+    @operation(
         operation_id="markets_full",
         summary="A market with its live odds, where they can be had",
         responses=serializers.MarketFullResponse,
+        errors=[NotFound],
         tags=["markets"],
     )
     def full(self, request: Request, pk: str) -> HttpResponse:
@@ -141,11 +164,12 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             market, this=odds.this, that=odds.that, as_of=odds.as_of, stale=odds.stale
         )
 
-    @extend_schema(
+    @operation(
         operation_id="markets_ingest",
         summary="Copy Polymarket's open markets now",
         request=serializers.IngestRequest,
         responses=serializers.IngestResponse,
+        errors=[PermissionDenied, PolymarketUnavailable, IngestionRunning],
         tags=["markets"],
     )
     def ingest(self, request: Request) -> HttpResponse:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from accounts.models import User
 from core.api.json import dumps
@@ -14,9 +15,12 @@ from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction
 from markets import rules
 from markets.models import Market, MarketResolution
-from markets.signals import market_ended
 
 Source = MarketResolution.Source
+
+# Sent on commit with `market_id`: a market is resolved or cancelled. Best effort: whoever acts on markets that ended
+# finds them by their rows too, so a lost signal costs seconds.
+market_ended = Signal()
 
 
 @dataclass(frozen=True, slots=True)

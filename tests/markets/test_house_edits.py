@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounts.errors import NotAllowed, ReasonMissing
+from accounts.errors import NotAllowed, NothingChanged, ReasonMissing
 from accounts.models import StaffAction, User
 from accounts.staff import StaffMember
 from markets import house
@@ -16,7 +16,6 @@ from markets.errors import (
     MarketStatusConflict,
     MarketTermsFixed,
     NotAHouseMarket,
-    NothingChanged,
 )
 from markets.models import Market
 from tests.concurrently import all_at_once

@@ -9,7 +9,7 @@ from betting.models import Settlement
 from betting.settlement import MarketsUnsettled
 from core.models import JobRun
 from markets.resolution import staff as staff_decisions
-from markets.signals import market_ended
+from markets.resolution.records import market_ended
 from tests.betting.factories import assert_audit_passes, execute
 from tests.betting.settlement.factories import end, outcome
 from tests.markets.factories import add_market

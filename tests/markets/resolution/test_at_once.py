@@ -11,7 +11,7 @@ from accounts.staff import COMMAND_LINE
 from markets import tasks
 from markets.models import Market, MarketResolution
 from markets.resolution import staff as staff_decisions
-from markets.signals import market_ended
+from markets.resolution.records import market_ended
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.markets.factories import asking
 from tests.markets.resolution.factories import decisions, mirror, resolve, some, state

@@ -11,8 +11,7 @@ from accounts.models import StaffAction, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from markets.models import Market, MarketResolution
 from markets.resolution import staff as staff_decisions
-from markets.resolution.records import needing_staff
-from markets.signals import market_ended
+from markets.resolution.records import market_ended, needing_staff
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
