@@ -283,7 +283,7 @@ class MarketResolution(models.Model):
         STAFF = "staff"
         CLOCK = "clock"  # a house market reached its end
 
-    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="evidence", db_index=False)
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="resolution_records", db_index=False)
     decision = models.CharField(max_length=12, choices=Decision)
     source = models.CharField(max_length=10, choices=Source)
     # Null as well when staff used a command.
