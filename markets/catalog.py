@@ -99,7 +99,7 @@ def apply_and_publish(*, now: datetime, checked: list[str]) -> "Applied":
 
 
 def read_listed(client: PolymarketClient, *, limit: int, category: str | None, tally: Tally) -> Iterator[ParsedMarket]:
-    """Yield markets as Polymarket lists them, with their events, until `limit` of them can be offered."""
+    """Yield markets as Polymarket lists them, with their events, until `limit` of them can be bet on."""
     good = 0
     for event, raw in listed_objects(client, limit=limit, category=category):
         market = parse(raw, event, tally)
@@ -109,7 +109,7 @@ def read_listed(client: PolymarketClient, *, limit: int, category: str | None, t
             tally.reasons[reason] += 1
             continue
         yield market
-        # One without a price yet can only update what is stored; it isn't offered.
+        # One without a price yet can only update what is stored; it isn't listed.
         if market.odds is None:
             tally.reasons["no_price"] += 1
             tally.without_price += 1
@@ -208,9 +208,9 @@ OWN = names_of(MarketFields)
 FROM_EVENT = names_of(EventFields)
 COPIED = (*OWN, *FROM_EVENT)
 # Kept as they were when they weren't sent.
-FIGURES = ("liquidity", "volume", "volume_24hr")
+AMOUNTS = ("liquidity", "volume", "volume_24hr")
 ODDS = ("this_odds", "that_odds")
-STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", *COPIED, *FIGURES, *ODDS)
+STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", *COPIED, *AMOUNTS, *ODDS)
 
 # One market may come twice, in two events or on two pages: the first place counts.
 BEST = "SELECT DISTINCT ON (polymarket_id) * FROM market_staging ORDER BY polymarket_id, ordinal"
@@ -228,7 +228,7 @@ SELECT
     stored.id AS market_id,
     {columns(OWN, "best")},
     {", ".join(f"CASE WHEN best.listed THEN best.{name} ELSE stored.{name} END AS {name}" for name in FROM_EVENT)},
-    {", ".join(f"coalesce(best.{name}, stored.{name}) AS {name}" for name in FIGURES)},
+    {", ".join(f"coalesce(best.{name}, stored.{name}) AS {name}" for name in AMOUNTS)},
     CASE WHEN odds.taken THEN best.this_odds ELSE stored.this_odds END AS this_odds,
     CASE WHEN odds.taken THEN best.that_odds ELSE stored.that_odds END AS that_odds,
     stored.odds_live AND NOT odds.taken AS odds_live,
@@ -240,7 +240,7 @@ CROSS JOIN LATERAL (SELECT
 ) AS odds
 WHERE stored.status = 'open'
 """  # noqa: S608 - made of the constants above
-COMPARED = (*COPIED, *FIGURES, *ODDS, "status")
+COMPARED = (*COPIED, *AMOUNTS, *ODDS, "status")
 CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
 
 # Those that change, and those that were checked, which is noted. Locked in the order of ids, like everywhere, so that
@@ -261,7 +261,7 @@ SELECT id FROM locked
 # Compared again: what was written while the locks were waited for isn't undone.
 UPDATE = f"""
 UPDATE markets AS market SET
-    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *FIGURES, *ODDS))},
+    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *ODDS))},
     status = fresh.status,
     odds_live = fresh.odds_live,
     odds_updated_at = CASE
@@ -277,12 +277,12 @@ WHERE market.id = fresh.market_id AND {CHANGED}
 
 INSERT = f"""
 INSERT INTO markets (
-    id, market_type, status, polymarket_id, {columns((*COPIED, *ODDS, *FIGURES))},
+    id, market_type, status, polymarket_id, {columns((*COPIED, *ODDS, *AMOUNTS))},
     odds_live, odds_updated_at, upstream_seen_at, created_at, updated_at
 )
 SELECT
     best.id, 'polymarket', 'open', best.polymarket_id, {columns((*COPIED, *ODDS), "best")},
-    {", ".join(f"coalesce(best.{name}, 0)" for name in FIGURES)},
+    {", ".join(f"coalesce(best.{name}, 0)" for name in AMOUNTS)},
     false, %(now)s, %(now)s, %(now)s, %(now)s
 FROM ({BEST}) AS best
 WHERE best.listed AND NOT best.closed AND best.this_odds IS NOT NULL

@@ -78,7 +78,7 @@ def create_house_market(
     reason = validate_reason(reason)
     question.validate(now=now)
     validate_odds(this_odds)
-    asked = {name: getattr(question, name) for name in QUESTION_FIELDS}
+    values = {name: getattr(question, name) for name in QUESTION_FIELDS}
 
     def create() -> Market:
         require_unused_title(question.title)
@@ -90,9 +90,9 @@ def create_house_market(
             odds_updated_at=now,
             created_at=now,
             updated_at=now,
-            **asked,
+            **values,
         )
-        after = asked | {"this_odds": this_odds}
+        after = values | {"this_odds": this_odds}
         record_action("create_market", by=by, target=market, reason=reason, before={}, after=after, now=now)
         publish_edition(now=now)
         return market
@@ -145,12 +145,12 @@ def require_unused_title(title: str) -> None:
 
 def differences(market: Market, changes: Mapping[str, Any], *, now: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what changes, as it was and as it will be. Raises NothingChanged, InvalidHouseMarket."""
-    asked = {name: getattr(market, name) for name in QUESTION_FIELDS}
-    after = {name: value for name, value in changes.items() if value != asked[name]}
+    stored = {name: getattr(market, name) for name in QUESTION_FIELDS}
+    after = {name: value for name, value in changes.items() if value != stored[name]}
     if not after:
         raise NothingChanged
-    replace(Question(**asked), **after).validate(now=now)
-    return {name: asked[name] for name in after}, after
+    replace(Question(**stored), **after).validate(now=now)
+    return {name: stored[name] for name in after}, after
 
 
 def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason: str, now: datetime) -> Market:
@@ -194,7 +194,7 @@ def save_changes(market: Market, values: Mapping[str, Any], *, now: datetime) ->
     market.save(update_fields=[*values, "updated_at"])
 
 
-# Closed and recorded in one statement, the market's row locked before it is judged, in the order of all who lock many.
+# Closed and recorded in one statement, each row locked before it is looked at, in the order of all who lock many.
 CLOSE_EXPIRED = """
 WITH due AS (
     SELECT id FROM markets WHERE status = 'open' AND market_type = 'credits' AND expires_at <= %(now)s

@@ -50,7 +50,7 @@ def past_indexes() -> list[models.Index]:
 def resolution_indexes() -> list[models.Index]:
     """Indexes for the queue of `markets.resolution.job`: closed ones, then open ones past their end."""
     mirrored = Q(market_type="polymarket")
-    unasked = Q(upstream_checked_at__isnull=True) | Q(upstream_checked_at__lt=F("expires_at"))
+    unseen = Q(upstream_checked_at__isnull=True) | Q(upstream_checked_at__lt=F("expires_at"))
     return [
         models.Index(
             F("upstream_checked_at").asc(nulls_first=True),
@@ -58,7 +58,7 @@ def resolution_indexes() -> list[models.Index]:
             condition=mirrored & Q(status="closed"),
             name="markets_closed_queue",
         ),
-        models.Index("expires_at", "id", condition=mirrored & Q(status="open") & unasked, name="markets_ended_unasked"),
+        models.Index("expires_at", "id", condition=mirrored & Q(status="open") & unseen, name="markets_ended_unasked"),
         models.Index(
             "upstream_checked_at",
             "id",
@@ -127,7 +127,7 @@ class Market(MirroredFields):
     class Resolution(models.TextChoices):
         THIS = "this"
         THAT = "that"
-        INVALID = "invalid"  # 50-50 or void: what is at stake goes back
+        INVALID = "invalid"  # 50-50 or void: stakes go back
 
     class Type(models.TextChoices):
         POLYMARKET = "polymarket"
@@ -149,7 +149,7 @@ class Market(MirroredFields):
     liquidity = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
     volume = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
     volume_24hr = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
-    # When Polymarket was first seen saying `upstream_facts`, and when it was last asked for this market by its id,
+    # When Polymarket was first seen saying `upstream_facts`, and when this market was last requested from it by its id,
     # as it is for markets that left the list of open ones.
     upstream_seen_at = models.DateTimeField(null=True)
     upstream_checked_at = models.DateTimeField(null=True)
@@ -225,7 +225,7 @@ class StagedMarket(MirroredFields):
 
     id = models.UUIDField(primary_key=True)
     ordinal = models.IntegerField()  # the order in which Polymarket listed it
-    listed = models.BooleanField()  # with its event; otherwise asked for by its id
+    listed = models.BooleanField()  # with its event; otherwise requested by its id
     closed = models.BooleanField()
     # NULL: not sent, so what is stored stays.
     this_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
@@ -259,9 +259,9 @@ class MarketTally(models.Model):
 
 
 class MarketResolution(models.Model):
-    """Evidence: what was concluded about a market, by whom, from what, and when. Rows are added, never changed.
+    """Resolution record: what was decided about a market, by whom, from what, and when. Rows are added, never changed.
 
-    One a conclusion that changed, not one a look: a market that waits for weeks has one row.
+    One a decision that changed, not one a check: a market that waits for weeks has one row.
     """
 
     class Decision(models.TextChoices):

@@ -107,7 +107,7 @@ def fresh_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime,
 
 def request_once(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
     """Request the odds unless another thread, in any process that shares the cache, does: then wait for its result."""
-    lock = f"{cache_key(market.id)}:asking"
+    lock = f"{cache_key(market.id)}:lock"
     if not cache.add(lock, 1, timeout=LOCK_SECONDS):
         return wait_for_result(market.id, lock, now=now)
     try:

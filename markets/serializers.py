@@ -12,7 +12,7 @@ from markets.models import Market
 class IngestRequest(serializers.Serializer[dict[str, Any]]):
     limit = serializers.IntegerField(min_value=1, required=False)
     category = LowerCaseField(max_length=50, required=False, allow_null=True)
-    force = serializers.BooleanField(default=False, help_text="Staff only: not to be answered from the last run.")
+    force = serializers.BooleanField(default=False, help_text="Staff only: never the last run's result.")
 
     def validate_limit(self, limit: int) -> int:
         if limit > self.context["highest"]:
@@ -69,11 +69,11 @@ class LiveSerializer(ResourceSerializer):
     volume24hr = UsdField(source="volume_24hr")
     acceptingOrders = serializers.BooleanField(source="accepting_orders")
     asOf = serializers.DateTimeField(source="as_of")
-    stale = serializers.BooleanField(help_text="The order book couldn't be asked again since `asOf`.")
+    stale = serializers.BooleanField(help_text="The order book couldn't be requested again since `asOf`.")
 
 
 class FullMarketSerializer(MarketSerializer):
-    live = LiveSerializer(allow_null=True, help_text="Null when Polymarket can't be asked.")
+    live = LiveSerializer(allow_null=True, help_text="Null when Polymarket can't be reached.")
 
 
 count = serializers.IntegerField
@@ -103,14 +103,14 @@ IngestResponse = response_schema(
     data=inline_serializer(
         "IngestResult",
         {
-            "total": count(help_text="Market objects judged."),
+            "total": count(help_text="Market objects read."),
             "created": count(),
             "updated": count(),
             "skipped": count(),
             "errors": count(help_text="Broken objects."),
             "unchanged": count(),
             "reasons": serializers.DictField(child=count(), help_text="What was left out, by reason."),
-            "coalesced": serializers.BooleanField(help_text="A recent run's result; nothing was asked upstream."),
+            "coalesced": serializers.BooleanField(help_text="A recent run's result; nothing was requested upstream."),
         },
     ),
 )

@@ -80,7 +80,7 @@ def derive_category(
 ) -> str:
     """The category of a market: one of `PRECEDENCE`, or `general`.
 
-    Asked in this order: a category's own slug among the tags, a known slug (`ALIASES`), the type of a sports market,
+    Tried in this order: a category's own slug among the tags, a known slug (`ALIASES`), the type of a sports market,
     the name of the fee schedule (`crypto_fees_v2`), the category that markets of 2020-21 carry.
     """
     slugs = {slug.strip().lower() for slug in tag_slugs}

@@ -1,4 +1,4 @@
-"""Gamma market object in, a typed value or a named reason for skipping out. Pure: no Django, no I/O, no clock.
+"""Gamma market object in, a typed value or a named reason for skipping out. Pure: no Django, no I/O, no time.
 
 Names and shapes of the fields: Polymarket API reference, Gamma markets and events.
 """
@@ -27,7 +27,7 @@ GROUP_TITLE_MAX: Final = 200
 
 SUM_TOLERANCE: Final = Decimal("0.02")  # how far from 1 two opposite prices may add up
 
-# What resolution judges by. Fields that change at every poll without meaning (`updatedAt`) stay out: a market that
+# What resolution decides by. Fields that change at every poll without meaning (`updatedAt`) stay out: a market that
 # didn't change has to compare equal.
 RAW_FACTS: Final = (
     "active",
@@ -48,7 +48,7 @@ _OPTIONS = 2
 
 
 class SkipReason(StrEnum):
-    """Why an object is not a market that can be offered or resolved here. Asked in this order: the first one counts."""
+    """Why an object is no market that can be listed or resolved here. Checked in this order: the first one counts."""
 
     not_an_object = "not_an_object"  # a list, text, a number or null instead of a market
     no_condition_id = "no_condition_id"  # `conditionId` missing, empty or no text: nothing to know it again by
@@ -58,7 +58,7 @@ class SkipReason(StrEnum):
     no_question = "no_question"  # no `question` to show
     bad_outcomes = "bad_outcomes"  # outcomes missing, unreadable, fewer than two, empty, or both the same
     not_binary = "not_binary"  # more than two outcomes, a form of 2020-21
-    no_tokens = "no_tokens"  # `clobTokenIds` isn't two different ids: no price could be asked, no winner confirmed
+    no_tokens = "no_tokens"  # `clobTokenIds` isn't two different ids: no price could be requested, no winner confirmed
     bad_prices = "bad_prices"  # open, and the prices sent are no probabilities or don't add up to about 1
     no_image = "no_image"  # open, and neither market nor event has an image or icon
 
@@ -107,7 +107,7 @@ class ParsedMarket:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An object that was judged and left out; `detail` is for people, short and without its content."""
+    """An object that is left out; `detail` is a sentence for a log, short and without its content."""
 
     reason: SkipReason
     polymarket_id: str  # "" when there is none
@@ -121,7 +121,7 @@ class _Skip(Exception):
 
 
 def parse_market(market: object, event: Mapping[str, object] | None = None) -> ParsedMarket | Skipped:
-    """Judge one market object; never raises, whatever values.JSON `market` and `event` are.
+    """Parse one market object; never raises, whatever values.JSON `market` and `event` are.
 
     `event` is the object in which the market was nested (a nested market carries no tags); without it the first of the
     market's own `events` is used.
@@ -143,7 +143,7 @@ def _event_of(market: Mapping[str, object], event: object) -> Mapping[str, objec
 
 def _parsed(market: Mapping[str, object], event: Mapping[str, object]) -> ParsedMarket:
     polymarket_id = _condition_id(market)
-    closed = _judged_closed(market)
+    closed = _is_closed(market)
     title = values.as_text(market.get("question"), TITLE_MAX)
     if not title:
         raise _Skip(SkipReason.no_question, _name(market))
@@ -197,7 +197,7 @@ def _condition_id(market: Mapping[str, object]) -> str:
     return sent
 
 
-def _judged_closed(market: Mapping[str, object]) -> bool:
+def _is_closed(market: Mapping[str, object]) -> bool:
     """Whether the market is closed. A missing boolean means an ordinary market; an unreadable one is not guessed."""
     closed = _flag(market, "closed", default=False)
     if not _flag(market, "active", default=True) and not closed:

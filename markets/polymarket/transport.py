@@ -55,7 +55,7 @@ REFUSED = Counter(
 )
 BREAKER = Gauge(
     "thisthat_upstream_breaker_open",
-    "Whether a process that asks Polymarket leaves it alone after failures: 1 or 0.",
+    "Whether a process that requests from Polymarket leaves it alone after failures: 1 or 0.",
     ["api"],
     multiprocess_mode="livemax",
     registry=COUNTS,

@@ -188,8 +188,8 @@ def confirmed(
     try:
         clob = client.clob_market(candidate.polymarket_id)
     except UpstreamError as exc:
-        logger.warning("the second source couldn't be asked about %s: %s", candidate.id, exc)
-        unconfirmed = UpstreamOutcome(Outcome.UNCONFIRMED, f"{outcome.reason} The second source: no answer.")
+        logger.warning("the second source couldn't be read about %s: %s", candidate.id, exc)
+        unconfirmed = UpstreamOutcome(Outcome.UNCONFIRMED, f"{outcome.reason} The second source: no response.")
         return CheckedMarket(candidate, market, unconfirmed)
     return CheckedMarket(candidate, market, confirm(outcome, clob, candidate.tokens), clob_facts(clob))
 

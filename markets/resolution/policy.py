@@ -1,4 +1,4 @@
-"""Whether a market is over, and who won: pure functions of what Polymarket's two sources said. No I/O, no clock.
+"""Whether a market is over, and who won: pure functions of what Polymarket's two sources said. No I/O, no time.
 
 The rules: Polymarket API reference, Gamma markets (`closed`, `outcomePrices`, `umaResolutionStatus`) and CLOB markets
 (`tokens[].winner`, `is_50_50_outcome`). The planned end plays no part, and a price is a result only when it is exact.
@@ -26,8 +26,8 @@ class Outcome(StrEnum):
     WAITING = "waiting"  # closed, with a result that is still open among the oracle's voters
     THIS = "this"
     THAT = "that"
-    INVALID = "invalid"  # 50-50: what is at stake goes back
-    UNKNOWN = "unknown"  # nothing can be concluded
+    INVALID = "invalid"  # 50-50: stakes go back
+    UNKNOWN = "unknown"  # the upstream tells no outcome
     UNCONFIRMED = "unconfirmed"  # the second source doesn't tell yet
     DISAGREEMENT = "disagreement"  # the second source says otherwise
     HELD = "held"  # confirmed, but staff undid this very result before

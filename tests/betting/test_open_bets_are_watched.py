@@ -11,7 +11,7 @@ from betting.tasks import watch_open_bets as task
 from core.models import JobRun
 from markets.models import Market, MarketWatch
 from markets.tasks import run_odds_refresh as refresh_odds
-from tests.markets.factories import asking
+from tests.markets.factories import polymarket_client
 
 pytestmark = pytest.mark.django_db
 
@@ -56,5 +56,5 @@ def test_the_value_of_an_open_bet_follows_the_odds(ann, mirrored, there, upstrea
     bet = ann.bet(mirrored, 100)
     there.set_price(Decimal("0.8000"))
     cache.clear()
-    refresh_odds(client=asking(upstream), now=datetime.now(UTC) + timedelta(seconds=1))
+    refresh_odds(client=polymarket_client(upstream), now=datetime.now(UTC) + timedelta(seconds=1))
     assert ann.show(bet)["currentValue"] == 200

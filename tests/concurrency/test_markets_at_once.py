@@ -18,7 +18,7 @@ from markets.polymarket.parsing import Odds
 from tests.betting.factories import execute
 from tests.concurrency.test_bets_at_once import waiting
 from tests.concurrently import all_at_once, in_thread, wait_until
-from tests.markets.factories import asking, ingest
+from tests.markets.factories import ingest, polymarket_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOCK = "SELECT id FROM markets WHERE id = %s FOR UPDATE NOWAIT"
@@ -70,7 +70,7 @@ def test_ingestion_and_resolution_at_once_never_fail_and_what_ended_stays_so(ups
     dice, roles = Random(5), count()
 
     def act() -> None:
-        turn, client, now = next(roles) % 3, asking(upstream), datetime.now(UTC)
+        turn, client, now = next(roles) % 3, polymarket_client(upstream), datetime.now(UTC)
         if turn == 0:
             ingest(upstream)
         elif turn == 1:
@@ -90,7 +90,7 @@ def test_ingestion_and_resolution_at_once_never_fail_and_what_ended_stays_so(ups
         all_at_once(act, 3)
         for job in (tasks.INGEST, tasks.RESOLVE):
             assert last_run(job).status == "succeeded"
-    tasks.run_resolution(client=asking(upstream), now=datetime.now(UTC), limit=100)
+    tasks.run_resolution(client=polymarket_client(upstream), now=datetime.now(UTC), limit=100)
     assert Market.objects.filter(status="resolved", resolution="this").count() == 32
     ingest(upstream)
     assert Market.objects.filter(status="resolved", resolution="this").count() == 32

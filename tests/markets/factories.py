@@ -1,4 +1,4 @@
-"""Small builders for the tests of the markets app: worlds come from Polymarket through our own services."""
+"""Builders of markets for tests; mirrored ones come from a simulated Polymarket through our own services."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,14 +21,15 @@ STALE_BOUND = 60
 BRISK = RequestPolicy(connect=1, read=0.5, total=2, attempts=2, backoff=0.01, backoff_max=0.02)
 
 
-def asking(simulator: Simulator, policy: RequestPolicy = BRISK) -> PolymarketClient:
+def polymarket_client(simulator: Simulator, policy: RequestPolicy = BRISK) -> PolymarketClient:
+    """A client of the simulated Polymarket, which retries quickly."""
     return PolymarketClient(gamma_url=simulator.gamma_url, clob_url=simulator.clob_url, policy=policy)
 
 
 def ingest(simulator: Simulator, *, now: datetime | None = None, **options: Any) -> dict[str, Any]:
     """One run of ingestion; by default of everything there is."""
     wanted = {"limit": INGEST_LIMIT_MAX, "recheck_limit": 1_000} | options
-    result = tasks.run_ingestion(client=asking(simulator), now=now or datetime.now(UTC), **wanted)
+    result = tasks.run_ingestion(client=polymarket_client(simulator), now=now or datetime.now(UTC), **wanted)
     assert result is not None, "another run is under way"
     return result
 
@@ -81,7 +82,7 @@ def publish_at(moment: datetime) -> None:
 
 
 def age_odds(seconds: float = STALE_BOUND + 1, **wanted: Any) -> None:
-    """Makes the stored odds that old: nobody asked for so long."""
+    """Makes the stored odds that old: nothing refreshed them for so long."""
     Market.objects.filter(**wanted).update(odds_updated_at=datetime.now(UTC) - timedelta(seconds=seconds))
 
 
@@ -116,7 +117,7 @@ def every_id(api: Client, /, **query: Any) -> list[str]:
 
 
 def refusal(response: Any, status: int, code: str) -> dict[str, Any]:
-    """The body of an error answer of that status and code, in the one shape."""
+    """The body of an error response of that status and code, in the one shape."""
     assert response.status_code == status, response.content
     body: dict[str, Any] = response.json()
     assert body["success"] is False

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-PAGE = 5  # events, so that a catalogue takes several pages whatever is asked for
+PAGE = 5  # events, so that a catalogue takes several pages whatever is requested
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -36,9 +36,9 @@ class _Handler(BaseHTTPRequestHandler):
         return {"events": self.events[start:end], **more}
 
     def _markets(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
-        asked = (self.by_id.get(condition_id) for condition_id in query.get("condition_ids", []))
+        found = (self.by_id.get(condition_id) for condition_id in query.get("condition_ids", []))
         closed = query.get("closed") == ["true"]
-        return [market for market in asked if market and market.get("closed", False) == closed]
+        return [market for market in found if market and market.get("closed", False) == closed]
 
     def _send(self, body: Any, status: int = 200) -> None:
         content = json.dumps(body).encode()

@@ -1,4 +1,4 @@
-"""What staff make and change of house markets, and what is kept of it; what people bet on stays once they did."""
+"""What staff make and change of house markets, and what is kept of it; what users bet on stays once they did."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -50,16 +50,16 @@ def fields(market) -> dict:
     return Market.objects.filter(pk=market.pk).values().get()
 
 
-def ask(title, staff, now) -> Market:
+def make(title, staff, now) -> Market:
     words = {"title": title, "this_option": "Yes", "that_option": "No"}
-    asked = house.Question(**words, image_url="https://img.example/a", expires_at=None)
-    return house.create_house_market(asked, this_odds=Decimal("0.25"), by=staff, reason=" People ask. ", now=now)
+    question = house.Question(**words, image_url="https://img.example/a", expires_at=None)
+    return house.create_house_market(question, this_odds=Decimal("0.25"), by=staff, reason=" Users want it. ", now=now)
 
 
 def test_what_was_made_is_kept_with_who_made_it(staff, now):
-    market = ask("Will it rain?", staff, now)
+    market = make("Will it rain?", staff, now)
     row = StaffAction.objects.get()
-    assert (row.action, row.staff, row.ip, row.reason) == ("create_market", staff.user, "192.0.2.7", "People ask.")
+    assert (row.action, row.staff, row.ip, row.reason) == ("create_market", staff.user, "192.0.2.7", "Users want it.")
     assert (row.target_type, row.target_id, row.before) == ("markets.market", str(market.pk), {})
     assert (row.after["title"], row.after["this_odds"]) == ("Will it rain?", "0.25")
 
@@ -133,21 +133,21 @@ def test_odds_that_cannot_be_bet_at_are_refused(staff, now, odds):
     assert fields(market)["this_odds"] == Decimal("0.6000")
 
 
-def test_an_open_house_market_is_not_asked_again(staff, now):
+def test_an_open_house_market_is_not_made_again(staff, now):
     first, second = add_market(), add_market(title="Another?")
     with pytest.raises(MarketAlreadyAsked):
-        ask(first.title, staff, now)
+        make(first.title, staff, now)
     with pytest.raises(MarketAlreadyAsked):
         edit(second, staff, now, title=first.title)
     Market.objects.filter(pk=first.pk).update(status="closed")
-    ask(first.title, staff, now)
+    make(first.title, staff, now)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_form_that_is_sent_five_times_at_once_asks_once(staff, now):
+def test_a_form_that_is_sent_five_times_at_once_makes_one(staff, now):
     def once() -> bool:
         try:
-            ask("Will it rain?", staff, now)
+            make("Will it rain?", staff, now)
         except MarketAlreadyAsked:
             return False
         return True

@@ -1,4 +1,4 @@
-"""`manage.py ingest_markets`: for people, and with --json for programs."""
+"""`manage.py ingest_markets`: for the terminal, and with --json for programs."""
 
 import json
 from io import StringIO

@@ -38,7 +38,7 @@ def test_a_limit_and_a_category_are_heeded(upstream, api):
     assert set(Market.objects.values_list("category", flat=True)) == {"sports"}
 
 
-def test_within_the_interval_the_last_result_is_returned_and_nothing_asked(upstream, api):
+def test_within_the_interval_the_last_result_is_returned_and_nothing_requested(upstream, api):
     first = data(post(api))
     upstream.requests.clear()
     again = [data(post(api, body)) for body in ({}, {"limit": 3}, {"category": "sports"})]
@@ -47,7 +47,7 @@ def test_within_the_interval_the_last_result_is_returned_and_nothing_asked(upstr
     assert JobRun.objects.count() == 1
 
 
-def test_after_the_interval_polymarket_is_asked_again(upstream, api, market_rules):
+def test_after_the_interval_polymarket_is_requested_again(upstream, api, market_rules):
     market_rules.INGEST_MIN_INTERVAL = 0
     assert [data(post(api))["coalesced"] for _ in range(2)] == [False, False]
 
@@ -88,7 +88,7 @@ def test_staff_force_a_run_within_the_interval(upstream, api, bearer):
     assert len(upstream.requests) > 0
 
 
-def test_staff_may_ask_for_more_than_the_service_keeps_up_itself(upstream, api, bearer, market_rules):
+def test_staff_may_request_more_than_the_service_keeps_up_itself(upstream, api, bearer, market_rules):
     market_rules.INGEST_LIMIT = 10
     refusal(post(api, {"limit": 11}), 400, "validation_error")
     assert data(post(api, {"limit": 20}, **bearer(is_staff=True)))["created"] == 20

@@ -14,7 +14,7 @@ from markets import prices, tasks
 from markets.catalog import STAGE_SIZE
 from markets.errors import UpstreamError
 from markets.models import Market, MarketEdition
-from tests.markets.factories import asking, ingest, read
+from tests.markets.factories import ingest, polymarket_client, read
 
 pytestmark = pytest.mark.django_db
 
@@ -158,7 +158,7 @@ def test_an_upstream_that_talks_nonsense_changes_nothing_and_the_next_run_recove
     assert ingest(upstream)["errors"] == 0
 
 
-def test_a_run_that_fails_while_asking_for_single_markets_changes_nothing(upstream):
+def test_a_run_that_fails_while_requesting_single_markets_changes_nothing(upstream):
     ingest(upstream)
     upstream.world.good_markets()[0].close()
     upstream.world.tick(2)
@@ -222,7 +222,7 @@ def test_a_market_without_a_price_is_not_offered_until_it_has_one(upstream):
     assert Market.objects.get(polymarket_id=one.condition_id).this_odds == Decimal("0.2500")
 
 
-def test_a_category_alone_asks_nothing_about_the_others(upstream):
+def test_a_category_alone_requests_nothing_about_the_others(upstream):
     ingest(upstream)
     upstream.requests.clear()
     upstream.world.good_markets()[0].close()
@@ -257,7 +257,7 @@ def test_catalogue_odds_do_not_replace_fresher_ones_of_the_order_book(upstream, 
     here = Market.objects.get(polymarket_id=one.condition_id)
     prices.watch_markets([here.pk], until=now + timedelta(hours=1))
     one.set_price(Decimal("0.91"), gamma=False)
-    tasks.run_odds_refresh(client=asking(upstream), now=now + timedelta(minutes=1))
+    tasks.run_odds_refresh(client=polymarket_client(upstream), now=now + timedelta(minutes=1))
     one.set_volume(99_999)
     ingest(upstream, now=now + timedelta(minutes=2))
     here.refresh_from_db()

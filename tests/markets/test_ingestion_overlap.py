@@ -16,17 +16,17 @@ from markets.errors import IngestionRunning
 from markets.models import Market
 from markets.polymarket.transport import RequestPolicy
 from tests.concurrently import all_at_once, in_thread, wait_until
-from tests.markets.factories import MARKETS, asking, ingest, read, refusal
+from tests.markets.factories import MARKETS, ingest, polymarket_client, read, refusal
 
 LONG_ENOUGH = RequestPolicy(connect=1, read=15, total=20, attempts=2, backoff=0.01)
 
 
 @pytest.fixture
 def run_under_way(transactional_db, upstream):
-    """A run that has begun and hangs on Polymarket's first answer, until the test lets go; gives its future."""
+    """A run that has begun and hangs on Polymarket's first response, until the test lets go; gives its future."""
     upstream.faults.set("hang", path="/events/keyset", times=1, seconds=20)
     with ThreadPoolExecutor(1) as pool:
-        client = asking(upstream, LONG_ENOUGH)
+        client = polymarket_client(upstream, LONG_ENOUGH)
         run = pool.submit(
             in_thread,
             lambda: tasks.run_ingestion(client=client, limit=500, recheck_limit=0, now=datetime.now(UTC)),
@@ -38,15 +38,20 @@ def run_under_way(transactional_db, upstream):
 
 
 def test_a_second_run_is_not_begun(run_under_way, upstream):
-    asked = len(upstream.requests)
+    requests_before = len(upstream.requests)
     now = datetime.now(UTC)
-    assert tasks.run_ingestion(client=asking(upstream), limit=500, now=now) is None
+    assert tasks.run_ingestion(client=polymarket_client(upstream), limit=500, now=now) is None
     with pytest.raises(IngestionRunning):
         tasks.run_ingestion_unless_recent(
-            client=asking(upstream), limit=5, category=None, recheck_limit=0, min_interval=timedelta(0), now=now
+            client=polymarket_client(upstream),
+            limit=5,
+            category=None,
+            recheck_limit=0,
+            min_interval=timedelta(0),
+            now=now,
         )
     tasks.ingest()
-    assert len(upstream.requests) == asked
+    assert len(upstream.requests) == requests_before
     assert JobRun.objects.count() == 1
 
 
@@ -57,16 +62,16 @@ def test_a_request_meanwhile_is_told_when_to_come_again(run_under_way, upstream,
 
 
 def test_the_run_under_way_ends_well_and_its_lists_are_whole(run_under_way, upstream, api):
-    assert tasks.run_ingestion(client=asking(upstream), limit=500, now=datetime.now(UTC)) is None
+    assert tasks.run_ingestion(client=polymarket_client(upstream), limit=500, now=datetime.now(UTC)) is None
     upstream.faults.clear()
     assert run_under_way.result(timeout=10)["created"] == len(upstream.world.good_markets())
     assert read(api, limit=200)["total"] == len(upstream.world.good_markets())
     assert last_run(tasks.INGEST).status == JobRun.Status.SUCCEEDED
-    assert tasks.run_ingestion(client=asking(upstream), limit=500, now=datetime.now(UTC)) is not None
+    assert tasks.run_ingestion(client=polymarket_client(upstream), limit=500, now=datetime.now(UTC)) is not None
 
 
 def test_of_many_at_once_no_two_run_together(transactional_db, upstream):
-    client = asking(upstream)
+    client = polymarket_client(upstream)
     results = all_at_once(lambda: tasks.run_ingestion(client=client, limit=500, now=datetime.now(UTC)), times=4)
     runs = list(JobRun.objects.order_by("started_at"))
     assert len(runs) == len([result for result in results if result]) >= 1
@@ -89,6 +94,8 @@ def test_the_lock_is_gone_with_the_session_that_held_it(transactional_db, upstre
     wanted = {key: settings[key] for key in ("dbname", "user", "password", "host", "port") if settings.get(key)}
     other = psycopg.connect(**wanted, autocommit=True)
     other.execute("SELECT pg_advisory_lock(hashtextextended('job:markets.ingest', 0))")
-    assert tasks.run_ingestion(client=asking(upstream), limit=5, now=datetime.now(UTC)) is None
+    assert tasks.run_ingestion(client=polymarket_client(upstream), limit=5, now=datetime.now(UTC)) is None
     other.close()
-    wait_until(lambda: tasks.run_ingestion(client=asking(upstream), limit=5, now=datetime.now(UTC)) is not None)
+    wait_until(
+        lambda: tasks.run_ingestion(client=polymarket_client(upstream), limit=5, now=datetime.now(UTC)) is not None
+    )

@@ -1,4 +1,4 @@
-"""GET /markets/{id}/live and /full: the order book's odds, asked for once, honest about their age."""
+"""GET /markets/{id}/live and /full: the order book's odds, requested once, honest about their age."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from markets import prices, tasks
 from markets.models import Market
 from markets.prices import cache_key
 from tests.concurrently import all_at_once, in_thread, wait_until
-from tests.markets.factories import MARKETS, add_market, age_odds, asking, ingest, read, refusal
+from tests.markets.factories import MARKETS, add_market, age_odds, ingest, polymarket_client, read, refusal
 
 LIVE_FIELDS = [
     "polymarketId",
@@ -33,7 +33,7 @@ BOUND_SECONDS = 4
 
 @pytest.fixture
 def there(db, upstream):
-    """A market of the simulated Polymarket that we have, too; nothing has been asked about it yet."""
+    """A market of the simulated Polymarket that we have, too; nothing has been requested about it yet."""
     ingest(upstream)
     upstream.requests.clear()
     return upstream.world.good_markets()[0]
@@ -52,7 +52,7 @@ def live(api, market):
     return get
 
 
-def test_it_shows_the_order_books_odds_and_the_catalogues_figures(there, market, api, now):
+def test_it_shows_the_order_books_odds_and_the_catalogues_volumes(there, market, api, now):
     there.set_price(Decimal("0.4325"), gamma=False)
     body = read(api, f"/{market.pk}/live")
     data = body["data"]
@@ -73,7 +73,7 @@ def test_by_condition_id_it_is_the_same(there, market, api):
     assert by_id == by_condition
 
 
-def test_within_a_few_seconds_nothing_is_asked_again(there, live, upstream, market_rules):
+def test_within_a_few_seconds_nothing_is_requested_again(there, live, upstream, market_rules):
     market_rules.LIVE_SECONDS = 30
     first = live().json()
     there.set_price(Decimal("0.99"))
@@ -81,7 +81,7 @@ def test_within_a_few_seconds_nothing_is_asked_again(there, live, upstream, mark
     assert [call.path for call in upstream.requests] == ["/midpoints"]
 
 
-def test_after_that_it_is_asked_again(there, live, upstream, market_rules):
+def test_after_that_it_is_requested_again(there, live, upstream, market_rules):
     market_rules.LIVE_SECONDS = 0
     live()
     there.set_price(Decimal("0.99"))
@@ -89,20 +89,20 @@ def test_after_that_it_is_asked_again(there, live, upstream, market_rules):
     assert len(upstream.requests) == 2
 
 
-def test_many_that_want_it_at_once_ask_once_and_all_get_it(transactional_db, upstream, market, market_rules):
-    """Single flight. The stored odds are old, so each answer is the one that was asked for."""
+def test_many_that_want_it_at_once_request_once_and_all_get_it(transactional_db, upstream, market, market_rules):
+    """Single flight. The stored odds are old, so each response is the one that was requested."""
     market_rules.LIVE_SECONDS = 30
     age_odds()
     upstream.faults.set("latency", path="/midpoints", seconds=0.1)
-    answers = all_at_once(lambda: Client().get(f"{MARKETS}/{market.pk}/live"), times=6)
-    assert [answer.status_code for answer in answers] == [200] * 6
-    assert len({answer.content for answer in answers}) == 1
-    assert answers[0].json()["data"]["stale"] is False
+    responses = all_at_once(lambda: Client().get(f"{MARKETS}/{market.pk}/live"), times=6)
+    assert [response.status_code for response in responses] == [200] * 6
+    assert len({response.content for response in responses}) == 1
+    assert responses[0].json()["data"]["stale"] is False
     assert len(upstream.requests.to("/midpoints")) == 1
 
 
 @pytest.mark.parametrize("kind", ["status", "html", "broken_json", "wrong_shape", "reset"])
-def test_when_it_cannot_be_asked_odds_within_the_bound_are_served_as_stale(live, upstream, market_rules, kind):
+def test_when_it_cannot_be_reached_odds_within_the_bound_are_served_as_stale(live, upstream, market_rules, kind):
     """Lesson 29: what is shown carries its age."""
     market_rules.LIVE_SECONDS = 0
     fresh = live().json()["data"]
@@ -125,7 +125,7 @@ def test_of_what_was_heard_and_what_is_stored_the_younger_is_served(there, live,
     there.set_price(Decimal("0.77"), gamma=False)
     later = datetime.now(UTC)
     prices.watch_markets([market.pk], until=later + timedelta(hours=1))
-    tasks.run_odds_refresh(client=asking(upstream), now=later)
+    tasks.run_odds_refresh(client=polymarket_client(upstream), now=later)
     upstream.faults.set("status", path="/midpoints")
     data = live().json()["data"]
     assert (data["thisOdds"], data["stale"]) == (0.77, True)
@@ -218,7 +218,7 @@ def test_an_unknown_market_is_not_found(api, path, name):
     refusal(api.get(f"{MARKETS}/{name}/{path}"), 404, "not_found")
 
 
-def test_questions_upstream_are_throttled_and_remembered_answers_are_free(
+def test_requests_upstream_are_throttled_and_cached_responses_are_free(
     there, upstream, api, monkeypatch, settings, market_rules
 ):
     monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "upstream", "2/min")
@@ -239,7 +239,7 @@ def test_questions_upstream_are_throttled_and_remembered_answers_are_free(
     "path", ["", "?q=will", "?status=all", "/random", "/categories", "/category/sports", "/{id}", "/{condition}"]
 )
 def test_all_but_live_odds_come_from_our_own_data(there, market, api, upstream, path):
-    """Lesson 25: a list that asked upstream twenty times a request."""
+    """Lesson 25: a list that requested upstream twenty times a request."""
     read(api, path.format(id=market.pk, condition=there.condition_id))
     assert len(upstream.requests) == 0
 
@@ -258,6 +258,6 @@ def test_lists_go_on_while_the_upstream_hangs(transactional_db, upstream, market
         for _ in range(20):
             assert read(api)["count"] == 50
         assert time.monotonic() - started < 1
-        assert {answer.result(10) for answer in waiting} == {503}
+        assert {response.result(10) for response in waiting} == {503}
     assert time.monotonic() - started < BOUND_SECONDS
     assert hanging.hits <= 2, "half of the threads stay free of waiting"

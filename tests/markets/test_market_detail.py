@@ -62,7 +62,7 @@ def test_an_id_that_names_no_market_is_not_found(api, name):
         refusal(api.get(MARKETS + path), 404, "not_found")
 
 
-def test_the_answer_to_an_unknown_id_says_nothing_of_the_database(api):
+def test_the_response_to_an_unknown_id_says_nothing_of_the_database(api):
     said = refusal(api.get(f"{MARKETS}/not-a-uuid"), 404, "not_found")
     assert said["error"] == "Market not found"
     assert said.keys() == {"success", "error", "code"}

@@ -144,7 +144,7 @@ def test_an_unknown_category_is_an_empty_list(mirrored, api):
 
 @pytest.mark.parametrize("category", [None, "sports"])
 @pytest.mark.parametrize("sort", SORTS)
-def test_open_markets_are_in_the_order_asked_for(mirrored, api, now, sort, category):
+def test_open_markets_are_in_the_order_requested(mirrored, api, now, sort, category):
     wanted = {"category": category} if category else {}
     markets = list(Market.objects.filter(status="open", **wanted))
     found = pages(api, sort=sort, limit=7, **wanted)
@@ -235,7 +235,7 @@ def test_every_wrong_field_is_named(api):
 @pytest.mark.parametrize(
     "query", [{name: ""} for name in ("q", "category", "cursor", "status", "sort", "limit", "skip")]
 )
-def test_an_empty_field_of_a_form_is_no_wish(mirrored, api, query):
+def test_an_empty_field_of_a_form_counts_as_missing(mirrored, api, query):
     assert ids(read(api, **query)) == ids(read(api))
     assert read(api, **query)["total"] == Market.objects.count()
 

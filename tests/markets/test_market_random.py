@@ -171,7 +171,7 @@ def test_every_market_is_about_equally_often_the_first(twenty, api):
     assert sum((counts[pk] - 20) ** 2 / 20 for pk in twenty) < 43.8
 
 
-def test_the_few_on_offer_are_found_among_many_that_are_not(db, api):
+def test_the_few_that_can_be_bet_on_are_found_among_many_that_are_not(db, api):
     """Short-lived markets stay open past their end: most of a category may be beyond betting."""
     for number in range(400):
         add_market(title=f"Question {number}", accepting_orders=number % 50 == 0)

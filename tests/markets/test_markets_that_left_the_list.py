@@ -1,4 +1,4 @@
-"""A market that is no longer listed is asked about by its id: closed, still open, or unknown; it is never deleted."""
+"""A market that is no longer listed is requested by its id: closed, still open, or unknown; it is never deleted."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from tests.markets.factories import add_market, add_mirrored, ingest, pages, rea
 pytestmark = pytest.mark.django_db
 
 
-def test_a_market_that_closed_is_asked_about_by_its_id_and_kept(upstream, api):
+def test_a_market_that_closed_is_requested_by_its_id_and_kept(upstream, api):
     """Lessons 22 and 30: closed markets are not in the list of open ones, and are not deleted for leaving it."""
     ingest(upstream)
     gone = next(market for market in upstream.world.good_markets() if len(market.event.markets) == 1)
@@ -20,8 +20,8 @@ def test_a_market_that_closed_is_asked_about_by_its_id_and_kept(upstream, api):
     gone.close()
     upstream.requests.clear()
     ingest(upstream)
-    asked = [call.query for call in upstream.requests.to("/markets/keyset")]
-    assert [gone.condition_id in query["condition_ids"] for query in asked if query["closed"] == ["true"]] == [True]
+    queries = [call.query for call in upstream.requests.to("/markets/keyset")]
+    assert [gone.condition_id in query["condition_ids"] for query in queries if query["closed"] == ["true"]] == [True]
     now = Market.objects.get(pk=known.pk)
     assert (now.status, now.resolution) == ("closed", None)
     assert not now.accepting_orders
@@ -83,17 +83,17 @@ def test_a_market_that_polymarket_no_longer_knows_stays_as_it_is(upstream):
     assert lost.status == "open"
 
 
-def test_those_asked_about_longest_ago_come_first(upstream, now):
+def test_those_checked_longest_ago_come_first(upstream, now):
     for number in range(1, 8):
         add_mirrored(number)
-    asked: list[str] = []
+    requested_ids: list[str] = []
     for minutes in range(4):
         upstream.requests.clear()
         ingest(upstream, recheck_limit=2, now=now + timedelta(minutes=minutes))
         (query,) = [c.query for c in upstream.requests.to("/markets/keyset") if c.query["closed"] == ["true"]]
-        asked += query["condition_ids"]
-    assert len(asked) == 8
-    assert len(set(asked)) == 7
+        requested_ids += query["condition_ids"]
+    assert len(requested_ids) == 8
+    assert len(set(requested_ids)) == 7
 
 
 def test_house_markets_are_none_of_polymarkets_business(upstream):

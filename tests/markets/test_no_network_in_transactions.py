@@ -36,7 +36,7 @@ def client(upstream, session) -> PolymarketClient:
     return PolymarketClient(gamma_url=upstream.gamma_url, clob_url=upstream.clob_url, policy=BRISK, session=session)
 
 
-def test_polymarket_is_never_asked_inside_a_transaction(client, session):
+def test_polymarket_is_never_requested_inside_a_transaction(client, session):
     now = datetime.now(UTC)
     gone = add_mirrored()
     tasks.run_ingestion(client=client, limit=40, recheck_limit=10, now=now)

@@ -11,7 +11,7 @@ from devtools.simulators.polymarket import Simulator
 from markets import prices, rules, tasks
 from markets.errors import UpstreamError
 from markets.models import Market, MarketWatch
-from tests.markets.factories import MARKETS, add_market, add_mirrored, asking, ingest, read
+from tests.markets.factories import MARKETS, add_market, add_mirrored, ingest, polymarket_client, read
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def here(there) -> Market:
 
 
 def refresh(upstream, now):
-    return tasks.run_odds_refresh(client=asking(upstream), now=now)
+    return tasks.run_odds_refresh(client=polymarket_client(upstream), now=now)
 
 
 def test_a_watched_market_gets_the_order_books_odds(mirrored, now):
@@ -57,7 +57,7 @@ def test_odds_that_stayed_are_younger_but_the_market_is_not_changed(mirrored, no
     assert here(there).updated_at == updated_at
 
 
-def test_only_watched_open_markets_of_polymarket_are_asked_for(mirrored, now):
+def test_only_watched_open_markets_of_polymarket_are_requested(mirrored, now):
     good = [here(there) for there in mirrored.world.good_markets()[:4]]
     house = add_market()
     until = now + timedelta(minutes=10)
@@ -71,7 +71,7 @@ def test_only_watched_open_markets_of_polymarket_are_asked_for(mirrored, now):
         assert not market.odds_live
 
 
-def test_nothing_watched_asks_nothing(mirrored, now):
+def test_nothing_watched_requests_nothing(mirrored, now):
     assert refresh(mirrored, now) == {"watched": 0, "refreshed": 0}
     assert len(mirrored.requests) == 0
 
@@ -85,7 +85,7 @@ def test_many_are_asked_for_in_batches(now):
         upstream.requests.clear()
         assert refresh(upstream, now)["refreshed"] == len(markets)
         batches = -(-2 * len(markets) // 500)
-        # On a busy machine a batch may time out and be asked for again.
+        # On a busy machine a batch may time out and be requested again.
         assert batches <= len(upstream.requests) <= 2 * batches
 
 

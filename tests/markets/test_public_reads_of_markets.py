@@ -1,4 +1,4 @@
-"""ETag, 304, Cache-Control and the answers that a process remembers for a second."""
+"""ETag, 304, Cache-Control and the responses that a process remembers for a second."""
 
 from decimal import Decimal
 
@@ -32,10 +32,10 @@ def at(mirrored, api):
     there = mirrored.world.good_markets()[0]
     here = Market.objects.get(polymarket_id=there.condition_id)
 
-    def ask(path: str, method: str = "get", **headers):
+    def get(path: str, method: str = "get", **headers):
         return getattr(api, method)(MARKETS + path.format(id=here.pk, condition=there.condition_id), headers=headers)
 
-    return ask
+    return get
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/{id}/full", "/{id}/live"])
@@ -59,7 +59,7 @@ def test_a_copy_that_still_holds_is_not_sent_again(at, path):
         assert "Content-Type" not in response
 
 
-def test_another_tag_gets_the_whole_answer(at):
+def test_another_tag_gets_the_whole_response(at):
     for form in ('"other"', "", "nonsense", 'W/"x"', '"*"', "\x7f"):
         assert at("", **{"If-None-Match": form}).status_code == 200
 
@@ -90,7 +90,7 @@ def test_head_says_what_get_would(at, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_for_a_second_the_answer_comes_from_memory(at, settings, path, django_assert_num_queries):
+def test_for_a_second_the_response_comes_from_memory(at, settings, path, django_assert_num_queries):
     settings.PUBLIC_CACHE_SECONDS = 60
     first = at(path)
     assert first["Cache-Control"] == "public, max-age=60"
@@ -108,7 +108,7 @@ def test_a_remembered_head_is_no_empty_get(at, settings):
     assert at("").json()["count"] == 50
 
 
-def test_one_questions_answer_is_never_anothers(mirrored, api, settings):
+def test_one_querys_response_is_never_anothers(mirrored, api, settings):
     queries = [
         {}, {"limit": 5}, {"limit": 6}, {"limit": 5, "skip": 5}, {"sort": "newest"}, {"category": "sports"}, {"q": "will"},
         {"q": "Will "}, {"status": "all"}, {"status": "closed"}, {"limit": 5, "sort": "ending"},

@@ -20,12 +20,12 @@ LISTED_AS_JSON = 1_000
 
 class Command(BaseCommand):
     help = (
-        "Asks Polymarket how markets ended, closes what is closed and resolves what both of its sources agree on. "
+        "Reads from Polymarket how markets ended, closes what is closed and resolves what both sources agree on. "
         "Exits 1 when Polymarket can't be read, 2 when a run is under way."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--limit", type=int, default=RESOLVE_LIMIT, help="markets to ask about")
+        parser.add_argument("--limit", type=int, default=RESOLVE_LIMIT, help="markets to check")
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:

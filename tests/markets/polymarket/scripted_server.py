@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers each request with the next line of a script, and remembers what was asked."""
+"""An HTTP server on loopback that responds to each request with the next line of a script, and keeps the requests."""
 
 import json
 import sys
@@ -60,7 +60,7 @@ def dripping(seconds: float, *, from_header: bool = False) -> Reply:
 
 
 def cut_off() -> Reply:
-    """Promise more than is sent."""
+    """Announce more than is sent."""
 
     def play(handler: "_Handler") -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
@@ -69,7 +69,7 @@ def cut_off() -> Reply:
 
 
 class Script:
-    """What the server will answer, and what it was asked. Out of lines, it answers 599."""
+    """What the server will respond, and the requests it got. Out of lines, it responds 599."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -100,19 +100,19 @@ class _Handler(BaseHTTPRequestHandler):
     stopping: threading.Event
 
     def do_GET(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_POST(self) -> None:
-        self._answer()
+        self._respond()
 
-    def _answer(self) -> None:
-        reply = self.script.next(self._asked())
+    def _respond(self) -> None:
+        reply = self.script.next(self._request())
         try:
             self._play(reply) if reply.play else self._send(reply)
         except OSError:
             self.close_connection = True  # the client has left, as some tests mean it to
 
-    def _asked(self) -> Request:
+    def _request(self) -> Request:
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}

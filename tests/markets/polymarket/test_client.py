@@ -61,7 +61,7 @@ def test_too_many_pages_are_an_error(client, server):
     assert len(server.requests) == 3
 
 
-def test_pages_are_asked_for_only_when_wanted(client, server):
+def test_pages_are_requested_only_when_wanted(client, server):
     server.then(events(1, cursor="A"))
     assert first_page(client) == [{"id": 1}]
     assert len(server.requests) == 1
@@ -125,7 +125,7 @@ def test_an_ignored_filter_does_not_lead_through_the_whole_catalogue(client, ser
     assert len(server.requests) == 5
 
 
-def test_nothing_is_asked_for_no_ids(client, server):
+def test_nothing_is_requested_for_no_ids(client, server):
     assert client.markets_by_condition_ids([], closed=True) == []
     assert client.midpoints([]) == {}
     assert client.clob_market("") is None

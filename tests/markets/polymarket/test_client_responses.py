@@ -1,4 +1,4 @@
-"""What is sent, how an answer is read, and what is said of a failure."""
+"""What is sent, how a response is read, and what is said of a failure."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from tests.markets.polymarket.requests import QUICK, breaker_after, events, firs
 from tests.markets.polymarket.scripted_server import HTML, Reply, html, scripted_server
 
 
-def test_every_request_says_who_asks(make_client, server):
+def test_every_request_says_who_sends_it(make_client, server):
     server.then(events(1), Reply({}))
     client = make_client(user_agent="thisthat-test/2")
     first_page(client)
@@ -55,7 +55,7 @@ def test_broken_json_is_an_error_and_not_a_crash(client, server, body):
     assert len(server.requests) == QUICK.attempts
 
 
-def test_broken_json_once_is_asked_again(client, server):
+def test_broken_json_once_is_requested_again(client, server):
     server.then(Reply(b'{"events": ['), events(1))
     assert first_page(client) == [{"id": 1}]
 
@@ -67,12 +67,12 @@ def test_html_with_status_200_is_garbled_after_all_tries(client, server):
     assert len(server.requests) == QUICK.attempts
 
 
-def test_html_once_is_asked_again(client, server):
+def test_html_once_is_requested_again(client, server):
     server.then(HTML, events(1))
     assert first_page(client) == [{"id": 1}]
 
 
-def test_an_answer_without_a_content_type_is_judged_by_its_body(client, server):
+def test_a_response_without_a_content_type_is_read_by_its_body(client, server):
     server.then(Reply({"events": []}, content_type=""))
     assert first_page(client) == []
 
@@ -121,7 +121,7 @@ def test_reachable_is_one_small_request(client, server):
 
 
 @pytest.mark.parametrize("reply", [HTML, html(500), html(403), Reply(b"{")])
-def test_an_upstream_that_answers_nonsense_is_not_reachable(client, server, reply):
+def test_an_upstream_that_sends_nonsense_is_not_reachable(client, server, reply):
     server.always(reply)
     assert not client.is_reachable()
     assert len(server.requests) == 1

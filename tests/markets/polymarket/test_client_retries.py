@@ -12,20 +12,20 @@ import pytest
 from markets.errors import UpstreamRejected, UpstreamUnavailable
 from markets.polymarket.client import PolymarketClient
 from markets.polymarket.transport import RequestPolicy
-from tests.markets.polymarket.hand_clock import Clock
+from tests.core.frozen_time import FrozenTime
 from tests.markets.polymarket.requests import QUICK, breaker_after, events, first_page
 from tests.markets.polymarket.scripted_server import Reply, cut_off, dripping, hanging, html
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520])
-def test_a_passing_failure_is_asked_again(client, server, pauses, status):
+def test_a_passing_failure_is_requested_again(client, server, pauses, status):
     server.then(html(status), events(1))
     assert first_page(client) == [{"id": 1}]
     assert len(pauses) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
-def test_a_rejection_is_never_asked_again(client, server, pauses, status):
+def test_a_rejection_is_never_requested_again(client, server, pauses, status):
     server.then(html(status))
     with pytest.raises(UpstreamRejected) as caught:
         first_page(client)
@@ -126,12 +126,12 @@ def test_a_silence_within_the_body_does_not_outlast_the_total(make_client, serve
     assert took(lambda: first_page(client)) < 1.8
 
 
-def test_a_body_cut_off_is_asked_again(client, server):
+def test_a_body_cut_off_is_requested_again(client, server):
     server.then(cut_off(), events(1))
     assert first_page(client) == [{"id": 1}]
 
 
-def test_a_connection_closed_without_a_word_is_asked_again(client, server):
+def test_a_connection_closed_without_a_word_is_requested_again(client, server):
     server.then(Reply(play=lambda handler: None), events(1))
     assert first_page(client) == [{"id": 1}]
 
@@ -172,8 +172,8 @@ def test_threads_share_a_client(client, server):
 
 
 def test_a_dead_upstream_is_left_alone_until_the_trial_succeeds(make_client, server):
-    clock = Clock()
-    client = make_client(breaker=breaker_after(5, clock=clock))
+    frozen_time = FrozenTime()
+    client = make_client(breaker=breaker_after(5, clock=frozen_time))
     server.always(html(500))
     for _ in range(4):
         with pytest.raises(UpstreamUnavailable):
@@ -185,20 +185,20 @@ def test_a_dead_upstream_is_left_alone_until_the_trial_succeeds(make_client, ser
     assert caught.value.retry_after == 10
     assert len(server.requests) == 5
 
-    clock.now += 10
+    frozen_time.now += 10
     server.always(events(1))
     assert first_page(client) == [{"id": 1}]
     assert first_page(client) == [{"id": 1}]
 
 
 def test_a_failed_trial_costs_one_request(make_client, server):
-    clock = Clock()
-    client = make_client(breaker=breaker_after(1, clock=clock))
+    frozen_time = FrozenTime()
+    client = make_client(breaker=breaker_after(1, clock=frozen_time))
     server.always(html(500))
     for _ in range(3):
         with pytest.raises(UpstreamUnavailable):
             first_page(client)
-        clock.now += 10
+        frozen_time.now += 10
     assert len(server.requests) == 3
 
 

@@ -87,7 +87,7 @@ def check_odds(odds: Odds | None) -> None:
 
 
 @given(JSON, JSON)
-def test_any_json_is_judged(market, of):
+def test_any_json_is_parsed(market, of):
     check(parse_market(market, of))
 
 
@@ -98,14 +98,14 @@ def test_any_json_is_judged(market, of):
     st.dictionaries(st.sampled_from(EVENT_KEYS), JSON, max_size=3),
     st.sets(st.sampled_from(MARKET_KEYS), max_size=2),
 )
-def test_a_good_market_with_some_fields_broken_or_missing_is_judged(market, changes, event_changes, missing):
+def test_a_good_market_with_some_fields_broken_or_missing_is_parsed(market, changes, event_changes, missing):
     broken = {name: value for name, value in (market | changes).items() if name not in missing}
     check(parse_market(broken, event() | event_changes))
     check(parse_market(broken | {"events": [event() | event_changes]}))
 
 
 @given(PAIRS)
-def test_any_two_prices_are_judged(prices):
+def test_any_two_prices_are_parsed(prices):
     check(parse_market(open_market(outcomePrices=prices)))
     check(parse_market(closed_market(outcomePrices=prices)))
 
@@ -119,7 +119,7 @@ def test_prices_that_add_up_to_one_still_do_when_rounded(prices):
         assert market.odds.this + market.odds.that == 1
 
 
-def test_an_integer_too_long_to_be_written_out_is_judged_in_every_field():
+def test_an_integer_too_long_to_be_written_out_is_parsed_in_every_field():
     for name in MARKET_KEYS:
         check(parse_market(open_market(**{name: 10**5000})))
         check(parse_market(closed_market(**{name: [10**5000, -(10**5000)]})))

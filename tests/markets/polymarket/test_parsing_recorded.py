@@ -139,8 +139,8 @@ def recorded(name: str) -> list[dict[str, Any]]:
     return content if isinstance(content, list) else [content]
 
 
-def judged(name: str) -> dict[str, ParsedMarket | Skipped]:
-    """Upstream id: judgement."""
+def parsed_by_id(name: str) -> dict[str, ParsedMarket | Skipped]:
+    """What each object was parsed to, by upstream id."""
     objects = recorded(name)
     of = objects[0] if name == FED and objects else None
     markets = of["markets"] if of else objects
@@ -148,8 +148,8 @@ def judged(name: str) -> dict[str, ParsedMarket | Skipped]:
 
 
 def good(name: str) -> dict[str, ParsedMarket]:
-    """Those judged good, all of which have the marks of a good open market when they are open."""
-    return {key: market for key, market in judged(name).items() if isinstance(market, ParsedMarket)}
+    """Those parsed as good, all of which have the marks of a good open market when they are open."""
+    return {key: market for key, market in parsed_by_id(name).items() if isinstance(market, ParsedMarket)}
 
 
 def test_each_recording_is_in_the_table():
@@ -160,7 +160,7 @@ def test_each_recording_is_in_the_table():
 @pytest.mark.parametrize("name", SINGLE)
 def test_single_markets(name):
     market_id, expected = SINGLE[name]
-    for key, market in judged(name).items():
+    for key, market in parsed_by_id(name).items():
         assert key == market_id
         if isinstance(expected, SkipReason):
             assert isinstance(market, Skipped)
@@ -171,11 +171,9 @@ def test_single_markets(name):
 
 @pytest.mark.parametrize("name", sorted(NO_MARKETS))
 def test_other_objects_are_no_markets(name):
-    judgements = [parse_market(thing) for thing in recorded(name)]
-    assert {judgement.reason for judgement in judgements if isinstance(judgement, Skipped)} <= {
-        SkipReason.no_condition_id
-    }
-    assert not [judgement for judgement in judgements if isinstance(judgement, ParsedMarket)]
+    parsed = [parse_market(thing) for thing in recorded(name)]
+    assert {result.reason for result in parsed if isinstance(result, Skipped)} <= {SkipReason.no_condition_id}
+    assert not [result for result in parsed if isinstance(result, ParsedMarket)]
 
 
 def test_all_of_the_page_of_100_are_good():
@@ -233,9 +231,9 @@ def test_the_neg_risk_groups_in_the_page_of_100():
 
 
 def test_of_the_fed_event_the_named_candidates_are_good_and_the_placeholders_skipped():
-    judgements = judged(FED)
+    parsed = parsed_by_id(FED)
     assert {int(key) for key in good(FED)} in (set(), FED_GOOD)
-    reasons = {int(key): market.reason for key, market in judgements.items() if isinstance(market, Skipped)}
+    reasons = {int(key): market.reason for key, market in parsed.items() if isinstance(market, Skipped)}
     assert reasons in ({}, dict.fromkeys(FED_INACTIVE, SkipReason.inactive))
 
 
@@ -269,7 +267,7 @@ def test_the_two_closed_hourly_markets():
         assert market.expires_at == datetime(2026, 6, 10, 13, tzinfo=UTC)
 
 
-# The shapes of the recordings again, by hand: judged the same wherever the tests run.
+# The shapes of the recordings again, by hand: parsed the same wherever the tests run.
 SHAPES = [
     (open_market(), None),
     (open_market(outcomes='["Up", "Down"]', feeType="crypto_fees"), None),
@@ -292,5 +290,5 @@ SHAPES = [
 
 @pytest.mark.parametrize(("market", "reason"), SHAPES)
 def test_objects_of_the_recorded_shapes(market, reason):
-    judgement = parse_market(market, None)
-    assert (judgement.reason if isinstance(judgement, Skipped) else None) == reason
+    result = parse_market(market, None)
+    assert (result.reason if isinstance(result, Skipped) else None) == reason

@@ -1,4 +1,4 @@
-"""Markets on their way to an end, and what was concluded about them."""
+"""Markets on their way to an end, and what was recorded about them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,12 +8,12 @@ from devtools.simulators.polymarket import Simulator
 from markets import tasks
 from markets.models import Market, MarketResolution
 from markets.rules import RESOLVE_LIMIT
-from tests.markets.factories import add_market, asking
+from tests.markets.factories import add_market, polymarket_client
 
 
 def resolve(simulator: Simulator, *, now: datetime | None = None, **options: Any) -> dict[str, Any]:
     """One run, as the task does it every minute."""
-    wanted: dict[str, Any] = {"client": asking(simulator), "limit": RESOLVE_LIMIT} | options
+    wanted: dict[str, Any] = {"client": polymarket_client(simulator), "limit": RESOLVE_LIMIT} | options
     result = tasks.run_resolution(now=now or datetime.now(UTC), **wanted)
     assert result is not None, "another run is under way"
     return result
@@ -46,7 +46,7 @@ def state(market: Market) -> tuple[str, str | None]:
 
 
 def decisions(market: Market) -> list[str]:
-    """What was concluded about it, first to last."""
+    """What was recorded about it, first to last."""
     return list(MarketResolution.objects.filter(market=market).order_by("id").values_list("decision", flat=True))
 
 

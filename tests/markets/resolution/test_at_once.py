@@ -13,7 +13,7 @@ from markets.models import Market, MarketResolution
 from markets.resolution import staff as staff_decisions
 from markets.resolution.records import market_ended
 from tests.concurrently import all_at_once, in_thread, wait_until
-from tests.markets.factories import asking
+from tests.markets.factories import polymarket_client
 from tests.markets.resolution.factories import decisions, mirror, resolve, some, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,15 +39,15 @@ def test_two_runs_at_once_resolve_once(upstream, told):
         one.resolve("this")
     upstream.faults.set("latency", seconds=0.2)
     now = datetime.now(UTC)
-    results = all_at_once(lambda: tasks.run_resolution(client=asking(upstream), now=now, limit=100), times=3)
+    results = all_at_once(lambda: tasks.run_resolution(client=polymarket_client(upstream), now=now, limit=100), times=3)
     assert [result["resolved"] for result in results if result] == [10]
     assert {state(market) for market in here} == {("resolved", "this")}
     assert MarketResolution.objects.count() == 10
     assert sorted(told) == sorted(market.pk for market in here)
 
 
-def test_staff_are_faster_than_the_run_that_asks(upstream, told):
-    """What was concluded before the row was locked doesn't overwrite what staff decided meanwhile."""
+def test_staff_are_faster_than_the_run_that_reads(upstream, told):
+    """What was recorded before the row was locked doesn't overwrite what staff decided meanwhile."""
     (one,) = some(upstream, 1)
     market = mirror(one)
     one.resolve("this")
@@ -65,7 +65,7 @@ def test_staff_are_faster_than_the_run_that_asks(upstream, told):
     assert told == [market.pk]
 
 
-def test_options_that_changed_while_polymarket_was_asked_get_no_result(upstream, told):
+def test_options_that_changed_while_polymarket_was_read_get_no_result(upstream, told):
     """An ingestion may copy them in another order meanwhile: THIS isn't what it was."""
     (one,) = some(upstream, 1)
     market = mirror(one)

@@ -1,4 +1,4 @@
-"""`manage.py resolve_markets`, `close_market`, `resolve_market` and `void_market`: for people, and with --json for programs."""
+"""`manage.py resolve_markets`, `close_market`, `resolve_market` and `void_market`: for the terminal, and with --json for programs."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

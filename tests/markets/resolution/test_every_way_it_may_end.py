@@ -1,6 +1,6 @@
 """The truth table on the simulator: what upstream says on the left, what becomes of our market on the right.
 
-Every state is asked for over HTTP and lands in the database.
+Every state is requested over HTTP and lands in the database.
 """
 
 from collections.abc import Callable
@@ -133,18 +133,18 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(("command", "becomes", "concluded"), TABLE.values(), ids=TABLE.keys())
-def test_what_upstream_says_decides_and_looking_again_concludes_nothing_new(upstream, command, becomes, concluded):
+@pytest.mark.parametrize(("command", "becomes", "recorded"), TABLE.values(), ids=TABLE.keys())
+def test_what_upstream_says_decides_and_looking_again_records_nothing_new(upstream, command, becomes, recorded):
     (one,) = some(upstream, 1)
     market = mirror(one)
     command(one)
     for _ in range(3):
         resolve(upstream)
     assert state(market) == becomes
-    assert decisions(market) == concluded
+    assert decisions(market) == recorded
 
 
-def test_all_that_a_world_comes_with_are_judged_by_the_same_rules():
+def test_all_that_the_simulator_comes_with_is_decided_by_the_same_rules():
     """Every rare shape of the simulator at once: an open one stays open, and none without a winner gets one."""
     with Simulator(seed=7, events=60) as upstream:
         shapes = [market for market in upstream.world.markets if market.condition_id and len(market.outcomes) == 2]

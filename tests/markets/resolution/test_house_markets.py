@@ -30,9 +30,9 @@ def question(now, **fields) -> house.Question:
 
 
 def create(now, this_odds="0.6500", **fields) -> Market:
-    asked = question(now, **fields)
+    given = question(now, **fields)
     said = {"by": COMMAND_LINE, "reason": "For the tea party.", "now": now}
-    return house.create_house_market(asked, this_odds=Decimal(this_odds), **said)
+    return house.create_house_market(given, this_odds=Decimal(this_odds), **said)
 
 
 def test_a_new_one_is_in_the_open_list_at_once(api, now):
@@ -101,7 +101,7 @@ def test_staff_resolve_it(upstream, now):
     assert decisions(market) == ["closed", "that"]
 
 
-def test_one_without_an_end_stays_open_and_polymarket_is_never_asked_about_any(upstream, now):
+def test_one_without_an_end_stays_open_and_no_request_is_sent_about_any(upstream, now):
     endless, ended = add_market(), add_market(expires_at=now - timedelta(days=1))
     resolve(upstream, now=now)
     assert (state(endless), state(ended)) == (("open", None), ("closed", None))

@@ -1,4 +1,4 @@
-"""Whom a run asks about: read from indexes, as many rows as it takes, however many wait."""
+"""Which markets a run checks: read from indexes, as many rows as it takes, however many wait."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -25,16 +25,16 @@ FROM generate_series(1, 6000) AS n
 """
 
 
-def ended(number: int, *, days_ago: int, asked_days_ago: int | None = None) -> Market:
-    asked_at = None if asked_days_ago is None else NOW - timedelta(days=asked_days_ago)
-    return add_mirrored(number, expires_at=NOW - timedelta(days=days_ago), upstream_checked_at=asked_at)
+def ended(number: int, *, days_ago: int, checked_days_ago: int | None = None) -> Market:
+    checked_at = None if checked_days_ago is None else NOW - timedelta(days=checked_days_ago)
+    return add_mirrored(number, expires_at=NOW - timedelta(days=days_ago), upstream_checked_at=checked_at)
 
 
 def found(limit: int) -> list[object]:
     return [candidate.id for candidate in find_candidates(now=NOW, limit=limit)]
 
 
-def test_a_run_reads_no_more_markets_than_it_may_ask_about():
+def test_a_run_reads_no_more_markets_than_it_may_check():
     with connection.cursor() as cursor:
         cursor.execute(MANY, {"now": NOW})
         cursor.execute("ANALYZE markets")
@@ -59,21 +59,21 @@ def reads(node) -> bool:
     return node.get("Relation Name") == "markets"
 
 
-def test_what_was_asked_about_before_its_end_counts_as_never_asked():
+def test_what_was_checked_before_its_end_counts_as_never_checked():
     """Rechecked while it was open, as one that left the list is; now it is over."""
-    asked_before = ended(1, days_ago=2, asked_days_ago=3)
+    checked_before = ended(1, days_ago=2, checked_days_ago=3)
     never = ended(2, days_ago=1)
-    asked_since = ended(3, days_ago=9, asked_days_ago=8)
-    assert set(found(4)) == {asked_before.pk, never.pk}
-    assert set(found(6)) == {asked_before.pk, never.pk, asked_since.pk}
+    checked_since = ended(3, days_ago=9, checked_days_ago=8)
+    assert set(found(4)) == {checked_before.pk, never.pk}
+    assert set(found(6)) == {checked_before.pk, never.pk, checked_since.pk}
 
 
-def test_those_asked_since_their_end_come_again_longest_ago_first():
-    markets = [ended(number, days_ago=20, asked_days_ago=number) for number in range(1, 7)]
+def test_those_checked_since_their_end_come_again_longest_ago_first():
+    markets = [ended(number, days_ago=20, checked_days_ago=number) for number in range(1, 7)]
     assert found(6) == [market.pk for market in reversed(markets[3:])]
 
 
-def test_what_has_not_ended_is_not_asked_about():
+def test_what_has_not_ended_is_not_checked():
     add_mirrored(1, expires_at=NOW + timedelta(seconds=1), odds_updated_at=NOW)
     add_mirrored(2, expires_at=NOW + timedelta(days=1), upstream_checked_at=NOW - timedelta(days=1))
     add_mirrored(3, expires_at=None)

@@ -1,4 +1,4 @@
-"""What Polymarket really sent about markets that are over, and what is to be concluded from it.
+"""What Polymarket really sent about markets that are over, and what follows from it.
 
 Where no recordings lie beside the repository, the same tests run on the objects written here, of the same shapes.
 """
@@ -106,7 +106,7 @@ def test_no_recorded_open_market_is_over():
     for raw in raws:
         market = parse_market(raw)
         outcome = decide(market, tokens_of(raw)).outcome
-        # Placeholders without a name can't be judged, and aren't ours.
+        # Placeholders without a name can't be parsed, and aren't ours.
         assert outcome == (Outcome.OPEN if isinstance(market, ParsedMarket) else Outcome.UNKNOWN)
 
 
@@ -157,17 +157,17 @@ def test_the_recorded_second_source():
     if not RECORDED.is_dir():
         assert second_source(clob((False, True), ("0", "1")), TOKENS).outcome == "that"
         return
-    verdicts: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     for raw in (raw for name in CLOB_FILES for raw in objects(RECORDED / name)):
         this, that = (token["token_id"] for token in raw["tokens"])
         outcome = second_source(raw, (this, that)).outcome
-        verdicts[outcome] += 1
+        outcomes[outcome] += 1
         winners = [token["winner"] for token in raw["tokens"]]
         if outcome in ("this", "that"):
             assert winners == [outcome == "this", outcome == "that"]
         if outcome == "invalid":
             assert [token["price"] for token in raw["tokens"]] == [Decimal("0.5")] * 2
-    assert verdicts == {"this": 9, "that": 17, "invalid": 9, "unconfirmed": 75}
+    assert outcomes == {"this": 9, "that": 17, "invalid": 9, "unconfirmed": 75}
 
 
 def test_a_recorded_market_is_confirmed_by_its_own_second_source_and_by_no_other():

@@ -19,14 +19,14 @@ from tests.markets.resolution.factories import decisions, last, mirror, resolve,
 pytestmark = pytest.mark.django_db
 
 
-def asked_for(simulator: Simulator) -> list[str]:
-    """Condition ids, as the catalogue was asked for them, closed ones first."""
+def requested(simulator: Simulator) -> list[str]:
+    """Condition ids, as they were requested from the catalogue, closed ones first."""
     calls = [call.query for call in simulator.requests.to("/markets/keyset")]
     return [reference for query in calls if query["closed"] == ["true"] for reference in query["condition_ids"]]
 
 
 def test_a_market_that_ended_leaves_the_open_list_at_once_and_is_served_as_resolved(upstream, api, now):
-    """Lesson 22: ended markets are asked for by their ids, and found."""
+    """Lesson 22: ended markets are requested by their ids, and found."""
     ingest(upstream)
     one = some(upstream, 1)[0]
     market = Market.objects.get(polymarket_id=one.condition_id)
@@ -35,7 +35,7 @@ def test_a_market_that_ended_leaves_the_open_list_at_once_and_is_served_as_resol
     one.resolve("this")
     upstream.requests.clear()
     assert resolve(upstream, now=now)["resolved"] == 1
-    assert one.condition_id in asked_for(upstream)
+    assert one.condition_id in requested(upstream)
     assert str(market.pk) not in ids(read(api, limit=200))
     assert ids(read(api, status="resolved")) == [str(market.pk)]
     shown = read(api, f"/{market.pk}")["data"]
@@ -74,7 +74,7 @@ def test_a_market_that_takes_no_more_orders_stays_open_and_says_so(upstream):
     assert (market.status, market.accepting_orders) == ("open", False)
 
 
-def test_a_watched_market_whose_book_fell_silent_is_asked_about_before_its_end(upstream, now):
+def test_a_watched_market_whose_book_fell_silent_is_checked_before_its_end(upstream, now):
     """Betting watches the markets with open bets: one that closed early doesn't wait for its planned end."""
     silent, lively, unwatched = some(upstream, 3)
     ahead, old = now + timedelta(days=9), now - timedelta(minutes=5)
@@ -84,7 +84,7 @@ def test_a_watched_market_whose_book_fell_silent_is_asked_about_before_its_end(u
     prices.watch_markets([closed.pk, fresh.pk], until=now + timedelta(hours=1))
     silent.resolve("this")
     resolve(upstream, now=now)
-    assert set(asked_for(upstream)) == {silent.condition_id}
+    assert set(requested(upstream)) == {silent.condition_id}
     assert state(closed) == ("resolved", "this")
 
 
@@ -97,9 +97,9 @@ def test_a_thousand_stuck_markets_starve_nobody(upstream, now):
     for minute in range(6):
         resolve(upstream, now=now + timedelta(minutes=minute), limit=200)
     assert state(waiting) == ("resolved", "this")
-    asked = asked_for(upstream)
-    assert len(asked) == 1_200
-    assert len(set(asked)) == 1_001
+    requested_ids = requested(upstream)
+    assert len(requested_ids) == 1_200
+    assert len(set(requested_ids)) == 1_001
     stuck = Market.objects.filter(status="closed")
     assert stuck.count() == 1_000
     assert not stuck.filter(upstream_checked_at=None).exists()
@@ -115,19 +115,19 @@ def test_those_past_their_end_for_months_take_half_of_the_turns_from_the_closed(
     assert state(closed) == ("resolved", "that")
 
 
-def test_a_market_that_is_here_for_two_reasons_is_asked_about_once(upstream, now):
+def test_a_market_that_is_here_for_two_reasons_is_checked_once(upstream, now):
     (one,) = some(upstream, 1)
     market = mirror(one, odds_updated_at=now - timedelta(hours=1))
     prices.watch_markets([market.pk], until=now + timedelta(hours=1))
     assert resolve(upstream, now=now)["asked"] == 1
 
 
-def test_what_waits_longest_is_asked_about_first_and_no_more_than_the_limit(upstream, now):
+def test_what_waits_longest_is_checked_first_and_no_more_than_the_limit(upstream, now):
     there = some(upstream, 6)
     for age, one in enumerate(there):
         mirror(one, status="closed", upstream_checked_at=now - timedelta(minutes=age))
     resolve(upstream, now=now, limit=2)
-    assert asked_for(upstream) == [there[5].condition_id, there[4].condition_id]
+    assert requested(upstream) == [there[5].condition_id, there[4].condition_id]
 
 
 def test_a_waiting_market_has_one_row_and_not_one_a_minute(upstream, now):
@@ -245,7 +245,7 @@ class Watchful(requests.Session):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_polymarket_is_never_asked_inside_a_transaction(upstream):
+def test_polymarket_is_never_requested_inside_a_transaction(upstream):
     one, other = some(upstream, 2)
     mirror(one)
     mirror(other)

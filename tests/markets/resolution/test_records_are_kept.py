@@ -1,4 +1,4 @@
-"""What the database refuses of evidence, by name."""
+"""What the database refuses of resolution records, by name."""
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -25,7 +25,7 @@ def add(now, **fields):
         ("market_resolutions_with_reason", {"reason": " \n"}),
     ],
 )
-def test_evidence_says_what_was_concluded_by_whom_and_why(constraint, fields, now):
+def test_a_record_says_what_was_decided_by_whom_and_why(constraint, fields, now):
     with pytest.raises(IntegrityError, match=rf'constraint "{constraint}"'), transaction.atomic():
         add(now, **fields)
 
@@ -47,7 +47,7 @@ def test_a_member_of_staff_is_named_for_their_own_decisions_alone(source, now):
     ],
 )
 @pytest.mark.parametrize("role", ["origin", "replica"])
-def test_evidence_is_never_changed_whoever_asks(statement, trigger, role, now):
+def test_a_record_is_never_changed_whoever_tries(statement, trigger, role, now):
     add(now)
     with transaction.atomic(), connection.cursor() as cursor:
         # What is still to be checked would be in TRUNCATE's way before the trigger is.
@@ -59,7 +59,7 @@ def test_evidence_is_never_changed_whoever_asks(statement, trigger, role, now):
     assert MarketResolution.objects.get().reason == "Closed."
 
 
-def test_a_market_with_evidence_is_not_deleted(now):
+def test_a_market_with_records_is_not_deleted(now):
     with pytest.raises(IntegrityError), transaction.atomic():
         add(now).market.delete()
 
