@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from core.environment import parse_duration
-from tests.core.asking import PRODUCTION, run
+from tests.core.service_process import PRODUCTION, run
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.core.management import get_commands
 
 from core.jobs.queues import QUEUES
 from tests.architecture.conftest import REPOSITORY
-from tests.core.asking import run
+from tests.core.service_process import run
 
 SERVICES = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
 OURS = [name for name, service in SERVICES.items() if service.get("image") == "thisthat"]

@@ -19,7 +19,7 @@ CURSORS = {"markets/catalog.py", "ops/export.py"}
 CURSORS_NOT_CONVERTED_YET = ("economy/", "purchases/", "staff/", "ops/", "devtools/")
 
 GLOSSARY = REPOSITORY / "docs" / "glossary.md"
-GLOSSARY_NOT_APPLIED_YET = ("economy/", "tests/economy/", "markets/", "tests/markets/")
+GLOSSARY_NOT_APPLIED_YET = ("economy/", "tests/economy/")
 # What contains a word of the glossary's column "not" and keeps it. Case matters here.
 NAMES_THAT_STAY = {
     "PaymentIntent": "Stripe's",
@@ -34,14 +34,9 @@ NAMES_THAT_STAY = {
     "setAside": "a name in the JSON of a command",
     "create_demo_world": "a command, and what its sessions are stored under",
     "Night Owls": "a team of the simulated upstream",
+    "how-many-people-will": "a picture that Polymarket has",
     "more than 1,000 people": "a question of the simulated upstream",
     # Of packages where the glossary isn't applied yet; they go with GLOSSARY_NOT_APPLIED_YET.
-    "tests.core.asking": "imported by tests of markets",
-    "tests/core/asking.py": "imported by tests of markets",
-    "from tests.markets.factories import asking": "a helper of the tests of markets",
-    "client=asking(upstream)": "a helper of the tests of markets",
-    "client, now = next(roles) % 3, asking(upstream)": "a helper of the tests of markets",
-    "markets on offer": "in the API's description, written by markets",
     "import books_balance, list_stock": "a helper of the tests of stocks",
     "    books_balance()": "a helper of the tests of stocks",
 }

@@ -7,7 +7,7 @@ from django.core.management import get_commands
 
 from tests.architecture.conftest import REPOSITORY, modules
 from tests.architecture.test_dependencies import DEVELOPMENT, PROVIDERS, RUN, normal
-from tests.core.asking import PRODUCTION, run
+from tests.core.service_process import PRODUCTION, run
 
 # What a distribution of development alone provides; names that one of the service provides too stay.
 ONLY_HERE = {

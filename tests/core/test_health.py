@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.models import JobRun
-from tests.core.asking import PRODUCTION, REDIS_AWAY, ask, run
+from tests.core.service_process import PRODUCTION, REDIS_AWAY, ask, run
 from tests.environment import with_database
 
 ALL_OK = {"database": "ok", "migrations": "ok", "cache": "ok", "broker": "ok"}

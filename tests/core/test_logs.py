@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.logging import JsonFormatter
-from tests.core.asking import PRODUCTION, run
+from tests.core.service_process import PRODUCTION, run
 
 
 def line_of(message, *args, **extra):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.core.asking import PRODUCTION, ask, run
+from tests.core.service_process import PRODUCTION, ask, run
 
 REQUIRED = ["SECRET_KEY", "JWT_ACCESS_SECRET", "STOCK_SIGNING_KEYS", "ALLOWED_HOSTS", "FRONTEND_URL", "DATABASE_URL"]
 

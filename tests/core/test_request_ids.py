@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.core.asking import ask
+from tests.core.service_process import ask
 
 MADE = re.compile(r"[0-9a-f]{32}")
 KEYS = {"time", "level", "logger", "message", "requestId", "status_code", "exception"} | {

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from devtools.embedded import postgres
-from tests.core.asking import ask
+from tests.core.service_process import ask
 from tests.ops.servers import Web, crash
 
 

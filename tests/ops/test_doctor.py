@@ -15,7 +15,7 @@ from django.utils import timezone
 from core.models import JobRun
 from devtools.simulators.polymarket import Simulator
 from ops.doctor import clock_finding
-from tests.core.asking import PRODUCTION, REDIS_AWAY, run
+from tests.core.service_process import PRODUCTION, REDIS_AWAY, run
 from tests.environment import NOWHERE, with_database
 
 GOOD = PRODUCTION | {

@@ -1,7 +1,7 @@
 """The web server's health check reports the state of a real server."""
 
 from devtools.simulators import free_port
-from tests.core.asking import run
+from tests.core.service_process import run
 from tests.ops.servers import Web
 
 CHECK = ["ops/web_alive.py"]

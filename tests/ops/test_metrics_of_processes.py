@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.core.asking import PRODUCTION, run
+from tests.core.service_process import PRODUCTION, run
 from tests.devtools.conftest import is_process_alive, soon
 from tests.markets.factories import add_mirrored
 from tests.ops.servers import Process, Web

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.core.asking import PRODUCTION, REPOSITORY
+from tests.core.service_process import PRODUCTION, REPOSITORY
 from tests.devtools.conftest import soon
 from tests.ops.servers import Web
 

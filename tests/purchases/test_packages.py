@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from purchases import rules
-from tests.core.asking import ask
+from tests.core.service_process import ask
 from tests.purchases.factories import PURCHASES, read
 
 PACKAGES = f"{PURCHASES}/packages"

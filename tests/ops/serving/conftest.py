@@ -16,7 +16,7 @@ import pytest
 
 from devtools.simulators import free_port
 from ops.processes import web_command
-from tests.core.asking import REPOSITORY
+from tests.core.service_process import REPOSITORY
 from tests.devtools.conftest import soon
 
 GET = "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"

@@ -67,7 +67,7 @@ def run(arguments: list[str], environment: dict[str, str], **options: Any) -> su
 def ask(*requests: dict[str, Any] | str, **environment: str) -> Conversation:
     """One process in production mode, asked in turn. A request is a path, or `{"path", "method", "headers", "body"}`."""
     asked = [{"path": request} if isinstance(request, str) else request for request in requests]
-    ended = run(["-m", "tests.core.asking"], PRODUCTION | environment, input=json.dumps(asked))
+    ended = run(["-m", "tests.core.service_process"], PRODUCTION | environment, input=json.dumps(asked))
     assert ended.returncode == 0, ended.stderr
     return Conversation([Response(**json.loads(line)) for line in ended.stdout.splitlines()], ended.stderr)
 
