@@ -85,7 +85,7 @@ def script(users: int, markets: int) -> str:
     from accounts.models import User
     from betting import orders, services
     from core.api import idempotency
-    from economy import ledger_sql
+    from economy.ledger import posting
 
     bet = {
         "id": NEW_ID, "user_id": USER, "market_id": MARKET, "side": "'this'", "amount": STAKE, "odds_at_bet": "0.6",
@@ -104,7 +104,7 @@ def script(users: int, markets: int) -> str:
         "BEGIN",
         idempotency.TAKE % key,
         orders.LOCK_MARKET % {"id": MARKET},
-        ledger_sql.POST.format(also=f", {services.INSERT_BET}")
+        posting.POST.format(also=f", {services.INSERT_BET}")
         % (bet | {f"ledger_{name}": value for name, value in ledger.items()}),
         idempotency.KEEP % (key | response),
         "COMMIT",

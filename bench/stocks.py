@@ -29,11 +29,11 @@ def run(trades: int, holders: int) -> None:
     from economy.ledger import Transfer, post
     from economy.ledger.audit import audit
     from economy.models import TransactionType
-    from economy.stocks import services
-    from economy.stocks.liquidation import close_worthless_holdings
+    from economy.stocks import trading
     from economy.stocks.models import Stock
     from economy.stocks.prices import set_price
-    from economy.stocks.verification import verify_stock_transactions
+    from economy.stocks.signing import verify_stock_transactions
+    from economy.stocks.trading import close_worthless_holdings
     from tests.economy.factories import record_adjustments
 
     users = [User.objects.create_user(email=f"{n}@example.com", username=f"user{n}").pk for n in range(holders)]
@@ -48,7 +48,7 @@ def run(trades: int, holders: int) -> None:
 
     def buy(n: int) -> None:
         order: dict[str, Any] = {"stock_id": stock.pk, "shares": Decimal("1.5"), "leverage": 5}
-        run_transaction(lambda: services.buy_shares(**order, user_id=users[n % holders], clock=timezone.now))
+        run_transaction(lambda: trading.buy_shares(**order, user_id=users[n % holders], clock=timezone.now))
 
     posts = timed(lambda: [give(n) for n in range(trades)])
     bought = timed(lambda: [buy(n) for n in range(trades)])

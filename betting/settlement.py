@@ -23,6 +23,7 @@ from betting.models import SettlementFailure
 from core.db.sql import execute, fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
 from economy import ledger
+from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from markets.models import Market
 from markets.resolution.records import send_market_ended
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 BATCH = 5_000
 OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
 # What is wrong with one bet or one user, and doesn't pass: that bet's settlement fails. Anything else stops the run.
-REFUSALS = (IntegrityError, DataError, ledger.InsufficientCredits, ledger.AlreadyPosted, ledger.UnknownUser)
+REFUSALS = (IntegrityError, DataError, InsufficientCredits, AlreadyPosted, UnknownUser)
 MAX_ERROR_LETTERS = 500
 EXAMPLES = 20
 PREVIEW_LIMIT = 200

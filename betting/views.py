@@ -30,7 +30,7 @@ from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, parse_uuid, validate_list
 from core.api.responses import json_response
-from economy.ledger import InsufficientCredits
+from economy.errors import InsufficientCredits
 from markets.errors import PriceUnavailable
 from markets.views import check_upstream_throttle
 

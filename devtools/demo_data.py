@@ -24,11 +24,11 @@ from betting.orders import get_market_snapshot, price_order, validate_order
 from betting.services import place_bet, price_sale, sell_bet
 from betting.settlement import settle_market
 from core.db.transactions import run_transaction
-from economy.ledger import InsufficientCredits
+from economy.errors import InsufficientCredits
 from economy.rewards import claim_daily_reward
-from economy.stocks.catalogue import seed_stocks
 from economy.stocks.models import Stock
-from economy.stocks.services import buy_shares
+from economy.stocks.prices import seed_stocks
+from economy.stocks.trading import buy_shares
 from markets.house import Question, create_house_market
 from markets.models import Market
 from markets.resolution.staff import resolve_market

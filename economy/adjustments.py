@@ -1,7 +1,9 @@
-"""Staff give and take credits: through the ledger, for a reason, and beyond a limit only two of them together.
+"""Adjustments and holds: staff give and take credits, or keep a user from spending them, each time for a reason.
 
-The limit is for what one member of the staff moves to or from one user in a UTC day without a second: parts add up.
-Nobody touches their own credits. Nothing is taken that isn't available: a debt is for what was undone, not for this.
+Beyond a limit only two of the staff together adjust. The limit is for what one of them moves to or from one user in a
+UTC day without a second: parts add up. Nobody touches their own credits. Nothing is taken that isn't available: a debt
+is for what was undone, not for this. Credits on hold are still the user's, but can't be spent until staff release
+them.
 """
 
 from dataclasses import dataclass
@@ -10,50 +12,45 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Sum
 from django.db.models.functions import Abs
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
-from core.api.errors import DomainError
 from core.db.transactions import run_transaction
-from economy import ledger
-from economy.holds import state_of
-from economy.ledger import InsufficientCredits, Transfer
+from economy import ledger, rules
+from economy.errors import (
+    AdjustmentNotFound,
+    AlreadyDecided,
+    InsufficientCredits,
+    RequestReused,
+    SecondPersonNeeded,
+)
+from economy.ledger import Transfer
+from economy.ledger.audit import by_sql, register
 from economy.models import CreditAdjustment, TransactionType
 
 Status = CreditAdjustment.Status
-NOTHING = Decimal(0)
+ZERO = Decimal(0)
 
-
-class RequestReused(DomainError):
-    code = "request_reused"
-    status = 409
-    message = "This form was sent before, with something else in it. Open it again."
-
-
-class AdjustmentNotFound(DomainError):
-    code = "adjustment_not_found"
-    status = 404
-    message = "There is no such adjustment."
-
-
-class AlreadyDecided(DomainError):
-    code = "already_decided"
-    status = 409
-    message = "This adjustment doesn't wait for anybody any more."
-
-
-class SecondPersonNeeded(DomainError):
-    code = "second_person_needed"
-    status = 403
-    message = "Somebody else of the staff must decide about what you asked for."
+ADJUSTMENTS = "SELECT count(*) FROM credit_adjustments"
+# Nothing that waits or was declined is in the ledger.
+ADJUSTMENTS_UNLIKE_LEDGER = """
+SELECT coalesce(adjustment.id, reference_id) AS id
+FROM (SELECT * FROM credit_adjustments WHERE status IN ('applied', 'approved')) AS adjustment
+FULL JOIN (
+    SELECT reference_id, user_id, amount FROM credit_transactions WHERE transaction_type = 'admin_adjustment'
+) AS entries ON reference_id = adjustment.id
+WHERE (adjustment.user_id, adjustment.amount) IS DISTINCT FROM (entries.user_id, entries.amount)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adjustment:
-    """`amount`, in credits: positive to give, negative to take. `request_id`: of the form; sent twice, done once."""
+class AdjustmentRequest:
+    """What one of the staff asks for. `amount`, in credits: positive to give, negative to take.
+
+    `request_id` is the form's: what is sent twice is done once.
+    """
 
     user_id: UUID
     amount: Decimal
@@ -61,95 +58,94 @@ class Adjustment:
     request_id: UUID
 
 
-def limit() -> Decimal:
-    """Credits that one of the staff may give a user, or take, in a UTC day without a second."""
-    return Decimal(settings.ADMIN_ADJUSTMENT_LIMIT)
-
-
-def adjust_credits(asked: Adjustment, *, by: StaffMember, now: datetime) -> CreditAdjustment:
-    """Gives or takes credits, or beyond the limit has it wait for a second member of the staff (status pending).
+def adjust_credits(request: AdjustmentRequest, *, by: StaffMember, now: datetime) -> CreditAdjustment:
+    """Give or take credits, or beyond the limit have it wait for a second member of the staff (status pending).
 
     Raises NotAllowed, NotYourself, StaffProtected, InsufficientCredits, RequestReused, ReasonMissing, ReasonTooLong,
     User.DoesNotExist, and ValueError for what isn't an amount of whole cents.
     """
     by.require(Permission.ADJUST_CREDITS)
-    reason = validate_reason(asked.reason)
-    ledger.check_amount(asked.amount)
-    if not asked.amount:
+    reason = validate_reason(request.reason)
+    ledger.validate_amount(request.amount)
+    if not request.amount:
         raise ValueError("An adjustment of nothing.")
 
     def do() -> CreditAdjustment:
-        user = lock_for_staff(asked.user_id, by=by)
-        return find_earlier(asked, by=by) or begin(user, asked.amount, asked.request_id, reason, by=by, now=now)
+        user = lock_for_staff(request.user_id, by=by)
+        return find_earlier(request, by=by) or begin_adjustment(user, request, reason, by=by, now=now)
 
     return run_transaction(do)
 
 
-def find_earlier(asked: Adjustment, *, by: StaffMember) -> CreditAdjustment | None:
-    """What the same form did before. The user is locked, so a second of it waits and finds it. Raises RequestReused."""
-    earlier = CreditAdjustment.objects.filter(request_id=asked.request_id).first()
+def find_earlier(request: AdjustmentRequest, *, by: StaffMember) -> CreditAdjustment | None:
+    """Return what the same form did before, if it was sent before. Raises RequestReused.
+
+    The user is locked, so a form that is sent again waits and finds it.
+    """
+    earlier = CreditAdjustment.objects.filter(request_id=request.request_id).first()
     if earlier is None:
         return None
-    if (earlier.user_id, earlier.amount, earlier.requested_by) != (asked.user_id, asked.amount, by.user):
+    if (earlier.user_id, earlier.amount, earlier.requested_by) != (request.user_id, request.amount, by.user):
         raise RequestReused
     return earlier
 
 
-def begin(
-    user: User, amount: Decimal, request_id: UUID, reason: str, *, by: StaffMember, now: datetime
+def begin_adjustment(
+    user: User, request: AdjustmentRequest, reason: str, *, by: StaffMember, now: datetime
 ) -> CreditAdjustment:
-    check_available(user, amount)
-    within = moved_today(user.pk, by=by, now=now) + abs(amount) <= limit()
+    """Record the adjustment, applied where it is within the limit. The user is locked."""
+    check_available(user, request.amount)
+    within = get_adjusted_today(user.pk, by=by, now=now) + abs(request.amount) <= rules.ADMIN_ADJUSTMENT_LIMIT
     adjustment = CreditAdjustment.objects.create(
-        request_id=request_id,
+        request_id=request.request_id,
         user=user,
-        amount=amount,
+        amount=request.amount,
         reason=reason,
         status=Status.APPLIED if within else Status.PENDING,
         requested_by=by.user,
         created_at=now,
     )
     action = "adjust_credits" if within else "ask_for_adjustment"
-    finish(adjustment, action, user=user, moves=within, by=by, reason=reason, now=now)
+    finish_adjustment(adjustment, action, user=user, moves=within, by=by, reason=reason, now=now)
     return adjustment
 
 
 def decide_adjustment(
     *, adjustment_id: UUID, approve: bool, by: StaffMember, reason: str, now: datetime
 ) -> CreditAdjustment:
-    """A second member of the staff approves, which moves the credits, or declines.
+    """Approve, as a second member of the staff, which moves the credits, or decline.
 
     Raises NotAllowed, NotYourself, StaffProtected, SecondPersonNeeded, AlreadyDecided, AdjustmentNotFound,
     InsufficientCredits, ReasonMissing, ReasonTooLong.
     """
     by.require(Permission.ADJUST_CREDITS)
     reason = validate_reason(reason)
-    asked = CreditAdjustment.objects.filter(pk=adjustment_id).first()
-    if asked is None:
+    pending = CreditAdjustment.objects.filter(pk=adjustment_id).first()
+    if pending is None:
         raise AdjustmentNotFound
-    if by.user is None or by.user.pk == asked.requested_by_id:
+    if by.user is None or by.user.pk == pending.requested_by_id:
         raise SecondPersonNeeded
 
     def do() -> CreditAdjustment:
-        user = lock_for_staff(asked.user_id, by=by)
+        user = lock_for_staff(pending.user_id, by=by)
         adjustment = CreditAdjustment.objects.select_for_update().get(pk=adjustment_id)
         if adjustment.status != Status.PENDING:
             raise AlreadyDecided
-        close(adjustment, approve=approve, by=by, reason=reason, now=now)
+        store_decision(adjustment, approve=approve, by=by, reason=reason, now=now)
         action = "approve_adjustment" if approve else "decline_adjustment"
-        finish(adjustment, action, user=user, moves=approve, by=by, reason=reason, now=now)
+        finish_adjustment(adjustment, action, user=user, moves=approve, by=by, reason=reason, now=now)
         return adjustment
 
     return run_transaction(do)
 
 
-def close(adjustment: CreditAdjustment, *, approve: bool, by: StaffMember, reason: str, now: datetime) -> None:
+def store_decision(adjustment: CreditAdjustment, *, approve: bool, by: StaffMember, reason: str, now: datetime) -> None:
     adjustment.status = Status.APPROVED if approve else Status.DECLINED
     adjustment.decided_by, adjustment.decided_at, adjustment.decision_reason = by.user, now, reason
     adjustment.save(update_fields=["status", "decided_by", "decided_at", "decision_reason"])
 
 
-def finish(
+def finish_adjustment(
     adjustment: CreditAdjustment,
     action: str,
     *,
@@ -159,17 +155,17 @@ def finish(
     reason: str,
     now: datetime,
 ) -> None:
-    """Moves the credits where they are to be moved, and records it. The user is locked."""
-    before = state_of(user)
+    """Move the credits where they are to be moved, and record the staff action. The user is locked."""
+    before = credits_state(user)
     if moves:
         check_available(user, adjustment.amount)
-        post(adjustment, now=now)
+        post_adjustment(adjustment, now=now)
         user.refresh_from_db()
     terms: dict[str, Any] = {"adjustment": adjustment.pk, "amount": adjustment.amount, "status": adjustment.status}
-    record_action(action, by=by, target=user, reason=reason, before=before, after=state_of(user) | terms, now=now)
+    record_action(action, by=by, target=user, reason=reason, before=before, after=credits_state(user) | terms, now=now)
 
 
-def post(adjustment: CreditAdjustment, *, now: datetime) -> None:
+def post_adjustment(adjustment: CreditAdjustment, *, now: datetime) -> None:
     ledger.post(
         Transfer(
             user_id=adjustment.user_id,
@@ -183,13 +179,13 @@ def post(adjustment: CreditAdjustment, *, now: datetime) -> None:
 
 
 def check_available(user: User, amount: Decimal) -> None:
-    """Raises InsufficientCredits, in words for staff."""
+    """Raise InsufficientCredits, in words for staff, where that much can't be taken."""
     if -amount > user.available_credits:
         raise InsufficientCredits(f"Only {user.available_credits:,} credits are available.")
 
 
-def moved_today(user_id: UUID, *, by: StaffMember, now: datetime) -> Decimal:
-    """Credits that this member of the staff gave the user, and took, in the UTC day of `now` without a second."""
+def get_adjusted_today(user_id: UUID, *, by: StaffMember, now: datetime) -> Decimal:
+    """Return the credits that this member of the staff gave and took in the UTC day of `now` without a second."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     alone = CreditAdjustment.objects.filter(
         user_id=user_id,
@@ -199,4 +195,61 @@ def moved_today(user_id: UUID, *, by: StaffMember, now: datetime) -> Decimal:
         created_at__lt=midnight + timedelta(days=1),
     )
     moved: Decimal | None = alone.aggregate(moved=Sum(Abs("amount")))["moved"]
-    return moved or NOTHING
+    return moved or ZERO
+
+
+def hold_credits(*, user_id: UUID, amount: Decimal, by: StaffMember, reason: str, now: datetime) -> User:
+    """Put so many of the available credits on hold.
+
+    Raises NotAllowed, NotYourself, StaffProtected, InsufficientCredits, ReasonMissing, ReasonTooLong,
+    User.DoesNotExist, and ValueError for what isn't a positive amount of whole cents.
+    """
+    return move_hold("hold_credits", amount, user_id=user_id, by=by, reason=reason, now=now)
+
+
+def release_hold(*, user_id: UUID, amount: Decimal, by: StaffMember, reason: str, now: datetime) -> User:
+    """Release so many of the held credits: to the user, or to the house where the user has debts.
+
+    Raises the same as `hold_credits`.
+    """
+    return move_hold("release_hold", -amount, user_id=user_id, by=by, reason=reason, now=now)
+
+
+def move_hold(action: str, change: Decimal, *, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
+    by.require(Permission.HOLD_CREDITS)
+    reason = validate_reason(reason)
+    if (change > 0) != (action == "hold_credits") or not change:
+        raise ValueError("An amount is positive.")
+
+    def do() -> User:
+        user = lock_for_staff(user_id, by=by)
+        before = credits_state(user)
+        check_hold(user, change)
+        ledger.change_hold(user_id=user_id, change=change, now=now)
+        user.refresh_from_db()
+        record_action(action, by=by, target=user, reason=reason, before=before, after=credits_state(user), now=now)
+        return user
+
+    return run_transaction(do)
+
+
+def check_hold(user: User, change: Decimal) -> None:
+    """Raise InsufficientCredits, in words for staff, where that much can't be held or released."""
+    check_available(user, -change)
+    if -change > user.held_credits:
+        raise InsufficientCredits(f"Only {user.held_credits:,} credits are on hold.")
+
+
+def credits_state(user: User) -> dict[str, object]:
+    """Return what the record of a staff action keeps of a user's credits."""
+    return {"balance": user.credit_balance, "held": user.held_credits, "available": user.available_credits}
+
+
+register(
+    by_sql(
+        "adjustments",
+        "What staff gave and took was asked for and, beyond the limit, approved; and is in the ledger once.",
+        examined=ADJUSTMENTS,
+        breaches=ADJUSTMENTS_UNLIKE_LEDGER,
+    )
+)

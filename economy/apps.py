@@ -1,5 +1,3 @@
-from importlib import import_module
-
 from django.apps import AppConfig
 
 
@@ -7,8 +5,5 @@ class EconomyConfig(AppConfig):
     name = "economy"
 
     def ready(self) -> None:
-        import_module("economy.adjustments_audit")
-        import_module("economy.receivers")
-        import_module("economy.rewards_audit")
-        import_module("economy.stocks.audit")
-        import_module("economy.stocks.receivers")
+        # They register themselves: invariants with the audit, receivers with their signals.
+        from economy import adjustments, referrals, rewards, tasks  # noqa: F401, PLC0415

@@ -27,7 +27,7 @@ class TransactionType(models.TextChoices):
 
 
 class Counterparty(models.TextChoices):
-    """The other end of a transfer. It has no row: its balance is minus the sum of its transfers."""
+    """The counterparty account of a ledger entry. It has no row: its balance is minus the sum of its entries."""
 
     ISSUANCE = "issuance"  # credits given away
     ESCROW = "escrow"  # stakes of bets, and what bets pay
@@ -39,7 +39,7 @@ class Counterparty(models.TextChoices):
 
 IN, OUT = Q(amount__gt=0), Q(amount__lt=0)
 EITHER = IN | OUT
-# Who is at the other end of a type of transfer, and which way credits may go, seen from the user.
+# The counterparty accounts of each type of entry, and which way credits may go, seen from the user.
 DIRECTIONS: dict[TransactionType, dict[Counterparty, Q]] = {
     TransactionType.SIGNUP_BONUS: {Counterparty.ISSUANCE: IN},
     TransactionType.REFERRAL_BONUS: {Counterparty.ISSUANCE: IN},
@@ -67,18 +67,19 @@ RECURRING = (
 
 
 def directions() -> Q:
+    """Return the condition that an entry's type, counterparty and sign go together."""
     allowed = Q()
-    for transaction_type, ends in DIRECTIONS.items():
-        for counterparty, sign in ends.items():
+    for transaction_type, accounts in DIRECTIONS.items():
+        for counterparty, sign in accounts.items():
             allowed |= Q(transaction_type=transaction_type, counterparty=counterparty) & sign
     return allowed
 
 
 class CreditTransaction(models.Model):
-    """A transfer between a user and a counterparty: a row of the journal, written by `economy.ledger` alone.
+    """A ledger entry: credits that moved between a user and a counterparty account, written by `economy.ledger` alone.
 
-    Rows are never changed nor deleted (triggers refuse it); a correction is another row. `occurrence` numbers what may
-    happen to one reference again: the sales of a bet, its settlements after reversals.
+    Entries are never changed nor deleted (triggers refuse it); a correction is another entry. `occurrence` numbers
+    what may happen to one reference again: the sales of a bet, its settlements after reversals.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -163,7 +164,7 @@ class DailyReward(models.Model):
 class Debt(models.Model):
     """What the house lent a user for one bet or purchase that was undone, and what was repaid of it since.
 
-    A trigger keeps it, from the journal's rows with the house. `entries` is how many those are: the next one's
+    A trigger keeps it, from the ledger's entries with the house. `entries` is how many those are: the next one's
     `occurrence`.
     """
 
@@ -196,7 +197,7 @@ class Debt(models.Model):
 class CreditAdjustment(models.Model):
     """Credits that staff gave (positive) or took, or ask a second of them for: written by `economy.adjustments` alone.
 
-    Its terms are never changed (a trigger refuses it), and a decision is final. The journal's row refers to its id.
+    Its terms are never changed (a trigger refuses it), and a decision is final. The ledger entry refers to its id.
     `request_id` comes with the form, so that what is sent twice is done once.
     """
 
@@ -272,7 +273,7 @@ class UnpaidReferrals(models.Manager["UnpaidReferral"]):
 
 
 class UnpaidReferral(User):
-    """Somebody who came with a code that brought no bonus: the referrer was suspended, or beyond the daily cap."""
+    """A user who signed up with a code that brought no bonus: the referrer was suspended, or beyond the daily cap."""
 
     objects = UnpaidReferrals()  # type: ignore[assignment,misc]
 

@@ -1,8 +1,8 @@
 """Daily rewards: claimed by a user, or given at night to those who were active; once a UTC day, whoever comes first.
 
-The use case is one (`reward`): it locks the users, and what is due follows from their locked rows. Streak, reward and
-credits are written in one transaction. A day is one of UTC, and none is rewarded after a later one was: a clock that
-goes backwards gives nothing.
+Both are one statement (`reward_users`): it locks the users, and what is due follows from their locked rows. Streak,
+reward and credits are written in one transaction. A day is one of UTC, and none is rewarded after a later one was: a
+clock that goes backwards gives nothing.
 """
 
 import logging
@@ -20,10 +20,12 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.errors import AccountSuspended
 from core.api.errors import DomainError
+from core.db.sql import fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
-from economy import ledger
+from economy import ledger, rules
+from economy.errors import UsersUnpaid
 from economy.ledger import Batch
-from economy.rules import DAILY_REWARDS, daily_credits_active_days
+from economy.ledger.audit import by_sql, register
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
@@ -34,16 +36,8 @@ EXAMPLES = 20
 WAIT, DONT_WAIT = "", "SKIP LOCKED"
 
 
-class UsersUnpaid(DomainError):
-    """Some couldn't be rewarded; all others were."""
-
-    code = "users_unpaid"
-    status = 500
-    message = "Some users couldn't be rewarded."
-
-
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedReward:
     """`credits`: 0 where the day was rewarded already. `streak`: consecutive days rewarded. `balance`: after it."""
 
     credits: Decimal
@@ -53,14 +47,14 @@ class Claimed:
 
 
 @dataclass(slots=True)
-class Night:
+class RunSummary:
     """What a nightly run did: users rewarded, their credits, and whom it couldn't reward."""
 
     users: int = 0
     credits: Decimal = Decimal(0)
     unpaid: list[UUID] = field(default_factory=list)
 
-    def add(self, part: "Night") -> None:
+    def add(self, part: "RunSummary") -> None:
         self.users += part.users
         self.credits += part.credits
         self.unpaid += part.unpaid
@@ -79,8 +73,8 @@ SELECT 1 AS place, id AS user_id, round((%(scale)s::numeric[])[least(streak, %(l
     0::numeric AS staked, 'Daily reward, day ' || streak AS description
 FROM locked
 """
-COUNTED = f"consecutive_days_online = {STREAK}, last_daily_reward_at = %(now)s"
-REWARDS = """
+SET_STREAK = f"consecutive_days_online = {STREAK}, last_daily_reward_at = %(now)s"
+INSERT_REWARDS = """
 rewarded AS (
     INSERT INTO daily_rewards (id, user_id, day, streak, credits, created_at)
     SELECT reference_id, user_id, %(day)s, streak, amount, %(now)s FROM running JOIN locked ON locked.id = user_id
@@ -97,70 +91,90 @@ AND (%(since)s::timestamptz IS NULL OR greatest(last_active_at, last_login_at) >
 ORDER BY id LIMIT %(batch)s
 """
 
+# What the audit checks: rewards against the ledger's entries, and streaks against the rewards.
+REWARDS = "SELECT count(*) FROM daily_rewards"
+REWARDS_UNLIKE_LEDGER = """
+SELECT coalesce(reward.id, paid.id) AS id FROM daily_rewards AS reward FULL JOIN (
+    SELECT id, reference_id, user_id, amount FROM credit_transactions WHERE transaction_type = 'daily_reward'
+) AS paid ON paid.reference_id = reward.id
+WHERE (paid.user_id, paid.amount) IS DISTINCT FROM (reward.user_id, reward.credits)
+"""
+WRONG_STREAKS = """
+SELECT id FROM (
+    SELECT id, streak, CASE WHEN lag(day) OVER days = day - 1 THEN lag(streak) OVER days + 1 ELSE 1 END AS counted
+    FROM daily_rewards WINDOW days AS (PARTITION BY user_id ORDER BY day)
+) AS rewards WHERE streak <> counted
+UNION ALL
+SELECT users.id FROM users LEFT JOIN (
+    SELECT DISTINCT ON (user_id) user_id, streak, created_at FROM daily_rewards ORDER BY user_id, day DESC
+) AS newest ON newest.user_id = users.id
+WHERE (consecutive_days_online, last_daily_reward_at) IS DISTINCT FROM (coalesce(streak, 0), newest.created_at)
+"""
+
 
 def midnight_before(moment: datetime) -> datetime:
-    """When the UTC day of that moment began."""
+    """Return when the UTC day of that moment began."""
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def claim_daily_reward(*, user_id: UUID, now: datetime) -> Claimed:
-    """Rewards the user for this UTC day unless that was done. Raises AccountSuspended."""
+def claim_daily_reward(*, user_id: UUID, now: datetime) -> ClaimedReward:
+    """Reward the user for this UTC day unless that was done. Raises AccountSuspended."""
     with transaction.atomic(savepoint=False):
-        awarded = reward([user_id], now=now)
-        ((is_active, streak, last_at, balance),) = fetch(STATE, {"user_id": user_id})
+        awarded = reward_users([user_id], now=now)
+        ((is_active, streak, last_at, balance),) = fetch_all(STATE, {"user_id": user_id})
     if not is_active:
         raise AccountSuspended
-    return Claimed(awarded.amount, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
+    return ClaimedReward(awarded.amount, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
 
 
-def reward(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> Batch:
-    """Rewards those of the users who are due, locking them in the order of their ids; one statement for all of it."""
+def reward_users(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> Batch:
+    """Reward those of the users who are due, locking them in the order of their ids; one statement for all of it."""
     require_transaction("Rewarding")
     today = midnight_before(now)
     facts: dict[str, Any] = {"today": today, "yesterday": today - A_DAY, "day": today.date(), "now": now}
-    scale: dict[str, Any] = {"scale": DAILY_REWARDS, "longest": len(DAILY_REWARDS)}
+    scale: dict[str, Any] = {"scale": rules.DAILY_REWARDS, "longest": len(rules.DAILY_REWARDS)}
     return ledger.post_from(
         TRANSFERS,
         parameters={"users": users, **facts, **scale},
         users=DUE.format(waiting=waiting),
-        columns=COUNTED,
-        also=REWARDS,
+        columns=SET_STREAK,
+        also=INSERT_REWARDS,
         now=now,
     )
 
 
-def reward_active_users(*, now: datetime) -> Night:
-    """Rewards everybody who has been active lately and isn't rewarded for this UTC day yet; suspended users never.
+def reward_active_users(*, now: datetime) -> RunSummary:
+    """Reward everybody who has been active lately and isn't rewarded for this UTC day yet; suspended users never.
 
     In batches of their own transactions, on connections of their own. Whose row is locked at the moment, or who can't
     be rewarded, is tried again at the end, so that nobody waits for them.
     Raises UsersUnpaid once all others are rewarded.
     """
-    night = Night()
+    summary = RunSummary()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for waiting in (DONT_WAIT, WAIT):
             work = partial(reward_batches, now=now, waiting=waiting)
-            for batches in candidates(now=now):
+            for batches in list_candidates(now=now):
                 for part in pool.map(work, (batches[first::CONNECTIONS] for first in range(CONNECTIONS))):
-                    night.add(part)
-    if night.unpaid:
-        examples = ", ".join(map(str, night.unpaid[:EXAMPLES]))
-        raise UsersUnpaid(f"{len(night.unpaid)} users couldn't be rewarded: {examples}")
-    return night
+                    summary.add(part)
+    if summary.unpaid:
+        examples = ", ".join(map(str, summary.unpaid[:EXAMPLES]))
+        raise UsersUnpaid(f"{len(summary.unpaid)} users couldn't be rewarded: {examples}")
+    return summary
 
 
-def candidates(*, now: datetime) -> Iterator[list[list[UUID]]]:
-    """Who may be due, in lists of batches, each batch in the order of ids.
+def list_candidates(*, now: datetime) -> Iterator[list[list[UUID]]]:
+    """Yield who may be due, in lists of batches, each batch in the order of ids.
 
     A batch takes few users of a page of the table, spread over many pages: there is room for their new rows on the same
     page then, and no index is written.
     """
-    today, days = midnight_before(now), daily_credits_active_days()
+    today, days = midnight_before(now), rules.DAILY_CREDITS_ACTIVE_DAYS
     since = today - days * A_DAY if days else None
     after = UUID(int=0)
     while True:
         place: dict[str, Any] = {"after": after, "batch": BATCH * BATCHES_READ}
-        users = [user_id for (user_id,) in fetch(CANDIDATES, {"today": today, "since": since, **place})]
+        users = [user_id for (user_id,) in fetch_all(CANDIDATES, {"today": today, "since": since, **place})]
         if not users:
             return
         batches = math.ceil(len(users) / BATCH)
@@ -168,21 +182,21 @@ def candidates(*, now: datetime) -> Iterator[list[list[UUID]]]:
         after = users[-1]
 
 
-def reward_batches(batches: list[list[UUID]], *, now: datetime, waiting: str) -> Night:
-    """Runs in a thread of its own, whose connection it leaves closed."""
-    night = Night()
+def reward_batches(batches: list[list[UUID]], *, now: datetime, waiting: str) -> RunSummary:
+    """Reward users in a thread of its own, whose connection it leaves closed."""
+    summary = RunSummary()
     try:
         for users in batches:
-            reward_or_split(users, night, now=now, waiting=waiting)
+            reward_or_split(users, summary, now=now, waiting=waiting)
     finally:
         connection.close()
-    return night
+    return summary
 
 
-def reward_or_split(users: list[UUID], night: Night, *, now: datetime, waiting: str) -> None:
-    """A batch that can't be written is halved until those remain whose trouble it is."""
+def reward_or_split(users: list[UUID], summary: RunSummary, *, now: datetime, waiting: str) -> None:
+    """Reward a batch; one that can't be written is halved until those users remain who are the cause."""
     try:
-        given = run_transaction(partial(reward, users, now=now, waiting=waiting))
+        given = run_transaction(partial(reward_users, users, now=now, waiting=waiting))
     except (DatabaseError, DomainError) as exc:
         if isinstance(exc, OperationalError) and state_of(exc) not in COLLISIONS:
             # The database is away: that is nobody's own trouble.
@@ -190,18 +204,29 @@ def reward_or_split(users: list[UUID], night: Night, *, now: datetime, waiting: 
         if len(users) == 1:
             if waiting == WAIT:
                 logger.exception("user %s couldn't be rewarded", users[0])
-                night.unpaid += users
+                summary.unpaid += users
             return
         middle = len(users) // 2
         for half in (users[:middle], users[middle:]):
-            reward_or_split(half, night, now=now, waiting=waiting)
+            reward_or_split(half, summary, now=now, waiting=waiting)
     else:
-        night.users += given.users
-        night.credits += given.amount
+        summary.users += given.users
+        summary.credits += given.amount
 
 
-def fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+register(
+    by_sql(
+        "rewards",
+        "Every daily reward was paid once, to its user, and none was paid without its row.",
+        examined=REWARDS,
+        breaches=REWARDS_UNLIKE_LEDGER,
+    )
+)
+register(
+    by_sql(
+        "streaks",
+        "A streak is the number of consecutive UTC days rewarded, and each user's is that of the newest reward.",
+        examined=REWARDS,
+        breaches=WRONG_STREAKS,
+    )
+)

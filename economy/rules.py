@@ -1,31 +1,31 @@
-"""The numbers of the economy, in one place; those an operator may want to turn are settings."""
+"""The rules of the economy, those of stocks among them. Those that an operator may change are environment variables.
+
+Read them through the module (`rules.STARTING_CREDITS`), so that a test can set another value.
+"""
 
 from decimal import Decimal
 
-from django.conf import settings
+from core.environment import env
+
+STARTING_CREDITS = Decimal(env.int("STARTING_CREDITS", default=1_000))
+# For bringing a new user, and for how many of them a referrer is paid in a UTC day.
+REFERRAL_BONUS_CREDITS = Decimal(env.int("REFERRAL_BONUS_CREDITS", default=200))
+REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
+# Credits of the first, second … consecutive day; from the last of them on it stays.
+DAILY_REWARDS = [*(Decimal(1_000 + 500 * day) for day in range(17)), Decimal(10_000)]
+# Within how many UTC days before today a user must have been active to be rewarded at night; 0: all users are.
+DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
+# Credits that one of the staff may give a user, or take, in a UTC day without a second.
+ADMIN_ADJUSTMENT_LIMIT = Decimal(env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_000))
+
+# The database's constraints have these too: another value needs a migration.
+LEVERAGE_MAX = 100
+# What a column holds ends below these. NaN, which PostgreSQL takes for greater than any number, isn't below them.
+TOO_MANY_SHARES = 10**10
+TOO_MANY_CREDITS = 10**16
+# No price, supply and leverage may make a value that numeric(18,2) can't hold.
+GREATEST_WORTH = 10**15
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 OFFSET_MAX = 1_000_000  # deeper pages are for cursors, which cost the same at any depth
-# Credits of the first, second … consecutive day; from the last of them on it stays.
-DAILY_REWARDS = [*(Decimal(1_000 + 500 * day) for day in range(17)), Decimal(10_000)]
 NEWEST_REFERRED = 25
-
-
-def starting_credits() -> Decimal:
-    return Decimal(settings.STARTING_CREDITS)
-
-
-def referral_bonus_credits() -> Decimal:
-    return Decimal(settings.REFERRAL_BONUS_CREDITS)
-
-
-def referral_daily_cap() -> int:
-    """How many new users a referrer is paid for in a UTC day."""
-    daily_cap: int = settings.REFERRAL_DAILY_CAP
-    return daily_cap
-
-
-def daily_credits_active_days() -> int:
-    """Within how many UTC days before today somebody must have been active to be rewarded at night; 0: everybody is."""
-    days: int = settings.DAILY_CREDITS_ACTIVE_DAYS
-    return days

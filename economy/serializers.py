@@ -1,76 +1,256 @@
-"""Shapes in, checked; shapes out, for the schema: rows are rendered as the database gives them."""
+"""Requests and responses of the economy; each resource's fields are declared once here."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.serializers import ClampedIntegerField
+from core.api.serializers import CreditsField, ResourceSerializer, SharesField, response_schema
 from economy.models import TransactionType
-from economy.rules import LIST_LIMIT, LIST_LIMIT_MAX, OFFSET_MAX
+from economy.rules import LEVERAGE_MAX, TOO_MANY_SHARES
+from economy.stocks.models import Stock, StockTransaction
+from economy.stocks.pricing import SHARE, percent
 
-CREDITS: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "coerce_to_string": False}
-
-
-class TransactionsQuery(serializers.Serializer[dict[str, Any]]):
-    type = serializers.ChoiceField(choices=TransactionType.choices, required=False, allow_blank=True)
-    limit = ClampedIntegerField(low=1, high=LIST_LIMIT_MAX, default=LIST_LIMIT)
-    offset = serializers.IntegerField(min_value=0, max_value=OFFSET_MAX, default=0)
-    cursor = serializers.CharField(
-        max_length=100, required=False, allow_blank=True, help_text="`nextCursor` of the page before."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["offset"] and attrs.get("cursor"):
-            raise serializers.ValidationError({"offset": "Give either offset or cursor."}, code="conflict")
-        # An empty field of a form is no wish.
-        return {name: value for name, value in attrs.items() if value != ""}
+# The ledger, rewards and referrals
 
 
-class TransactionSchema(serializers.Serializer[dict[str, Any]]):
+class TransactionSerializer(ResourceSerializer):
+    """A ledger entry, as its user sees it."""
+
     id = serializers.UUIDField()
-    amount = serializers.DecimalField(**CREDITS, help_text="Positive to the user, negative from the user.")
-    transactionType = serializers.ChoiceField(choices=TransactionType.choices)
-    referenceId = serializers.UUIDField(help_text="The bet, purchase, reward, trade or user it is about.")
-    balanceAfter = serializers.DecimalField(**CREDITS)
+    amount = CreditsField(help_text="Positive to the user, negative from the user.")
+    transactionType = serializers.ChoiceField(source="transaction_type", choices=TransactionType.choices)
+    referenceId = serializers.UUIDField(
+        source="reference_id", help_text="The bet, purchase, reward, trade or user it is about."
+    )
+    balanceAfter = CreditsField(source="balance_after")
     description = serializers.CharField()
-    createdAt = serializers.DateTimeField()
+    createdAt = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        alias = "entry"
 
 
-TransactionList = inline_serializer(
-    "TransactionList",
-    {
-        "success": serializers.BooleanField(),
-        "transactions": TransactionSchema(many=True),
-        "total": serializers.IntegerField(),
-        "limit": serializers.IntegerField(),
-        "offset": serializers.IntegerField(),
-        "nextCursor": serializers.CharField(allow_null=True),
-    },
-)
+class ReferredUserSerializer(ResourceSerializer):
+    """A user who signed up with the current user's code."""
 
-
-class DailyCreditsSchema(serializers.Serializer[dict[str, Any]]):
-    success = serializers.BooleanField()
-    creditsAwarded = serializers.DecimalField(**CREDITS, help_text="0 where this UTC day was rewarded already.")
-    consecutiveDays = serializers.IntegerField()
-    nextAvailableAt = serializers.DateTimeField(help_text="The next midnight, UTC.")
-    newBalance = serializers.DecimalField(**CREDITS)
-
-
-class ReferredUserSchema(serializers.Serializer[dict[str, Any]]):
     id = serializers.UUIDField()
     username = serializers.CharField()
-    joinedAt = serializers.DateTimeField()
+    joinedAt = serializers.DateTimeField(source="created_at")
 
 
-ReferralsAnswer = inline_serializer(
-    "Referrals",
-    {
-        "success": serializers.BooleanField(),
-        "referralCode": serializers.CharField(),
-        "referralCount": serializers.IntegerField(),
-        "referralCreditsEarned": serializers.DecimalField(**CREDITS),
-        "referredUsers": ReferredUserSchema(many=True),
-    },
+count = serializers.IntegerField
+TransactionListResponse = response_schema(
+    "TransactionListResponse",
+    transactions=TransactionSerializer(many=True),
+    total=count(),
+    limit=count(),
+    offset=count(),
+    nextCursor=serializers.CharField(allow_null=True),
+)
+DailyCreditsResponse = response_schema(
+    "DailyCreditsResponse",
+    creditsAwarded=CreditsField(help_text="0 where this UTC day was rewarded already."),
+    consecutiveDays=count(),
+    nextAvailableAt=serializers.DateTimeField(help_text="The next midnight, UTC."),
+    newBalance=CreditsField(),
+)
+ReferralsResponse = response_schema(
+    "ReferralsResponse",
+    referralCode=serializers.CharField(),
+    referralCount=count(),
+    referralCreditsEarned=CreditsField(),
+    referredUsers=ReferredUserSerializer(many=True),
+)
+
+# Orders of stocks: numbers are JSON numbers, read exactly, and never a float on the way
+
+
+class ExactNumberField(serializers.Field[Decimal, Any, Decimal, Any]):
+    """A JSON number from `low` to `high`; raises ValidationError for anything else, a text of digits too."""
+
+    default_error_messages = {
+        "invalid": "A number is expected.",
+        "min_value": "At least {low}.",
+        "max_value": "At most {high}.",
+    }
+
+    def __init__(self, *, low: Decimal, high: Decimal, **options: Any) -> None:
+        self.low, self.high = low, high
+        super().__init__(**options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, Decimal):
+            self.fail("invalid")
+        # Before anything is computed with it: it may have any number of digits.
+        if data < self.low:
+            self.fail("min_value", low=self.low)
+        if data > self.high:
+            self.fail("max_value", high=self.high)
+        return data
+
+    def to_representation(self, value: Decimal) -> Decimal:
+        return value
+
+
+@extend_schema_field(SharesField())
+class OrderedSharesField(ExactNumberField):
+    """How many shares: at least the smallest part of one, at most 8 decimals."""
+
+    default_error_messages = {"max_decimal_places": "At most 8 decimals."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(low=SHARE, high=Decimal(TOO_MANY_SHARES) - SHARE, **options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        shares = super().to_internal_value(data)
+        rounded = shares.quantize(SHARE)
+        if rounded != shares:
+            self.fail("max_decimal_places")
+        return rounded
+
+
+@extend_schema_field(OpenApiTypes.INT)
+class LeverageField(ExactNumberField):
+    """A whole number, from 1 to what a stock may allow at most."""
+
+    default_error_messages = {"not_whole": "A whole number is expected."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(low=Decimal(1), high=Decimal(LEVERAGE_MAX), **options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        leverage = super().to_internal_value(data)
+        if leverage != int(leverage):
+            self.fail("not_whole")
+        return leverage
+
+
+class StockSaleRequest(serializers.Serializer[dict[str, Any]]):
+    stockId = serializers.UUIDField(source="stock_id")
+    shares = OrderedSharesField(help_text="Above 0, at most 8 decimals; a number, not a string.")
+
+
+class StockPurchaseRequest(StockSaleRequest):
+    leverage = LeverageField(
+        default=1, help_text="1 to the stock's maxLeverage, whole; the same for all shares of a holding."
+    )
+
+
+# Stocks
+
+
+class StockSerializer(ResourceSerializer):
+    """A stock that users can own shares of."""
+
+    # Statements that select it join its prices `first` and `earlier`: `economy.selectors.STOCKS`.
+    id = serializers.UUIDField()
+    symbol = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    currentPrice = SharesField(source="current_price", help_text="Credits a share.")
+    totalSupply = SharesField(source="total_supply")
+    circulatingSupply = SharesField(source="circulating_supply", help_text="What users hold.")
+    availableSupply = SharesField(source="available_supply", help_text="What can still be bought.")
+    marketCap = CreditsField(source="market_cap", help_text="The price of what users hold, rounded down.")
+    maxLeverage = serializers.IntegerField(source="max_leverage")
+    status = serializers.ChoiceField(choices=Stock.Status.choices, help_text="Only an active stock can be bought.")
+    priceChange24h = CreditsField(
+        source="price_24h_ago",
+        help_text="In percent of the price 24 hours ago, or of the first price, if that is younger.",
+    )
+    createdAt = serializers.DateTimeField(source="created_at")
+    updatedAt = serializers.DateTimeField(source="updated_at")
+
+    class Meta:
+        alias = "stock"
+        expressions = {
+            "available_supply": "stock.total_supply - stock.circulating_supply",
+            "market_cap": "trunc(stock.current_price * stock.circulating_supply, 2)",
+            "price_24h_ago": "coalesce(earlier.price, first.price)",
+        }
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> dict[str, Any]:
+        """Return the stock as JSON values; the change of its price is computed from the price that was selected."""
+        stock = super().from_row(row)
+        price, before = stock["currentPrice"], stock["priceChange24h"]
+        return stock | {"priceChange24h": percent(price - before, before)}
+
+
+class StockTransactionSerializer(ResourceSerializer):
+    """A trade, signed and chained to the user's trade before it."""
+
+    id = serializers.UUIDField()
+    userId = serializers.UUIDField(source="user_id")
+    stockId = serializers.UUIDField(source="stock_id")
+    type = serializers.ChoiceField(choices=StockTransaction.Type.choices)
+    shares = SharesField()
+    pricePerShare = SharesField(source="price_per_share")
+    totalAmount = CreditsField(source="total_amount", help_text="Credits paid, or received.")
+    leverage = serializers.IntegerField()
+    transactionHash = serializers.CharField(
+        source="transaction_hash", help_text="Signs the trade and the user's trade before it."
+    )
+    signedAt = serializers.DateTimeField(source="created_at")
+    balanceBefore = CreditsField(source="balance_before")
+    balanceAfter = CreditsField(source="balance_after")
+    createdAt = serializers.DateTimeField(source="created_at")
+
+
+class HoldingSerializer(ResourceSerializer):
+    """What the user has of a stock after a trade."""
+
+    id = serializers.UUIDField(source="holding_id")
+    userId = serializers.UUIDField(source="user_id")
+    stockId = serializers.UUIDField(source="stock_id")
+    shares = SharesField()
+    averageBuyPrice = SharesField(source="average_price")
+    totalInvested = CreditsField(source="invested")
+    leverage = serializers.IntegerField()
+    createdAt = serializers.DateTimeField(source="opened_at")
+    updatedAt = serializers.DateTimeField(source="traded_at")
+
+
+class PositionSerializer(ResourceSerializer):
+    """A holding in the portfolio, with its stock and what it is worth."""
+
+    id = serializers.UUIDField(source="holding_id")
+    shares = SharesField()
+    averageBuyPrice = SharesField(source="average_price")
+    totalInvested = CreditsField(source="invested")
+    leverage = serializers.IntegerField()
+    currentValue = CreditsField(source="current_value", help_text="What selling all of it would bring.")
+    profit = CreditsField()
+    profitPercent = CreditsField(source="profit_percent", help_text="Of what was invested.")
+    stock = StockSerializer()
+
+
+class BalancesSerializer(serializers.Serializer[dict[str, Any]]):
+    creditBalance = CreditsField()
+    availableCredits = CreditsField()
+    lockedCredits = CreditsField(help_text="The stake in open bets.")
+    stockValue = CreditsField(help_text="What selling all shares would bring.")
+    netWorth = CreditsField(help_text="Balance, stake in open bets and stock value together.")
+
+
+StockListResponse = response_schema("StockListResponse", stocks=StockSerializer(many=True))
+BoughtSharesResponse = response_schema(
+    "BoughtSharesResponse",
+    transaction=StockTransactionSerializer(),
+    holding=HoldingSerializer(),
+    newBalance=CreditsField(),
+)
+SoldSharesResponse = response_schema(
+    "SoldSharesResponse",
+    transaction=StockTransactionSerializer(),
+    holding=HoldingSerializer(allow_null=True, help_text="What is left of it; null when all is sold."),
+    newBalance=CreditsField(),
+    profit=CreditsField(),
+)
+PortfolioResponse = response_schema(
+    "PortfolioResponse", portfolio=PositionSerializer(many=True), balances=BalancesSerializer()
 )

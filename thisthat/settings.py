@@ -148,10 +148,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 
-# The admin. A grant of more credits than this needs a second of the staff
+# The admin
 
 UNFOLD = staff.SETTINGS
-ADMIN_ADJUSTMENT_LIMIT = env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_000)
 
 # Time and language: one of each
 
@@ -240,12 +239,8 @@ SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)
 MARKET_INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
 MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
 
-# Credits: of new users, daily, bought
+# The keys that sign trades of stocks, and Stripe's
 
-STARTING_CREDITS = env.int("STARTING_CREDITS", default=1_000)
-REFERRAL_BONUS_CREDITS = env.int("REFERRAL_BONUS_CREDITS", default=200)
-REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
-DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
 STOCK_SIGNING_KEYS = env.keyring(
     "STOCK_SIGNING_KEYS", in_development="development:development-only-signing-key-of-fifty-letters-and-more"
 )

@@ -1,29 +1,23 @@
 """The ledger: the only writer of ledger entries and of the users' credit columns (docs/ledger.md)."""
 
 from economy.ledger.posting import (
-    AlreadyPosted,
     Batch,
-    InsufficientCredits,
-    Posted,
+    PostedEntry,
     Transfer,
-    UnknownUser,
     change_hold,
-    check_amount,
     post,
     post_from,
     post_many,
+    validate_amount,
 )
 
 __all__ = [
-    "AlreadyPosted",
     "Batch",
-    "InsufficientCredits",
-    "Posted",
+    "PostedEntry",
     "Transfer",
-    "UnknownUser",
     "change_hold",
-    "check_amount",
     "post",
     "post_from",
     "post_many",
+    "validate_amount",
 ]

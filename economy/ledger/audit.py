@@ -1,7 +1,7 @@
-"""Does every number of credits follow from the journal? Set-based, on one snapshot of the live database.
+"""The audit: whether every number of credits follows from the ledger's entries. Set-based, on one snapshot.
 
-The apps above register their own promises (`register`), and what users have at stake (`register_positions`), when
-they are ready: locked credits and realized profit follow from these and the journal.
+The apps above register their own invariants (`register`), and what users have at stake (`register_positions`), when
+they are ready: locked credits and realized profit follow from these and the entries.
 """
 
 import time
@@ -12,23 +12,92 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from core.api.errors import DomainError
-from economy import audit_sql as sql
-from economy.ledger.posting import rebuild_columns
+from core.db.sql import execute, fetch_all
+from economy.ledger.posting import EFFECTS, rebuild_columns
 from economy.models import Counterparty
 
 EXAMPLES = 20
 
+# One pass over the ledger, in order: each entry against the one before it, and sums by user.
+TOTALS = f"""
+CREATE TEMPORARY TABLE audit_totals ON COMMIT DROP AS
+SELECT user_id, count(*) AS length, max(sequence) AS last_sequence, sum(amount) AS balance,
+    sum(balance_after) FILTER (WHERE is_last) AS last_balance, count(*) FILTER (WHERE NOT follows) AS breaks,
+    sum({EFFECTS["expended_credits"]}) AS expended_credits, sum({EFFECTS["total_volume"]}) AS total_volume,
+    sum({EFFECTS["referral_credits_earned"]}) AS referral_credits_earned,
+    sum(CASE WHEN counterparty IN ('escrow', 'stocks') THEN amount ELSE 0 END) AS returned
+FROM (
+    SELECT user_id, sequence, amount, balance_after, transaction_type, counterparty,
+        lead(sequence) OVER history IS NULL AS is_last,
+        sequence = lag(sequence, 1, 0::bigint) OVER history + 1
+        AND balance_after = lag(balance_after, 1, 0::numeric) OVER history + amount AS follows
+    FROM credit_transactions WINDOW history AS (PARTITION BY user_id ORDER BY sequence)
+) AS entries
+GROUP BY user_id
+"""  # noqa: S608 - constants of the ledger
+NO_POSITIONS = "SELECT NULL::uuid AS user_id, NULL::text AS counterparty, NULL::numeric AS staked WHERE false"
+STAKES = """
+CREATE TEMPORARY TABLE audit_positions ON COMMIT DROP AS
+SELECT user_id, coalesce(sum(staked) FILTER (WHERE counterparty = 'escrow'), 0) AS locked, sum(staked) AS staked
+FROM ({sources}) AS positions GROUP BY user_id
+"""
+EXPECTED = """
+CREATE TEMPORARY TABLE audit_expected ON COMMIT DROP AS
+SELECT users.id AS user_id, coalesce(balance, 0) AS credit_balance, coalesce(length, 0) AS journal_length,
+    coalesce(last_balance, 0) AS last_balance, coalesce(last_sequence, 0) AS last_sequence,
+    coalesce(locked, 0) AS locked_credits, coalesce(totals.expended_credits, 0) AS expended_credits,
+    coalesce(totals.total_volume, 0) AS total_volume, coalesce(returned, 0) + coalesce(staked, 0) AS overall_pnl,
+    coalesce(totals.referral_credits_earned, 0) AS referral_credits_earned,
+    coalesce(breaks = 0 AND length = last_sequence AND balance = last_balance AND balance >= 0, true) AS whole
+FROM users LEFT JOIN audit_totals AS totals ON totals.user_id = users.id
+LEFT JOIN audit_positions AS positions ON positions.user_id = users.id
+"""
+DROP_TABLES = "DROP TABLE IF EXISTS audit_totals, audit_positions, audit_expected"
 
-class BooksDontBalance(DomainError):
-    code = "books_dont_balance"
-    status = 500
-    message = "The audit of the ledger found broken promises."
+ENTRIES = "SELECT coalesce(sum(length), 0) FROM audit_totals"
+USERS = "SELECT count(*) FROM audit_expected"
+BROKEN_CHAINS = """
+SELECT id FROM (
+    SELECT id, sequence = lag(sequence, 1, 0::bigint) OVER history + 1
+        AND balance_after = lag(balance_after, 1, 0::numeric) OVER history + amount AS follows
+    FROM credit_transactions WHERE user_id IN (SELECT user_id FROM audit_totals WHERE breaks > 0)
+    WINDOW history AS (PARTITION BY user_id ORDER BY sequence)
+) AS entries WHERE NOT follows
+"""
+OWNERLESS = "SELECT user_id AS id FROM audit_totals WHERE user_id NOT IN (SELECT id FROM users)"
+WRONG_BALANCES = """
+SELECT user_id AS id FROM audit_expected AS expected JOIN users ON users.id = user_id
+WHERE (users.credit_balance, users.credit_balance, users.journal_length, users.journal_length)
+IS DISTINCT FROM (expected.credit_balance, last_balance, expected.journal_length, last_sequence)
+"""
+# Of one column.
+DIFFERENT = """
+SELECT user_id AS id FROM audit_expected AS expected JOIN users ON users.id = user_id
+WHERE users.{column} IS DISTINCT FROM expected.{column}
+"""
+BONUSES = "SELECT count(*) FROM credit_transactions WHERE transaction_type IN ('signup_bonus', 'referral_bonus')"
+STRANGE_BONUSES = """
+SELECT id FROM credit_transactions AS bonus
+WHERE transaction_type = 'signup_bonus' AND reference_id <> user_id
+UNION ALL
+SELECT bonus.id FROM credit_transactions AS bonus LEFT JOIN users AS newcomer ON newcomer.id = reference_id
+WHERE transaction_type = 'referral_bonus' AND newcomer.referred_by_id IS DISTINCT FROM user_id
+"""
+DEBTS = "SELECT count(*) FROM debts"
+DEBTS_UNLIKE_LEDGER = """
+SELECT coalesce(debt.reference_id, ledger.reference_id) AS id FROM debts AS debt FULL JOIN (
+    SELECT reference_id, transaction_type, user_id, count(*) AS entries,
+        coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS lent,
+        coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS repaid
+    FROM credit_transactions WHERE counterparty = 'house' GROUP BY reference_id, transaction_type, user_id
+) AS ledger USING (reference_id, transaction_type, user_id)
+WHERE (debt.lent, debt.repaid, debt.entries) IS DISTINCT FROM (ledger.lent, ledger.repaid, ledger.entries)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How many were looked at, how many break the promise, and the ids of the first of those."""
+    """How many were examined, how many break the invariant, and the ids of the first of those."""
 
     examined: int
     broken: int
@@ -36,11 +105,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A promise, and what finds its breaches; `find` runs inside the audit's snapshot."""
+class Invariant:
+    """What must always hold, and what finds its breaches; `find` runs inside the audit's snapshot."""
 
     name: str
-    promise: str
+    statement: str
     find: Callable[[], Finding]
 
 
@@ -59,36 +128,37 @@ class Report:
         return {"passed": self.passed, "seconds": round(self.seconds, 3), "repaired": self.repaired, "checks": checks}
 
 
-def by_sql(name: str, promise: str, *, examined: str, breaches: str) -> Check:
-    """A check of two SELECTs: the number of what is looked at, and a column `id` of what breaks the promise."""
+def by_sql(name: str, statement: str, *, examined: str, breaches: str) -> Invariant:
+    """Return an invariant of two SELECTs: how many are examined, and a column `id` of what breaks it."""
 
     def find() -> Finding:
-        ((count,),) = fetch(examined)
-        ((broken, examples),) = fetch(
+        ((count,),) = fetch_all(examined)
+        ((broken, examples),) = fetch_all(
             f"SELECT count(*), (array_agg(id::text ORDER BY id))[1:{EXAMPLES}] FROM ({breaches}) AS breaches"  # noqa: S608
         )
         return Finding(int(count), broken, examples or [])
 
-    return Check(name=name, promise=promise, find=find)
+    return Invariant(name=name, statement=statement, find=find)
 
 
-def by_column(name: str, promise: str, column: str) -> Check:
-    return by_sql(name, promise, examined=sql.USERS, breaches=sql.DIFFERENT.format(column=column))
+def by_column(name: str, statement: str, column: str) -> Invariant:
+    """Return the invariant that a column of the users is what the entries say."""
+    return by_sql(name, statement, examined=USERS, breaches=DIFFERENT.format(column=column))
 
 
-CHECKS: list[Check] = [
+INVARIANTS: list[Invariant] = [
     by_sql(
         "chains",
-        "Every user's rows are numbered without gaps, and each balance is the one before plus the amount.",
-        examined=sql.ROWS,
-        breaches=sql.BROKEN_CHAINS,
+        "Every user's entries are numbered without gaps, and each balance is the one before plus the amount.",
+        examined=ENTRIES,
+        breaches=BROKEN_CHAINS,
     ),
-    by_sql("owners", "Every row of the journal has its user.", examined=sql.ROWS, breaches=sql.OWNERLESS),
+    by_sql("owners", "Every ledger entry has its user.", examined=ENTRIES, breaches=OWNERLESS),
     by_sql(
         "balances",
-        "Every balance is the sum of the user's rows and what the last of them says.",
-        examined=sql.USERS,
-        breaches=sql.WRONG_BALANCES,
+        "Every balance is the sum of the user's entries and what the last of them says.",
+        examined=USERS,
+        breaches=WRONG_BALANCES,
     ),
     by_column("locked", "Locked credits are the stake of open bets.", "locked_credits"),
     by_column("expended", "Expended credits are all that was staked or invested.", "expended_credits"),
@@ -98,43 +168,43 @@ CHECKS: list[Check] = [
     by_sql(
         "debts",
         "Every debt is what the house lent less what was repaid, and never less than nothing.",
-        examined=sql.DEBTS,
-        breaches=sql.DEBTS_UNLIKE_JOURNAL,
+        examined=DEBTS,
+        breaches=DEBTS_UNLIKE_LEDGER,
     ),
     by_sql(
         "bonuses",
         "Signup bonuses are the user's own, referral bonuses for somebody whom the user referred.",
-        examined=sql.BONUSES,
-        breaches=sql.STRANGE_BONUSES,
+        examined=BONUSES,
+        breaches=STRANGE_BONUSES,
     ),
 ]
 POSITIONS: dict[str, str] = {}
 
 
-def register(check: Check) -> None:
-    """Adds a promise of another app to the audit."""
-    CHECKS.append(check)
+def register(invariant: Invariant) -> None:
+    """Add an invariant of another module or app to the audit."""
+    INVARIANTS.append(invariant)
 
 
 def register_positions(counterparty: Counterparty, select: str) -> None:
-    """Says what users have at stake with escrow or in stocks: a SELECT of `user_id` and `staked`, any rows a user."""
+    """Say what users have at stake with escrow or in stocks: a SELECT of `user_id` and `staked`, any rows a user."""
     POSITIONS[str(counterparty)] = select
 
 
 def audit(*, repair: bool = False) -> Report:
-    """Checks everything; with `repair`, first sets the users' columns to what the journal says, never the journal."""
-    begun = time.perf_counter()
+    """Check all invariants; with `repair`, first set the users' columns to what the entries say, never the entries."""
+    started = time.perf_counter()
     with snapshot():
-        derive()
+        derive_expected()
         repaired = rebuild_columns() if repair else None
-        findings = {check.name: check.find() for check in CHECKS}
-        forget()
-    return Report(findings, repaired, time.perf_counter() - begun)
+        findings = {invariant.name: invariant.find() for invariant in INVARIANTS}
+        execute(DROP_TABLES)
+    return Report(findings, repaired, time.perf_counter() - started)
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One moment of the database, whatever is written meanwhile."""
+    """Read one moment of the database inside the block, whatever is written meanwhile."""
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost:
@@ -147,30 +217,15 @@ def snapshot() -> Iterator[None]:
         execute("SET LOCAL enable_nestloop = on")
 
 
-def derive() -> None:
+def derive_expected() -> None:
+    """Make the temporary tables of what the entries and the positions say that users should have."""
     sources = [
         f"SELECT user_id, '{counterparty}' AS counterparty, staked FROM ({select}) AS source"  # noqa: S608 - the apps' own
         for counterparty, select in POSITIONS.items()
     ]
-    execute(sql.FORGET)
-    execute(sql.TOTALS)
-    execute(sql.POSITIONS.format(sources=" UNION ALL ".join(sources) or sql.NO_POSITIONS))
+    execute(DROP_TABLES)
+    execute(TOTALS)
+    execute(STAKES.format(sources=" UNION ALL ".join(sources) or NO_POSITIONS))
     execute("ANALYZE audit_totals, audit_positions")
-    execute(sql.EXPECTED)
+    execute(EXPECTED)
     execute("ANALYZE audit_expected")
-
-
-def forget() -> None:
-    execute(sql.FORGET)
-
-
-def execute(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def fetch(statement: str) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

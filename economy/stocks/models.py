@@ -5,13 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from core.db.sql import new_id
-
-# What a column holds ends below these. NaN, which PostgreSQL takes for greater than any number, isn't below them.
-TOO_MANY_SHARES = 10**10
-TOO_MANY_CREDITS = 10**16
-# No price, supply and leverage may make a value that numeric(18,2) can't hold.
-GREATEST_WORTH = 10**15
-LEVERAGE_MAX = 100
+from economy.rules import GREATEST_WORTH, LEVERAGE_MAX, TOO_MANY_CREDITS, TOO_MANY_SHARES
 
 
 def shares_column(**options: Any) -> "models.DecimalField[Any, Any]":

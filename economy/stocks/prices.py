@@ -1,36 +1,61 @@
-"""Staff set prices, and open and close stocks for buyers, each change with who and why.
+"""Prices and statuses: staff set prices, and open and close stocks for buyers, each change with who and why.
 
-A price is a row of `stock_prices`, a status one of `stock_status_changes`; both are among what staff did, too.
+A price is a row of `stock_prices`, a status one of `stock_status_changes`; both are among the staff actions, too. The
+first stocks are a catalogue: what has its symbol already stays as it is, whatever became of it.
 """
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from django.dispatch import Signal
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
-from core.api.errors import DomainError
-from core.db.sql import new_id
+from core.db.sql import execute, new_id
 from core.db.transactions import run_transaction
-from economy.stocks.liquidation import close_worthless_of, worthless_holders
-from economy.stocks.models import GREATEST_WORTH, Stock
-from economy.stocks.signals import price_changed
-from economy.stocks.trading import Locked, lock_stock
+from economy.errors import InvalidPrice, SameStatus
+from economy.ledger.audit import by_sql, register
+from economy.rules import GREATEST_WORTH
+from economy.stocks.models import Stock
+from economy.stocks.trading import STOCKS, LockedStock, close_worthless_of, list_worthless_holders, lock_stock
+
+# Sent with `stock_id` once a new price is committed. It may be lost: the sweep finds what is to be closed, too.
+price_changed = Signal()
 
 
-class InvalidPrice(DomainError):
-    code = "invalid_price"
-    message = "A price is above 0, has at most 8 decimals, and no holding may be worth more than a balance holds."
+class ListedStock(NamedTuple):
+    """A stock as it is first listed."""
+
+    symbol: str
+    name: str
+    description: str
+    price: str
+    supply: int
+    max_leverage: int
 
 
-class SameStatus(DomainError):
-    code = "nothing_changed"
-    message = "The stock has this status already."
-
-
+CATALOGUE = (
+    ListedStock("THIS", "This Industries", "Makes one of two things, and is sure which.", "25.00", 1_000_000, 5),
+    ListedStock("THAT", "That Holdings", "Makes the other thing.", "24.50", 1_000_000, 5),
+    ListedStock("ODDS", "Even Odds Exchange", "Earns on every bet, whoever wins it.", "112.40", 250_000, 3),
+    ListedStock("COIN", "Double Sided Mint", "Strikes coins for people who can't decide.", "8.75", 5_000_000, 10),
+    ListedStock("POLL", "Straw Poll Research", "Asks a thousand people, and believes them.", "47.20", 500_000, 3),
+    ListedStock("HYPE", "Momentum & Sons", "Goes up because it went up.", "3.10", 10_000_000, 10),
+    ListedStock("SAFE", "Certainty Assurance", "Insures against surprises.", "190.00", 100_000, 1),
+    ListedStock("MOON", "Lunar Freight", "Delivers, in time.", "0.85", 20_000_000, 20),
+)
+LIST_STOCK = """
+WITH added AS (
+    INSERT INTO stocks (id, symbol, name, description, current_price, price_sequence, total_supply, max_leverage,
+        created_at, updated_at)
+    VALUES (%(id)s, %(symbol)s, %(name)s, %(description)s, %(price)s, 1, %(supply)s, %(max_leverage)s, %(now)s, %(now)s)
+    ON CONFLICT (symbol) DO NOTHING RETURNING id
+)
+INSERT INTO stock_prices (id, stock_id, sequence, price, reason, created_at)
+SELECT %(price_id)s, id, 1, %(price)s, 'First price', %(now)s FROM added
+"""
 # Both in one statement: the database refuses one without the other.
 CHANGE_PRICE = """
 WITH added AS (
@@ -48,28 +73,54 @@ WITH added AS (
 )
 UPDATE stocks SET status = %(status)s, updated_at = %(now)s WHERE id = %(stock_id)s
 """
+# What the audit checks: prices and statuses against their histories.
+PRICES_UNLIKE_HISTORY = """
+SELECT stocks.id FROM stocks LEFT JOIN (
+    SELECT stock_id, count(*) AS changes, max(sequence) AS last FROM stock_prices GROUP BY stock_id
+) AS history ON history.stock_id = stocks.id
+LEFT JOIN stock_prices AS row ON row.stock_id = stocks.id AND row.sequence = last
+WHERE (price_sequence, price_sequence, current_price) IS DISTINCT FROM (changes, last, row.price)
+"""
+STATUSES_UNLIKE_HISTORY = """
+SELECT stocks.id FROM stocks LEFT JOIN (
+    SELECT DISTINCT ON (stock_id) stock_id, status, sequence FROM stock_status_changes ORDER BY stock_id, sequence DESC
+) AS last ON stock_id = stocks.id
+WHERE stocks.status <> coalesce(last.status, 'active')
+OR coalesce(last.sequence, 0) <> (SELECT count(*) FROM stock_status_changes WHERE stock_id = stocks.id)
+"""
+
+
+def seed_stocks(*, now: datetime) -> int:
+    """List the stocks of the catalogue that are missing; return how many."""
+    return run_transaction(lambda: sum(list_stock(stock, now=now) for stock in CATALOGUE))
+
+
+def list_stock(stock: ListedStock, *, now: datetime) -> int:
+    """List the stock unless its symbol is taken; return 1 or 0. Runs inside the caller's transaction."""
+    terms = stock._asdict() | {"price": Decimal(stock.price), "supply": Decimal(stock.supply)}
+    return execute(LIST_STOCK, {**terms, "id": new_id(), "price_id": new_id(), "now": now})
 
 
 def set_price(*, stock_id: UUID, price: Decimal, by: StaffMember, reason: str, now: datetime) -> None:
-    """What the price in force made worthless is closed first, and what this one does by a task at once.
+    """Set the price. What the price in force made worthless is closed first, what this one does by a task at once.
 
     Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, InvalidPrice.
     """
     by.require(Permission.SET_STOCK_PRICES)
     reason = validate_reason(reason)
-    while not run_transaction(lambda: change_price(stock_id, price, by=by, reason=reason, now=now)):
+    while not run_transaction(lambda: try_change_price(stock_id, price, by=by, reason=reason, now=now)):
         close_worthless_of(stock_id=stock_id, now=now)
     price_changed.send(sender=Stock, stock_id=stock_id)
 
 
-def change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason: str, now: datetime) -> bool:
-    """False where a holding is still to be closed at the price in force."""
+def try_change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason: str, now: datetime) -> bool:
+    """Change the price; return False where a holding is still to be closed at the price in force."""
     stock = lock_stock(stock_id)
-    check_price(stock, price)
-    if worthless_holders(stock_id, limit=1):
+    validate_price(stock, price)
+    if list_worthless_holders(stock_id, limit=1):
         return False
     row: dict[str, Any] = {"price": price, "sequence": stock.price_sequence + 1}
-    execute(CHANGE_PRICE, stock_id, by=by, reason=reason, now=now, **row)
+    write_change(CHANGE_PRICE, stock_id, by=by, reason=reason, now=now, **row)
     before, after = {"price": plain(stock.price)}, {"price": plain(price)}
     record_action(
         "set_stock_price", by=by, target=Stock(pk=stock_id), reason=reason, before=before, after=after, now=now
@@ -78,7 +129,7 @@ def change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason: str
 
 
 def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reason: str, now: datetime) -> None:
-    """Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, SameStatus."""
+    """Change the status. Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, SameStatus."""
     by.require(Permission.SET_STOCK_PRICES)
     reason = validate_reason(reason)
 
@@ -86,7 +137,7 @@ def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reas
         stock = lock_stock(stock_id)
         if stock.status == status:
             raise SameStatus
-        execute(CHANGE_STATUS, stock_id, by=by, reason=reason, now=now, status=str(status))
+        write_change(CHANGE_STATUS, stock_id, by=by, reason=reason, now=now, status=str(status))
         before, after = {"status": stock.status}, {"status": str(status)}
         record_action(
             "set_stock_status", by=by, target=Stock(pk=stock_id), reason=reason, before=before, after=after, now=now
@@ -95,18 +146,36 @@ def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reas
     run_transaction(change)
 
 
-def execute(statement: str, stock_id: UUID, *, by: StaffMember, reason: str, now: datetime, **row: Any) -> None:
+def write_change(statement: str, stock_id: UUID, *, by: StaffMember, reason: str, now: datetime, **row: Any) -> None:
     who: dict[str, Any] = {"set_by": by.user.pk if by.user else None, "reason": reason, "now": now}
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"id": new_id(), "stock_id": stock_id, **who, **row})
+    execute(statement, {"id": new_id(), "stock_id": stock_id, **who, **row})
 
 
-def check_price(stock: Locked, price: Decimal) -> None:
+def validate_price(stock: LockedStock, price: Decimal) -> None:
+    """Raise InvalidPrice."""
     fits = price.is_finite() and 0 < price < GREATEST_WORTH / (stock.total_supply * stock.max_leverage)
     if not fits or price != round(price, 8):
         raise InvalidPrice
 
 
 def plain(price: Decimal) -> str:
-    """Digits, without zeros at the end."""
+    """Return the price in digits, without zeros at the end."""
     return f"{price.normalize():f}"
+
+
+register(
+    by_sql(
+        "stock_prices",
+        "Every stock's price is the last of its history, which has no gaps.",
+        examined=STOCKS,
+        breaches=PRICES_UNLIKE_HISTORY,
+    )
+)
+register(
+    by_sql(
+        "stock_statuses",
+        "Every stock's status is the last of its history, which has no gaps; without one it is active.",
+        examined=STOCKS,
+        breaches=STATUSES_UNLIKE_HISTORY,
+    )
+)

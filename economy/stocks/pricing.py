@@ -1,4 +1,4 @@
-"""What shares cost, and what a holding is worth: pure Decimals.
+"""Pricing: what shares cost, and what a holding is worth, in pure Decimals.
 
 A holding at leverage L carries L times the price's move since it was bought:
 
@@ -27,11 +27,13 @@ EXACT = Decimal("1e-16")
 NOTHING = Decimal("0.00")
 
 
-def exactly(reckon: Callable[P, R]) -> Callable[P, R]:
-    @wraps(reckon)
+def exactly(compute: Callable[P, R]) -> Callable[P, R]:
+    """Compute a function's Decimals at PRECISION digits."""
+
+    @wraps(compute)
     def precise(*args: P.args, **kwargs: P.kwargs) -> R:
         with localcontext(prec=PRECISION):
-            return reckon(*args, **kwargs)
+            return compute(*args, **kwargs)
 
     return precise
 
@@ -47,7 +49,7 @@ class Position:
 
     @exactly
     def plus(self, other: "Position") -> "Position":
-        """Averaged in."""
+        """Return the two as one: the average price follows."""
         return Position(
             self.shares + other.shares,
             self.invested + other.invested,
@@ -67,26 +69,26 @@ class Position:
 
 @exactly
 def bought(shares: Decimal, price: Decimal, leverage: int) -> Position:
-    """A new position, paid at `shares * price`, rounded up to the cent."""
+    """Return a new position, paid at `shares * price`, rounded up to the cent."""
     exact_cost = (shares * price).quantize(EXACT)
     return Position(shares, exact_cost.quantize(CENT, ROUND_CEILING), exact_cost, leverage)
 
 
 @exactly
 def worth(position: Position, price: Decimal) -> Decimal:
-    """Credits, not rounded; below zero where the move has eaten more than was invested."""
+    """Return credits, not rounded; below zero where the move has eaten more than was invested."""
     return position.invested + position.leverage * (position.shares * price - position.exact_cost)
 
 
 @exactly
 def value(position: Position, price: Decimal) -> Decimal:
-    """Credits that the position can be sold for."""
+    """Return the credits that the position can be sold for."""
     return max(NOTHING, worth(position, price)).quantize(CENT, ROUND_FLOOR)
 
 
 @exactly
 def part_of(position: Position, shares: Decimal) -> Position:
-    """What selling so many of its shares takes away; of all of them, all.
+    """Return what selling so many of its shares takes away; of all of them, all.
 
     Rounded so that the rest, whatever the price, is worth no more than its share: of the invested up, of the cost down.
     """
@@ -97,17 +99,17 @@ def part_of(position: Position, shares: Decimal) -> Position:
 
 @exactly
 def proceeds(position: Position, shares: Decimal, price: Decimal) -> Decimal:
-    """Credits that so many of its shares bring: their share of what the whole is worth, rounded down."""
+    """Return the credits that so many of its shares bring: their share of what the whole is worth, rounded down."""
     return (max(NOTHING, worth(position, price)) * shares / position.shares).quantize(CENT, ROUND_FLOOR)
 
 
 @exactly
 def average_price(position: Position) -> Decimal:
-    """To be shown, to 8 decimals."""
+    """Return the average price as it is shown, to 8 decimals."""
     return (position.exact_cost / position.shares).quantize(SHARE)
 
 
 @exactly
 def percent(change: Decimal, of: Decimal) -> Decimal:
-    """To be shown, to 2 decimals; 0 of nothing."""
+    """Return the change in percent as it is shown, to 2 decimals; 0 of nothing."""
     return (100 * change / of).quantize(CENT) if of else NOTHING

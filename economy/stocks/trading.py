@@ -1,40 +1,48 @@
-"""The building blocks of trades: locks in one order (stock, users by id), and booking, which writes everything.
+"""Trades: buying and selling shares, and closing holdings that a price made worthless.
 
-All run inside the caller's transaction. Whoever changes holdings of a stock holds its row, so supply can't be exceeded;
-whoever adds to a user's chain of trades holds the user's row.
+Locks are taken in one order: the stock, then users by id. Whoever changes holdings of a stock holds its row, so supply
+can't be exceeded; whoever adds to a user's chain of trades holds the user's row. A purchase and a sale run inside the
+caller's transaction, which `core.api.idempotency` opens; `clock` tells the time once all locks are held.
+
+A holding is worthless when its value, rounded down, is 0. Closing it is a sale for nothing, whose loss is all that was
+invested. Prices don't change while one of that stock is open (`economy.stocks.prices`), so that which holdings a price
+closes doesn't depend on how fast the task was.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
-from core.api.errors import DomainError
-from core.db.sql import new_id
-from core.db.transactions import require_transaction
+from core.db.sql import Row, execute, fetch_all, fetch_one, new_id
+from core.db.transactions import require_transaction, run_transaction
 from economy import ledger
+from economy.errors import (
+    InsufficientShares,
+    InsufficientSupply,
+    LeverageMismatch,
+    LeverageTooHigh,
+    NoHolding,
+    StockNotActive,
+    StockNotFound,
+)
 from economy.ledger import Transfer
-from economy.models import TransactionType
-from economy.stocks.models import StockTransaction
-from economy.stocks.pricing import Position
-from economy.stocks.signing import Signed, current_key_id, sign
+from economy.ledger.audit import by_sql, register, register_positions
+from economy.models import Counterparty, TransactionType
+from economy.stocks.models import Stock, StockTransaction
+from economy.stocks.pricing import NOTHING, Position, bought, part_of, proceeds, value
+from economy.stocks.signing import COLUMNS, SignedTrade, UnsignedTrade, current_key_id, sign_trade
 
+Clock = Callable[[], datetime]
 Type = StockTransaction.Type
 DESCRIPTIONS = {Type.BUY: "Shares bought", Type.SELL: "Shares sold", Type.LIQUIDATION: "Shares became worthless"}
+BATCH = 500  # holdings closed in one transaction
 
 
-class StockNotFound(DomainError):
-    code = "stock_not_found"
-    status = 404
-    message = "Stock not found"
-
-
-class Locked(NamedTuple):
+class LockedStock(NamedTuple):
     """A stock whose row is held until the transaction ends."""
 
     id: UUID
@@ -61,17 +69,17 @@ class Trader(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Trade:
-    """What is to be booked. `amount` moves between user and stocks; `part` joins the holding, or leaves it."""
+    """What is to be recorded. `amount` moves between user and stocks; `part` joins the holding, or leaves it."""
 
     trader: Trader
-    stock: Locked
+    stock: LockedStock
     type: Type
     part: Position
     amount: Decimal
 
     @property
     def change(self) -> Decimal:
-        """Of the user's balance."""
+        """Return the change of the user's balance."""
         return -self.amount if self.type == Type.BUY else self.amount
 
     @property
@@ -84,7 +92,7 @@ class Trade:
 
     @property
     def holding(self) -> Position | None:
-        """What the user has of the stock afterwards."""
+        """Return what the user has of the stock afterwards."""
         held = self.trader.position
         if self.type == Type.BUY:
             return held.plus(self.part) if held else self.part
@@ -93,10 +101,14 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Booked(Signed):
-    """A row of stock_transactions."""
+class TradeOutcome:
+    """The trade as it was recorded, the holding after it (None: all sold), and the profit that it realized."""
 
-    transaction_hash: str
+    transaction: SignedTrade
+    holding_id: UUID | None
+    holding: Position | None
+    opened_at: datetime
+    profit: Decimal
 
 
 LOCK_STOCK = """
@@ -115,13 +127,12 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 WHERE users.id = ANY(%(user_ids)s) ORDER BY users.id
 """
-COLUMNS = [field.name for field in fields(Booked)]
 TYPES = {
     "id": "uuid", "user_id": "uuid", "stock_id": "uuid", "sequence": "bigint", "leverage": "smallint",
     "created_at": "timestamptz", "type": "text", "key_id": "text", "previous_hash": "text", "transaction_hash": "text",
 }  # fmt: skip
 # Trades, holdings and supply in one statement. A holding without shares is gone.
-RECORD = f"""
+WRITE_TRADES = f"""
 WITH added AS (
     INSERT INTO stock_transactions ({", ".join(COLUMNS)})
     SELECT * FROM unnest({", ".join(f"%({name})s::{TYPES.get(name, 'numeric')}[]" for name in COLUMNS)})
@@ -141,49 +152,199 @@ WITH added AS (
 )
 UPDATE stocks SET circulating_supply = circulating_supply + %(supply_change)s, updated_at = %(now)s
 WHERE id = %(stock)s
-"""  # noqa: S608 - the columns of this module
+"""  # noqa: S608 - constants
 NO_SHARES = Position(Decimal(0), Decimal(0), Decimal(0), 1)
+# `pricing.value` is 0: what is worth less than a cent.
+WORTHLESS = "invested + leverage * (shares * current_price - exact_cost) < 0.01"
+WORTHLESS_HOLDERS = f"""
+SELECT user_id FROM stock_holdings JOIN stocks ON stocks.id = stock_id
+WHERE stock_id = %(stock_id)s AND {WORTHLESS} ORDER BY user_id LIMIT %(limit)s
+"""  # noqa: S608 - constants of this module
+STOCKS_WITH_WORTHLESS = f"""
+SELECT stocks.id FROM stocks
+WHERE EXISTS (SELECT FROM stock_holdings WHERE stock_id = stocks.id AND {WORTHLESS}) ORDER BY stocks.id
+"""  # noqa: S608 - constants of this module
+
+# What the audit checks: holdings against trades, trades against the ledger and the prices.
+STOCKS = "SELECT count(*) FROM stocks"
+SUPPLY_UNLIKE_HOLDINGS = """
+SELECT stocks.id FROM stocks
+LEFT JOIN (SELECT stock_id, sum(shares) AS shares FROM stock_holdings GROUP BY stock_id) AS held ON stock_id = stocks.id
+WHERE circulating_supply <> coalesce(held.shares, 0)
+"""
+HOLDINGS = "SELECT count(*) FROM stock_holdings"
+# What was bought less what was sold, of whom holds it and of whom holds nothing any more.
+HOLDINGS_UNLIKE_TRADES = """
+SELECT coalesce(holding.id, traded.last_id) AS id FROM stock_holdings AS holding FULL JOIN (
+    SELECT user_id, stock_id, sum(sign * shares) AS shares, sum(sign * invested) AS invested,
+        sum(sign * exact_cost) AS exact_cost, (array_agg(id ORDER BY sequence DESC))[1] AS last_id,
+        (array_agg(leverage ORDER BY sequence DESC))[1] AS leverage
+    FROM (SELECT *, CASE type WHEN 'buy' THEN 1 ELSE -1 END AS sign FROM stock_transactions) AS signed
+    GROUP BY user_id, stock_id
+) AS traded ON traded.user_id = holding.user_id AND traded.stock_id = holding.stock_id
+WHERE (coalesce(holding.shares, 0), coalesce(holding.invested, 0), coalesce(holding.exact_cost, 0))
+    IS DISTINCT FROM (traded.shares, traded.invested, traded.exact_cost)
+OR (holding.id IS NOT NULL AND holding.leverage <> traded.leverage)
+"""
+TRADES = "SELECT count(*) FROM stock_transactions"
+# A trade that moved nothing has no ledger entry; every other has one, with the balance that it says.
+TRADES_UNLIKE_LEDGER = """
+WITH entries AS MATERIALIZED (
+    SELECT id, reference_id, user_id, amount, balance_after FROM credit_transactions WHERE counterparty = 'stocks'
+)
+SELECT coalesce(trade.id, entries.id) AS id FROM (SELECT * FROM stock_transactions WHERE total_amount <> 0) AS trade
+FULL JOIN entries ON entries.reference_id = trade.id AND entries.user_id = trade.user_id
+WHERE (entries.amount, entries.balance_after) IS DISTINCT FROM
+    (CASE trade.type WHEN 'buy' THEN -trade.total_amount ELSE trade.total_amount END, trade.balance_after)
+"""
+# At prices that were the stock's.
+TRADES_UNLIKE_PRICES = """
+SELECT trade.id FROM stock_transactions AS trade WHERE NOT EXISTS (
+    SELECT FROM stock_prices WHERE stock_id = trade.stock_id AND price = price_per_share
+)
+UNION
+SELECT id FROM stock_transactions
+WHERE type = 'buy' AND (exact_cost <> shares * price_per_share OR invested <> ceil(exact_cost * 100) / 100)
+"""
 
 
-def lock_stock(stock_id: UUID) -> Locked:
-    """Raises StockNotFound."""
+def buy_shares(*, stock_id: UUID, shares: Decimal, leverage: int, user_id: UUID, clock: Clock) -> TradeOutcome:
+    """Buy shares, averaged into a holding of the same leverage; one that isn't worth a cent is closed first.
+
+    Raises StockNotFound, StockNotActive, LeverageTooHigh, LeverageMismatch, InsufficientSupply, InsufficientCredits.
+    """
+    stock = lock_stock(stock_id)
+    (trader,) = lock_traders(stock, [user_id])
+    now = clock()
+    check_buyable(stock, leverage)
+    if close_if_worthless(stock, trader, now=now):
+        stock = lock_stock(stock_id)
+        (trader,) = lock_traders(stock, [user_id])
+    check_leverage(trader, leverage)
+    if stock.circulating_supply + shares > stock.total_supply:
+        raise InsufficientSupply
+    part = bought(shares, stock.price, leverage)
+    trade = Trade(trader=trader, stock=stock, type=Type.BUY, part=part, amount=part.invested)
+    return record_trade(trade, now)
+
+
+def sell_shares(*, stock_id: UUID, shares: Decimal, user_id: UUID, clock: Clock) -> TradeOutcome:
+    """Sell shares, whatever the stock's status: who holds shares can always leave.
+
+    Raises StockNotFound, NoHolding, InsufficientShares.
+    """
+    stock = lock_stock(stock_id)
+    (trader,) = lock_traders(stock, [user_id])
+    if trader.position is None:
+        raise NoHolding
+    if shares > trader.position.shares:
+        raise InsufficientShares
+    part = part_of(trader.position, shares)
+    amount = proceeds(trader.position, shares, stock.price)
+    return record_trade(Trade(trader=trader, stock=stock, type=Type.SELL, part=part, amount=amount), clock())
+
+
+def check_buyable(stock: LockedStock, leverage: int) -> None:
+    """Raise StockNotActive or LeverageTooHigh."""
+    if stock.status != Stock.Status.ACTIVE:
+        raise StockNotActive
+    if leverage > stock.max_leverage:
+        raise LeverageTooHigh(f"At most {stock.max_leverage} with this stock.")
+
+
+def check_leverage(trader: Trader, leverage: int) -> None:
+    """Raise LeverageMismatch."""
+    if trader.position and trader.position.leverage != leverage:
+        raise LeverageMismatch
+
+
+def close_worthless_holdings(*, now: datetime) -> int:
+    """Close the worthless holdings of all stocks; return how many. Running it twice at once closes none twice."""
+    stocks = fetch_all(STOCKS_WITH_WORTHLESS)
+    return sum(close_worthless_of(stock_id=stock_id, now=now) for (stock_id,) in stocks)
+
+
+def close_worthless_of(*, stock_id: UUID, now: datetime) -> int:
+    """Close the worthless holdings of one stock, in batches of a transaction each; return how many."""
+    closed = 0
+    while batch := run_transaction(lambda: close_batch(stock_id, now)):
+        closed += batch
+    return closed
+
+
+def close_batch(stock_id: UUID, now: datetime) -> int:
+    stock = lock_stock(stock_id)
+    traders = lock_traders(stock, list_worthless_holders(stock_id, limit=BATCH))
+    if traders:
+        record_trades([liquidation_of(stock, trader) for trader in traders], now=now)
+    return len(traders)
+
+
+def list_worthless_holders(stock_id: UUID, *, limit: int) -> list[UUID]:
+    """Return users whose holding of the stock is worthless. Stays as it is while the stock is locked."""
+    return [user_id for (user_id,) in fetch_all(WORTHLESS_HOLDERS, {"stock_id": stock_id, "limit": limit})]
+
+
+def close_if_worthless(stock: LockedStock, trader: Trader, *, now: datetime) -> bool:
+    """Close the trader's holding if it is worthless; return whether it was. The caller holds both locks."""
+    if trader.position is None or value(trader.position, stock.price):
+        return False
+    record_trades([liquidation_of(stock, trader)], now=now)
+    return True
+
+
+def liquidation_of(stock: LockedStock, trader: Trader) -> Trade:
+    if trader.position is None:
+        raise ValueError("Only what is held can be closed.")
+    return Trade(trader=trader, stock=stock, type=Type.LIQUIDATION, part=trader.position, amount=NOTHING)
+
+
+def record_trade(trade: Trade, now: datetime) -> TradeOutcome:
+    (row,) = record_trades([trade], now=now)
+    return TradeOutcome(
+        transaction=row,
+        holding_id=trade.holding_id if trade.holding else None,
+        holding=trade.holding,
+        opened_at=trade.trader.opened_at or now,
+        profit=NOTHING if trade.type == Type.BUY else trade.amount - trade.part.invested,
+    )
+
+
+def lock_stock(stock_id: UUID) -> LockedStock:
+    """Lock the stock until the transaction ends. Raises StockNotFound."""
     require_transaction("A trade")
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK_STOCK, {"stock_id": stock_id})
-        row = cursor.fetchone()
+    row = fetch_one(LOCK_STOCK, {"stock_id": stock_id})
     if row is None:
         raise StockNotFound
-    return Locked(*row)
+    return LockedStock(*row)
 
 
-def lock_traders(stock: Locked, user_ids: Iterable[UUID]) -> list[Trader]:
-    """In the order of their ids."""
+def lock_traders(stock: LockedStock, user_ids: Iterable[UUID]) -> list[Trader]:
+    """Lock users in the order of their ids, and return what they hold of the stock, in that order."""
     given: dict[str, Any] = {"stock_id": stock.id, "user_ids": list(user_ids)}
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK_USERS, given)
-        cursor.execute(TRADERS, given)
-        return [as_trader(row) for row in cursor.fetchall()]
+    fetch_all(LOCK_USERS, given)
+    return [as_trader(row) for row in fetch_all(TRADERS, given)]
 
 
-def as_trader(row: Sequence[Any]) -> Trader:
+def as_trader(row: Row) -> Trader:
     user_id, balance, sequence, last_hash, holding_id, shares, invested, exact_cost, leverage, opened_at = row
     position = Position(shares, invested, exact_cost, leverage) if holding_id else None
     return Trader(user_id, balance, sequence, last_hash, holding_id, position, opened_at)
 
 
-def book(trades: Sequence[Trade], *, now: datetime) -> list[Booked]:
-    """Moves the credits, then writes the signed trades, the holdings and the supply: trades of one stock, one a user.
+def record_trades(trades: Sequence[Trade], *, now: datetime) -> list[SignedTrade]:
+    """Move the credits, then write the signed trades, the holdings and the supply: trades of one stock, one a user.
 
     Raises InsufficientCredits.
     """
-    rows = [signed(trade, now) for trade in trades]
-    ledger.post_many([transfer(trade, row) for trade, row in zip(trades, rows, strict=True)], now=now)
-    record(trades, rows, now)
+    rows = [sign(trade, now) for trade in trades]
+    ledger.post_many([as_transfer(trade, row) for trade, row in zip(trades, rows, strict=True)], now=now)
+    write_trades(trades, rows, now)
     return rows
 
 
-def signed(trade: Trade, now: datetime) -> Booked:
-    row = Signed(
+def sign(trade: Trade, now: datetime) -> SignedTrade:
+    unsigned = UnsignedTrade(
         id=new_id(),
         user_id=trade.trader.user_id,
         sequence=trade.trader.sequence + 1,
@@ -201,11 +362,11 @@ def signed(trade: Trade, now: datetime) -> Booked:
         key_id=current_key_id(),
         previous_hash=trade.trader.last_hash,
     )
-    return Booked(**asdict(row), transaction_hash=sign(row))
+    return SignedTrade(**asdict(unsigned), transaction_hash=sign_trade(unsigned))
 
 
-def transfer(trade: Trade, row: Booked) -> Transfer:
-    """A sale that brings nothing has no row in the journal, but what was at stake is gone."""
+def as_transfer(trade: Trade, row: SignedTrade) -> Transfer:
+    """Return what moves the credits. A sale that brings nothing has no ledger entry, but what was at stake is gone."""
     return Transfer(
         user_id=row.user_id,
         amount=trade.change,
@@ -216,7 +377,7 @@ def transfer(trade: Trade, row: Booked) -> Transfer:
     )
 
 
-def record(trades: Sequence[Trade], rows: Sequence[Booked], now: datetime) -> None:
+def write_trades(trades: Sequence[Trade], rows: Sequence[SignedTrade], now: datetime) -> None:
     holdings = [trade.holding or NO_SHARES for trade in trades]
     moved = sum((trade.part.shares if trade.type == Type.BUY else -trade.part.shares) for trade in trades)
     parameters: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
@@ -229,5 +390,39 @@ def record(trades: Sequence[Trade], rows: Sequence[Booked], now: datetime) -> No
         "held_invested": [holding.invested for holding in holdings],
         "held_exact_cost": [holding.exact_cost for holding in holdings],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(RECORD, parameters)
+    execute(WRITE_TRADES, parameters)
+
+
+register_positions(Counterparty.STOCKS, "SELECT user_id, invested AS staked FROM stock_holdings")
+register(
+    by_sql(
+        "stock_supply",
+        "What circulates of a stock is what users hold of it.",
+        examined=STOCKS,
+        breaches=SUPPLY_UNLIKE_HOLDINGS,
+    )
+)
+register(
+    by_sql(
+        "stock_holdings",
+        "What is held is what was bought less what was sold.",
+        examined=HOLDINGS,
+        breaches=HOLDINGS_UNLIKE_TRADES,
+    )
+)
+register(
+    by_sql(
+        "stock_journal",
+        "Every trade is in the ledger, and stocks have no entry there without a trade of that user.",
+        examined=TRADES,
+        breaches=TRADES_UNLIKE_LEDGER,
+    )
+)
+register(
+    by_sql(
+        "stock_terms",
+        "Every trade was at a price that the stock had, and cost shares times price, rounded up.",
+        examined=TRADES,
+        breaches=TRADES_UNLIKE_PRICES,
+    )
+)

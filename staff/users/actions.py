@@ -19,10 +19,10 @@ from accounts import roles, suspension
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, check_may_touch
 from core.api.errors import DomainError
-from economy.adjustments import Adjustment, adjust_credits, limit, moved_today
-from economy.holds import hold_credits, release_hold
+from economy import rules
+from economy.adjustments import AdjustmentRequest, adjust_credits, get_adjusted_today, hold_credits, release_hold
 from economy.models import CreditAdjustment
-from economy.selectors import debt_of
+from economy.selectors import get_debt
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
 from staff.core.formatting import change_url, format_credits
 
@@ -171,7 +171,7 @@ def releasing(user: User, by: StaffMember) -> Confirmation:
         back=change_url(user),
         act=act,
         form=AmountForm,
-        warning="The user has debts: what is let go repays them first." if debt_of(user.pk) else "",
+        warning="The user has debts: what is let go repays them first." if get_debt(user.pk) else "",
         facts=credit_facts(user),
         initial={"amount": user.held_credits},
     )
@@ -179,17 +179,19 @@ def releasing(user: User, by: StaffMember) -> Confirmation:
 
 def adjusting(user: User, by: StaffMember) -> Confirmation:
     def act(data: Data) -> str:
-        asked = Adjustment(user_id=user.pk, amount=signed(data), reason=data["reason"], request_id=data["request_id"])
-        return outcome(adjust_credits(asked, by=by, now=timezone.now()), user)
+        request = AdjustmentRequest(
+            user_id=user.pk, amount=signed(data), reason=data["reason"], request_id=data["request_id"]
+        )
+        return outcome(adjust_credits(request, by=by, now=timezone.now()), user)
 
-    alone = moved_today(user.pk, by=by, now=timezone.now())
+    alone, limit = get_adjusted_today(user.pk, by=by, now=timezone.now()), rules.ADMIN_ADJUSTMENT_LIMIT
     return Confirmation(
         title=f"Give or take credits of {called(user)}",
         button="Adjust the balance",
         back=change_url(user),
         act=act,
         form=AdjustmentForm,
-        warning=f"More than {format_credits(limit())} credits a day needs a second of the staff to approve it.",
+        warning=f"More than {format_credits(limit)} credits a day needs a second of the staff to approve it.",
         facts={**credit_facts(user), "You moved today": format_credits(alone)},
     )
 

@@ -13,7 +13,7 @@ from accounts.staff import StaffMember
 from betting.models import Bet
 from core.api.errors import recent_refusals
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward
-from economy.selectors import SEQUENCE_MAX, SUMMARY_MAX, closing_balances, debt_of, origins
+from economy.selectors import SEQUENCE_MAX, SUMMARY_MAX, get_closing_balances, get_debt, summarize_entries
 from economy.stocks.models import StockHolding
 from economy.stocks.pricing import Position, value
 from purchases.models import CreditPurchase
@@ -34,7 +34,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
     `before`: show the ledger entries below this sequence number.
     """
     now = timezone.now()
-    debt = debt_of(user.pk)
+    debt = get_debt(user.pk)
     waiting = CreditAdjustment.objects.filter(user=user, status=CreditAdjustment.Status.PENDING).exists()
     blocks: list[Block] = [
         credit_facts(user, debt),
@@ -102,7 +102,7 @@ def credit_facts(user: User, debt: Decimal) -> Facts:
 
 def balance_chart(user: User, *, now: datetime) -> ChartBlock:
     """Return the chart of balances by day, from the first known; a day without entries ends as the one before."""
-    closing = closing_balances(user.pk, rows=DRAWN)
+    closing = get_closing_balances(user.pk, rows=DRAWN)
     today = now.date()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
     earlier = [day for day in closing if day < days[0]]
@@ -130,10 +130,10 @@ def made_of(user: User) -> Rows:
     if user.journal_length > SUMMARY_MAX:
         none = f"More than {SUMMARY_MAX:,} entries: too many to add up here."
         return Rows(title=title, columns=columns, rows=[], none=none)
-    parts = origins(user.pk)
+    parts = summarize_entries(user.pk)
     rows: list[Any] = [
-        (type_called(kind), counterparty_called(counterparty), f"{count:,}", format_credits(total))
-        for kind, counterparty, count, total in parts
+        (type_called(transaction_type), counterparty_called(counterparty), f"{count:,}", format_credits(total))
+        for transaction_type, counterparty, count, total in parts
     ]
     total = sum((part[3] for part in parts), Decimal(0))
     rows += [("Balance", "", f"{user.journal_length:,}", format_credits(total))] if parts else []

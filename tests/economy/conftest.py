@@ -14,12 +14,12 @@ OWN = {"chains", "owners", "balances", "locked", "expended", "volume", "profit",
 
 @pytest.fixture(autouse=True)
 def the_economy_alone() -> Iterator[None]:
-    """The audit without what apps above added to it: their promises are kept by their own tests."""
-    checks, positions = audit.CHECKS[:], dict(audit.POSITIONS)
-    audit.CHECKS[:] = [check for check in checks if check.name in OWN]
+    """The audit without what apps above added to it: their invariants have tests of their own."""
+    invariants, positions = audit.INVARIANTS[:], dict(audit.POSITIONS)
+    audit.INVARIANTS[:] = [invariant for invariant in invariants if invariant.name in OWN]
     audit.POSITIONS.clear()
     yield
-    audit.CHECKS[:] = checks
+    audit.INVARIANTS[:] = invariants
     audit.POSITIONS.update(positions)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django.db import connection, transaction
 
 from accounts.models import User
-from economy.ledger import Posted, Transfer, post
+from economy.ledger import PostedEntry, Transfer, post
 from economy.models import CreditAdjustment, CreditTransaction, TransactionType
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def adjustment(user: User | UUID, amount: int | str | Decimal, **fields: Any) ->
     )
 
 
-def give(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> Posted:
+def give(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> PostedEntry:
     transfer = adjustment(user, amount, **fields)
     with transaction.atomic():
         if transfer.transaction_type == TransactionType.ADMIN_ADJUSTMENT:

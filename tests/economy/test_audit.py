@@ -223,6 +223,6 @@ def test_the_audit_sees_one_moment_while_credits_move(new_user):
         audit.derive()
         with transaction.atomic():
             pass
-        report = {check.name: check.find().broken for check in audit.CHECKS}
+        report = {invariant.name: invariant.find().broken for invariant in audit.INVARIANTS}
     give(user, 1)
     assert not any(report.values())

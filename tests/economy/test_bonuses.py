@@ -1,13 +1,15 @@
 """What a registration is worth, in the transaction that makes the user."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import transaction
 
 from accounts.models import User
 from accounts.signals import user_registered
-from economy.ledger import AlreadyPosted
+from economy import rules
+from economy.errors import AlreadyPosted
 from economy.models import CreditTransaction
 from tests.economy.factories import NOW, booked, journal, make_user
 
@@ -27,15 +29,16 @@ def test_a_new_user_starts_with_a_thousand_credits(db):
     assert booked(user)["available_credits"] == 1000
 
 
-def test_the_numbers_are_settings(db, settings):
-    settings.STARTING_CREDITS, settings.REFERRAL_BONUS_CREDITS = 5, 7
+def test_the_numbers_are_rules_that_an_operator_sets(db, monkeypatch):
+    monkeypatch.setattr(rules, "STARTING_CREDITS", Decimal(5))
+    monkeypatch.setattr(rules, "REFERRAL_BONUS_CREDITS", Decimal(7))
     ann = register("ann")
     register("bob", ann)
     assert (booked(ann)["credit_balance"], booked(ann)["referral_credits_earned"]) == (12, 7)
 
 
-def test_a_bonus_of_nothing_is_no_row(db, settings):
-    settings.STARTING_CREDITS = 0
+def test_a_bonus_of_nothing_is_no_row(db, monkeypatch):
+    monkeypatch.setattr(rules, "STARTING_CREDITS", Decimal(0))
     assert journal(register("ann"), "pk") == []
 
 
@@ -72,8 +75,8 @@ def test_a_suspended_referrer_earns_nothing(db):
     assert booked(bob)["credit_balance"] == 1000
 
 
-def test_beyond_the_daily_cap_a_referrer_is_unpaid_until_midnight_utc(db, settings):
-    settings.REFERRAL_DAILY_CAP = 2
+def test_beyond_the_daily_cap_a_referrer_is_unpaid_until_midnight_utc(db, monkeypatch):
+    monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
     ann = make_user("ann")
     evening = datetime(2026, 3, 5, 23, 59, 59, 999_999, tzinfo=UTC)
     for i, moment in enumerate([NOW, evening, evening, evening + timedelta(microseconds=1)]):

@@ -10,7 +10,9 @@ from django.db import OperationalError, connection, transaction
 from accounts.models import User
 from accounts.signals import user_registered
 from core.db.transactions import run_transaction, state_of
-from economy.ledger import AlreadyPosted, InsufficientCredits, audit, post, post_many
+from economy import rules
+from economy.errors import AlreadyPosted, InsufficientCredits
+from economy.ledger import audit, post, post_many
 from economy.models import CreditTransaction
 from tests.concurrently import all_at_once
 from tests.economy.factories import NOW, adjustment, booked, journal, make_user
@@ -88,8 +90,8 @@ def test_registrations_with_one_referrer_at_once_pay_each_once():
     assert audit.audit().passed
 
 
-def test_the_daily_cap_holds_for_registrations_at_once(settings):
-    settings.REFERRAL_DAILY_CAP = 3
+def test_the_daily_cap_holds_for_registrations_at_once(monkeypatch):
+    monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 3)
     referrer = make_user("ann")
     numbers = iter(range(20))
     all_at_once(lambda: register(next(numbers), referrer), 20)

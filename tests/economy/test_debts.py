@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from economy.ledger import InsufficientCredits, Transfer, change_hold, post, post_from, post_many
+from economy.errors import InsufficientCredits
+from economy.ledger import Transfer, change_hold, post, post_from, post_many
 from economy.ledger.audit import audit
 from economy.models import Counterparty, Debt, TransactionType
 from tests.economy.factories import NOW, adjustment, booked, execute, give, journal, make_user

@@ -9,7 +9,8 @@ from hypothesis import strategies as some
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from economy.ledger import AlreadyPosted, InsufficientCredits, Transfer, audit, change_hold, post, post_many
+from economy.errors import AlreadyPosted, InsufficientCredits
+from economy.ledger import Transfer, audit, change_hold, post, post_many
 from economy.models import TransactionType as Type
 from tests.economy.factories import NOW, booked, journal, make_user
 

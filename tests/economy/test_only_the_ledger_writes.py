@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from economy.ledger_sql import EFFECTS
+from economy.ledger.posting import EFFECTS
 from tests.architecture.conftest import modules, name_of
 
 COLUMNS = {*EFFECTS, "held_credits"}
-LEDGER = {"economy/ledger/posting.py", "economy/ledger_sql.py"}
+LEDGER = {"economy/ledger/posting.py"}
 OTHERS = [path for path in modules() if name_of(path) not in LEDGER]
 WRITERS = {"update", "create", "get_or_create", "update_or_create", "bulk_create", "bulk_update", "aupdate", "acreate"}
 SQL = re.compile(

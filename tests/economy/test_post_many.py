@@ -8,18 +8,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from economy.ledger import (
-    AlreadyPosted,
-    Batch,
-    InsufficientCredits,
-    Transfer,
-    UnknownUser,
-    audit,
-    change_hold,
-    post,
-    post_from,
-    post_many,
-)
+from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
+from economy.ledger import Batch, Transfer, audit, change_hold, post, post_from, post_many
 from economy.models import CreditTransaction, TransactionType
 from tests.economy.factories import NOW, adjustment, booked, execute, give, journal, make_user
 

@@ -8,7 +8,8 @@ from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from economy import ledger
-from economy.ledger import AlreadyPosted, InsufficientCredits, Transfer, UnknownUser, change_hold, post
+from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
+from economy.ledger import Transfer, change_hold, post
 from economy.models import CreditTransaction, TransactionType
 from tests.economy.factories import NOW, adjustment, booked, give, journal
 

@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from betting.reversal import reverse_settlement
-from economy.stocks.liquidation import close_worthless_holdings
+from economy.stocks.trading import close_worthless_holdings
 from leaderboard.models import Board
 from leaderboard.rules import Period, first_day
 from leaderboard.selectors import get_place

@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 
 from accounts.staff import COMMAND_LINE, StaffMember
-from economy import adjustments
-from economy.adjustments import Adjustment, adjust_credits
+from economy import adjustments, rules
+from economy.adjustments import AdjustmentRequest, adjust_credits
+from economy.errors import SecondPersonNeeded
 from economy.ledger.audit import audit
 from economy.models import CreditAdjustment, CreditTransaction, Debt
 from tests.economy.factories import NOW, make_user
@@ -157,7 +158,7 @@ def test_nobody_approves_what_they_asked_for_themselves(desk, boss, ann):
     assert desk.post(decide("approve", last()), WHY).status_code == 403
     assert (last().status, balance(ann)) == (Status.PENDING, 1_000)
     assert "Approve" not in text_of(desk.get(page(ann)))
-    with pytest.raises(adjustments.SecondPersonNeeded):
+    with pytest.raises(SecondPersonNeeded):
         adjustments.decide_adjustment(adjustment_id=last().pk, approve=True, by=COMMAND_LINE, reason="Me.", now=NOW)
 
 
@@ -171,7 +172,7 @@ def test_nobody_gives_credits_to_themselves_nor_approves_a_gift_to_themselves(de
 
 def adjusted(user, amount, *, by, now=NOW):
     """At that moment: the limit is for a day."""
-    asked = Adjustment(user_id=user.pk, amount=Decimal(amount), reason="Why not.", request_id=uuid4())
+    asked = AdjustmentRequest(user_id=user.pk, amount=Decimal(amount), reason="Why not.", request_id=uuid4())
     return adjust_credits(asked, by=StaffMember(by), now=now).status
 
 
@@ -201,8 +202,8 @@ def test_what_was_approved_does_not_count_against_the_limit(boss, second, ann):
     assert balance(ann) == 61_000
 
 
-def test_credits_that_were_spent_meanwhile_are_not_taken_and_it_goes_on_waiting(desk, second, ann, settings):
-    settings.ADMIN_ADJUSTMENT_LIMIT = 100
+def test_credits_that_were_spent_meanwhile_are_not_taken_and_it_goes_on_waiting(desk, second, ann, monkeypatch):
+    monkeypatch.setattr(rules, "ADMIN_ADJUSTMENT_LIMIT", Decimal(100))
     desk.post(act("adjust", ann), adjustment(-800))
     asked = last()
     second.post(act("adjust", ann), adjustment(-99))

@@ -7,7 +7,8 @@ import pytest
 
 from accounts.staff import StaffMember
 from economy import adjustments
-from economy.adjustments import Adjustment
+from economy.adjustments import AdjustmentRequest
+from economy.errors import AlreadyDecided
 from economy.ledger.audit import audit
 from economy.models import CreditAdjustment
 from tests.concurrently import all_at_once
@@ -24,7 +25,9 @@ def ann(db):
 
 
 def asked(user, amount, request_id=None):
-    return Adjustment(user_id=user.pk, amount=Decimal(amount), reason="Why not.", request_id=request_id or uuid4())
+    return AdjustmentRequest(
+        user_id=user.pk, amount=Decimal(amount), reason="Why not.", request_id=request_id or uuid4()
+    )
 
 
 def test_a_form_sent_by_many_clicks_at_once_gives_once(boss, ann):
@@ -52,7 +55,7 @@ def test_many_who_approve_at_once_give_once(boss, member, ann):
         given = {"adjustment_id": waiting.pk, "approve": True, "reason": "Fine.", "now": NOW}
         try:
             return adjustments.decide_adjustment(by=by, **given).status
-        except adjustments.AlreadyDecided:
+        except AlreadyDecided:
             return "late"
 
     assert sorted(all_at_once(approve, TIMES)) == ["approved"] + ["late"] * (TIMES - 1)

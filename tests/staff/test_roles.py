@@ -11,8 +11,7 @@ from accounts.errors import NotAllowed
 from accounts.models import User
 from accounts.staff import COMMAND_LINE, StaffMember
 from accounts.suspension import suspend_user
-from economy.adjustments import Adjustment, adjust_credits
-from economy.holds import hold_credits
+from economy.adjustments import AdjustmentRequest, adjust_credits, hold_credits
 from economy.models import CreditAdjustment
 from tests.economy.factories import make_user
 from tests.markets.factories import add_market
@@ -223,7 +222,7 @@ def test_nobody_edits_users_groups_or_permissions_in_django_s_own_pages(desk):
 @pytest.mark.parametrize("role", ["market managers", ""])
 def test_services_ask_by_themselves_whatever_page_calls_them(member, ann, role):
     by, now = StaffMember(member("max", role=role)), timezone.now()
-    asked = Adjustment(user_id=ann.pk, amount=ann.credit_balance, reason="Why not.", request_id=ann.pk)
+    asked = AdjustmentRequest(user_id=ann.pk, amount=ann.credit_balance, reason="Why not.", request_id=ann.pk)
     who = {"user_id": ann.pk, "by": by, "reason": "Why not.", "now": now}
     for attempt in (
         lambda: adjust_credits(asked, by=by, now=now),

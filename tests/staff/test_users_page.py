@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from betting.models import Bet
-from economy.selectors import closing_balances
+from economy.selectors import get_closing_balances
 from tests.accounts.factories import SOMEWHERE, bearer, sign_up
 from tests.economy.factories import give, make_user
 from tests.markets.factories import add_market
@@ -87,7 +87,7 @@ def test_the_chart_is_of_each_days_last_balance(desk, ann, boss):
     data = orjson.loads(chart.data)
     assert len(data["labels"]) == len(data["datasets"][0]["data"]) == 30
     assert data["datasets"][0]["data"][-1] == 1030
-    assert list(closing_balances(ann.pk, rows=10).values())[-1] == 1030
+    assert list(get_closing_balances(ann.pk, rows=10).values())[-1] == 1030
 
 
 def test_bets_purchases_referrals_sessions_and_what_staff_did_are_there(desk):

@@ -4,16 +4,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from economy.ledger.audit import CHECKS, Report, audit
+from economy.ledger.audit import INVARIANTS, Report, audit
 
 
 class Command(BaseCommand):
-    help = "Prove that every number of credits follows from the journal; exit status 1 where one doesn't."
+    help = "Check that every number of credits follows from the ledger's entries; exit status 1 where one doesn't."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
         parser.add_argument(
-            "--repair", action="store_true", help="first rebuild the users' columns from the journal, never the journal"
+            "--repair", action="store_true", help="first rebuild the users' columns from the entries, never the entries"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,10 +28,10 @@ class Command(BaseCommand):
     def print(self, report: Report) -> None:
         if report.repaired is not None:
             self.stdout.write(f"repaired: {report.repaired} users")
-        promises = {check.name: check.promise for check in CHECKS}
+        statements = {invariant.name: invariant.statement for invariant in INVARIANTS}
         for name, finding in report.findings.items():
             state = f"{finding.broken} BROKEN" if finding.broken else "ok"
-            self.stdout.write(f"{name}: {state} of {finding.examined:,}. {promises[name]}")
+            self.stdout.write(f"{name}: {state} of {finding.examined:,}. {statements[name]}")
             for example in finding.examples:
                 self.stdout.write(f"  {example}")
         self.stdout.write(f"{'passed' if report.passed else 'FAILED'} in {report.seconds:.1f} s")

@@ -4,11 +4,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from economy.stocks.catalogue import CATALOGUE, seed_stocks
+from economy.stocks.prices import CATALOGUE, seed_stocks
 
 
 class Command(BaseCommand):
-    help = "Adds what is missing of the first catalogue of stocks; those that are there stay as they are."
+    help = "Add what is missing of the first catalogue of stocks; those that are there stay as they are."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")

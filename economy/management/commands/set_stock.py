@@ -15,7 +15,7 @@ from economy.stocks.prices import change_status, set_price
 
 
 class Command(BaseCommand):
-    help = "Sets a stock's price or its status, for a reason that is kept. Exits 1 when that can't be done."
+    help = "Set a stock's price or its status, for a reason that is kept; exit status 1 when that can't be done."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("symbol")
@@ -62,7 +62,7 @@ def price(text: str) -> Decimal:
 
 
 def find_stock(symbol: str) -> Stock:
-    """Raises CommandError."""
+    """Return the stock. Raises CommandError where there is none."""
     stock = Stock.objects.filter(symbol=symbol).first()
     if stock is None:
         raise CommandError(f"There is no stock {symbol}.")
@@ -70,7 +70,7 @@ def find_stock(symbol: str) -> Stock:
 
 
 def find_staff(username: str | None) -> StaffMember:
-    """Raises CommandError."""
+    """Return who of the staff does it; without a name, who uses the command line. Raises CommandError."""
     if username is None:
         return COMMAND_LINE
     user = User.objects.filter(username=username).first()

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from economy.ledger.audit import snapshot
-from economy.stocks.verification import Verification, verify_stock_transactions
+from economy.stocks.signing import Verification, verify_stock_transactions
 
 
 class Command(BaseCommand):

@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import User
 from devtools.simulators.x import XUser
+from economy import rules
 from economy.ledger.audit import audit
 from tests.accounts.factories import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.concurrently import all_at_once
@@ -60,8 +61,8 @@ class TestByPassword:
         success(self.come(api, ann), 201)
         assert (earned(ann), counted(ann)) == (0, 1)
 
-    def test_beyond_the_daily_cap_people_are_counted_and_not_paid_for(self, api, settings):
-        settings.REFERRAL_DAILY_CAP = 2
+    def test_beyond_the_daily_cap_people_are_counted_and_not_paid_for(self, api, monkeypatch):
+        monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
         ann = make_user("ann")
         for number in range(4):
             sign_up(f"new{number}", referral_code=ann.referral_code, now=NOW)
@@ -108,8 +109,8 @@ class TestByX:
         new_browser().sign_in(f"?ref={ada.referral_code}", **{"as": "ada_l"})
         assert (earned(ada), counted(ada), User.objects.count()) == (0, 0, 1)
 
-    def test_people_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, settings):
-        settings.REFERRAL_DAILY_CAP = 2
+    def test_people_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, monkeypatch):
+        monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
         ann = make_user("ann")
         people = [XUser(str(9000 + number), f"new_{number}", "New") for number in range(4)]
         pairs = []

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from economy import rules
 from tests.accounts.factories import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -17,8 +18,8 @@ def staff() -> Client:
     return client
 
 
-def test_staff_see_whom_nobody_was_paid_for(staff, settings):
-    settings.REFERRAL_DAILY_CAP = 1
+def test_staff_see_whom_nobody_was_paid_for(staff, monkeypatch):
+    monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 1)
     ann = sign_up("ann").user
     for name in ("paid_for", "unpaid_one", "unpaid_two"):
         sign_up(name, referral_code=ann.referral_code)
@@ -28,8 +29,8 @@ def test_staff_see_whom_nobody_was_paid_for(staff, settings):
     assert not [name for name in ("paid_for", "came_alone") if name in page]
 
 
-def test_the_page_takes_as_many_queries_for_many_as_for_one(staff, settings, django_assert_max_num_queries):
-    settings.REFERRAL_DAILY_CAP = 0
+def test_the_page_takes_as_many_queries_for_many_as_for_one(staff, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 0)
     ann = sign_up("ann").user
     for count in (1, 8):
         for _ in range(count):
@@ -38,8 +39,8 @@ def test_the_page_takes_as_many_queries_for_many_as_for_one(staff, settings, dja
             assert staff.get(PAGE).status_code == 200
 
 
-def test_nothing_is_edited_there(staff, settings):
-    settings.REFERRAL_DAILY_CAP = 0
+def test_nothing_is_edited_there(staff, monkeypatch):
+    monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 0)
     newcomer = sign_up(referral_code=sign_up("ann").user.referral_code).user
     assert staff.get(f"{PAGE}add/").status_code == 403
     assert staff.post(f"{PAGE}{newcomer.pk}/change/", {"username": "x"}).status_code == 404

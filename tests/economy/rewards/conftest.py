@@ -7,7 +7,7 @@ from tests.economy.rewards.factories import Regular, arrive
 
 @pytest.fixture
 def the_economy_alone() -> None:
-    """Here the audit is whole: rewards are among its promises."""
+    """Here the audit is whole: rewards are among its invariants."""
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from accounts.models import User
 from core.db.transactions import run_transaction
 from economy.ledger.audit import audit
 from economy.models import CreditTransaction, DailyReward
-from economy.rewards import Claimed, claim_daily_reward
+from economy.rewards import ClaimedReward, claim_daily_reward
 from tests.economy.factories import make_user
 
 CLAIM = "/api/v1/economy/daily-credits"
@@ -36,7 +36,7 @@ class Regular:
         }
         return Client(raise_request_exception=False).post(CLAIM, headers=sent)
 
-    def claim(self, now: datetime = MORNING) -> Claimed:
+    def claim(self, now: datetime = MORNING) -> ClaimedReward:
         return run_transaction(partial(claim_daily_reward, user_id=self.id, now=now))
 
     def awarded(self, now: datetime) -> int:

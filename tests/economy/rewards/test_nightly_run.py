@@ -11,9 +11,10 @@ from accounts.models import User
 from accounts.signals import user_registered
 from core.jobs.runs import last_run
 from core.models import JobRun
-from economy import rewards
+from economy import rewards, rules
+from economy.errors import UsersUnpaid
 from economy.models import DailyReward
-from economy.rewards import UsersUnpaid, reward_active_users
+from economy.rewards import reward_active_users
 from economy.tasks import reward_active_users as nightly
 from tests.economy.factories import execute
 from tests.economy.rewards.factories import A_DAY, MORNING, arrive, books_balance
@@ -55,8 +56,8 @@ def test_the_nightly_job_does_not_reward_everybody_and_absence_breaks_a_streak(a
 
 
 @pytest.mark.parametrize(("days", "rewarded"), [(0, {"never", "long_ago", "lately"}), (3, {"lately"}), (1, set())])
-def test_how_many_days_count_as_lately_is_a_setting(db, settings, days, rewarded):
-    settings.DAILY_CREDITS_ACTIVE_DAYS = days
+def test_how_many_days_count_as_lately_is_a_setting(db, monkeypatch, days, rewarded):
+    monkeypatch.setattr(rules, "DAILY_CREDITS_ACTIVE_DAYS", days)
     for name, ago in (("never", None), ("long_ago", 400), ("lately", 3)):
         arrive(name, active=MIDNIGHT - ago * A_DAY if ago else None)
     reward_active_users(now=MIDNIGHT)
@@ -64,8 +65,8 @@ def test_how_many_days_count_as_lately_is_a_setting(db, settings, days, rewarded
 
 
 @pytest.mark.parametrize("days", [0, 1])
-def test_suspended_users_are_never_rewarded(db, settings, days):
-    settings.DAILY_CREDITS_ACTIVE_DAYS = days
+def test_suspended_users_are_never_rewarded(db, monkeypatch, days):
+    monkeypatch.setattr(rules, "DAILY_CREDITS_ACTIVE_DAYS", days)
     eve = arrive("eve", active=MIDNIGHT, is_active=False)
     assert reward_active_users(now=MIDNIGHT).users == 0
     assert eve.paid() == []
@@ -191,7 +192,7 @@ def test_a_row_that_somebody_holds_keeps_nobody_else_waiting():
     holder.start()
     locked.wait(10)
     with transaction.atomic():
-        given = rewards.reward([held.id, *[user.id for user in others]], now=MIDNIGHT, waiting=rewards.DONT_WAIT)
+        given = rewards.reward_users([held.id, *[user.id for user in others]], now=MIDNIGHT, waiting=rewards.DONT_WAIT)
     assert given.users == 4
     release.set()
     holder.join()

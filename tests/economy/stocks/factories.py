@@ -16,8 +16,8 @@ from core.db.transactions import run_transaction
 from economy.ledger.audit import audit
 from economy.models import CreditTransaction
 from economy.stocks import prices
-from economy.stocks.catalogue import First, add
 from economy.stocks.models import Stock, StockHolding, StockPrice, StockStatusChange, StockTransaction
+from economy.stocks.prices import ListedStock
 from tests.economy.factories import BOOKED, make_user
 
 URL = "/api/v1/economy"
@@ -92,8 +92,8 @@ def new_trader(username: str = "ann", balance: int | str = 1000, **fields: Any) 
 
 def list_stock(symbol: str = "ACME", price: str = "10", supply: int = 1000, leverage: int = 10) -> Stock:
     """Lists a stock of the test's own, as the catalogue's are listed."""
-    first = First(symbol, f"{symbol} Works", "Makes things.", price, supply, leverage)
-    assert run_transaction(lambda: add(first, datetime.now(UTC))) == 1
+    listed = ListedStock(symbol, f"{symbol} Works", "Makes things.", price, supply, leverage)
+    assert run_transaction(lambda: prices.list_stock(listed, now=datetime.now(UTC))) == 1
     return Stock.objects.get(symbol=symbol)
 
 

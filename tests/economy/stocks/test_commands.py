@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
-from economy.stocks.catalogue import CATALOGUE
+from economy.stocks.prices import CATALOGUE
 from tests.economy.stocks.factories import books_balance, everything, list_stock, staff
 
 pytestmark = pytest.mark.django_db

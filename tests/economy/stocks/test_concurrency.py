@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import Stock, StockHolding, StockTransaction
+from economy.stocks.trading import close_worthless_holdings
 from tests.concurrently import all_at_once
 from tests.economy.stocks.factories import books_balance, list_stock, new_trader, order, set_price
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import Stock, StockHolding
+from economy.stocks.trading import close_worthless_holdings
 from tests.economy.stocks.factories import as_json, books_balance, list_stock, new_trader, order, read, set_price
 from tests.markets.factories import add_market
 

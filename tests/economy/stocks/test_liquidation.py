@@ -7,9 +7,9 @@ import pytest
 from celery.signals import before_task_publish
 
 from core.models import JobRun
-from economy.stocks.liquidation import close_worthless_holdings
 from economy.stocks.models import StockHolding, StockTransaction
-from economy.stocks.tasks import close_worthless_holdings as task
+from economy.stocks.trading import close_worthless_holdings
+from economy.tasks import close_worthless_holdings as task
 from tests.core.service_process import REDIS_AWAY
 from tests.economy.stocks.factories import books_balance, list_stock, new_trader, set_price
 from thisthat.celery import app

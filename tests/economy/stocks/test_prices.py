@@ -11,11 +11,11 @@ from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
 from accounts.models import StaffAction, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from core.models import JobRun
+from economy.errors import StockNotFound
 from economy.stocks import prices
-from economy.stocks.catalogue import CATALOGUE
 from economy.stocks.models import Stock, StockPrice
-from economy.stocks.tasks import seed_stocks
-from economy.stocks.trading import StockNotFound
+from economy.stocks.prices import CATALOGUE
+from economy.tasks import seed_stocks
 from tests.economy.stocks.factories import books_balance, by_staff, everything, new_trader, set_price, staff
 from tests.staff.conftest import member
 
