@@ -53,12 +53,12 @@ SELECT DISTINCT ON (day) (created_at AT TIME ZONE 'UTC')::date AS day, balance_a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A page of a user's entries; `offset` and `cursor` exclude each other, and an empty type is none."""
+    """A page of a user's entries; `offset` and `from_cursor` exclude each other, and an empty type is none."""
 
     type: str | None = None
     limit: int = 50
     offset: int = 0
-    cursor: str | None = None
+    from_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def list_transactions(user_id: UUID, query: Query) -> Page:
 
     Raises ValidationError for a cursor that isn't one.
     """
-    place = {"before": position_of(query.cursor), "offset": query.offset, "limit": query.limit}
+    place = {"before": position_of(query.from_cursor), "offset": query.offset, "limit": query.limit}
     rows = fetch_all(OF_TYPE if query.type else ALL, {"user_id": user_id, "type": query.type, **place})
     total = rows[0][0] if rows else 0
     found = [row for row in rows if row[1] is not None]

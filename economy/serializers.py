@@ -219,6 +219,7 @@ class PositionSerializer(ResourceSerializer):
     """A holding in the portfolio, with its stock and what it is worth."""
 
     id = serializers.UUIDField(source="holding_id")
+    stock = StockSerializer()
     shares = SharesField()
     averageBuyPrice = SharesField(source="average_price")
     totalInvested = CreditsField(source="invested")
@@ -226,7 +227,12 @@ class PositionSerializer(ResourceSerializer):
     currentValue = CreditsField(source="current_value", help_text="What selling all of it would bring.")
     profit = CreditsField()
     profitPercent = CreditsField(source="profit_percent", help_text="Of what was invested.")
-    stock = StockSerializer()
+
+    @classmethod
+    def from_object(cls, instance: Any, **values: Any) -> dict[str, Any]:
+        """Return the position as JSON values, its stock where the contract has it rather than at the end."""
+        position = super().from_object(instance, **values)
+        return {name: position[name] for name in cls._declared_fields}
 
 
 class BalancesSerializer(serializers.Serializer[dict[str, Any]]):

@@ -51,7 +51,12 @@ class TransactionViewSet(ViewSet):
     )
     def mine(self, request: Request) -> HttpResponse:
         validated = validate_list(TransactionFilter, TransactionPage, request.query_params)
-        query = Query(**validated)
+        query = Query(
+            type=validated["type"],
+            limit=validated["limit"],
+            offset=validated["offset"],
+            from_cursor=validated["cursor"],
+        )
         page = selectors.list_transactions(current_user_id(request), query)
         return private(
             json_response(

@@ -16,10 +16,8 @@ NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common_
 
 # COPY into the staging table, and a cursor on the server for exports of any size.
 CURSORS = {"markets/catalog.py", "ops/export.py"}
-CURSORS_NOT_CONVERTED_YET = ("economy/", "purchases/", "staff/", "ops/", "devtools/")
 
 GLOSSARY = REPOSITORY / "docs" / "glossary.md"
-GLOSSARY_NOT_APPLIED_YET = ("economy/", "tests/economy/")
 # What contains a word of the glossary's column "not" and keeps it. Case matters here.
 NAMES_THAT_STAY = {
     "PaymentIntent": "Stripe's",
@@ -36,9 +34,6 @@ NAMES_THAT_STAY = {
     "Night Owls": "a team of the simulated upstream",
     "how-many-people-will": "a picture that Polymarket has",
     "more than 1,000 people": "a question of the simulated upstream",
-    # Of packages where the glossary isn't applied yet; they go with GLOSSARY_NOT_APPLIED_YET.
-    "import books_balance, list_stock": "a helper of the tests of stocks",
-    "    books_balance()": "a helper of the tests of stocks",
 }
 
 
@@ -81,7 +76,7 @@ def test_sql_is_executed_in_one_place():
         for node in ast.walk(tree(path))
         if makes_cursor(node) and not name_of(path).startswith("core/db/")
     ]
-    assert [name for name in found if name not in CURSORS and not name.startswith(CURSORS_NOT_CONVERTED_YET)] == []
+    assert [name for name in found if name not in CURSORS] == []
 
 
 def makes_cursor(node):
@@ -225,9 +220,7 @@ def texts():
     found = [
         path
         for path in (*others, *beside, *inside)
-        if path != GLOSSARY
-        and not {"migrations", "node_modules"} & set(path.parts)
-        and not name_of(path).startswith(GLOSSARY_NOT_APPLIED_YET)
+        if path != GLOSSARY and not {"migrations", "node_modules"} & set(path.parts)
     ]
     assert len(found) > 300
     return found
@@ -246,8 +239,7 @@ def searchable(path):
 
 
 def in_words(text):
-    """The text with CamelCase taken apart, without names that stay and paths that the glossary isn't applied to yet."""
+    """The text with CamelCase taken apart, without the names that stay."""
     for name in NAMES_THAT_STAY:
         text = text.replace(name, "")
-    text = re.sub(rf"\b({'|'.join(GLOSSARY_NOT_APPLIED_YET)})[\w/.:]*", "", text)
     return re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)

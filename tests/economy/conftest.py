@@ -1,4 +1,4 @@
-"""What the tests of the economy share: people, and the moment."""
+"""What the tests of the economy share: users, and the moment."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

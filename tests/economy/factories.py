@@ -1,4 +1,4 @@
-"""People with credits, and what is known of them afterwards."""
+"""Users with credits, and what is known of them afterwards."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -44,7 +44,7 @@ def give(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> Poste
 
 
 def record_adjustment(transfer: Transfer) -> None:
-    """What staff leave besides the journal's row."""
+    """What staff leave besides the ledger entry."""
     CreditAdjustment.objects.create(
         id=transfer.reference_id,
         request_id=uuid4(),
@@ -74,7 +74,7 @@ def booked(user: User) -> dict[str, Any]:
     return User.objects.filter(pk=user.pk).values(*BOOKED).get()
 
 
-def journal(user: User, *columns: str) -> list[tuple[Any, ...]]:
+def ledger_entries(user: User, *columns: str) -> list[tuple[Any, ...]]:
     return list(CreditTransaction.objects.filter(user=user).order_by("sequence").values_list(*columns))
 
 

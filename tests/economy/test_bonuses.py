@@ -11,7 +11,7 @@ from accounts.signals import user_registered
 from economy import rules
 from economy.errors import AlreadyPosted
 from economy.models import CreditTransaction
-from tests.economy.factories import NOW, booked, journal, make_user
+from tests.economy.factories import NOW, booked, ledger_entries, make_user
 
 
 def register(name, referrer=None, now=NOW):
@@ -23,7 +23,7 @@ def register(name, referrer=None, now=NOW):
 
 def test_a_new_user_starts_with_a_thousand_credits(db):
     user = register("ann")
-    assert journal(user, "transaction_type", "amount", "reference_id", "created_at") == [
+    assert ledger_entries(user, "transaction_type", "amount", "reference_id", "created_at") == [
         ("signup_bonus", 1000, user.pk, NOW)
     ]
     assert booked(user)["available_credits"] == 1000
@@ -39,13 +39,13 @@ def test_the_numbers_are_rules_that_an_operator_sets(db, monkeypatch):
 
 def test_a_bonus_of_nothing_is_no_row(db, monkeypatch):
     monkeypatch.setattr(rules, "STARTING_CREDITS", Decimal(0))
-    assert journal(register("ann"), "pk") == []
+    assert ledger_entries(register("ann"), "pk") == []
 
 
 def test_the_referrer_gets_two_hundred_about_the_new_user(db):
     ann = register("ann")
     bob = register("bob", ann)
-    assert journal(ann, "transaction_type", "amount", "reference_id")[1] == ("referral_bonus", 200, bob.pk)
+    assert ledger_entries(ann, "transaction_type", "amount", "reference_id")[1] == ("referral_bonus", 200, bob.pk)
     assert booked(ann)["referral_credits_earned"] == 200
     assert booked(bob)["referral_credits_earned"] == 0
 
@@ -82,7 +82,7 @@ def test_beyond_the_daily_cap_a_referrer_is_unpaid_until_midnight_utc(db, monkey
     for i, moment in enumerate([NOW, evening, evening, evening + timedelta(microseconds=1)]):
         register(f"new{i}", ann, now=moment)
     assert booked(ann)["referral_credits_earned"] == 600
-    assert [day for (day,) in journal(ann, "created_at__day")] == [5, 5, 6]
+    assert [day for (day,) in ledger_entries(ann, "created_at__day")] == [5, 5, 6]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from economy.errors import AlreadyPosted, InsufficientCredits
 from economy.ledger import audit, post, post_many
 from economy.models import CreditTransaction
 from tests.concurrently import all_at_once
-from tests.economy.factories import NOW, adjustment, booked, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, ledger_entries, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 40
@@ -36,7 +36,7 @@ def test_two_hundred_simultaneous_debits_of_a_tenth_succeed_ten_times():
     outcomes = all_at_once(lambda: [attempt(adjustment(user, -100)) for _ in range(200 // THREADS)], THREADS)
     assert sorted(chain.from_iterable(outcomes)) == ["posted"] * 10 + ["refused"] * 190
     assert booked(user)["credit_balance"] == 0
-    assert [row[0] for row in journal(user, "balance_after")] == [Decimal(1000 - 100 * i) for i in range(11)]
+    assert [row[0] for row in ledger_entries(user, "balance_after")] == [Decimal(1000 - 100 * i) for i in range(11)]
     assert audit.audit().passed
 
 

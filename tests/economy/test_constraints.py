@@ -1,4 +1,4 @@
-"""Each rule of the journal that the database keeps, by its name."""
+"""Each rule of ledger entries that the database keeps, by its name."""
 
 from decimal import Decimal
 from uuid import uuid4

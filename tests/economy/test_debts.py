@@ -10,7 +10,7 @@ from economy.errors import InsufficientCredits
 from economy.ledger import Transfer, change_hold, post, post_from, post_many
 from economy.ledger.audit import audit
 from economy.models import Counterparty, Debt, TransactionType
-from tests.economy.factories import NOW, adjustment, booked, execute, give, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, give, ledger_entries, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_the_next_credit_repays_first_and_the_answer_says_what_is_left():
     assert give(user, 50).balance_after == 20
     assert debts(user) == [(100, 100, 3)]
     assert give(user, 5).balance_after == 25
-    assert journal(user, "amount", "counterparty", "balance_after")[2:] == [
+    assert ledger_entries(user, "amount", "counterparty", "balance_after")[2:] == [
         (70, "staff", 70),
         (-70, "house", 0),
         (50, "staff", 50),

@@ -15,7 +15,7 @@ from django.db.models.deletion import ProtectedError
 from accounts.models import User
 from economy.ledger import audit, post_many
 from economy.models import CreditTransaction
-from tests.economy.factories import NOW, adjustment, booked, execute, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, ledger_entries, make_user
 
 INSERT = """
 INSERT INTO credit_transactions (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
@@ -133,7 +133,7 @@ ATTACKS = {
         "x_username, is_active, is_staff, referral_code) "
         "SELECT gen_random_uuid(), 'e@x.y', 'eve', 'eve', 5, '', false, '', '', '', true, false, 'ABCDEFGH'"
     ),
-    # The journal's rows.
+    # Ledger entries.
     "an amount edited": sql("UPDATE credit_transactions SET amount = 1 WHERE user_id = '{ann}'"),
     "a balance_after edited": sql("UPDATE credit_transactions SET balance_after = 1"),
     "a row moved to another user": sql(
@@ -218,7 +218,8 @@ def books(ann):
 
 def state(*users):
     return [
-        (booked(user), journal(user, "pk", "amount", "balance_after", "reference_id", "description")) for user in users
+        (booked(user), ledger_entries(user, "pk", "amount", "balance_after", "reference_id", "description"))
+        for user in users
     ]
 
 
@@ -262,6 +263,6 @@ FOUND_BY_THE_AUDIT = {
 
 @pytest.mark.parametrize("attack", FOUND_BY_THE_AUDIT)
 def test_the_audit_finds_forged(attack, books):
-    act, promise = FOUND_BY_THE_AUDIT[attack]
+    act, invariant = FOUND_BY_THE_AUDIT[attack]
     act(*books)
-    assert [name for name, finding in audit.audit().findings.items() if finding.broken] == [promise]
+    assert [name for name, finding in audit.audit().findings.items() if finding.broken] == [invariant]

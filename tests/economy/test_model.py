@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from economy.errors import AlreadyPosted, InsufficientCredits
 from economy.ledger import Transfer, audit, change_hold, post, post_many
 from economy.models import TransactionType as Type
-from tests.economy.factories import NOW, booked, journal, make_user
+from tests.economy.factories import NOW, booked, ledger_entries, make_user
 
 people = some.integers(0, 2)
 cents = some.decimals(min_value=Decimal("0.01"), max_value=1500, places=2)
@@ -133,7 +133,7 @@ class Books(RuleBasedStateMachine):
             assert facts["available_credits"] == person.balance - person.held
             assert (facts["locked_credits"], facts["expended_credits"]) == (person.locked, person.spent)
             assert (facts["total_volume"], facts["overall_pnl"]) == (person.volume, person.profit)
-            assert journal(user, "amount", "balance_after") == person.rows
+            assert ledger_entries(user, "amount", "balance_after") == person.rows
 
     @invariant()
     def the_audit_finds_no_broken_chain_or_balance(self):

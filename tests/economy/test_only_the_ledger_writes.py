@@ -1,4 +1,4 @@
-"""Nothing but the ledger writes the journal or the columns of credits: read from the code of the whole service."""
+"""Nothing but the ledger writes ledger entries or the columns of credits: read from the code of the whole service."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ def breaches(source):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in WRITERS | {"User", "create_user", "setattr"} and names_a_column(node):
                 yield node.lineno
-            if name == "CreditTransaction" or (name in WRITERS | {"save", "delete"} and is_about_the_journal(node)):
+            if name == "CreditTransaction" or (name in WRITERS | {"save", "delete"} and is_about_entries(node)):
                 yield node.lineno
 
 
@@ -42,7 +42,7 @@ def names_a_column(call):
     return bool(words & COLUMNS)
 
 
-def is_about_the_journal(call):
+def is_about_entries(call):
     return any(isinstance(node, ast.Name) and node.id == "CreditTransaction" for node in ast.walk(call.func))
 
 

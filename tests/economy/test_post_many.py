@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from economy.ledger import Batch, Transfer, audit, change_hold, post, post_from, post_many
 from economy.models import CreditTransaction, TransactionType
-from tests.economy.factories import NOW, adjustment, booked, execute, give, journal, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, give, ledger_entries, make_user
 
 cents = some.decimals(min_value=-2000, max_value=2000, places=2).filter(bool)
 
@@ -42,7 +42,7 @@ def outcome_of(how, transfers, users):
     except InsufficientCredits:
         return "refused"
     answers = [(row.sequence, row.balance_after) for row in posted]
-    return answers, [(booked(user), journal(user, "amount", "sequence", "balance_after")) for user in users]
+    return answers, [(booked(user), ledger_entries(user, "amount", "sequence", "balance_after")) for user in users]
 
 
 def test_nothing_to_post_asks_nothing(db, django_assert_num_queries):

@@ -11,7 +11,7 @@ from economy import ledger
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from economy.ledger import Transfer, change_hold, post
 from economy.models import CreditTransaction, TransactionType
-from tests.economy.factories import NOW, adjustment, booked, give, journal
+from tests.economy.factories import NOW, adjustment, booked, give, ledger_entries
 
 Type = TransactionType
 
@@ -56,7 +56,7 @@ def test_a_bet_that_was_lost_costs_profit_and_writes_no_row(ann):
     assert ledger.post_many([bet(ann, 0, -100, Type.BET_PAYOUT)], now=NOW) == [None]
     facts = booked(ann)
     assert (facts["credit_balance"], facts["locked_credits"], facts["overall_pnl"]) == (900, 0, -100)
-    assert facts["journal_length"] == len(journal(ann, "pk")) == 2
+    assert facts["journal_length"] == len(ledger_entries(ann, "pk")) == 2
 
 
 def test_buying_stocks_is_expended_but_no_volume_on_markets(ann):

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from economy.stocks.models import Stock, StockHolding, StockPrice
-from tests.economy.stocks.factories import books_balance, list_stock, new_trader
+from tests.economy.stocks.factories import assert_audit_passes, list_stock, new_trader
 from tests.staff.market_pages import asked, state
 from tests.staff.pages import records, text_of
 
@@ -55,7 +55,7 @@ def test_a_price_is_set_after_staff_saw_what_it_moves(mary, ann, acme):
     read = text_of(mary.get(page(acme)))
     assert "12.5 mary They sold more." in read
     assert "10 The catalogue" in read
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_stock_is_closed_to_buyers_and_opened_again(mary, ann, acme):

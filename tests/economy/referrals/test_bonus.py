@@ -13,7 +13,7 @@ from economy import rules
 from economy.ledger.audit import audit
 from tests.accounts.factories import AUTH, form, refusal, send, sign_up, success, suspend
 from tests.concurrently import all_at_once
-from tests.economy.factories import booked, journal, make_user
+from tests.economy.factories import booked, ledger_entries, make_user
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ class TestByPassword:
     def test_somebody_who_comes_by_password_brings_the_bonus(self, api):
         ann = make_user("ann")
         bob = UUID(success(self.come(api, ann), 201)["user"]["id"])
-        assert journal(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, bob)]
+        assert ledger_entries(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, bob)]
         assert (earned(ann), counted(ann)) == (200, 1)
         assert User.objects.get(referred_by=ann).pk == bob
         assert audit().passed
@@ -85,8 +85,8 @@ class TestByX:
         ann = make_user("ann")
         browser.sign_in(f"?ref={ann.referral_code}", **{"as": "ada_l"})
         ada = User.objects.get(username="ada_l")
-        assert journal(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, ada.pk)]
-        assert journal(ada, "transaction_type", "amount") == [("signup_bonus", 1000)]
+        assert ledger_entries(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, ada.pk)]
+        assert ledger_entries(ada, "transaction_type", "amount") == [("signup_bonus", 1000)]
         assert (earned(ann), counted(ann)) == (200, 1)
         assert audit().passed
 

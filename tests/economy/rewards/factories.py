@@ -1,4 +1,4 @@
-"""People who are rewarded on some days, by themselves or at night, and what is known of them afterwards."""
+"""Users who are rewarded on some days, by themselves or at night, and what is known of them afterwards."""
 
 import json
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def read(response: Any) -> dict[str, Any]:
     return body
 
 
-def books_balance() -> None:
+def assert_audit_passes() -> None:
     report = audit()
     assert {"rewards", "streaks", "chains"} <= report.findings.keys()
     assert report.passed, report.as_dict()

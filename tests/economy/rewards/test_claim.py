@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts.errors import AccountSuspended
 from accounts.models import User
 from economy.models import DailyReward
-from tests.economy.factories import journal
-from tests.economy.rewards.factories import A_DAY, CLAIM, MORNING, SCALE, books_balance, read
+from tests.economy.factories import ledger_entries
+from tests.economy.rewards.factories import A_DAY, CLAIM, MORNING, SCALE, assert_audit_passes, read
 
 pytestmark = pytest.mark.django_db
 FIELDS = ["success", "creditsAwarded", "consecutiveDays", "nextAvailableAt", "newBalance"]
@@ -24,12 +24,12 @@ def test_the_first_day_is_worth_a_thousand(ann):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00\.000Z", body["nextAvailableAt"])
     ahead = datetime.fromisoformat(body["nextAvailableAt"]) - timezone.now()
     assert timedelta() < ahead <= A_DAY
-    books_balance()
+    assert_audit_passes()
 
 
-def test_the_reward_is_in_the_journal_under_its_row(ann):
+def test_the_reward_is_in_the_ledger_under_its_row(ann):
     ann.claim()
-    ((kind, amount, counterparty, reference, created_at),) = journal(
+    ((kind, amount, counterparty, reference, created_at),) = ledger_entries(
         ann.user, "transaction_type", "amount", "counterparty", "reference_id", "created_at"
     )
     assert (kind, amount, counterparty, created_at) == ("daily_reward", 1000, "issuance", MORNING)
@@ -43,7 +43,7 @@ def test_claimed_already_awards_nothing_and_says_when_to_come_back(ann):
     if again["nextAvailableAt"] == first["nextAvailableAt"]:
         assert again == {**first, "creditsAwarded": 0}
         assert ann.paid() == [1000]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_me_shows_the_streak_and_when_it_was_rewarded(ann, api):
@@ -59,7 +59,7 @@ def test_the_scale_of_twenty_days_in_a_row(ann):
     assert [int(claim.credits) for claim in claims] == [*SCALE, 10_000, 10_000]
     assert [claim.streak for claim in claims] == list(range(1, 21))
     assert claims[-1].balance == sum(SCALE) + 20_000
-    books_balance()
+    assert_audit_passes()
 
 
 def test_the_same_key_gives_the_first_answer_again(ann):
@@ -93,7 +93,7 @@ def test_it_is_no_get(ann, api):
 
 def test_a_claim_takes_the_same_few_statements_on_any_day(ann, django_assert_num_queries):
     for day in range(3):
-        # Reward, streak, journal and balance; the answer. Around them the savepoint and the limit of lock waits.
+        # Reward, streak, entry and balance; the response. Around them the savepoint and the limit of lock waits.
         with django_assert_num_queries(5):
             ann.claim(MORNING + day * A_DAY)
 

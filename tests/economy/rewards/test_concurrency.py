@@ -10,7 +10,7 @@ from economy.models import DailyReward
 from economy.rewards import reward_active_users
 from tests.concurrently import all_at_once
 from tests.economy.factories import give
-from tests.economy.rewards.factories import arrive, books_balance, read
+from tests.economy.rewards.factories import arrive, assert_audit_passes, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
@@ -32,7 +32,7 @@ def test_twenty_claims_at_once_award_once():
     awards = all_at_once(lambda: int(ann.claim(MIDNIGHT).credits), 20)
     assert sorted(awards) == [0] * 19 + [1000]
     assert (len(ann.days()), ann.streak, ann.paid()) == (1, 1, [1000])
-    books_balance()
+    assert_audit_passes()
 
 
 def test_claims_over_http_at_once_award_once_a_day():
@@ -57,7 +57,7 @@ def test_a_claim_against_the_nightly_task_awards_once():
     assert sum(awarded) == 10_000
     assert DailyReward.objects.count() == 10
     assert [person.paid() for person in people] == [[1000]] * 10
-    books_balance()
+    assert_audit_passes()
 
 
 def test_rewards_beside_other_credits_of_the_same_users_keep_every_balance_right():
@@ -74,4 +74,4 @@ def test_rewards_beside_other_credits_of_the_same_users_keep_every_balance_right
     all_at_once(taking_turns(give_all, claim_all, lambda: reward_active_users(now=MIDNIGHT)), 12)
     assert [person.user.credit_balance for person in people] == [1_040] * 5
     assert [person.streak for person in people] == [1] * 5
-    books_balance()
+    assert_audit_passes()

@@ -7,7 +7,7 @@ import pytest
 from economy.ledger.audit import audit
 from economy.rewards import reward_active_users
 from tests.economy.factories import execute
-from tests.economy.rewards.factories import A_DAY, MORNING, books_balance
+from tests.economy.rewards.factories import A_DAY, MORNING, assert_audit_passes
 
 pytestmark = pytest.mark.django_db
 A_MOMENT = timedelta(microseconds=1)
@@ -42,7 +42,7 @@ def test_a_missed_day_begins_again_at_one(ann):
     missed = ann.claim(MORNING + 4 * A_DAY)
     assert (missed.credits, missed.streak) == (1000, 1)
     assert [streak for _, streak, _ in ann.days()] == [1, 2, 3, 1]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_missed_day_after_the_greatest_reward_begins_again_at_a_thousand(ann):
@@ -78,7 +78,7 @@ def test_a_clock_that_goes_backwards_awards_nothing_and_keeps_the_streak(ann):
     assert behind.next_at == at("2026-03-07T00:00:00")
     assert ann.awarded(MORNING) == 0
     assert ann.claim(MORNING + 2 * A_DAY).streak == 3
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_clock_that_went_ahead_and_came_back_rewards_no_day_twice(ann):
@@ -109,6 +109,6 @@ def test_the_night_and_the_user_count_in_one_definition_of_a_day(ann):
 )
 def test_the_audit_notices_what_was_written_by_anybody_else(ann, edit):
     ann.claim()
-    books_balance()
+    assert_audit_passes()
     execute(edit)
     assert {name for name, finding in audit().findings.items() if finding.broken} & {"rewards", "streaks"}

@@ -17,7 +17,7 @@ from economy.models import DailyReward
 from economy.rewards import reward_active_users
 from economy.tasks import reward_active_users as nightly
 from tests.economy.factories import execute
-from tests.economy.rewards.factories import A_DAY, MORNING, arrive, books_balance
+from tests.economy.rewards.factories import A_DAY, MORNING, arrive, assert_audit_passes
 from thisthat.celery import AT_START, app
 
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
@@ -34,7 +34,7 @@ def test_who_was_active_since_the_start_of_yesterday_is_rewarded(ann):
     assert (night.users, night.credits) == (3, 3000)
     assert [user.paid() for user in active] == [[1000]] * 3
     assert before.days() == ann.days() == []
-    books_balance()
+    assert_audit_passes()
 
 
 def test_signing_in_is_activity_too(db):
@@ -93,7 +93,7 @@ def test_a_task_missed_for_three_days_rewards_the_day_it_runs_and_no_other(ann):
     ann.active(later - timedelta(hours=1))
     assert reward_active_users(now=later).users == 1
     assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (9, 1)]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_seventy_nine_users_are_not_left_unpaid_because_of_one(db):
@@ -123,7 +123,7 @@ def test_twenty_eight_users_with_bonuses_of_other_kinds_that_day_are_paid(db):
         person.claim(YESTERDAY)
     assert reward_active_users(now=MIDNIGHT).users == 28
     assert [person.paid() for person in people] == [[1000, 1500]] * 28
-    books_balance()
+    assert_audit_passes()
 
 
 def test_more_users_than_a_batch_are_all_rewarded(db):
@@ -137,7 +137,7 @@ def test_more_users_than_a_batch_are_all_rewarded(db):
     )
     assert reward_active_users(now=MIDNIGHT).users == count
     assert DailyReward.objects.values("user").distinct().count() == count
-    books_balance()
+    assert_audit_passes()
 
 
 def test_it_leaves_no_connection_behind(ann):

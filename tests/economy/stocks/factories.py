@@ -1,4 +1,4 @@
-"""Stocks of a small exchange, and people who trade through the front door."""
+"""Stocks of a small exchange, and users who trade through the API."""
 
 import json
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Trader:
     def balance(self) -> Decimal:
         return self.booked()["credit_balance"]
 
-    def journal(self) -> list[tuple[str, Decimal, Decimal]]:
+    def ledger_entries(self) -> list[tuple[str, Decimal, Decimal]]:
         """Type, amount and new balance of each transfer about stocks, oldest first."""
         rows = CreditTransaction.objects.filter(user=self.user, counterparty="stocks").order_by("sequence")
         return [(row.transaction_type, row.amount, row.balance_after) for row in rows]
@@ -123,7 +123,7 @@ def refused(response: Any, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-def books_balance() -> None:
+def assert_audit_passes() -> None:
     """The audit passes, the checks of stocks among its checks."""
     report = audit()
     stocks = {

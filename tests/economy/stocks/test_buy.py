@@ -8,7 +8,7 @@ import pytest
 
 from economy.stocks.models import Stock
 from tests.economy.stocks.factories import (
-    books_balance,
+    assert_audit_passes,
     everything,
     list_stock,
     new_trader,
@@ -53,7 +53,7 @@ def test_a_purchase_answers_with_the_trade_the_holding_and_the_balance(ann, acme
     assert (holding["shares"], holding["averageBuyPrice"], holding["totalInvested"]) == (D("2.5"), 10, 25)
     acme.refresh_from_db()
     assert acme.circulating_supply == D("2.5")
-    books_balance()
+    assert_audit_passes()
 
 
 def test_numbers_leave_as_they_are_stored(ann, acme):
@@ -70,8 +70,8 @@ def test_the_users_columns_say_invested_but_neither_locked_nor_volume(ann, acme)
     booked = ann.booked()
     assert (booked["credit_balance"], booked["expended_credits"]) == (900, 100)
     assert (booked["locked_credits"], booked["total_volume"], booked["overall_pnl"]) == (0, 0, 0)
-    assert ann.journal() == [("stock_purchase", D("-100.00"), D("900.00"))]
-    books_balance()
+    assert ann.ledger_entries() == [("stock_purchase", D("-100.00"), D("900.00"))]
+    assert_audit_passes()
 
 
 def test_another_purchase_averages_in(ann, acme):
@@ -80,7 +80,7 @@ def test_another_purchase_averages_in(ann, acme):
     holding = ann.buy(acme, 30, leverage=2)["holding"]
     assert (holding["shares"], holding["averageBuyPrice"], holding["totalInvested"]) == (40, D("17.5"), 700)
     assert (holding["id"], holding["createdAt"]) == (first["id"], first["createdAt"])
-    books_balance()
+    assert_audit_passes()
 
 
 def test_another_leverage_is_refused_while_the_holding_is_open(ann, acme):
@@ -90,14 +90,14 @@ def test_another_leverage_is_refused_while_the_holding_is_open(ann, acme):
     says_no(ann, order(acme, 1), 400, "leverage_mismatch")
     ann.sell(acme, 1)
     assert ann.buy(acme, 1, leverage=3)["holding"]["leverage"] == 3
-    books_balance()
+    assert_audit_passes()
 
 
 def test_what_one_cannot_afford_is_refused(ann, acme):
     says_no(ann, order(acme, "100.00000001"), 400, "insufficient_credits")
     assert ann.buy(acme, 100)["newBalance"] == 0
     says_no(ann, order(acme, "0.00000001"), 400, "insufficient_credits")
-    books_balance()
+    assert_audit_passes()
 
 
 def test_more_than_the_supply_is_refused(acme):
@@ -106,7 +106,7 @@ def test_more_than_the_supply_is_refused(acme):
     rich.buy(acme, "999.5")
     says_no(rich, order(acme, "0.50000001"), 400, "insufficient_supply")
     rich.buy(acme, "0.5")
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize("status", [Stock.Status.HALTED, Stock.Status.DELISTED])
@@ -182,7 +182,7 @@ def test_a_request_sent_again_buys_once(ann, acme):
     assert [answer.get("Idempotency-Replayed") for answer in answers] == [None, "true", "true"]
     assert ann.balance() == 990
     assert ann.post("/buy", order(acme, 2), Idempotency_Key="one").json()["code"] == "idempotency_key_reused"
-    books_balance()
+    assert_audit_passes()
 
 
 def test_shares_of_two_stocks_are_two_holdings_and_one_chain(ann, acme):
@@ -190,7 +190,7 @@ def test_shares_of_two_stocks_are_two_holdings_and_one_chain(ann, acme):
     ann.buy(acme, 1, leverage=2)
     ann.buy(other, 1, leverage=5)
     assert [entry["stock"]["symbol"] for entry in ann.portfolio()["portfolio"]] == ["ACME", "OTHR"]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_purchase_costs_the_same_queries_whatever_is_held(ann, acme, django_assert_num_queries):

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import StaffAction
 from economy.stocks.prices import CATALOGUE
-from tests.economy.stocks.factories import books_balance, everything, list_stock, staff
+from tests.economy.stocks.factories import assert_audit_passes, everything, list_stock, staff
 
 pytestmark = pytest.mark.django_db
 WHY = ("--reason", "Good news")
@@ -39,7 +39,7 @@ class TestSetStock:
     def test_it_sets_a_price_and_says_it(self, acme):
         assert run("set_stock", "ACME", "--price", "12.5", *WHY) == "ACME at 12.50000000, active\n"
         assert acme.prices.get(sequence=2).price == Decimal("12.5")
-        books_balance()
+        assert_audit_passes()
 
     def test_it_sets_a_status_and_says_it(self, acme):
         assert run("set_stock", "ACME", "--status", "halted", *WHY) == "ACME at 10.00000000, halted\n"
@@ -124,7 +124,7 @@ class TestVerify:
     [
         ("seed_stocks", "--json"),
         ("set_stock", "--price"),
-        ("set_stock", "Exits 1"),
+        ("set_stock", "exit status 1"),
         ("verify_stock_transactions", "exit status 1"),
     ],
 )

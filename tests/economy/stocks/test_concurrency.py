@@ -9,7 +9,7 @@ import pytest
 from economy.stocks.models import Stock, StockHolding, StockTransaction
 from economy.stocks.trading import close_worthless_holdings
 from tests.concurrently import all_at_once
-from tests.economy.stocks.factories import books_balance, list_stock, new_trader, order, set_price
+from tests.economy.stocks.factories import assert_audit_passes, list_stock, new_trader, order, set_price
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,7 +24,7 @@ def test_the_last_shares_of_a_supply_are_sold_once():
     answers = all_at_once(lambda: next(traders).post("/buy", order(stock, 1)), 20)
     assert codes(answers) == {"ok": 5, "insufficient_supply": 15}
     assert Stock.objects.get().circulating_supply == 5
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_holding_is_sold_once_by_many_requests_at_once():
@@ -34,7 +34,7 @@ def test_a_holding_is_sold_once_by_many_requests_at_once():
     answers = all_at_once(lambda: ann.post("/sell", order(stock, 10)), 20)
     assert codes(answers) == {"ok": 1, "no_holding": 19}
     assert ann.balance() == 1000
-    books_balance()
+    assert_audit_passes()
 
 
 def test_purchases_at_once_never_spend_more_than_the_balance():
@@ -43,7 +43,7 @@ def test_purchases_at_once_never_spend_more_than_the_balance():
     assert codes(answers) == {"ok": 3, "insufficient_credits": 17}
     assert ann.balance() == 10
     assert StockHolding.objects.get().shares == 9
-    books_balance()
+    assert_audit_passes()
 
 
 def test_one_key_sent_by_many_at_once_buys_once():
@@ -67,7 +67,7 @@ def test_trades_of_two_stocks_by_the_same_users_keep_every_chain_whole():
     answers = all_at_once(trade, 16)
     assert {status for statuses in answers for status in statuses} == {200}
     assert StockTransaction.objects.count() == 48
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_fall_is_outrun_by_nobody_and_closes_each_holding_once():
@@ -90,4 +90,4 @@ def test_a_fall_is_outrun_by_nobody_and_closes_each_holding_once():
     assert {trader.balance() for trader in traders} == {Decimal(990)}
     assert not StockHolding.objects.exists()
     assert StockTransaction.objects.exclude(type="buy").count() == 4
-    books_balance()
+    assert_audit_passes()

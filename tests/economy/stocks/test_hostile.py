@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from economy.stocks.models import Stock
-from tests.economy.stocks.factories import books_balance, everything, execute, set_price, set_status
+from tests.economy.stocks.factories import assert_audit_passes, everything, execute, set_price, set_status
 
 pytestmark = pytest.mark.django_db
 TRADE = """
@@ -125,7 +125,7 @@ def test_the_database_refuses(ann, acme, rule, statement):
     diagnosis = refusal.value.__cause__.diag
     assert rule in diagnosis.constraint_name, diagnosis.message_primary
     assert everything() == before
-    books_balance()
+    assert_audit_passes()
 
 
 def test_what_it_does_not_refuse_still_chains(ann, acme):

@@ -11,7 +11,7 @@ from economy.stocks.models import StockHolding, StockTransaction
 from economy.stocks.trading import close_worthless_holdings
 from economy.tasks import close_worthless_holdings as task
 from tests.core.service_process import REDIS_AWAY
-from tests.economy.stocks.factories import books_balance, list_stock, new_trader, set_price
+from tests.economy.stocks.factories import assert_audit_passes, list_stock, new_trader, set_price
 from thisthat.celery import app
 
 pytestmark = pytest.mark.django_db
@@ -36,13 +36,13 @@ def test_a_holding_whose_value_reached_nothing_is_closed_with_the_loss_of_all_th
     assert close() == 1
     assert not StockHolding.objects.exists()
     assert trades(ann) == [("buy", 100, 100), ("liquidation", 0, 100)]
-    assert [row[0] for row in ann.journal()] == ["stock_purchase"]
+    assert [row[0] for row in ann.ledger_entries()] == ["stock_purchase"]
     booked = ann.booked()
     assert (booked["credit_balance"], booked["overall_pnl"]) == (900, -100)
     assert (booked["locked_credits"], booked["expended_credits"]) == (0, 100)
     acme.refresh_from_db()
     assert acme.circulating_supply == 0
-    books_balance()
+    assert_audit_passes()
 
 
 def test_what_is_worth_a_cent_stays(ann, acme):
@@ -59,7 +59,7 @@ def test_closing_again_closes_nothing(ann, acme):
     ann.buy(acme, 10, leverage=5)
     set_price(acme, "1")
     assert [close(), close()] == [1, 0]
-    books_balance()
+    assert_audit_passes()
 
 
 def test_only_the_worthless_are_closed(ann, acme):
@@ -71,7 +71,7 @@ def test_only_the_worthless_are_closed(ann, acme):
     set_price(acme, "5")
     assert close() == 1
     assert set(StockHolding.objects.values_list("user__username", flat=True)) == {"bob", "cat"}
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_price_that_recovers_before_the_task_ran_brings_nothing_back(ann, acme):
@@ -81,7 +81,7 @@ def test_a_price_that_recovers_before_the_task_ran_brings_nothing_back(ann, acme
     assert not StockHolding.objects.exists()
     assert trades(ann)[-1] == ("liquidation", 0, 100)
     assert StockTransaction.objects.get(type="liquidation").price_per_share == 7
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_purchase_into_a_worthless_holding_begins_a_new_one(ann, acme):
@@ -91,7 +91,7 @@ def test_a_purchase_into_a_worthless_holding_begins_a_new_one(ann, acme):
     assert (body["holding"]["shares"], body["holding"]["totalInvested"], body["holding"]["leverage"]) == (10, 50, 2)
     assert [kind for kind, _, _ in trades(ann)] == ["buy", "liquidation", "buy"]
     assert ann.booked()["overall_pnl"] == -100
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_worthless_holding_is_sold_for_nothing(ann, acme):
@@ -100,7 +100,7 @@ def test_a_worthless_holding_is_sold_for_nothing(ann, acme):
     body = ann.sell(acme, 10)
     assert (body["profit"], body["newBalance"], body["holding"]) == (-100, 900, None)
     assert close() == 0
-    books_balance()
+    assert_audit_passes()
 
 
 def test_many_are_closed_in_one_sweep(acme):
@@ -110,7 +110,7 @@ def test_many_are_closed_in_one_sweep(acme):
     set_price(acme, "9")
     assert close() == 12
     assert StockTransaction.objects.filter(type="liquidation").count() == 12
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -122,7 +122,7 @@ def test_the_task_closes_and_records_how_many():
     run = JobRun.objects.get(job="economy.close_worthless_holdings")
     assert (run.status, run.result) == ("succeeded", {"closed": 1})
     assert not StockHolding.objects.exists()
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_new_price_has_the_worthless_closed_at_once_and_stays_though_the_queue_is_away(acme, monkeypatch):

@@ -16,7 +16,7 @@ from economy.stocks import prices
 from economy.stocks.models import Stock, StockPrice
 from economy.stocks.prices import CATALOGUE
 from economy.tasks import seed_stocks
-from tests.economy.stocks.factories import books_balance, by_staff, everything, new_trader, set_price, staff
+from tests.economy.stocks.factories import assert_audit_passes, by_staff, everything, new_trader, set_price, staff
 from tests.staff.conftest import member
 
 __all__ = ["member"]
@@ -53,7 +53,7 @@ def test_every_price_is_a_row_with_who_and_why(acme):
     ]
     acme.refresh_from_db()
     assert (acme.current_price, acme.price_sequence) == (11, 3)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_a_price_is_among_what_staff_did(acme):
@@ -81,7 +81,7 @@ def test_every_status_is_a_row_with_who_and_why_and_among_what_staff_did(acme):
     ]
     acme.refresh_from_db()
     assert (acme.status, acme.updated_at) == ("active", NOW)
-    books_balance()
+    assert_audit_passes()
 
 
 def test_the_status_that_it_has_is_no_change(acme):
@@ -157,7 +157,7 @@ def test_seeding_adds_the_catalogue_once_and_leaves_what_became_of_it(db):
     assert Stock.objects.count() == len(CATALOGUE)
     first.refresh_from_db()
     assert first.current_price == 99
-    books_balance()
+    assert_audit_passes()
 
 
 def test_seeded_stocks_can_be_bought(db):
@@ -165,7 +165,7 @@ def test_seeded_stocks_can_be_bought(db):
     trader = new_trader("ann")
     for stock in Stock.objects.all():
         trader.buy(stock, "0.1", leverage=stock.max_leverage)
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.django_db(transaction=True)

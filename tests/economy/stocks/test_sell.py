@@ -7,7 +7,7 @@ import pytest
 
 from economy.stocks.models import Stock, StockHolding
 from tests.economy.stocks.factories import (
-    books_balance,
+    assert_audit_passes,
     everything,
     list_stock,
     new_trader,
@@ -41,10 +41,10 @@ def test_selling_a_part_brings_its_share_and_leaves_the_rest(ann, acme):
     )
     booked = ann.booked()
     assert (booked["overall_pnl"], booked["expended_credits"], booked["locked_credits"]) == (8, 100, 0)
-    assert ann.journal()[1:] == [("stock_sale", D("48.00"), D("948.00"))]
+    assert ann.ledger_entries()[1:] == [("stock_sale", D("48.00"), D("948.00"))]
     acme.refresh_from_db()
     assert acme.circulating_supply == 6
-    books_balance()
+    assert_audit_passes()
 
 
 def test_selling_all_leaves_no_holding(ann, acme):
@@ -54,7 +54,7 @@ def test_selling_all_leaves_no_holding(ann, acme):
     assert (body["holding"], body["profit"], body["newBalance"]) == (None, -10, 990)
     assert not StockHolding.objects.exists()
     assert ann.booked()["overall_pnl"] == -10
-    books_balance()
+    assert_audit_passes()
 
 
 def test_selling_all_in_uneven_parts_leaves_no_dust(ann, acme):
@@ -66,7 +66,7 @@ def test_selling_all_in_uneven_parts_leaves_no_dust(ann, acme):
     assert ann.booked()["overall_pnl"] == sum(profits) == ann.balance() - 1000
     refused(ann.post("/sell", order(acme, "0.00000001")), 400, "no_holding")
     assert ann.buy(acme, 1, leverage=1)["holding"]["shares"] == 1
-    books_balance()
+    assert_audit_passes()
 
 
 def test_leverage_multiplies_what_a_sale_brings(ann, acme):
@@ -79,7 +79,7 @@ def test_leverage_multiplies_what_a_sale_brings(ann, acme):
     set_price(acme, "10")
     assert ann.sell(acme, 10)["profit"] == -50
     assert ann.balance() == 1000
-    books_balance()
+    assert_audit_passes()
 
 
 def test_selling_a_part_takes_a_proportional_part_of_what_was_invested(ann, acme):
@@ -88,14 +88,14 @@ def test_selling_a_part_takes_a_proportional_part_of_what_was_invested(ann, acme
     assert (body["profit"], body["holding"]["totalInvested"]) == (0, 20)
 
 
-def test_what_is_worth_less_than_a_cent_is_sold_for_nothing_without_a_journal_row(ann):
+def test_what_is_worth_less_than_a_cent_is_sold_for_nothing_without_a_ledger_entry(ann):
     penny = list_stock("PNNY", "0.01")
     ann.buy(penny, 1)
     body = ann.sell(penny, "0.5")
     assert (body["transaction"]["totalAmount"], body["profit"], body["newBalance"]) == (0, D("-0.01"), D("999.99"))
-    assert [row[0] for row in ann.journal()] == ["stock_purchase"]
+    assert [row[0] for row in ann.ledger_entries()] == ["stock_purchase"]
     ann.sell(penny, "0.5")
-    books_balance()
+    assert_audit_passes()
 
 
 @pytest.mark.parametrize("status", [Stock.Status.HALTED, Stock.Status.DELISTED])
@@ -103,7 +103,7 @@ def test_who_holds_shares_can_leave_whatever_the_stocks_status(ann, acme, status
     ann.buy(acme, 1)
     set_status(acme, status)
     assert ann.sell(acme, 1)["newBalance"] == 1000
-    books_balance()
+    assert_audit_passes()
 
 
 def test_what_one_does_not_hold_cannot_be_sold(ann, acme):
@@ -139,4 +139,4 @@ def test_a_request_sent_again_sells_once(ann, acme):
     answers = [ann.post("/sell", order(acme, 1), Idempotency_Key="one") for _ in range(3)]
     assert len({answer.content for answer in answers}) == 1
     assert StockHolding.objects.get().shares == 4
-    books_balance()
+    assert_audit_passes()

@@ -10,7 +10,7 @@ from django.db import connection
 
 from economy.ledger.audit import audit
 from economy.stocks.models import StockTransaction
-from tests.economy.stocks.factories import books_balance, execute, list_stock, new_trader, set_price
+from tests.economy.stocks.factories import assert_audit_passes, execute, list_stock, new_trader, set_price
 
 pytestmark = pytest.mark.django_db
 TABLES = ("credit_transactions", "stock_transactions", "stock_prices", "stocks", "stock_holdings")
@@ -27,7 +27,7 @@ def traded(ann, acme):
     ann.buy(list_stock("OTHR", "7"), 2)
     bob = new_trader("bob")
     bob.buy(acme, 1)
-    books_balance()
+    assert_audit_passes()
     return ann, bob
 
 
@@ -134,7 +134,7 @@ def test_a_removed_trade_is_found(traded):
     assert {"stock_signatures", "stock_journal", "stock_holdings"} <= broken()
 
 
-def test_a_removed_last_trade_is_found_by_the_journal_and_the_holdings(traded):
+def test_a_removed_last_trade_is_found_by_the_ledger_and_the_holdings(traded):
     """The chain alone can't tell that it once was longer."""
     ann, _ = traded
     with guards_off():
@@ -163,7 +163,7 @@ def test_trades_that_are_signed_with_a_key_that_is_not_ours_are_found(traded, se
 
 
 @pytest.mark.parametrize(
-    ("change", "promises"),
+    ("change", "invariants"),
     [
         ("UPDATE stocks SET circulating_supply = circulating_supply + 1", {"stock_supply"}),
         ("UPDATE stock_holdings SET shares = shares + 1 WHERE invested = 14", {"stock_supply", "stock_holdings"}),
@@ -177,10 +177,10 @@ def test_trades_that_are_signed_with_a_key_that_is_not_ours_are_found(traded, se
         ("DELETE FROM stock_prices WHERE sequence = 1 AND price = 10", {"stock_prices", "stock_terms"}),
     ],
 )
-def test_what_disagrees_with_the_trades_is_found(traded, change, promises):
+def test_what_disagrees_with_the_trades_is_found(traded, change, invariants):
     with guards_off():
         execute(change)
-    assert broken() == promises
+    assert broken() == invariants
 
 
 def test_a_change_of_key_keeps_old_trades_good_and_signs_new_ones(traded, acme, settings):
@@ -190,7 +190,7 @@ def test_a_change_of_key_keeps_old_trades_good_and_signs_new_ones(traded, acme, 
     keys = StockTransaction.objects.filter(user=ann.user).order_by("sequence").values_list("key_id", flat=True)
     assert list(keys) == ["development"] * 4 + ["second"]
     assert reasons() == []
-    books_balance()
+    assert_audit_passes()
 
 
 def test_without_the_old_key_its_trades_do_not_verify(traded, acme, settings):
