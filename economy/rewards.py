@@ -1,8 +1,8 @@
-"""Daily rewards: claimed by a user, or given at night to those who were active; once a UTC day, whoever comes first.
+"""Daily rewards: claimed by a user, or given by the nightly run to those who were active; once a UTC day.
 
 Both are one statement (`reward_users`): it locks the users, and what is due follows from their locked rows. Streak,
-reward and credits are written in one transaction. A day is one of UTC, and none is rewarded after a later one was: a
-clock that goes backwards gives nothing.
+reward and credits are written in one transaction. A day is one of UTC, and none is rewarded after a later one was:
+a system time that goes backwards gives nothing.
 """
 
 import logging

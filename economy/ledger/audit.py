@@ -1,6 +1,6 @@
 """The audit: whether every number of credits follows from the ledger's entries. Set-based, on one snapshot.
 
-The apps above register their own invariants (`register`), and what users have at stake (`register_positions`), when
+The apps above register their own invariants (`register`), and what users have staked (`register_positions`), when
 they are ready: locked credits and realized profit follow from these and the entries.
 """
 
@@ -163,7 +163,9 @@ INVARIANTS: list[Invariant] = [
     by_column("locked", "Locked credits are the stake of open bets.", "locked_credits"),
     by_column("expended", "Expended credits are all that was staked or invested.", "expended_credits"),
     by_column("volume", "Volume is all that was staked on markets.", "total_volume"),
-    by_column("profit", "Realized profit is what came back less what was put in and isn't at stake.", "overall_pnl"),
+    by_column(
+        "profit", "Realized profit is what came back less what was put in and isn't staked any more.", "overall_pnl"
+    ),
     by_column("referrals", "Referral credits are the referral bonuses.", "referral_credits_earned"),
     by_sql(
         "debts",
@@ -187,7 +189,7 @@ def register(invariant: Invariant) -> None:
 
 
 def register_positions(counterparty: Counterparty, select: str) -> None:
-    """Say what users have at stake with escrow or in stocks: a SELECT of `user_id` and `staked`, any rows a user."""
+    """Register what users have staked with escrow or in stocks: a SELECT of `user_id` and `staked`, any rows a user."""
     POSITIONS[str(counterparty)] = select
 
 

@@ -1,6 +1,6 @@
 """Posting: the only writer of ledger entries and of the users' credit columns.
 
-A transfer says who, how much, why, and how it changes what the user has at stake; the rest follows in SQL, in the same
+A transfer says who, how much, why, and how it changes the user's stakes; the rest follows in SQL, in the same
 statement as the ledger entry: balance, locked and expended credits, volume, realized profit, referral credits. All of
 it runs inside the caller's transaction, and a refusal is an exception: the caller's transaction has to roll back.
 Who has debts with the house (docs/ledger.md) repays them right after any credit, before its function returns.
@@ -23,7 +23,7 @@ from economy.models import DIRECTIONS, Counterparty, TransactionType
 
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
-AT_STAKE = (Counterparty.ESCROW, Counterparty.STOCKS)
+STAKE_ACCOUNTS = (Counterparty.ESCROW, Counterparty.STOCKS)
 # Constraints whose breach has an error of its own.
 INSUFFICIENT_CONSTRAINTS = (
     "users_balance_not_negative",
@@ -39,7 +39,7 @@ class Transfer:
     """Credits that move between a user and a counterparty account.
 
     `amount`, in credits: positive to the user, negative from the user; at most 2 decimals.
-    `staked`: the change of what the user has at stake, with bets (counterparty escrow) or in stocks. A bet of 100 is
+    `staked`: the change of the user's stakes, with bets (counterparty escrow) or in stocks. A bet of 100 is
     `amount=-100, staked=100`; its payout of 180 is `amount=180, staked=-100`. Realized profit is the sum of the two.
     An `amount` of 0 makes no entry: a lost bet is `amount=0, staked=-100`.
     `reference_id`: the bet, purchase, reward, trade or user it is about. `occurrence`: see docs/ledger.md.
@@ -58,8 +58,8 @@ class Transfer:
     def __post_init__(self) -> None:
         validate_amount(self.amount)
         validate_amount(self.staked)
-        if self.staked and self.counterparty_account not in AT_STAKE:
-            raise ValueError("Only bets and stocks put credits at stake.")
+        if self.staked and self.counterparty_account not in STAKE_ACCOUNTS:
+            raise ValueError("Only bets and stocks take a stake.")
 
     @property
     def counterparty_account(self) -> Counterparty:
@@ -251,7 +251,7 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[PostedEnt
     """Move credits of any number of users in one statement; users are locked in the order of their ids.
 
     The same as `post` one after the other, in the order given, but all or nothing. Returns the entries in that order,
-    None for a transfer that only changes what is at stake. Raises InsufficientCredits, AlreadyPosted, UnknownUser.
+    None for a transfer that only changes the stakes. Raises InsufficientCredits, AlreadyPosted, UnknownUser.
     """
     given = list(transfers)
     if not given:
@@ -372,7 +372,7 @@ def check_faults(unknown: int, short: int, malformed: int) -> None:
     if unknown:
         raise UnknownUser(f"{unknown} transfers")
     if malformed:
-        raise ValueError(f"{malformed} transfers aren't of whole cents, or put credits at stake with nobody.")
+        raise ValueError(f"{malformed} transfers aren't of whole cents, or take a stake for nothing.")
     if short:
         raise InsufficientCredits
 

@@ -366,7 +366,7 @@ def sign(trade: Trade, now: datetime) -> SignedTrade:
 
 
 def as_transfer(trade: Trade, row: SignedTrade) -> Transfer:
-    """Return what moves the credits. A sale that brings nothing has no ledger entry, but what was at stake is gone."""
+    """Return what moves the credits. A sale that brings nothing has no ledger entry, but the stake is gone."""
     return Transfer(
         user_id=row.user_id,
         amount=trade.change,

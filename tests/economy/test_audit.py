@@ -137,12 +137,12 @@ def test_a_row_of_nobody_is_found(books):
 
 @pytest.fixture
 def bets(db):
-    """What an app above has at stake."""
+    """The stakes that an app above registers."""
     execute("CREATE TEMP TABLE slips (user_id uuid, stake numeric(18,2)) ON COMMIT DROP")
     audit.register_positions(Counterparty.ESCROW, "SELECT user_id, sum(stake) AS staked FROM slips GROUP BY user_id")
 
 
-def test_locked_credits_and_profit_follow_from_what_is_at_stake(ann, bets):
+def test_locked_credits_and_profit_follow_from_the_stakes(ann, bets):
     kind = {"user_id": ann.pk, "reference_id": uuid4()}
     post(
         Transfer(amount=Decimal(-100), staked=Decimal(100), transaction_type=TransactionType.BET_PLACED, **kind),

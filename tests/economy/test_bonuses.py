@@ -100,7 +100,7 @@ def test_a_registration_that_fails_leaves_no_credits():
     assert booked(ann)["journal_length"] == 0
 
 
-def test_a_person_who_signs_up_over_http_has_the_credits_in_the_answer(api, db):
+def test_a_person_who_signs_up_over_http_has_the_credits_in_the_response(api, db):
     ann = register("ann")
     person = {"username": "bob", "email": "bob@example.com", "password": "long-and-strange-7", "name": "Bob"}
     response = api.post(

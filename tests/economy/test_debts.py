@@ -47,7 +47,7 @@ def test_a_loan_makes_a_debt_and_is_not_repaid_from_itself():
     assert audit().passed
 
 
-def test_the_next_credit_repays_first_and_the_answer_says_what_is_left():
+def test_the_next_credit_repays_first_and_the_response_says_what_is_left():
     user = make_user("ann")
     lend(user, 100)
     assert give(user, 70).balance_after == 0

@@ -1,4 +1,4 @@
-"""Ways to break the books with the application's own role: raw SQL, the ORM, bulk operations. All are refused.
+"""Ways to break the ledger with the application's own role: raw SQL, the ORM, bulk operations. All are refused.
 
 What the database alone can't refuse is in `test_audit.py` and at the end of this file: the audit finds it.
 """
@@ -114,8 +114,8 @@ ATTACKS = {
     "a balance put back to an earlier one": sql(
         "UPDATE users SET credit_balance = 1000, journal_length = 1 WHERE id = '{ann}'"
     ),
-    "a journal declared longer": sql("UPDATE users SET journal_length = 9 WHERE id = '{ann}'"),
-    "a journal declared empty": sql("UPDATE users SET credit_balance = 0, journal_length = 0 WHERE id = '{ann}'"),
+    "a history declared longer": sql("UPDATE users SET journal_length = 9 WHERE id = '{ann}'"),
+    "a history declared empty": sql("UPDATE users SET credit_balance = 0, journal_length = 0 WHERE id = '{ann}'"),
     "more on hold than there is": sql("UPDATE users SET held_credits = 994 WHERE id = '{ann}'"),
     "a negative hold": sql("UPDATE users SET held_credits = -1 WHERE id = '{ann}'"),
     "a negative lock": sql("UPDATE users SET locked_credits = -1 WHERE id = '{ann}'"),
@@ -228,7 +228,7 @@ def test_there_are_ways_enough():
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_the_books_cant_be_broken_by(attack, books):
+def test_the_ledger_cant_be_broken_by(attack, books):
     before = state(*books)
 
     def strike():

@@ -14,12 +14,12 @@ from economy.ledger import Transfer, audit, change_hold, post, post_many
 from economy.models import TransactionType as Type
 from tests.economy.factories import NOW, booked, ledger_entries, make_user
 
-people = some.integers(0, 2)
+users = some.integers(0, 2)
 cents = some.decimals(min_value=Decimal("0.01"), max_value=1500, places=2)
 
 
 class Person:
-    """What the books should say."""
+    """What the ledger should say."""
 
     def __init__(self):
         self.balance = self.held = self.locked = self.spent = self.volume = self.profit = Decimal(0)
@@ -67,12 +67,12 @@ class Books(RuleBasedStateMachine):
         self.done += [transfer for transfer in transfers if transfer.amount]
         return True
 
-    @rule(who=people, amount=cents, together=some.booleans())
+    @rule(who=users, amount=cents, together=some.booleans())
     def buys_credits(self, who, amount, together):
         assert self.attempt([self.transfer(who, Type.CREDIT_PURCHASE, amount)], together=together)
         self.model[who].move(amount)
 
-    @rule(who=people, amount=cents, together=some.booleans())
+    @rule(who=users, amount=cents, together=some.booleans())
     def places_a_bet(self, who, amount, together):
         person, reference = self.model[who], uuid4()
         can = person.balance - person.held >= amount
@@ -97,7 +97,7 @@ class Books(RuleBasedStateMachine):
                 person.move(payout)
         assert self.attempt(transfers, together=True)
 
-    @rule(who=people, amount=cents)
+    @rule(who=users, amount=cents)
     def staff_hold(self, who, amount):
         person = self.model[who]
         try:
@@ -109,7 +109,7 @@ class Books(RuleBasedStateMachine):
             person.held += amount
             assert person.held <= person.balance
 
-    @rule(who=people)
+    @rule(who=users)
     def staff_let_go(self, who):
         change_hold(user_id=self.users[who].pk, change=-self.model[who].held, now=NOW)
         self.model[who].held = Decimal(0)
@@ -126,7 +126,7 @@ class Books(RuleBasedStateMachine):
             raise AssertionError("booked twice")
 
     @invariant()
-    def the_books_say_what_the_model_says(self):
+    def the_ledger_agrees_with_the_model(self):
         for user, person in zip(getattr(self, "users", []), getattr(self, "model", []), strict=True):
             facts = booked(user)
             assert facts["credit_balance"] == person.balance
@@ -139,7 +139,7 @@ class Books(RuleBasedStateMachine):
     def the_audit_finds_no_broken_chain_or_balance(self):
         if hasattr(self, "users"):
             broken = {name for name, finding in audit.audit().findings.items() if finding.broken}
-            # Without the app of the bets nobody says what is at stake.
+            # Without the app of the bets nobody registers the stakes.
             assert broken <= {"locked", "profit"}
 
 

@@ -41,8 +41,8 @@ def outcome_of(how, transfers, users):
             )
     except InsufficientCredits:
         return "refused"
-    answers = [(row.sequence, row.balance_after) for row in posted]
-    return answers, [(booked(user), ledger_entries(user, "amount", "sequence", "balance_after")) for user in users]
+    responses = [(row.sequence, row.balance_after) for row in posted]
+    return responses, [(booked(user), ledger_entries(user, "amount", "sequence", "balance_after")) for user in users]
 
 
 def test_nothing_to_post_asks_nothing(db, django_assert_num_queries):

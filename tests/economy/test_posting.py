@@ -138,7 +138,7 @@ def test_a_transfer_of_nothing_is_refused(ann):
         post(adjustment(ann, 0), now=NOW)
 
 
-def test_nobody_but_bets_and_stocks_puts_credits_at_stake(ann):
+def test_only_bets_and_stocks_take_a_stake(ann):
     with pytest.raises(ValueError):
         adjustment(ann, 10, staked=Decimal(1))
 

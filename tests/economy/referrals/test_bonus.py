@@ -61,7 +61,7 @@ class TestByPassword:
         success(self.come(api, ann), 201)
         assert (earned(ann), counted(ann)) == (0, 1)
 
-    def test_beyond_the_daily_cap_people_are_counted_and_not_paid_for(self, api, monkeypatch):
+    def test_beyond_the_daily_cap_users_are_counted_and_not_paid_for(self, api, monkeypatch):
         monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
         ann = make_user("ann")
         for number in range(4):
@@ -109,12 +109,12 @@ class TestByX:
         new_browser().sign_in(f"?ref={ada.referral_code}", **{"as": "ada_l"})
         assert (earned(ada), counted(ada), User.objects.count()) == (0, 0, 1)
 
-    def test_people_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, monkeypatch):
+    def test_users_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, monkeypatch):
         monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
         ann = make_user("ann")
-        people = [XUser(str(9000 + number), f"new_{number}", "New") for number in range(4)]
+        users = [XUser(str(9000 + number), f"new_{number}", "New") for number in range(4)]
         pairs = []
-        for person in people:
+        for person in users:
             x.users.add(person)
             tab = new_browser()
             pairs.append((tab, tab.back_from_x(f"?ref={ann.referral_code}", **{"as": person.username})))

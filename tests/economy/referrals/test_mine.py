@@ -18,9 +18,9 @@ NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
 def ask(api, user):
-    answer = api.get(MINE, headers={"Authorization": f"Bearer {AccessToken.for_user(user)}"})
-    assert answer.status_code == 200, answer.content
-    body = json.loads(answer.content, parse_float=Decimal)
+    response = api.get(MINE, headers={"Authorization": f"Bearer {AccessToken.for_user(user)}"})
+    assert response.status_code == 200, response.content
+    body = json.loads(response.content, parse_float=Decimal)
     assert list(body) == ["success", "referralCode", "referralCount", "referralCreditsEarned", "referredUsers"]
     return body
 
@@ -86,12 +86,12 @@ def test_the_newest_are_found_by_an_index_in_their_order(ann):
 
 
 def test_nobody_sees_any_unknown(api, db):
-    answer = api.get(MINE)
-    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    response = api.get(MINE)
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
 
 
 def test_a_suspended_user_sees_none(api, ann):
     token = AccessToken.for_user(ann)
     suspend(ann, now=NOW)
-    answer = api.get(MINE, headers={"Authorization": f"Bearer {token}"})
-    assert (answer.status_code, answer.json()["code"]) == (403, "account_suspended")
+    response = api.get(MINE, headers={"Authorization": f"Bearer {token}"})
+    assert (response.status_code, response.json()["code"]) == (403, "account_suspended")

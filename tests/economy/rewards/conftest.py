@@ -1,4 +1,4 @@
-"""What the tests of daily rewards share: the whole audit, and people who come by on some days."""
+"""What the tests of daily rewards share: the whole audit, and users who come by on some days."""
 
 import pytest
 

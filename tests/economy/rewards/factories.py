@@ -1,4 +1,4 @@
-"""Users who are rewarded on some days, by themselves or at night, and what is known of them afterwards."""
+"""Users who are rewarded on some days, by themselves or by the nightly run, and what is known of them afterwards."""
 
 import json
 from dataclasses import dataclass

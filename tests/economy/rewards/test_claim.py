@@ -62,7 +62,7 @@ def test_the_scale_of_twenty_days_in_a_row(ann):
     assert_audit_passes()
 
 
-def test_the_same_key_gives_the_first_answer_again(ann):
+def test_the_same_key_gives_the_first_response_again(ann):
     first, again = ann.post(Idempotency_Key="today"), ann.post(Idempotency_Key="today")
     assert read(first)["creditsAwarded"] == 1000
     assert again.content == first.content
@@ -71,15 +71,15 @@ def test_the_same_key_gives_the_first_answer_again(ann):
 
 
 def test_nobody_claims_unknown(api):
-    answer = api.post(CLAIM)
-    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    response = api.post(CLAIM)
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
     assert not DailyReward.objects.exists()
 
 
 def test_a_suspended_user_gets_nothing(ann):
     User.objects.filter(pk=ann.id).update(is_active=False)
-    answer = ann.post()
-    assert (answer.status_code, answer.json()["code"]) == (403, "account_suspended")
+    response = ann.post()
+    assert (response.status_code, response.json()["code"]) == (403, "account_suspended")
     # Suspended between the check of the token and the reward.
     with pytest.raises(AccountSuspended):
         ann.claim()
@@ -87,8 +87,8 @@ def test_a_suspended_user_gets_nothing(ann):
 
 
 def test_it_is_no_get(ann, api):
-    answer = api.get(CLAIM, headers={"Authorization": f"Bearer {ann.token}"})
-    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    response = api.get(CLAIM, headers={"Authorization": f"Bearer {ann.token}"})
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
 
 
 def test_a_claim_takes_the_same_few_statements_on_any_day(ann, django_assert_num_queries):

@@ -37,41 +37,41 @@ def test_twenty_claims_at_once_award_once():
 
 def test_claims_over_http_at_once_award_once_a_day():
     ann = arrive("ann")
-    answers = [read(answer) for answer in all_at_once(ann.post, 10)]
+    responses = [read(response) for response in all_at_once(ann.post, 10)]
     # Midnight may pass meanwhile.
-    days = {answer["nextAvailableAt"] for answer in answers}
-    assert sum(answer["creditsAwarded"] > 0 for answer in answers) == len(days) == len(ann.days())
-    assert {answer["newBalance"] for answer in answers} <= {1000, 2500}
+    days = {response["nextAvailableAt"] for response in responses}
+    assert sum(response["creditsAwarded"] > 0 for response in responses) == len(days) == len(ann.days())
+    assert {response["newBalance"] for response in responses} <= {1000, 2500}
 
 
 def test_a_claim_against_the_nightly_task_awards_once():
-    people = [arrive(f"user{i}", active=MIDNIGHT) for i in range(10)]
+    users = [arrive(f"user{i}", active=MIDNIGHT) for i in range(10)]
 
     def claim_all():
-        return sum(int(person.claim(MIDNIGHT).credits) for person in people)
+        return sum(int(person.claim(MIDNIGHT).credits) for person in users)
 
-    def night():
+    def nightly_run():
         return int(reward_active_users(now=MIDNIGHT).credits)
 
-    awarded = all_at_once(taking_turns(claim_all, night), 8)
+    awarded = all_at_once(taking_turns(claim_all, nightly_run), 8)
     assert sum(awarded) == 10_000
     assert DailyReward.objects.count() == 10
-    assert [person.paid() for person in people] == [[1000]] * 10
+    assert [person.paid() for person in users] == [[1000]] * 10
     assert_audit_passes()
 
 
 def test_rewards_beside_other_credits_of_the_same_users_keep_every_balance_right():
-    people = [arrive(f"user{i}", active=MIDNIGHT) for i in range(5)]
+    users = [arrive(f"user{i}", active=MIDNIGHT) for i in range(5)]
 
     def give_all():
-        for person in people:
+        for person in users:
             give(person.id, 10)
 
     def claim_all():
-        for person in reversed(people):
+        for person in reversed(users):
             person.claim(MIDNIGHT)
 
     all_at_once(taking_turns(give_all, claim_all, lambda: reward_active_users(now=MIDNIGHT)), 12)
-    assert [person.user.credit_balance for person in people] == [1_040] * 5
-    assert [person.streak for person in people] == [1] * 5
+    assert [person.user.credit_balance for person in users] == [1_040] * 5
+    assert [person.streak for person in users] == [1] * 5
     assert_audit_passes()

@@ -70,7 +70,7 @@ def test_without_the_leap_day_the_streak_is_over(ann):
     assert ann.claim(at("2028-03-01T12:00:00")).streak == 1
 
 
-def test_a_clock_that_goes_backwards_awards_nothing_and_keeps_the_streak(ann):
+def test_a_system_time_that_goes_backwards_awards_nothing_and_keeps_the_streak(ann):
     ann.claim(MORNING)
     ann.claim(MORNING + A_DAY)
     behind = ann.claim(MORNING - A_DAY)
@@ -81,7 +81,7 @@ def test_a_clock_that_goes_backwards_awards_nothing_and_keeps_the_streak(ann):
     assert_audit_passes()
 
 
-def test_a_clock_that_went_ahead_and_came_back_rewards_no_day_twice(ann):
+def test_a_system_time_that_went_ahead_and_came_back_rewards_no_day_twice(ann):
     ahead = MORNING + 30 * A_DAY
     ann.claim(ahead)
     assert [ann.awarded(MORNING + day * A_DAY) for day in range(31)] == [0] * 31
@@ -89,7 +89,7 @@ def test_a_clock_that_went_ahead_and_came_back_rewards_no_day_twice(ann):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_night_and_the_user_count_in_one_definition_of_a_day(ann):
+def test_the_nightly_run_and_the_user_count_in_one_definition_of_a_day(ann):
     ann.active(at("2026-03-05T23:59:00"))
     reward_active_users(now=at("2026-03-06T00:00:00"))
     assert ann.awarded(at("2026-03-06T23:59:59")) == 0

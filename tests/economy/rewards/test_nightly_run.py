@@ -30,8 +30,8 @@ def test_who_was_active_since_the_start_of_yesterday_is_rewarded(ann):
     since = {"first": YESTERDAY, "last": MIDNIGHT - timedelta(seconds=1), "now": MIDNIGHT}
     active = [arrive(name, active=moment) for name, moment in since.items()]
     before = arrive("before", active=YESTERDAY - timedelta(microseconds=1))
-    night = reward_active_users(now=MIDNIGHT)
-    assert (night.users, night.credits) == (3, 3000)
+    summary = reward_active_users(now=MIDNIGHT)
+    assert (summary.users, summary.credits) == (3, 3000)
     assert [user.paid() for user in active] == [[1000]] * 3
     assert before.days() == ann.days() == []
     assert_audit_passes()
@@ -49,7 +49,7 @@ def test_the_nightly_job_does_not_reward_everybody_and_absence_breaks_a_streak(a
     for day in range(1, 6):
         reward_active_users(now=MORNING.replace(hour=0, minute=0) + day * A_DAY)
         streaks.append(ann.streak)
-    # Rewarded for the night after the visit, and never again; who comes back begins at one.
+    # Rewarded on the day after the visit, and never again; who comes back begins at one.
     assert streaks == [1, 1, 1, 1, 1]
     assert len(ann.days()) == 1
     assert ann.claim(MORNING + 6 * A_DAY).streak == 1
@@ -113,16 +113,16 @@ def test_seventy_nine_users_are_not_left_unpaid_because_of_one(db):
 def test_twenty_eight_users_with_bonuses_of_other_kinds_that_day_are_paid(db):
     """A signup bonus, a referral bonus and a reward of yesterday are other events: no key is shared."""
     referrer = arrive("referrer", active=MIDNIGHT)
-    people = [referrer]
+    users = [referrer]
     for i in range(27):
         person = arrive(f"new{i}", active=MIDNIGHT, referred_by=referrer.user)
         with transaction.atomic():
             user_registered.send(sender=User, user=person.user, referrer=referrer.user, now=MIDNIGHT)
-        people.append(person)
-    for person in people:
+        users.append(person)
+    for person in users:
         person.claim(YESTERDAY)
     assert reward_active_users(now=MIDNIGHT).users == 28
-    assert [person.paid() for person in people] == [[1000, 1500]] * 28
+    assert [person.paid() for person in users] == [[1000, 1500]] * 28
     assert_audit_passes()
 
 
@@ -157,7 +157,7 @@ def test_it_leaves_no_connection_behind(ann):
 
 
 class TestTheTask:
-    def test_it_runs_at_midnight_utc_and_when_the_clock_starts(self):
+    def test_it_runs_at_midnight_utc_and_when_the_scheduler_starts(self):
         (entry,) = [entry for entry in app.conf.beat_schedule.values() if entry["task"] == nightly.name]
         assert (entry["schedule"].hour, 0 in entry["schedule"].minute) == ({0}, True)
         assert nightly.name in AT_START

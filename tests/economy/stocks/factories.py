@@ -25,7 +25,7 @@ URL = "/api/v1/economy"
 
 @dataclass(slots=True)
 class Trader:
-    """A user with a client that sends the user's token; answers' numbers with a fraction come as Decimal."""
+    """A user with a client that sends the user's token; responses' numbers with a fraction come as Decimal."""
 
     user: User
     token: str

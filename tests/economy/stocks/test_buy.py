@@ -32,12 +32,12 @@ D = Decimal
 
 def says_no(trader, body, status, code):
     before = everything()
-    answer = refused(trader.post("/buy", body), status, code)
+    response = refused(trader.post("/buy", body), status, code)
     assert everything() == before
-    return answer
+    return response
 
 
-def test_a_purchase_answers_with_the_trade_the_holding_and_the_balance(ann, acme):
+def test_a_purchase_responds_with_the_trade_the_holding_and_the_balance(ann, acme):
     body = ann.buy(acme, "2.5")
     assert list(body) == ["success", "transaction", "holding", "newBalance"]
     assert body["newBalance"] == 975
@@ -177,9 +177,9 @@ def test_a_slash_at_the_end_makes_no_difference(ann, acme):
 
 def test_a_request_sent_again_buys_once(ann, acme):
     """Lesson 16: a timeout, a retry, three fills for one intended order."""
-    answers = [ann.post("/buy", order(acme, 1), Idempotency_Key="one") for _ in range(3)]
-    assert len({answer.content for answer in answers}) == 1
-    assert [answer.get("Idempotency-Replayed") for answer in answers] == [None, "true", "true"]
+    responses = [ann.post("/buy", order(acme, 1), Idempotency_Key="one") for _ in range(3)]
+    assert len({response.content for response in responses}) == 1
+    assert [response.get("Idempotency-Replayed") for response in responses] == [None, "true", "true"]
     assert ann.balance() == 990
     assert ann.post("/buy", order(acme, 2), Idempotency_Key="one").json()["code"] == "idempotency_key_reused"
     assert_audit_passes()

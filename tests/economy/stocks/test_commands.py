@@ -1,4 +1,4 @@
-"""`manage.py seed_stocks`, `set_stock` and `verify_stock_transactions`: for people, and with --json for programs."""
+"""`manage.py seed_stocks`, `set_stock` and `verify_stock_transactions`: for users, and with --json for programs."""
 
 import json
 from decimal import Decimal

@@ -14,15 +14,15 @@ from tests.economy.stocks.factories import assert_audit_passes, list_stock, new_
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def codes(answers):
-    return Counter("ok" if answer.status_code == 200 else answer.json()["code"] for answer in answers)
+def codes(responses):
+    return Counter("ok" if response.status_code == 200 else response.json()["code"] for response in responses)
 
 
 def test_the_last_shares_of_a_supply_are_sold_once():
     stock = list_stock(supply=5)
     traders = iter([new_trader(f"user{number}") for number in range(20)])
-    answers = all_at_once(lambda: next(traders).post("/buy", order(stock, 1)), 20)
-    assert codes(answers) == {"ok": 5, "insufficient_supply": 15}
+    responses = all_at_once(lambda: next(traders).post("/buy", order(stock, 1)), 20)
+    assert codes(responses) == {"ok": 5, "insufficient_supply": 15}
     assert Stock.objects.get().circulating_supply == 5
     assert_audit_passes()
 
@@ -31,16 +31,16 @@ def test_a_holding_is_sold_once_by_many_requests_at_once():
     """Lesson 2, for shares: one position sold ten times by simultaneous requests."""
     stock, ann = list_stock(), new_trader("ann")
     ann.buy(stock, 10, leverage=2)
-    answers = all_at_once(lambda: ann.post("/sell", order(stock, 10)), 20)
-    assert codes(answers) == {"ok": 1, "no_holding": 19}
+    responses = all_at_once(lambda: ann.post("/sell", order(stock, 10)), 20)
+    assert codes(responses) == {"ok": 1, "no_holding": 19}
     assert ann.balance() == 1000
     assert_audit_passes()
 
 
 def test_purchases_at_once_never_spend_more_than_the_balance():
     stock, ann = list_stock(), new_trader("ann", 100)
-    answers = all_at_once(lambda: ann.post("/buy", order(stock, 3)), 20)
-    assert codes(answers) == {"ok": 3, "insufficient_credits": 17}
+    responses = all_at_once(lambda: ann.post("/buy", order(stock, 3)), 20)
+    assert codes(responses) == {"ok": 3, "insufficient_credits": 17}
     assert ann.balance() == 10
     assert StockHolding.objects.get().shares == 9
     assert_audit_passes()
@@ -48,8 +48,8 @@ def test_purchases_at_once_never_spend_more_than_the_balance():
 
 def test_one_key_sent_by_many_at_once_buys_once():
     stock, ann = list_stock(), new_trader("ann")
-    answers = all_at_once(lambda: ann.post("/buy", order(stock, 1), Idempotency_Key="one"), 10)
-    assert len({answer.content for answer in answers}) == 1
+    responses = all_at_once(lambda: ann.post("/buy", order(stock, 1), Idempotency_Key="one"), 10)
+    assert len({response.content for response in responses}) == 1
     assert ann.balance() == 990
 
 
@@ -64,8 +64,8 @@ def test_trades_of_two_stocks_by_the_same_users_keep_every_chain_whole():
         trader, stock = traders[turn % 2], stocks[turn // 2 % 2]
         return [trader.post(path, order(stock, "0.5")).status_code for path in ("/buy", "/buy", "/sell")]
 
-    answers = all_at_once(trade, 16)
-    assert {status for statuses in answers for status in statuses} == {200}
+    responses = all_at_once(trade, 16)
+    assert {status for statuses in responses for status in statuses} == {200}
     assert StockTransaction.objects.count() == 48
     assert_audit_passes()
 
@@ -85,8 +85,8 @@ def test_a_fall_is_outrun_by_nobody_and_closes_each_holding_once():
         return turn.post("/sell", order(stock, 1))
 
     set_price(stock, "9")
-    answers = [answer for answer in all_at_once(act, 8) if answer is not None]
-    assert set(codes(answers)) <= {"ok", "no_holding"}
+    responses = [response for response in all_at_once(act, 8) if response is not None]
+    assert set(codes(responses)) <= {"ok", "no_holding"}
     assert {trader.balance() for trader in traders} == {Decimal(990)}
     assert not StockHolding.objects.exists()
     assert StockTransaction.objects.exclude(type="buy").count() == 4

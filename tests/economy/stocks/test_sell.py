@@ -125,8 +125,8 @@ def test_a_stock_that_does_not_exist_is_not_found(ann):
 def test_bad_input_is_refused(ann, acme, shares):
     ann.buy(acme, 5)
     before = everything()
-    answer = ann.post("/sell", {"stockId": str(acme.pk), "shares": shares})
-    assert [detail["field"] for detail in refused(answer, 400, "validation_error")["details"]] == ["shares"]
+    response = ann.post("/sell", {"stockId": str(acme.pk), "shares": shares})
+    assert [detail["field"] for detail in refused(response, 400, "validation_error")["details"]] == ["shares"]
     assert everything() == before
 
 
@@ -136,7 +136,7 @@ def test_nobody_sells_without_signing_in(api, acme):
 
 def test_a_request_sent_again_sells_once(ann, acme):
     ann.buy(acme, 5)
-    answers = [ann.post("/sell", order(acme, 1), Idempotency_Key="one") for _ in range(3)]
-    assert len({answer.content for answer in answers}) == 1
+    responses = [ann.post("/sell", order(acme, 1), Idempotency_Key="one") for _ in range(3)]
+    assert len({response.content for response in responses}) == 1
     assert StockHolding.objects.get().shares == 4
     assert_audit_passes()
