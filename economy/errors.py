@@ -109,8 +109,3 @@ class InsufficientShares(DomainError):
 class InvalidPrice(DomainError):
     code = "invalid_price"
     message = "A price is above 0, has at most 8 decimals, and no holding may be worth more than a balance holds."
-
-
-class SameStatus(DomainError):
-    code = "nothing_changed"
-    message = "The stock has this status already."

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from django.dispatch import Signal
 
+from accounts.errors import NothingChanged
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.sql import execute, new_id
 from core.db.transactions import run_transaction
-from economy.errors import InvalidPrice, SameStatus
+from economy.errors import InvalidPrice
 from economy.ledger.audit import by_sql, register
 from economy.rules import GREATEST_WORTH
 from economy.stocks.models import Stock
@@ -129,14 +130,14 @@ def try_change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason:
 
 
 def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reason: str, now: datetime) -> None:
-    """Change the status. Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, SameStatus."""
+    """Change the status. Raises NotAllowed, ReasonMissing, ReasonTooLong, StockNotFound, NothingChanged."""
     by.require(Permission.SET_STOCK_PRICES)
     reason = validate_reason(reason)
 
     def change() -> None:
         stock = lock_stock(stock_id)
         if stock.status == status:
-            raise SameStatus
+            raise NothingChanged("The stock has this status already.")
         write_change(CHANGE_STATUS, stock_id, by=by, reason=reason, now=now, status=str(status))
         before, after = {"status": stock.status}, {"status": str(status)}
         record_action(

@@ -87,7 +87,7 @@ def test_every_status_is_a_row_with_who_and_why_and_among_what_staff_did(acme):
 def test_the_status_that_it_has_is_no_change(acme):
     staff()
     before = everything()
-    with pytest.raises(prices.SameStatus):
+    with pytest.raises(prices.NothingChanged):
         make(acme, ACTIVE)
     assert everything() == before
 
