@@ -9,8 +9,9 @@ The standard library is all it needs. Run by itself: `python -m devtools.simulat
 
 from .faults import Fault, Faults
 from .messages import LoggedRequest, RequestLog
-from .models import Event, Market, Outcome
+from .models import Event, Market
 from .server import Simulator
+from .state import Outcome
 from .world import World
 
 __all__ = ["Event", "Fault", "Faults", "LoggedRequest", "Market", "Outcome", "RequestLog", "Simulator", "World"]

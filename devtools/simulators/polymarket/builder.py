@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from random import Random
 
 from .blueprints import FIRST_NAMES, LAST_NAMES, TAG_NUMBERS, TAG_SLUGS, WHEEL, EventPlan, MarketPlan
+from .books import ZERO
 from .formats import Slugs, slugify
-from .models import ZERO, Clock, Event, Market, Tag
+from .models import Event, Market
+from .state import Clock, Tag
 
 QUIRK_EVERY = 2
 _LEGACY_AGE = timedelta(days=1500)

@@ -8,69 +8,73 @@ from math import sin
 from typing import Any
 from zlib import crc32
 
+from .books import ONE
 from .faults import spoil_prices
 from .formats import dump, plain, rfc3339
 from .messages import RefusedError, Request, Response
-from .models import FINAL_PRICES, ONE, ZERO, Market
+from .models import Market
+from .state import FINAL_PRICES, HALF
 from .world import World
 
 Json = dict[str, Any]
-DEPTH = 12
-_MILLION = Decimal(1_000_000)
+# Poison of these stays out of `/markets/{condition_id}`, which has no such field at its top.
+_BOOK_FIELDS = {
+    "market", "asset_id", "timestamp", "hash", "bids", "asks", "min_order_size", "tick_size", "last_trade_price",
+    "outcome", "price", "side", "token_id", "winner", "mid", "spread",
+}  # fmt: skip
 
 
-def midpoint(market: Market, token: str) -> Decimal:
-    """The live middle of the token's book."""
-    return market.price if token == market.tokens[0] else ONE - market.price
-
-
-def spread(market: Market) -> Decimal:
-    return market.spread * market.tick
+def midpoint(market: Market, token: str) -> Decimal | None:
+    """The live middle of the token's book; None where it has no orders."""
+    return market.token_top(token).middle
 
 
 def best_price(market: Market, token: str, side: str) -> Decimal:
     """What `side` quotes: `BUY` is the best bid, `SELL` the best ask."""
-    half = spread(market) / 2
-    middle = midpoint(market, token)
-    return middle - half if side == "BUY" else min(ONE, middle + half)
+    top = market.token_top(token)
+    return top.low if side == "BUY" else top.high
 
 
-def book(market: Market, token: str, now: datetime) -> Json:
-    """The order book of one token. The best bid and the best ask come last in their lists."""
-    bid, ask = best_price(market, token, "BUY"), best_price(market, token, "SELL")
-    bids = [bid - market.tick * step for step in reversed(range(DEPTH))]
-    asks = [ask + market.tick * step for step in reversed(range(DEPTH))]
+def book(market: Market, token: str, now: datetime, *, best_first: bool = False) -> Json:
+    """The order book of one token. The best bid and the best ask come last in their lists, or first."""
+    bids, asks = market.ladder(token)
+    trade, step = market.last_trade(token), 1 if best_first else -1
     shape: Json = {
         "market": market.condition_id,
         "asset_id": token,
-        "timestamp": str(int(now.timestamp() * 1000)),
-        "bids": [_order(market, price) for price in bids if ZERO < price < ONE],
-        "asks": [_order(market, price) for price in asks if ZERO < price < ONE],
+        "bids": [order._asdict() for order in bids[::step]],
+        "asks": [order._asdict() for order in asks[::step]],
         "min_order_size": "5",
         "tick_size": plain(market.tick),
         "neg_risk": market.event.neg_risk,
-        "last_trade_price": plain(bid) if bid > ZERO else "",
+        "last_trade_price": trade.price if trade else "",
     }
     digest = sha1(repr(shape).encode(), usedforsecurity=False).hexdigest()
-    return {**shape, "hash": digest}
+    return _poisoned(market, {"timestamp": timestamp(now), **shape, "hash": digest})
 
 
-def _order(market: Market, price: Decimal) -> dict[str, str]:
-    size = Decimal(crc32(f"{market.number}:{price}".encode()) % 4_000_000 + 500) / 100
-    return {"price": plain(price), "size": plain(size)}
+def timestamp(now: datetime) -> str:
+    """Milliseconds."""
+    return str(int(now.timestamp() * 1000))
+
+
+def _poisoned(market: Market, shape: Json) -> Json:
+    """The same with the values that a command put into its fields."""
+    poison = market.poison_clob
+    return shape | {key: value for key, value in poison.items() if key in shape} if poison else shape
 
 
 def clob_market(market: Market) -> Json:
     """`GET /markets/{condition_id}`: the second source of who won."""
     event = market.event
-    return {
+    shape = {
         "accepting_order_timestamp": rfc3339(market.created_at),
         "accepting_orders": bool(market.accepting) and not market.closed,
         "active": market.active,
-        "archived": False,
+        "archived": market.archived,
         "closed": market.closed,
         "condition_id": market.condition_id,
-        "description": event.rules,
+        "description": event.rules if market.description is None else market.description,
         "enable_order_book": not market.closed,
         "end_date_iso": f"{market.ends_at:%Y-%m-%d}T00:00:00Z" if market.ends_at else None,
         "fpmm": "",
@@ -94,13 +98,15 @@ def clob_market(market: Market) -> Json:
         "taker_base_fee": 0,
         "tokens": _tokens(market),
     }
+    foreign = _BOOK_FIELDS - set(shape)
+    return shape | {key: value for key, value in market.poison_clob.items() if key not in foreign}
 
 
 def _tokens(market: Market) -> list[Json]:
     prices = FINAL_PRICES.get(market.clob_outcome) or (market.price, *([ONE - market.price] * (len(market.tokens) - 1)))
     winner = {"this": 0, "that": 1}.get(market.clob_outcome)
     return [
-        {"outcome": outcome, "price": _number(price), "token_id": token, "winner": index == winner}
+        _poisoned(market, {"outcome": outcome, "price": _number(price), "token_id": token, "winner": index == winner})
         for index, (outcome, token, price) in enumerate(zip(market.outcomes, market.tokens, prices, strict=True))
     ]
 
@@ -113,7 +119,8 @@ def history(market: Market, token: str, moments: list[int]) -> list[Json]:
     """Prices at `moments` (Unix seconds, rising): two slow waves that end at the live price."""
     if not moments:
         return []
-    last, now = moments[-1], float(midpoint(market, token))
+    middle = midpoint(market, token)
+    last, now = moments[-1], float(HALF if middle is None else middle)
     room = min(now, 1 - now)
     phase = crc32(token.encode()) % 628 / 100
 
@@ -129,8 +136,40 @@ MAX_BATCH = 500
 MAX_WINDOW = 15 * 24 * 3600
 HOURS = {"1h": 1, "6h": 6, "1d": 24, "1w": 168, "1m": 720, "max": 2160, "all": 2160}
 LEAST_FIDELITY = {"1m": 10, "1w": 5}
+NEVER_TRADED = {"price": "0.5", "side": ""}
 NO_BOOK = "No orderbook exists for the requested token id"
 Endpoint = Callable[[Request], object]
+
+
+MAX_KEPT = 20_000
+
+
+class RenderedBooks:
+    """Books as bytes, in two halves around the time, each kept until the book or the order of its lists changes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._kept: dict[str, tuple[int, bool, bytes, bytes]] = {}
+
+    def one(self, market: Market, token: str) -> bytes:
+        """The book of one token, as of now."""
+        moment = timestamp(self._world.now).encode()
+        revision, best_first, before, after = self._kept.get(token, (-1, False, b"", b""))
+        if (revision, best_first) != (market.revision, self._world.best_first):
+            before, moment, after = self._render(market, token, moment)
+        return before + moment + after
+
+    def _render(self, market: Market, token: str, moment: bytes) -> tuple[bytes, bytes, bytes]:
+        best_first = self._world.best_first
+        body = dump(book(market, token, self._world.now, best_first=best_first))
+        if "timestamp" in market.poison_clob:
+            return body, b"", b""
+        halves = body.partition(b'"timestamp":"' + moment)
+        before, after = halves[0] + halves[1][: -len(moment)], halves[2]
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept[token] = market.revision, best_first, before, after
+        return before, moment, after
 
 
 class Clob:
@@ -138,11 +177,12 @@ class Clob:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._rendered = RenderedBooks(world)
         self._get: dict[str, Endpoint] = {
             "/midpoint": self._midpoint,
             "/price": self._price,
             "/spread": self._spread,
-            "/book": self._book,
+            "/last-trade-price": self._last_trade_price,
             "/prices-history": self._history,
             "/time": lambda _request: int(world.now.timestamp()),
         }
@@ -150,14 +190,19 @@ class Clob:
             "/midpoints": self._midpoints,
             "/prices": self._prices,
             "/spreads": self._spreads,
-            "/books": self._books,
+            "/last-trades-prices": self._last_trades_prices,
         }
 
     def respond(self, request: Request) -> Response | None:
+        match request.method, request.path:
+            case "POST", "/books":
+                return Response(200, self._books(request))
+            case "GET", "/book":
+                return Response(200, self._book(request))
         endpoints = self._post if request.method == "POST" else self._get
         if request.path in endpoints:
             return Response(200, dump(endpoints[request.path](request)))
-        if request.path in self._post:
+        if request.path in self._post or request.path == "/books":
             # The plural paths want a body: a GET of them never works upstream.
             raise _bad("Invalid payload")
         start, _, key = request.path.rpartition("/")
@@ -171,37 +216,65 @@ class Clob:
 
     def _midpoint(self, request: Request) -> object:
         market, token = self._booked(request)
-        return {"mid": plain(midpoint(market, token))}
+        middle = midpoint(market, token)
+        if middle is None:
+            raise RefusedError(404, {"error": NO_BOOK})
+        return _poisoned(market, {"mid": plain(middle)})
 
     def _price(self, request: Request) -> object:
         market, token = self._booked(request)
-        return {"price": plain(best_price(market, token, _side(request.one("side"))))}
+        return _poisoned(market, {"price": plain(best_price(market, token, _side(request.one("side"))))})
 
     def _spread(self, request: Request) -> object:
-        return {"spread": plain(spread(self._booked(request)[0]))}
-
-    def _book(self, request: Request) -> object:
         market, token = self._booked(request)
-        return book(market, token, self._world.now)
+        return _poisoned(market, {"spread": plain(market.token_top(token).spread)})
+
+    def _book(self, request: Request) -> bytes:
+        return self._rendered.one(*self._booked(request))
+
+    def _last_trade_price(self, request: Request) -> object:
+        market, token = self._booked(request)
+        trade = market.last_trade(token)
+        return _poisoned(market, {"price": trade.price, "side": trade.side} if trade else NEVER_TRADED)
 
     def _midpoints(self, request: Request) -> object:
         items = _requested_tokens(request)
         if "malformed" in request.tricks:
             return spoil_prices(list(dict.fromkeys(str(item["token_id"]) for item in items)))
-        return {token: plain(midpoint(market, token)) for market, token, _ in self._batch(items)}
+        middles = [(market, token, midpoint(market, token)) for market, token, _ in self._batch(items)]
+        return {
+            token: market.poison_clob.get("mid", plain(middle))
+            for market, token, middle in middles
+            if middle is not None
+        }
 
     def _prices(self, request: Request) -> object:
-        prices: dict[str, dict[str, str]] = {}
+        prices: dict[str, Json] = {}
         for market, token, item in self._batch(_requested_tokens(request)):
             side = _side(item.get("side"))
-            prices.setdefault(token, {})[side] = plain(best_price(market, token, side))
+            best = plain(best_price(market, token, side))
+            prices.setdefault(token, {})[side] = market.poison_clob.get("price", best)
         return prices
 
     def _spreads(self, request: Request) -> object:
-        return {token: plain(spread(market)) for market, token, _ in self._batch(_requested_tokens(request))}
+        return {
+            token: market.poison_clob.get("spread", plain(market.token_top(token).spread))
+            for market, token, _ in self._batch(_requested_tokens(request))
+        }
 
-    def _books(self, request: Request) -> object:
-        return [book(market, token, self._world.now) for market, token, _ in self._batch(_requested_tokens(request))]
+    def _books(self, request: Request) -> bytes:
+        books = [self._rendered.one(market, token) for market, token, _ in self._batch(_requested_tokens(request))]
+        return b"[" + b",".join(books) + b"]"
+
+    def _last_trades_prices(self, request: Request) -> object:
+        """The last trade of each token; one that was never traded is left out."""
+        batch = self._batch(_requested_tokens(request))
+        trades = [(market, token, market.last_trade(token)) for market, token, _ in batch]
+        return [
+            _poisoned(market, {"token_id": token, "price": trade.price, "side": trade.side})
+            for market, token, trade in trades
+            if trade is not None
+        ]
 
     def _booked(self, request: Request) -> tuple[Market, str]:
         """The market of `token_id`. A closed or brand-new one has no book: 404."""

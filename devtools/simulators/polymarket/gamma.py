@@ -41,6 +41,10 @@ MARKET_ORDERS = COMMON_ORDERS | {
 EVENT_ORDERS = COMMON_ORDERS | {"volume": lambda event: event.volume, "title": lambda event: event.title}
 
 
+def _there(item: Market | Event) -> bool:
+    return not item.is_deleted
+
+
 def _same(field: str) -> Maker:
     def make(request: Request, name: str, _values: list[str]) -> Test:
         expected = request.flag(name)
@@ -105,6 +109,7 @@ def _tokened(_request: Request, _name: str, values: list[str]) -> Test:
 _COMMON: Filters = {
     "closed": _same("closed"),
     "active": _same("active"),
+    "archived": _same("archived"),
     "id": _among("id"),
     "slug": _among("slug"),
     "tag_id": _tagged,
@@ -202,7 +207,7 @@ class Lister(Generic[Item]):
     def _tests(self, request: Request) -> list[Test]:
         """Return the tests an object must pass. Unknown parameters are ignored, as upstream does."""
         given = {name: values for name, values in request.query.items() if values}
-        return [make(request, name, given[name]) for name, make in self._filters.items() if name in given]
+        return [_there, *(make(request, name, given[name]) for name, make in self._filters.items() if name in given)]
 
     def _key(self, order: tuple[str, ...], item: Item) -> Key:
         values = [self._orders[name](item) for name in order]
@@ -344,9 +349,12 @@ class Gamma:
     def _event(self, key: str, *, numeric: bool) -> Event:
         _check_number(key, numeric=numeric)
         try:
-            return self._world.find_event(key)
+            event = self._world.find_event(key)
         except KeyError:
             raise not_found() from None
+        if event.deleted:
+            raise not_found()
+        return event
 
     def _market(self, key: str, *, numeric: bool) -> Market:
         _check_number(key, numeric=numeric)

@@ -4,8 +4,10 @@ import json
 from datetime import datetime
 from typing import Any
 
+from .books import ONE, Top, readable
 from .formats import dump, rfc3339, slugify, spaced
-from .models import HALF, ONE, Event, Market, Tag
+from .models import Event, Market
+from .state import HALF, Listed, Tag
 
 Json = dict[str, Any]
 PICTURES = "https://polymarket-upload.s3.us-east-2.amazonaws.com"
@@ -43,7 +45,7 @@ def gamma_event(event: Event) -> Json:
         "icon": picture(event) if event.has_picture else "",
         "active": event.active,
         "closed": event.closed,
-        "archived": False,
+        "archived": event.archived,
         "new": False,
         "featured": event.number % 19 == 0,
         "restricted": True,
@@ -51,7 +53,7 @@ def gamma_event(event: Event) -> Json:
         "enableOrderBook": True,
         "negRisk": event.neg_risk,
         "enableNegRisk": event.neg_risk,
-        "negRiskAugmented": any(market.placeholder for market in event.markets),
+        "negRiskAugmented": any(market.placeholder for market in event.listed),
         "commentCount": event.number % 900,
         "cyom": False,
         "showAllOutcomes": True,
@@ -120,7 +122,11 @@ SUBMITTER = "0x91430CaD2d3975766499717fA0D66A78D814E5c5"
 
 
 def gamma_market(market: Market) -> Json:
-    """The whole object, in parts, in the order of the subject."""
+    """The whole object, in parts, in the order of the subject; poison comes last."""
+    return _healthy(market) | market.poison_gamma
+
+
+def _healthy(market: Market) -> Json:
     if market.event.legacy_category is not None:
         return {**_identity(market), **_times(market), **_legacy(market), **_resolution(market)}
     return {
@@ -143,15 +149,19 @@ def _identity(market: Market) -> Json:
         "slug": market.slug,
         "image": picture(market.event) if market.has_image else "",
         "icon": picture(market.event) if market.has_icon else "",
-        "description": market.event.rules,
-        "outcomes": _listed(market, list(market.outcomes)),
-        "clobTokenIds": _listed(market, list(market.tokens)),
+        "description": market.event.rules if market.description is None else market.description,
+        "outcomes": _listed(market, _ordered(market, "outcomes", market.outcomes)),
+        "clobTokenIds": _listed(market, _ordered(market, "tokens", market.tokens)),
         "marketMakerAddress": "",
         "umaResolutionStatuses": _listed(market, market.uma_history),
         "resolutionSource": market.event.source,
     }
     prices = market.gamma_prices()
     return shape if prices is None else {**shape, "outcomePrices": _listed(market, prices)}
+
+
+def _ordered(market: Market, name: Listed, values: tuple[str, ...]) -> list[str]:
+    return list(values[::-1] if name in market.reordered else values)
 
 
 def _listed(market: Market, values: list[str]) -> str | list[str]:
@@ -184,7 +194,7 @@ def _flags(market: Market) -> Json:
     shape: Json = {
         "active": market.active,
         "closed": market.closed,
-        "archived": False,
+        "archived": market.archived,
         "new": False,
         "featured": market.number % 17 == 0,
         "restricted": True,
@@ -255,15 +265,27 @@ def _book(market: Market) -> Json:
     }
     if not market.priced:
         return {**shape, "spread": 1, "bestAsk": 1}
-    price = market.gamma_price
+    price = ONE - market.gamma_price if "prices" in market.reordered else market.gamma_price
     if market.final is not None:
         return {**shape, "spread": float(market.tick), "bestAsk": float(min(ONE, price + market.tick))}
-    spread = 1 if market.gamma_level % 2 else 2
-    half = spread * market.tick / 2
-    shape |= {"spread": float(spread * market.tick), "competitive": float(ONE / (ONE + (price - HALF) ** 2))}
-    shape |= {"lastTradePrice": float(price - half), "oneDayPriceChange": (market.number % 9 - 4) / 200}
-    bid, ask = price - half, price + half
-    return {**shape, **({"bestBid": float(bid)} if bid > 0 else {}), "bestAsk": float(min(ask, ONE))}
+    top = _shown_top(market)
+    shape |= {"spread": float(top.spread), "competitive": float(ONE / (ONE + (price - HALF) ** 2))}
+    shape |= {"lastTradePrice": _last_trade_price(market), "oneDayPriceChange": (market.number % 9 - 4) / 200}
+    return {**shape, **({} if top.bid is None else {"bestBid": float(top.bid)}), "bestAsk": float(top.high)}
+
+
+def _shown_top(market: Market) -> Top:
+    return market.gamma_top.mirrored() if "prices" in market.reordered else market.gamma_top
+
+
+def _last_trade_price(market: Market) -> float | str:
+    """A number, 0 before the first trade; set to something else it is that."""
+    token = market.tokens[-1 if "prices" in market.reordered else 0]
+    trade = market.last_trade(token, market.gamma_top)
+    if trade is None:
+        return 0.0
+    price = readable(trade.price)
+    return trade.price if price is None else float(price)
 
 
 def _fees(market: Market) -> Json:
@@ -292,9 +314,9 @@ def _legacy(market: Market) -> Json:
     return {
         "category": market.event.legacy_category,
         "marketType": "scalar" if "Long" in market.outcomes else "normal",
-        "active": True,
+        "active": market.active,
         "closed": market.closed,
-        "archived": False,
+        "archived": market.archived,
         "restricted": False,
         "volume": str(market.volume),
         "volumeNum": round(market.volume, 2),
@@ -326,7 +348,7 @@ def market_with_event_json(market: Market, *, tags: bool = False) -> bytes:
 
 
 def event_json(event: Event) -> bytes:
-    markets = b",".join([market_json(market) for market in event.markets])
+    markets = b",".join([market_json(market) for market in event.listed])
     return _brief_json(event)[:-1] + b',"markets":[' + markets + b'],"tags":' + tags_json(event) + b"}"
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from .builder import Builder, default_start
-from .models import Clock, Event, Market, Outcome, Tag
+from .models import Event, Market
+from .state import Clock, Outcome, Tag
 
 MOVING_SHARE = 0.4
 _DISPUTE, _SHUT_FIRST, _RESOLVE = 0.08, 0.3, 0.65
@@ -16,12 +17,14 @@ def move_prices(markets: list[Market], rng: Random) -> None:
     """Let Gamma catch up with the last tick, then walk some of the live prices, within the book's bounds."""
     for market in markets:
         step = rng.randint(-3, 3) if rng.random() < MOVING_SHARE else 0
-        if market.gamma_level != market.level:
+        spread = market.spread
+        if (market.level, spread) != (market.gamma_level, market.gamma_spread or spread):
             market.gamma_level = market.level
             if market.final is None:
-                market.touch()
-        if step and market.has_book and not market.price_held:
-            market.level = min(max(market.level + step, 1), 2 * market.grid - 1)
+                market.show()
+        market.gamma_spread = spread
+        if step and market.has_book:
+            market.walk(step)
 
 
 def price_newcomers(markets: list[Market]) -> None:
@@ -105,7 +108,8 @@ TICK = timedelta(seconds=60)
 class World:
     """All events and markets. `start` is the simulated time of tick 0; each tick adds `tick_length`.
 
-    Two with the same seed, size and start are equal. Reads and writes from other threads hold `clock.lock`.
+    Books list the best orders last, or first with `best_first`. Two with the same seed, size and start are
+    equal. Reads and writes from other threads hold `clock.lock`.
     """
 
     def __init__(
@@ -121,6 +125,8 @@ class World:
         self._builder = Builder(seed, self.clock)
         self._by_key: dict[str, Market] = {}
         self._events_by_key: dict[str, Event] = {}
+        self.best_first = False
+        self.clock.register = self._register
         for _ in range(events):
             self._add(self._builder.old_event())
 
@@ -141,7 +147,9 @@ class World:
         return self._events_by_key[key]
 
     def get(self, key: str) -> Market | None:
-        return self._by_key.get(key)
+        """Like `find`, but None for a market that is unknown or deleted."""
+        market = self._by_key.get(key)
+        return None if market is None or market.is_deleted else market
 
     def good_markets(self) -> list[Market]:
         """The open markets that an ingester should take, by 24-hour volume of their event, then their own."""
@@ -176,9 +184,13 @@ class World:
         self.markets += event.markets
         self._events_by_key[event.id] = self._events_by_key[event.slug] = event
         for market in event.markets:
-            for key in (market.condition_id, market.id, market.slug, *market.tokens):
-                if key:
-                    self._by_key[key] = market
+            self._register(market)
+
+    def _register(self, market: Market) -> None:
+        """Make it known by its ids. An id that another one has stays with that."""
+        for key in (market.condition_id, market.id, market.slug, *market.tokens):
+            if key:
+                self._by_key.setdefault(key, market)
 
     def _drop_ended(self) -> None:
         """Drop the oldest ended events once the world is four times its size, so that a long demo keeps its memory."""
