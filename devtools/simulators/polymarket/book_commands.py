@@ -23,13 +23,10 @@ class BookCommands(MarketState):
         any text may stand for a number. What isn't an order that one could trade with doesn't count for best prices.
         """
         this = Ladder(read_orders(bids), read_orders(asks))
-        that = this.mirrored()
-        if that_bids is not None:
-            that = that._replace(bids=read_orders(that_bids))
-        if that_asks is not None:
-            that = that._replace(asks=read_orders(that_asks))
+        own_bids, own_asks = (None if given is None else read_orders(given) for given in (that_bids, that_asks))
         with self.clock.lock:
-            self.book.this, self.book.that, self.book.dust = this, that, []
+            self.book.forget_orders()
+            self.book.this, self.book.that_bids, self.book.that_asks = this, own_bids, own_asks
             self.script()
 
     def set_spread(self, ticks: int) -> None:
@@ -42,7 +39,7 @@ class BookCommands(MarketState):
             level = self.level - (self.level - ticks) % 2
             if not 0 < ticks <= min(level, 2 * self.grid - level):
                 raise ValueError(f"a spread of {ticks} ticks has no room at {self.price}")
-            self.book.this, self.book.that, self.book.dust = None, None, []
+            self.book.forget_orders()
             self.book.spread, self.level = ticks, level
             self.gamma_level, self.gamma_spread = level, ticks
             self.script()

@@ -140,13 +140,19 @@ def _first_shares(orders: Orders, shares: Decimal) -> Orders:
 
 @dataclass(slots=True, eq=False)
 class BookOverrides:
-    """What commands changed in a market's generated book. `that` is a book of THAT that doesn't mirror THIS."""
+    """What commands changed in a market's generated book. `that_bids` and `that_asks` don't mirror THIS."""
 
     this: Ladder | None = None
-    that: Ladder | None = None
+    that_bids: Orders | None = None
+    that_asks: Orders | None = None
     dust: list[tuple[Side, Order]] = field(default_factory=list)
     shares: Decimal | None = None
     spread: int | None = None
+
+    def forget_orders(self) -> None:
+        """Drop every order that was given, but keep the spread and the number of shares."""
+        self.this = self.that_bids = self.that_asks = None
+        self.dust = []
 
     @property
     def set_prices(self) -> bool:
@@ -155,12 +161,19 @@ class BookOverrides:
 
     def applied(self, generated: Ladder) -> tuple[Ladder, Ladder]:
         """The books of THIS and of THAT."""
-        this, that = self.this or generated, self.that
-        if self.shares is not None:
-            this, that = this.thinned(self.shares), that and that.thinned(self.shares)
+        this = self._thinned(self.this or generated)
         for side, order in self.dust:
             this = this.with_order(side, order)
-        return this, that or this.mirrored()
+        that = this.mirrored()
+        own = self._thinned(Ladder(self.that_bids or (), self.that_asks or ()))
+        if self.that_bids is not None:
+            that = that._replace(bids=own.bids)
+        if self.that_asks is not None:
+            that = that._replace(asks=own.asks)
+        return this, that
+
+    def _thinned(self, ladder: Ladder) -> Ladder:
+        return ladder if self.shares is None else ladder.thinned(self.shares)
 
 
 def natural_spread(key: str, level: int, widest: int) -> int:

@@ -4,13 +4,21 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .faults import Faults
-from .formats import dump, rfc3339
+from .formats import dump, read_time, rfc3339
 from .messages import RefusedError, Request, RequestLog, Response
-from .models import Market
+from .models import Event, Market
 from .world import World
 
 PREFIX = "/_control/"
 MAX_TICKS = 10_000
+MARKET_COMMANDS = {
+    "set_price", "set_volume", "drop_prices", "stop_accepting", "close", "propose", "dispute", "resolve", "rename",
+    "set_book", "set_spread", "thin_book", "add_dust", "clear_book", "set_last_trade",
+    "reorder", "change_tokens", "rename_outcomes", "equal_outcomes", "edit", "blank_question", "move_end",
+    "duplicate_condition_id", "move_to_event", "reopen", "archive", "unarchive", "deactivate", "activate",
+    "delete", "restore", "change_result", "poison", "cure",
+}  # fmt: skip
+EVENT_COMMANDS = {"edit", "archive", "unarchive", "deactivate", "activate", "delete", "restore", "move_end"}
 
 
 class Control:
@@ -31,11 +39,15 @@ class Control:
                     self._tick(body.get("ticks", 1))
                 case "POST", "faults":
                     self._faults.set_from_json(request.body)
+                case "POST", "books":
+                    self._order_books(body.get("best_first"))
                 case "POST", "market":
-                    return Response(200, dump(self._command(body)))
+                    return Response(200, dump(self._market_command(body)))
+                case "POST", "event":
+                    return Response(200, dump(self._event_command(body)))
                 case _:
                     raise RefusedError(404, {"error": "no such control"})
-        except (KeyError, ValueError, TypeError, InvalidOperation) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, InvalidOperation) as error:
             raise RefusedError(400, {"error": str(error)}) from error
         return Response(200, dump(self._state()))
 
@@ -44,18 +56,52 @@ class Control:
             raise ValueError(f"ticks is a whole number from 1 to {MAX_TICKS}")
         self._world.tick(ticks)
 
-    def _command(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _order_books(self, best_first: object) -> None:
+        if not isinstance(best_first, bool):
+            raise TypeError("best_first is true or false")
+        with self._world.clock.lock:
+            self._world.best_first = best_first
+
+    def _market_command(self, body: dict[str, Any]) -> dict[str, Any]:
         """`{"market": any id, "do": "resolve", ...}` with the options of the command of that name."""
-        options = {key: value for key, value in body.items() if key not in {"market", "do"}}
         market = self._world.find(str(body.get("market")))
-        _run_command(market, str(body.get("do")), options)
+        self._run(market, MARKET_COMMANDS, body)
         return {
             "id": market.id,
             "condition_id": market.condition_id,
+            "tokens": market.tokens,
             "price": str(market.price),
             "closed": market.closed,
             "uma_status": market.uma_status,
         }
+
+    def _event_command(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`{"event": id or slug, "do": "archive", ...}`, likewise."""
+        event = self._world.find_event(str(body.get("event")))
+        self._run(event, EVENT_COMMANDS, body)
+        return {"id": event.id, "title": event.title, "closed": event.closed, "markets": len(event.listed)}
+
+    def _run(self, target: Market | Event, commands: set[str], body: dict[str, Any]) -> None:
+        command = str(body.get("do"))
+        if command not in commands:
+            raise ValueError(f"no command is called {command!r}")
+        given = {key: value for key, value in body.items() if key not in {"market", "event", "do"}}
+        if command in {"resolve", "change_result"} and given.get("outcome") not in {"this", "that", "50-50"}:
+            raise ValueError("outcome is this, that or 50-50")
+        getattr(target, command)(**{key: self._read(command, key, value) for key, value in given.items()})
+
+    def _read(self, command: str, option: str, value: Any) -> Any:
+        """An option as the command takes it."""
+        match command, option:
+            case "set_price", "price":
+                return Decimal(str(value))
+            case "move_end", "date" if value is not None:
+                return read_time(value)
+            case "duplicate_condition_id", "other":
+                return self._world.find(str(value))
+            case "move_to_event", "other_event":
+                return self._world.find_event(str(value))
+        return value
 
     def _state(self) -> dict[str, Any]:
         world = self._world
@@ -69,16 +115,5 @@ class Control:
                 "good_markets": sum(market.is_good for market in world.markets),
                 "faults": self._faults.active(),
                 "requests": len(self._requests),
+                "limited": len(self._requests.limited()),
             }
-
-
-def _run_command(market: Market, command: str, options: dict[str, Any]) -> None:
-    match command:
-        case "set_price":
-            market.set_price(Decimal(str(options.pop("price", ""))), **options)
-        case "resolve" if options.get("outcome") not in {"this", "that", "50-50"}:
-            raise ValueError("outcome is this, that or 50-50")
-        case "resolve" | "propose" | "dispute" | "close" | "stop_accepting" | "drop_prices" | "rename" | "set_volume":
-            getattr(market, command)(**options)
-        case _:
-            raise ValueError(f"no command is called {command!r}")

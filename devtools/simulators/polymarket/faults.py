@@ -1,6 +1,8 @@
 """Faults: switches that make the simulated upstream misbehave, and the spoilt responses they produce."""
 
 import json
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from itertools import cycle, islice
@@ -11,7 +13,17 @@ from typing import Any, Literal, get_args
 from .messages import HTML, Response
 
 Kind = Literal[
-    "status", "html", "broken_json", "wrong_shape", "hang", "drip", "reset", "repeat_cursor", "malformed", "latency"
+    "status",
+    "html",
+    "broken_json",
+    "wrong_shape",
+    "hang",
+    "drip",
+    "reset",
+    "repeat_cursor",
+    "malformed",
+    "latency",
+    "rate_limit",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 # These change how a response is made; the others replace it or stand in its way.
@@ -22,24 +34,31 @@ TRICKS = frozenset({"repeat_cursor", "malformed"})
 class Fault:
     """One switch.
 
-    `path` is a prefix. `times` is for how many requests, None until cleared. `probability` is drawn from the seed.
-    `status` and `retry_after` (seconds) belong to `status`; with `retry_after_date` the header is an HTTP date.
-    `seconds` is how long a `hang` lasts, the pause between two bytes of a `drip`, the delay of `latency`.
+    `path` is a prefix, `method` None for all. `times` is for how many requests, None until cleared. `probability` is
+    drawn from the seed. `status` and `retry_after` (seconds) belong to `status`; with `retry_after_date` the header is
+    an HTTP date. `seconds` is how long a `hang` lasts, the pause between two bytes of a `drip`, the delay of `latency`.
+    `rate_limit` lets `per_second` requests through and refuses the others with 429 and `Retry-After`, by default until
+    the next is let through; with `delay` they wait instead. Its `hits` counts those refused or delayed.
     """
 
     kind: Kind
     path: str = "/"
+    method: str | None = None
     times: int | None = None
     probability: float = 1.0
     status: int = 503
     retry_after: int | None = None
     retry_after_date: bool = False
     seconds: float = 30.0
+    per_second: float = 10.0
+    delay: bool = False
     hits: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
+        if not self.per_second > 0:
+            raise ValueError("per_second is above 0")
 
     @property
     def spent(self) -> bool:
@@ -52,6 +71,7 @@ class Faults:
     def __init__(self, seed: int) -> None:
         self._random = Random(f"faults:{seed}")  # noqa: S311 - faults to be repeated, not a secret
         self._faults: list[Fault] = []
+        self._passed: dict[Fault, deque[float]] = {}
         self._changed = Condition()
 
     def set(self, kind: Kind, **options: Any) -> Fault:
@@ -73,21 +93,43 @@ class Faults:
     def clear(self) -> None:
         """Switch all off and let go of the requests that hang."""
         with self._changed:
-            self._faults = []
+            self._faults, self._passed = [], {}
             self._changed.notify_all()
 
     def active(self) -> list[dict[str, Any]]:
         with self._changed:
             return [asdict(fault) for fault in self._faults if not fault.spent]
 
-    def pick(self, path: str) -> tuple[Fault, ...]:
+    def admit(self, method: str, path: str) -> tuple[Fault, float] | None:
+        """The first rate limit this request is beyond, and for how many seconds it is; None if there is none."""
+        with self._changed:
+            for fault in self._faults:
+                wait = self._beyond(fault) if fault.kind == "rate_limit" and self._strikes(fault, method, path) else 0
+                if wait > 0:
+                    fault.hits += 1
+                    return fault, wait
+        return None
+
+    def _beyond(self, fault: Fault) -> float:
+        """Seconds until the limit has room, which a delayed request takes in advance."""
+        burst = max(1, int(fault.per_second))
+        now = time.monotonic()
+        passed = self._passed.setdefault(fault, deque(maxlen=burst))
+        wait = max(0.0, passed[0] + burst / fault.per_second - now) if len(passed) == burst else 0.0
+        if wait == 0 or fault.delay:
+            passed.append(now + wait)
+        return wait
+
+    def pick(self, method: str, path: str) -> tuple[Fault, ...]:
         """The faults this request meets: any number of tricks and latencies, and at most one of the others."""
         with self._changed:
             met: list[Fault] = []
             for fault in self._faults:
+                if fault.kind == "rate_limit":
+                    continue
                 gentle = fault.kind in TRICKS or fault.kind == "latency"
                 blocked = not gentle and any(other.kind not in TRICKS | {"latency"} for other in met)
-                if not blocked and self._strikes(fault, path):
+                if not blocked and self._strikes(fault, method, path):
                     fault.hits += 1
                     met.append(fault)
             return tuple(met)
@@ -97,8 +139,8 @@ class Faults:
         with self._changed:
             return self._changed.wait_for(lambda: not any(other is fault for other in self._faults), seconds)
 
-    def _strikes(self, fault: Fault, path: str) -> bool:
-        if fault.spent or not path.startswith(fault.path):
+    def _strikes(self, fault: Fault, method: str, path: str) -> bool:
+        if fault.spent or not path.startswith(fault.path) or fault.method not in {None, method}:
             return False
         return fault.probability >= 1 or self._random.random() < fault.probability
 

@@ -32,7 +32,10 @@ class IdentityCommands(MarketState):
             self.script()
 
     def rename_outcomes(self, a: str, b: str) -> None:
+        """Give the two outcomes other names. Raises ValueError where there are more than two."""
         with self.clock.lock:
+            if len(self.outcomes) != 2:  # noqa: PLR2004 - binary
+                raise ValueError("only a binary market has two outcomes to rename")
             self.outcomes = (a, b)
             self.script()
 

@@ -83,25 +83,36 @@ class LoggedRequest(NamedTuple):
 
 
 class RequestLog:
-    """The requests so far, oldest first, without those to `/_control`. The last 100,000 are kept."""
+    """The requests so far, oldest first, without those to `/_control`. The last 100,000 are kept.
+
+    Those that a rate limit refused or delayed are in it too, and `limited` names them.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._requests: list[LoggedRequest] = []
+        self._limited: list[LoggedRequest] = []
 
-    def add(self, request: LoggedRequest) -> None:
+    def add(self, request: LoggedRequest, *, limited: bool = False) -> None:
         with self._lock:
-            self._requests.append(request)
-            if len(self._requests) > 2 * KEPT:
-                del self._requests[:KEPT]
+            for requests in (self._requests, self._limited) if limited else (self._requests,):
+                requests.append(request)
+                if len(requests) > 2 * KEPT:
+                    del requests[:KEPT]
 
     def clear(self) -> None:
         with self._lock:
             self._requests.clear()
+            self._limited.clear()
 
     def to(self, path: str) -> list[LoggedRequest]:
         """The requests whose path begins with `path`."""
         return [request for request in self if request.path.startswith(path)]
+
+    def limited(self, path: str = "/") -> list[LoggedRequest]:
+        """The requests to `path` and below that a rate limit refused or delayed."""
+        with self._lock:
+            return [request for request in self._limited if request.path.startswith(path)]
 
     def __iter__(self) -> Iterator[LoggedRequest]:
         with self._lock:

@@ -32,7 +32,7 @@ class Market(BookCommands, IdentityCommands):
             self.gamma_spread = (self.gamma_spread or self.spread) * grid // self.grid
             self.gamma_level = self.gamma_level * grid // self.grid
             self.grid, self.level, self.priced = grid, int(price * 2 * grid), True
-            self.book.this, self.book.that, self.book.dust = None, None, []
+            self.book.forget_orders()
             self.script(holds_price=True)
             if gamma:
                 self.gamma_level, self.gamma_spread = self.level, self.spread
@@ -121,13 +121,13 @@ class Market(BookCommands, IdentityCommands):
             self.uma_status, self.proposed_outcome = None, None
             self.script()
 
-    def move_to_event(self, event: Event) -> None:
+    def move_to_event(self, other_event: Event) -> None:
         """Take it out of its event and put it last into another."""
         with self.clock.lock:
             self.event.markets.remove(self)
             self.event.touch()
-            event.markets.append(self)
-            self.event, self.position = event, len(event.markets) - 1
+            other_event.markets.append(self)
+            self.event, self.position = other_event, len(other_event.markets) - 1
             self.clock.ordering += 1
             self.script()
 

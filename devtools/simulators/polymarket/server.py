@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from math import ceil
 from threading import Event as Signal
 from threading import Lock, Thread
 from types import TracebackType
@@ -131,11 +132,23 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path.startswith(PREFIX):
             self._write(application.respond(Request(self.command, parts.path, query, body)))
             return
-        application.requests.add(LoggedRequest(self.command, parts.path, query))
-        met = application.faults.pick(parts.path)
+        limit = application.faults.admit(self.command, parts.path)
+        application.requests.add(LoggedRequest(self.command, parts.path, query), limited=limit is not None)
+        if limit is not None and self._limited(*limit):
+            return
+        met = application.faults.pick(self.command, parts.path)
         tricks = frozenset(fault.kind for fault in met if fault.kind in TRICKS)
         request = Request(self.command, parts.path, query, body, tricks)
         self._apply_faults(request, [fault for fault in met if fault.kind not in TRICKS])
+
+    def _limited(self, fault: Fault, seconds: float) -> bool:
+        """Wait for a turn, or refuse the request; True if it was refused."""
+        if fault.delay:
+            self.server.application.faults.pause(fault, seconds)
+            return False
+        after = ceil(seconds) if fault.retry_after is None else fault.retry_after
+        self._write(_status_page(429, after, as_date=fault.retry_after_date))
+        return True
 
     def _apply_faults(self, request: Request, faults: list[Fault]) -> None:
         application = self.server.application
@@ -197,12 +210,16 @@ def _spoilt(fault: Fault, response: Response) -> Response:
             return broken_json(response)
         case "wrong_shape":
             return wrong_shape(fault, response)
+    return _status_page(fault.status, fault.retry_after, as_date=fault.retry_after_date)
+
+
+def _status_page(status: int, retry_after: int | None, *, as_date: bool) -> Response:
     headers: tuple[tuple[str, str], ...] = ()
-    if fault.retry_after is not None:
+    if retry_after is not None:
         # An HTTP date only means something beside the caller's own clock, so this one is the wall's.
-        date = formatdate(time.time() + fault.retry_after, usegmt=True)
-        headers = (("Retry-After", date if fault.retry_after_date else str(fault.retry_after)),)
-    return error_page(fault.status)._replace(headers=headers)
+        date = formatdate(time.time() + retry_after, usegmt=True)
+        headers = (("Retry-After", date if as_date else str(retry_after)),)
+    return error_page(status)._replace(headers=headers)
 
 
 def is_loopback(host: str) -> bool:
