@@ -210,3 +210,59 @@ def test_malformed_midpoints_are_no_prices(upstream, caller):
 def test_a_fault_nobody_knows_is_refused(upstream):
     with pytest.raises(ValueError, match="no fault is called"):
         upstream.faults.set("sunshine")
+
+
+def test_latency_keeps_to_its_path_and_method(upstream, caller):
+    upstream.faults.set("latency", path="/books", method="POST", seconds=0.3)
+    token = upstream.world.good_markets()[0].tokens[0]
+
+    def duration(call: Callable[[], object]) -> float:
+        started = time.monotonic()
+        call()
+        return time.monotonic() - started
+
+    assert duration(lambda: caller.post("/books", [{"token_id": token}])) >= 0.3
+    upstream.faults.clear()
+    fault = upstream.faults.set("latency", path="/books", method="POST", seconds=30)
+    assert caller.post("/midpoints", [{"token_id": token}]).status == 200
+    assert caller.get("/book", token_id=token).status == 200
+    assert caller.get("/books").status == 400
+    assert fault.hits == 0
+
+
+def test_a_rate_limit_refuses_what_is_beyond_it(upstream, caller):
+    fault = upstream.faults.set("rate_limit", path="/books", per_second=0.1)
+    assert caller.post("/books", []).status == 200
+    refused = [caller.post("/books", []) for _ in range(3)]
+    assert {response.status for response in refused} == {429}
+    assert {response.headers["Retry-After"] for response in refused} <= {"9", "10"}
+    assert caller.post("/midpoints", []).status == 200
+    assert fault.hits == len(upstream.requests.limited("/books")) == 3
+    assert len(upstream.requests.to("/books")) == 4
+    assert caller.get("/_control/state").json["limited"] == 3
+    upstream.faults.clear()
+    assert caller.post("/books", []).status == 200
+
+
+def test_a_rate_limit_lets_a_burst_through_and_more_with_time(upstream, caller):
+    upstream.faults.set("rate_limit", path="/tags", per_second=5, retry_after=7)
+    responses = [caller.get("/tags", limit=1) for _ in range(8)]
+    assert [response.status for response in responses[:5]] == [200] * 5
+    refused = [response for response in responses if response.status == 429]
+    assert all(response.headers["Retry-After"] == "7" for response in refused)
+    wait_until(lambda: caller.get("/tags", limit=1).status == 200)
+
+
+def test_a_rate_limit_may_make_wait_instead(upstream, caller):
+    fault = upstream.faults.set("rate_limit", path="/books", method="POST", per_second=4, delay=True)
+    started = time.monotonic()
+    assert [caller.post("/books", []).status for _ in range(9)] == [200] * 9
+    assert time.monotonic() - started >= 1.9
+    assert fault.hits == len(upstream.requests.limited()) >= 2
+
+
+def test_a_rate_limit_comes_over_http(caller):
+    limit = {"kind": "rate_limit", "path": "/books", "per_second": 0.01, "retry_after": 3}
+    assert caller.post("/_control/faults", limit).json["faults"][0]["per_second"] == 0.01
+    assert [caller.post("/books", []).status for _ in range(2)] == [200, 429]
+    assert caller.post("/_control/faults", {**limit, "per_second": 0}).status == 400

@@ -22,11 +22,22 @@ def upstream() -> Iterator[Simulator]:
         yield simulator
 
 
+def _client(upstream: Simulator) -> PublicClient:
+    config = replace(PRODUCTION._config, gamma_url=upstream.gamma_url, clob_url=upstream.clob_url)
+    return PublicClient(_create_environment(name="simulator", config=config))
+
+
 @pytest.fixture(scope="module")
 def sdk(upstream: Simulator) -> Iterator[PublicClient]:
-    config = replace(PRODUCTION._config, gamma_url=upstream.gamma_url, clob_url=upstream.clob_url)
-    with PublicClient(_create_environment(name="simulator", config=config)) as client:
+    with _client(upstream) as client:
         yield client
+
+
+@pytest.fixture
+def commanded() -> Iterator[Simulator]:
+    """A simulator that the test may change."""
+    with Simulator(seed=21, events=30, start=START) as simulator:
+        yield simulator
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -121,3 +132,41 @@ def test_the_sdk_is_told_that_a_closed_token_has_no_book(upstream, sdk):
     closed = next(market for market in upstream.world.markets if market.closed and market.condition_id)
     with pytest.raises(PolymarketError, match="No orderbook exists"):
         sdk.get_order_book(token_id=closed.tokens[0])
+
+
+def test_the_sdk_reads_last_trades(upstream, sdk):
+    tokens = [token for market in upstream.world.good_markets()[:50] for token in market.tokens]
+    trades = {trade.asset_id: trade for trade in sdk.get_last_trade_prices(token_ids=tokens)}
+    books = {book.asset_id: book for book in sdk.get_order_books(token_ids=tokens)}
+    assert len(trades) > 80
+    for token, trade in trades.items():
+        assert trade.price == books[token].last_trade_price
+        assert sdk.get_last_trade_price(token_id=token).price == trade.price
+
+
+def test_the_sdk_reads_books_that_were_set(commanded):
+    market = commanded.world.good_markets()[7]
+    market.set_book([("0.2", 10), ("0.1", 5)], [("0.3", 20)])
+    market.add_dust("ask", "0.25", "0.01")
+    with _client(commanded) as sdk:
+        book = sdk.get_order_book(token_id=market.tokens[1])
+        bids = [(level.price, level.size) for level in book.bids]
+        assert bids == [(Decimal("0.7"), 20), (Decimal("0.75"), Decimal("0.01"))]
+        assert book.asks[-1].price == Decimal("0.8")
+        assert sdk.get_midpoint(token_id=market.tokens[0]) == Decimal("0.225")
+        assert sdk.get_market(id=market.id).prices.best_ask == Decimal("0.25")
+
+
+def test_the_sdk_reads_markets_that_were_changed(commanded):
+    market = commanded.world.good_markets()[9]
+    market.reorder()
+    market.change_tokens()
+    market.rename_outcomes("Left", "Right")
+    market.archive()
+    with _client(commanded) as sdk:
+        read = sdk.get_market(id=market.id)
+        assert (read.outcomes.yes.label, read.outcomes.yes.token_id) == ("Right", market.tokens[1])
+        assert read.state.archived
+        market.delete()
+        with pytest.raises(PolymarketError):
+            sdk.get_market(id=market.id)
