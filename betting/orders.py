@@ -25,14 +25,14 @@ from core.api.requests import parse_uuid
 from core.db.sql import fetch_one
 from core.db.transactions import require_transaction
 from markets.errors import PriceUnavailable
+from markets.fills import FillPrices, house_prices, request_fill_prices
 from markets.models import Market
-from markets.polymarket.client import request_client
-from markets.prices import cached_odds, fresh_odds
 from markets.selectors import CONDITION_ID
 
 CENT = Decimal("0.01")
 ONE = Decimal(1)
 REFERENCE_MAX = 200
+RETRY_SECONDS = 2
 SIDES = frozenset(Bet.Side.values)
 # Returns the current time; called again after waiting for locks.
 Clock = Callable[[], datetime]
@@ -78,12 +78,31 @@ def validate_order(data: Any) -> Order:
     return order
 
 
-def validate_sale(data: Any) -> Decimal | None:
-    """Return how much of the stake to sell, in credits; None for all of it. Raises ValidationError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """What a user wants to sell of a bet.
+
+    `amount`: how much of the stake, in credits; None for all of it. `min_odds`: inclusive; below them nothing is sold.
+    """
+
+    amount: Decimal | None
+    min_odds: Decimal | None = None
+
+    def ensure_within_bounds(self, odds: Decimal) -> None:
+        """Raise OddsMoved for odds below `min_odds`."""
+        if self.min_odds is not None and odds < self.min_odds:
+            raise OddsMoved(f"The odds are {odds} now.")
+
+
+def validate_sale(data: Any) -> Sale:
+    """Return the sale of a request body. Raises ValidationError, with an entry for each invalid field."""
     fields = Fields(data)
-    amount: Decimal | None = fields.read("amount", to_part_of_stake, optional=True)
+    sale = Sale(
+        amount=fields.read("amount", to_part_of_stake, optional=True),
+        min_odds=fields.read("minOdds", to_odds, optional=True),
+    )
     fields.raise_errors()
-    return amount
+    return sale
 
 
 class InvalidField(Exception):
@@ -296,23 +315,28 @@ def fetch_snapshot(statement: str, parameters: dict[str, Any]) -> MarketSnapshot
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Odds of both sides, and when the upstream gave them; `as_of` is None for a house market's, which don't age."""
+    """The prices of a market, and when they were requested; `as_of` is None for a house market's, which don't age."""
 
-    this: Decimal
-    that: Decimal
+    fills: FillPrices
     as_of: datetime | None
 
-    def of(self, side: Bet.Side | str) -> Decimal:
-        """Return the side's odds. Raises MarketNotAccepting for odds that can't be bet on."""
-        odds = self.this if side == Bet.Side.THIS else self.that
-        if not can_be_bet_on(odds):
-            raise MarketNotAccepting("At these odds there is nothing to bet on.")
-        return odds
+    def to_buy(self, side: Bet.Side | str) -> Decimal:
+        """Return the odds at which the side is bought, its ask. Raises MarketIlliquid, MarketNotAccepting."""
+        return ensure_can_be_bet_on(self.fills.to_buy(is_this=side == Bet.Side.THIS))
+
+    def to_sell(self, side: Bet.Side | str) -> Decimal:
+        """Return the odds at which the side is sold, its bid. Raises MarketIlliquid, MarketNotAccepting."""
+        return ensure_can_be_bet_on(self.fills.to_sell(is_this=side == Bet.Side.THIS))
 
     def ensure_fresh(self, *, now: datetime) -> None:
         """Raise PriceUnavailable for a price older than allowed: waiting for locks may have taken that long."""
-        if self.as_of is not None and self.as_of < now - rules.QUOTE_MAX_AGE:
+        if self.as_of is not None and self.as_of < now - rules.FILL_MAX_AGE:
             raise PriceUnavailable(retry_after=RETRY_SECONDS)
+
+    def valid_for(self, *, now: datetime) -> int:
+        """Return for how many whole seconds the price is good."""
+        left = (self.as_of or now) + rules.FILL_MAX_AGE - now
+        return max(0, int(left.total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,56 +348,62 @@ class PricedOrder:
     price: Price
 
 
-RETRY_SECONDS = 2
+def ensure_can_be_bet_on(odds: Decimal) -> Decimal:
+    """Return the odds. Raises MarketNotAccepting for odds that can't be bet on."""
+    if not can_be_bet_on(odds):
+        raise MarketNotAccepting("At these odds there is nothing to bet on.")
+    return odds
 
 
 def price_order(
     *, order: Order, market: MarketSnapshot, now: datetime, before_upstream: Callable[[], None]
 ) -> PricedOrder:
-    """Return the order with its price; no transaction may be open, because the upstream may be asked.
+    """Return the order with its price; no transaction may be open, because the upstream is requested.
 
-    `before_upstream` is called before the upstream is asked, and may refuse (a throttle).
-    Raises MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable.
+    `now` is when the order arrived. `before_upstream` is called before the upstream is requested, and may refuse (a
+    throttle). Raises MarketNotOpen, MarketExpired, MarketNotAccepting, MarketIlliquid, PriceUnavailable.
     """
     market.ensure_open(now=now)
-    return PricedOrder(order, market, get_price(market, now=now, before_upstream=before_upstream))
+    price = get_price(market, now=now, before_upstream=before_upstream)
+    price.to_buy(order.side)
+    return PricedOrder(order, market, price)
 
 
 def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
-    """Return what the bet would be, as the contract's Quote. Raises MarketNotAccepting, OddsMoved.
+    """Return what the bet would be, as the contract's Quote. Raises MarketIlliquid, MarketNotAccepting, OddsMoved.
 
-    `validFor`: whole seconds that the price is good for.
+    `bid`, `ask` and `spread` are of the order's side; `ask` is `odds`.
     """
-    amount, odds = priced.order.amount, priced.price.of(priced.order.side)
+    amount, side, fills = priced.order.amount, priced.order.side, priced.price.fills
+    odds = priced.price.to_buy(side)
     priced.order.ensure_within_bounds(odds)
     payout = potential_payout(amount, odds)
-    as_of = priced.price.as_of or now
-    left = as_of + rules.QUOTE_MAX_AGE - now
+    bid = fills.to_sell(is_this=side == Bet.Side.THIS)
     return {
         "odds": odds,
         "potentialPayout": payout,
         "profit": payout - amount,
-        "asOf": as_of,
-        "validFor": max(0, int(left.total_seconds())),
+        "bid": bid,
+        "ask": odds,
+        "spread": odds - bid,
+        "shares": payout,
+        "asOf": priced.price.as_of or now,
+        "validFor": priced.price.valid_for(now=now),
     }
 
 
 def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callable[[], None]) -> Price:
-    """Return the market's price: the upstream's no older than allowed, or the house's. Raises PriceUnavailable."""
+    """Return the market's price: of an order book that is requested now, or the house's. Raises PriceUnavailable."""
     if market.is_house:
-        return stored_price(market)
-    max_age = rules.QUOTE_MAX_AGE.total_seconds()
-    odds = cached_odds(market.id, now=now, max_age=max_age)
-    if odds is None:
-        before_upstream()
-        odds = fresh_odds(market, client=request_client(), now=now, max_age=max_age)
-    return Price(this=odds.this, that=odds.that, as_of=odds.as_of)
+        return house_price(market)
+    before_upstream()
+    return Price(request_fill_prices((market.this_token_id, market.that_token_id)), as_of=now)
 
 
-def stored_price(market: MarketSnapshot) -> Price:
-    return Price(this=market.this_odds, that=market.that_odds, as_of=None)
+def house_price(market: MarketSnapshot) -> Price:
+    return Price(house_prices(market.this_odds), as_of=None)
 
 
 def locked_price(market: MarketSnapshot, price: Price) -> Price:
     """Return the price to book at, once the market is locked: the house's may have changed since it was read."""
-    return stored_price(market) if market.is_house else price
+    return house_price(market) if market.is_house else price

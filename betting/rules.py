@@ -10,8 +10,8 @@ from core.environment import env
 
 MIN_BET_AMOUNT = Decimal(env.int("MIN_BET_AMOUNT", default=10))
 MAX_BET_AMOUNT = Decimal(env.int("MAX_BET_AMOUNT", default=10_000))
-# How old odds may be at which credits move.
-QUOTE_MAX_AGE = env.seconds("MARKET_QUOTE_MAX_AGE", default=15)
+# How long after an order arrived its price is good: it waits for the order book, then perhaps for locks.
+FILL_MAX_AGE = env.seconds("MARKET_FILL_MAX_AGE", default=5)
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 OFFSET_MAX = 1_000_000

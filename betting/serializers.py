@@ -33,6 +33,11 @@ class SaleRequest(serializers.Serializer[dict[str, Any]]):
     amount = CreditsField(
         required=False, allow_null=True, help_text="How much of the stake; without it, all that is left."
     )
+    minOdds = OddsField(required=False, allow_null=True, help_text="Refused below them.")
+
+
+class SaleQuoteRequest(SaleRequest):
+    """The same: what is quoted can be sold."""
 
 
 class BetMarketSerializer(ResourceSerializer):
@@ -73,11 +78,17 @@ class BetSerializer(ResourceSerializer):
     soldPayout = CreditsField(source="sold_payout", help_text="What those sales brought.")
     currentOdds = OddsField(source="current_odds")
     currentValue = CreditsField(source="current_value", help_text="Of the stake that is left, at `currentOdds`.")
+    shares = CreditsField(source="potential_payout", help_text="Contracts bought, which pay 1 credit each.")
+    remainingAmount = CreditsField(source="remaining_amount", help_text="The stake that is still open.")
+    remainingPayout = CreditsField(source="remaining_payout", help_text="What it pays if the side wins.")
     market = BetMarketSerializer()
 
     class Meta:
         alias = "bet"
         expressions = {
+            "remaining_amount": "CASE bet.status WHEN 'pending' THEN bet.amount - bet.sold_amount ELSE 0.00 END",
+            "remaining_payout": "CASE bet.status WHEN 'pending' THEN "
+            "trunc((bet.amount - bet.sold_amount) / bet.odds_at_bet, 2) ELSE 0.00 END",
             "current_odds": CURRENT_ODDS,
             # `orders.position_value` of the stake; a bet that is over has none.
             "current_value": "CASE bet.status WHEN 'pending' THEN "
@@ -89,11 +100,23 @@ class QuoteSerializer(serializers.Serializer[dict[str, Any]]):
     odds = OddsField()
     potentialPayout = CreditsField()
     profit = CreditsField()
+    bid = OddsField(help_text="At which the side could be sold.")
+    ask = OddsField(help_text="At which it is bought: `odds`.")
+    spread = OddsField()
+    shares = CreditsField(help_text="Contracts that pay 1 credit each: `potentialPayout`.")
+    asOf = serializers.DateTimeField()
+    validFor = serializers.IntegerField(help_text="Seconds after which the odds count as too old.")
+
+
+class SaleQuoteSerializer(serializers.Serializer[dict[str, Any]]):
+    creditsReturned = CreditsField()
+    odds = OddsField()
     asOf = serializers.DateTimeField()
     validFor = serializers.IntegerField(help_text="Seconds after which the odds count as too old.")
 
 
 count = serializers.IntegerField
+SaleQuoteResponse = response_schema("SaleQuoteResponse", quote=SaleQuoteSerializer())
 QuoteResponse = response_schema("QuoteResponse", quote=QuoteSerializer())
 BetResponse = response_schema("BetResponse", bet=BetSerializer())
 PlacedBetResponse = response_schema(

@@ -23,6 +23,7 @@ from betting.orders import (
     Order,
     Price,
     PricedOrder,
+    Sale,
     get_market_snapshot,
     get_price,
     lock_market_snapshot,
@@ -65,13 +66,13 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     """Take the stake and write the bet, in one statement, at the price that was found, if that is still good.
 
     Raises InsufficientCredits, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
-    PriceUnavailable.
+    MarketIlliquid, PriceUnavailable.
     """
     market = lock_market_snapshot(priced.market.id)
     now = clock()
     market.ensure_open(now=now)
     price = locked_price(market, priced.price)
-    odds = price.of(priced.order.side)
+    odds = price.to_buy(priced.order.side)
     priced.order.ensure_within_bounds(odds)
     terms = bet_terms(priced.order, market, odds, user_id=user_id, now=now)
     entry = ledger.post(stake_transfer(terms), now=now, also=INSERT_BET, parameters=terms)
@@ -104,10 +105,15 @@ def stake_transfer(terms: dict[str, Any]) -> Transfer:
 
 
 def render_placed_bet(terms: dict[str, Any], market: MarketSnapshot) -> dict[str, Any]:
-    """Return a bet that was just placed, without reading it again: its odds are the current ones."""
-    odds = terms["odds_at_bet"]
-    value = position_value(terms["amount"], current_odds=odds, odds_at_bet=odds)
-    return BetSerializer.from_object(NEW_BET, **terms, market=market, current_odds=odds, current_value=value)
+    """Return a bet that was just placed, without reading it again."""
+    odds = market.this_odds if terms["side"] == Bet.Side.THIS else market.that_odds
+    computed = {
+        "current_odds": odds,
+        "current_value": position_value(terms["amount"], current_odds=odds, odds_at_bet=terms["odds_at_bet"]),
+        "remaining_amount": terms["amount"],
+        "remaining_payout": terms["potential_payout"],
+    }
+    return BetSerializer.from_object(NEW_BET, **terms, market=market, **computed)
 
 
 # -- Selling
@@ -136,10 +142,11 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PricedSale:
-    """A sale with its price. `amount`: how much of the stake; None for whatever is left when the sale is booked."""
+    """A sale with its price. A sale without an amount is of whatever is left when it is booked."""
 
     bet_id: UUID
-    amount: Decimal | None
+    sale: Sale
+    position: Position
     market: MarketSnapshot
     price: Price
 
@@ -174,37 +181,52 @@ WHERE id = %(bet_id)s
 
 
 def price_sale(
-    *, bet_id: UUID, amount: Decimal | None, user_id: UUID, now: datetime, before_upstream: Callable[[], None]
+    *, bet_id: UUID, sale: Sale, user_id: UUID, now: datetime, before_upstream: Callable[[], None]
 ) -> PricedSale:
     """Return the sale with its price; no transaction may be open, because the upstream may be asked.
 
     Raises BetNotFound, BetNotSellable, AmountExceedsStake, MarketNotOpen, MarketExpired, MarketNotAccepting,
-    PriceUnavailable.
+    MarketIlliquid, PriceUnavailable.
     """
     position = fetch_position(POSITION, bet_id, user_id)
-    position.ensure_sellable(amount)
+    position.ensure_sellable(sale.amount)
     market = get_market_snapshot(str(position.market_id))
     market.ensure_open(now=now)
     price = get_price(market, now=now, before_upstream=before_upstream)
-    price.of(position.side)
-    return PricedSale(bet_id, amount, market, price)
+    price.to_sell(position.side)
+    return PricedSale(bet_id, sale, position, market, price)
+
+
+def quote_sale(*, priced: PricedSale, now: datetime) -> dict[str, Any]:
+    """Return what the sale would bring, as the contract's quote of a sale. Raises OddsMoved."""
+    odds = priced.price.to_sell(priced.position.side)
+    priced.sale.ensure_within_bounds(odds)
+    amount = priced.position.stake if priced.sale.amount is None else priced.sale.amount
+    return {
+        "creditsReturned": priced.position.value(amount, odds),
+        "odds": odds,
+        "asOf": priced.price.as_of or now,
+        "validFor": priced.price.valid_for(now=now),
+    }
 
 
 def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
     """Book the sale, inside the caller's transaction. What brings less than a cent is sold for nothing.
 
-    Raises PositionChanged, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable.
+    Raises PositionChanged, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
+    MarketIlliquid, PriceUnavailable.
     """
     market = lock_market_snapshot(priced.market.id)
     balance = lock_user(user_id)
     position = fetch_position(LOCK_POSITION, priced.bet_id, user_id)
-    ensure_still_sellable(position, priced.amount)
+    ensure_still_sellable(position, priced.sale.amount)
     now = clock()
     market.ensure_open(now=now)
     price = locked_price(market, priced.price)
     price.ensure_fresh(now=now)
-    odds = price.of(position.side)
-    part = position.stake if priced.amount is None else priced.amount
+    odds = price.to_sell(position.side)
+    priced.sale.ensure_within_bounds(odds)
+    part = position.stake if priced.sale.amount is None else priced.sale.amount
     proceeds = position.value(part, odds)
     (entry,) = ledger.post_many([sale_transfer(priced.bet_id, user_id, part, proceeds, position.sale_count)], now=now)
     insert_sale(priced.bet_id, position, part, odds, proceeds, now)

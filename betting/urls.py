@@ -13,5 +13,6 @@ urlpatterns = [
     path("/quote", BetViewSet.as_view({"post": "quote"}, **anonymous)),
     path("/me", BetViewSet.as_view({"get": "mine"})),
     path("/<str:bet_id>", BetViewSet.as_view({"get": "retrieve"})),
+    path("/<str:bet_id>/quote", BetViewSet.as_view({"post": "quote_sale"})),
     path("/<str:bet_id>/sell", BetViewSet.as_view({"post": "sell"})),
 ]

@@ -31,11 +31,19 @@ from core.api.openapi import operation
 from core.api.requests import current_user_id, parse_uuid, validate_list
 from core.api.responses import json_response
 from economy.errors import InsufficientCredits
-from markets.errors import PriceUnavailable
+from markets.errors import MarketIlliquid, PriceUnavailable
 from markets.views import check_upstream_throttle
 
 # What an order and a sale can be refused for, where the market and its price are concerned.
-PRICE_ERRORS = (MarketNotOpen, MarketExpired, MarketNotAccepting, PriceUnavailable, Throttled)
+PRICE_ERRORS = (
+    MarketNotOpen,
+    MarketExpired,
+    MarketNotAccepting,
+    MarketIlliquid,
+    PriceUnavailable,
+    OddsMoved,
+    Throttled,
+)
 BET_ID = OpenApiParameter("bet_id", UUID, OpenApiParameter.PATH)
 
 
@@ -62,7 +70,7 @@ class BetViewSet(ViewSet):
         request=serializers.BetRequest,
         responses={201: serializers.PlacedBetResponse},
         tags=["bets"],
-        errors=[MarketNotFound, OddsMoved, InsufficientCredits, *PRICE_ERRORS],
+        errors=[MarketNotFound, InsufficientCredits, *PRICE_ERRORS],
     )
     @idempotent
     def place(self, request: Request) -> Act:
@@ -83,7 +91,7 @@ class BetViewSet(ViewSet):
         request=serializers.QuoteRequest,
         responses=serializers.QuoteResponse,
         tags=["bets"],
-        errors=[MarketNotFound, OddsMoved, *PRICE_ERRORS],
+        errors=[MarketNotFound, *PRICE_ERRORS],
     )
     def quote(self, request: Request) -> HttpResponse:
         order = orders.validate_order(request.data)
@@ -125,6 +133,19 @@ class BetViewSet(ViewSet):
         return json_response(bet=bet)
 
     @operation(
+        operation_id="bets_quote_sale",
+        summary="What a sale would bring; nothing is written",
+        parameters=[BET_ID],
+        request=serializers.SaleQuoteRequest,
+        responses=serializers.SaleQuoteResponse,
+        tags=["bets"],
+        errors=[BetNotFound, BetNotSellable, AmountExceedsStake, *PRICE_ERRORS],
+    )
+    def quote_sale(self, request: Request, bet_id: str) -> HttpResponse:
+        priced = self.price_sale(request, bet_id)
+        return json_response(quote=services.quote_sale(priced=priced, now=timezone.now()))
+
+    @operation(
         operation_id="bets_sell",
         summary="Sell a bet, or a part of it, at the odds of this moment",
         parameters=[BET_ID],
@@ -135,15 +156,16 @@ class BetViewSet(ViewSet):
     )
     @idempotent
     def sell(self, request: Request, bet_id: str) -> Act:
-        user_id, amount = current_user_id(request), orders.validate_sale(request.data)
-        priced = services.price_sale(
+        return partial(self.commit_sale, self.price_sale(request, bet_id), current_user_id(request))
+
+    def price_sale(self, request: Request, bet_id: str) -> PricedSale:
+        return services.price_sale(
             bet_id=bet_id_or_404(bet_id),
-            amount=amount,
-            user_id=user_id,
+            sale=orders.validate_sale(request.data),
+            user_id=current_user_id(request),
             now=timezone.now(),
             before_upstream=self.throttle(request),
         )
-        return partial(self.commit_sale, priced, user_id)
 
     def commit_sale(self, priced: PricedSale, user_id: UUID) -> HttpResponse:
         sold = services.sell_bet(priced=priced, user_id=user_id, clock=timezone.now)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+from django.core.cache import cache
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -251,6 +252,34 @@ class UpstreamSemaphore:
         finally:
             if acquired:
                 self._semaphore.release()
+
+
+class SharedRateLimit:
+    """Bounds the calls a second of all processes that share the cache. While Redis is away each process has its own.
+
+    Counted in windows of a tenth of a second, so that no burst at the turn of a second has twice as many.
+    """
+
+    WINDOWS_PER_SECOND = 10
+
+    def __init__(self, name: str, *, per_second: int) -> None:
+        self._name = name
+        self._per_window = max(1, per_second // self.WINDOWS_PER_SECOND)
+
+    def acquire(self, deadline: Deadline) -> bool:
+        """Wait until a call is allowed. Return False where none will be before the deadline."""
+        while True:
+            now = time.time() * self.WINDOWS_PER_SECOND
+            if self._count(int(now)) <= self._per_window:
+                return True
+            pause = (1 - now % 1) / self.WINDOWS_PER_SECOND
+            if pause >= deadline.remaining():
+                return False
+            time.sleep(pause)
+
+    def _count(self, window: int) -> int:
+        key = f"rate:{self._name}:{window}"
+        return 1 if cache.add(key, 1, timeout=10) else cache.incr(key)
 
 
 _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)

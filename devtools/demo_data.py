@@ -20,7 +20,7 @@ from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
 from accounts.tokens import Client
 from betting.models import Bet
-from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.orders import Sale, get_market_snapshot, price_order, validate_order
 from betting.services import place_bet, price_sale, sell_bet
 from betting.settlement import settle_market
 from core.db.transactions import run_transaction
@@ -152,7 +152,7 @@ def bet(data: DemoData, user: UUID, now: datetime) -> None:
 
 def sell(data: DemoData, now: datetime) -> None:
     user, bet_id = data.bets.pop(data.chance.randrange(len(data.bets)))
-    priced = price_sale(bet_id=bet_id, amount=None, user_id=user, now=now, before_upstream=nothing)
+    priced = price_sale(bet_id=bet_id, sale=Sale(amount=None), user_id=user, now=now, before_upstream=nothing)
     run_transaction(partial(sell_bet, priced=priced, user_id=user, clock=lambda: now))
 
 

@@ -53,6 +53,13 @@ class PriceUnavailable(DomainError):
     message = "Polymarket can't be asked for this market's price at the moment. Try again in a few seconds."
 
 
+class MarketIlliquid(DomainError):
+    """The order book is one-sided, thinner than PRICE_DEPTH, or its spread is wider than MAX_SPREAD."""
+
+    code = "market_illiquid"
+    message = "Too few orders stand in this market for a fair price at the moment."
+
+
 class NoPolymarketId(DomainError):
     code = "no_polymarket_id"
     message = "Market has no Polymarket ID"

@@ -32,8 +32,8 @@ ACQUIRE_TIMEOUT = 0.25
 RETRY_SECONDS = 2
 WATCH_NOTED_SECONDS = 60
 
-# Half of the process's threads may wait for the upstream.
-_semaphore = UpstreamSemaphore(settings.WEB_THREADS // 2)
+# Of the process's threads so many may wait for the upstream, for fills and for live odds together.
+upstream_semaphore = UpstreamSemaphore(settings.WEB_THREADS * 3 // 4)
 
 
 class PricedMarket(Protocol):
@@ -84,25 +84,11 @@ def live_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime) 
         return odds
     # Where there are stale odds to show, no thread waits for a slot.
     timeout = 0 if stale_odds(market, now=now) else ACQUIRE_TIMEOUT
-    with _semaphore.acquire(timeout=timeout) as acquired:
+    with upstream_semaphore.acquire(timeout=timeout) as acquired:
         odds = request_once(market, client=client, now=now) if acquired else None
     if odds := odds or stale_odds(market, now=now):
         return odds
     raise PriceUnavailable(retry_after=RETRY_SECONDS)
-
-
-def fresh_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime, max_age: float) -> LiveOdds:
-    """Return odds to move credits at: from the order book, at most `max_age` seconds old, never the catalogue's.
-
-    Raises PriceUnavailable.
-    """
-    if odds := cached_odds(market.id, now=now, max_age=max_age):
-        return odds
-    with _semaphore.acquire(timeout=ACQUIRE_TIMEOUT) as acquired:
-        odds = request_once(market, client=client, now=now) if acquired else None
-    if odds is None:
-        raise PriceUnavailable(retry_after=RETRY_SECONDS)
-    return odds
 
 
 def request_once(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:

@@ -1,6 +1,7 @@
 """Game rules of markets, in one place. Those that read the environment can be changed by whoever runs the service."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from core.environment import env
 
@@ -26,6 +27,21 @@ LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
 WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
 # One refresh requests at most this many markets, those looked at last first.
 REFRESH_LIMIT = 1_000
+
+# Fills. An order is priced by an order book that was requested after the order arrived, within FILL_SECONDS. Orders of
+# one process that arrive within FILL_COLLECT_SECONDS share a request.
+FILL_SECONDS = env.float("MARKET_FILL_SECONDS", default=2.0)
+FILL_COLLECT_SECONDS = env.float("MARKET_FILL_COLLECT_SECONDS", default=0.02)
+# How long an order waits before its book is requested: against bettors who know of a move before the order book does.
+BET_DELAY = env.int("MARKET_BET_DELAY_MS", default=0) / 1000
+# A price is the volume-weighted price of the first so many shares, so that a single small order moves nothing.
+PRICE_DEPTH = env.int("MARKET_PRICE_DEPTH", default=100)
+# Of a market with a wider spread nobody knows the price: it can't be bet on.
+MAX_SPREAD = Decimal(env.str("MARKET_MAX_SPREAD", default="0.10"))
+# Between the ask and the bid of a house market, whose odds are in the middle: what a round trip costs.
+HOUSE_SPREAD = Decimal(env.str("HOUSE_MARKET_SPREAD", default="0.02"))
+# Requests for order books a second, of all processes together. Polymarket allows 500 in 10 seconds from one address.
+BOOK_REQUESTS_PER_SECOND = env.int("POLYMARKET_BOOK_REQUESTS_PER_SECOND", default=50)
 
 # Resolution. One run checks at most this many markets, those checked longest ago first.
 RESOLVE_LIMIT, RESOLVE_LIMIT_MAX = 1_000, 10_000

@@ -24,6 +24,9 @@ ENVIRONMENT = {
     "DEBUG": "true",
     "LOG_LEVEL": "WARNING",
     "THROTTLE_ENABLED": "true",
+    "WEB_THREADS": "4",
+    # Most tests reckon with odds at which one buys and sells alike; tests/betting/test_fills.py with a spread.
+    "HOUSE_MARKET_SPREAD": "0",
     "POLYMARKET_GAMMA_URL": NOWHERE,
     "POLYMARKET_CLOB_URL": NOWHERE,
 }

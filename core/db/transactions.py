@@ -23,6 +23,12 @@ def require_transaction(building_block: str) -> None:
         raise transaction.TransactionManagementError(f"{building_block} runs inside the caller's transaction.")
 
 
+def require_no_transaction(building_block: str) -> None:
+    """Raise TransactionManagementError inside a durable transaction: the block waits for the network."""
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise transaction.TransactionManagementError(f"{building_block} must not run inside a transaction.")
+
+
 def limit_lock_waits() -> None:
     """Make waiting longer than LOCK_TIMEOUT for a lock a collision, for the rest of the transaction."""
     execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])

@@ -4,7 +4,7 @@ Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset paginati
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, partial
 from typing import Any, Final
@@ -14,9 +14,10 @@ import requests
 from django.conf import settings
 
 from core.resilience import CircuitBreaker
+from markets import rules
 from markets.errors import UpstreamError, UpstreamGarbled
 from markets.polymarket.transport import Call, Host, Parameters, RequestPolicy, bounded_sessions
-from markets.polymarket.values import as_decimal
+from markets.polymarket.values import as_decimal, as_identifier, as_mapping
 
 USER_AGENT: Final = "thisthat/1.0"
 EVENTS_PAGE_MAX: Final = 500  # of /events/keyset
@@ -24,6 +25,8 @@ MARKETS_PAGE_MAX: Final = 100  # of /markets/keyset
 CONDITION_IDS_BATCH: Final = 40  # the API takes 100, but 66 characters each make a request line over 8 KiB
 CONDITION_IDS_PAGES_MAX: Final = 5  # one is expected; many mean that the filter was ignored
 MIDPOINTS_BATCH: Final = 500
+BOOKS_BATCH: Final = 500
+TOKEN_ID_MAX: Final = 100
 PROBE: Final = RequestPolicy(connect=2, read=2, total=3, attempts=1)
 
 _Page = tuple[list[Any], str]  # objects, and the cursor of the next page or ""
@@ -115,6 +118,18 @@ class PolymarketClient:
             found |= {token_id: price for token_id, price in prices.items() if price is not None and 0 <= price <= 1}
         return found
 
+    def books(self, token_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the order book of each token that has one, as it was sent, for `books.parse_book`."""
+        wanted = list(dict.fromkeys(filter(None, token_ids)))
+        found: dict[str, Mapping[str, Any]] = {}
+        for batch in _batches(wanted, BOOKS_BATCH):
+            payload = [{"token_id": token_id} for token_id in batch]
+            call: Call[list[Any]] = Call(path="/books", read=_a_list, payload=payload, if_not_found=[])
+            sent = self._clob.run(call)
+            for book in map(as_mapping, sent):
+                found[as_identifier(book.get("asset_id"), TOKEN_ID_MAX)] = book
+        return {token_id: found[token_id] for token_id in wanted if token_id in found}
+
     def clob_market(self, condition_id: str) -> dict[str, Any] | None:
         """Return the CLOB's own facts of a market (`tokens[].winner`, `closed`, …); None for one it doesn't know."""
         if not condition_id:
@@ -170,6 +185,12 @@ def _an_object(sent: Any) -> dict[str, Any]:
     return sent
 
 
+def _a_list(sent: Any) -> list[Any]:
+    if not isinstance(sent, list):
+        raise UpstreamGarbled("not the list expected")
+    return sent
+
+
 def _page(sent: Any, key: str) -> _Page:
     objects = sent.get(key) if isinstance(sent, dict) else None
     if not isinstance(objects, list):
@@ -185,6 +206,8 @@ def _is_one_of(market: Any, condition_ids: list[str]) -> bool:
     return isinstance(market, dict) and market.get("conditionId") in condition_ids
 
 
+# An order is waiting: a second attempt if the first failed early, and a result within FILL_SECONDS.
+FILL: Final = RequestPolicy(connect=1, read=rules.FILL_SECONDS, total=rules.FILL_SECONDS, attempts=2, backoff=0.1)
 # A user is waiting: one attempt, and a result within three seconds whatever happens.
 FOREGROUND: Final = RequestPolicy(connect=1, read=2, total=2.5, attempts=1)
 BACKGROUND: Final = RequestPolicy()
@@ -194,6 +217,12 @@ BACKGROUND: Final = RequestPolicy()
 def job_client() -> PolymarketClient:
     """Return this process's client for jobs: it retries, and gives up after half a minute a call."""
     return make_client(BACKGROUND)
+
+
+@cache
+def fill_client() -> PolymarketClient:
+    """Return this process's client for the order books of fills."""
+    return make_client(FILL)
 
 
 @cache

@@ -2,26 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pytest
 from django.core.cache import cache
 
 from devtools.simulators.polymarket import Simulator
 from markets.models import Market
-from markets.polymarket.client import job_client, request_client
-from tests.betting.factories import Player, sign_up
-from tests.markets.factories import add_market, ingest
+from tests.betting.factories import Player, set_book, sign_up
+from tests.markets.factories import add_market, clear_clients, ingest
 
 
 @pytest.fixture(autouse=True)
 def clients_of_this_test() -> Iterator[None]:
     """A process keeps its clients and their breakers; each test starts with new ones, of its own settings."""
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
     yield
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
 
 
 @pytest.fixture
@@ -60,9 +56,9 @@ def upstream(db, settings) -> Iterator[Simulator]:
 
 @pytest.fixture
 def there(upstream):
-    """One of Polymarket's markets, as it is there; priced 0.4000."""
+    """One of Polymarket's markets, as it is there: bid 0.3900, ask 0.4000."""
     market = upstream.world.good_markets()[0]
-    market.set_price(Decimal("0.4000"))
+    set_book(market, "0.3900", "0.4000")
     return market
 
 

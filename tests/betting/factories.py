@@ -67,6 +67,11 @@ class Player:
         return [(row.transaction_type, row.amount, row.balance_after) for row in rows]
 
 
+def set_book(there: Any, bid: str, ask: str, *, shares: int = 1_000) -> None:
+    """Give a simulated market an order book of one bid and one ask."""
+    there.set_book(bids=[(bid, shares)], asks=[(ask, shares)])
+
+
 def number(value: Any) -> Any:
     """Decimals as JSON numbers."""
     return float(value) if isinstance(value, Decimal) else str(value)

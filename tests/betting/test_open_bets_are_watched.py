@@ -11,6 +11,7 @@ from betting.tasks import watch_open_bets as task
 from core.models import JobRun
 from markets.models import Market, MarketWatch
 from markets.tasks import run_odds_refresh as refresh_odds
+from tests.betting.factories import set_book
 from tests.markets.factories import polymarket_client
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +19,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def three(upstream) -> list[Market]:
-    return [Market.objects.get(polymarket_id=there.condition_id) for there in upstream.world.good_markets()[:3]]
+    markets = upstream.world.good_markets()[:3]
+    for there in markets:
+        set_book(there, "0.3900", "0.4000")
+    return [Market.objects.get(polymarket_id=there.condition_id) for there in markets]
 
 
 def test_the_sweep_watches_every_market_with_an_open_bet_and_no_other(ann, three, kettle, now):

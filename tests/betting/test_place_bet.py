@@ -1,25 +1,24 @@
 """POST /bets: the stake moves and the bet is written, at a price seconds old; or nothing happens."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from django.core.cache import cache
 
 from betting import rules
 from betting.models import Bet
 from markets.models import Market, MarketWatch
-from markets.prices import LiveOdds, cache_key
-from tests.betting.factories import assert_audit_passes, everything, order, read, sign_up
+from tests.betting.factories import assert_audit_passes, everything, order, read, set_book, sign_up
 from tests.economy.factories import give
 from tests.markets.factories import add_market, add_mirrored, add_past, age_odds, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 BET_FIELDS = [
     "id", "userId", "marketId", "side", "amount", "oddsAtBet", "potentialPayout", "actualPayout", "status", "placedAt",
-    "resolvedAt", "soldAmount", "soldPayout", "currentOdds", "currentValue", "market",
+    "resolvedAt", "soldAmount", "soldPayout", "currentOdds", "currentValue", "shares", "remainingAmount",
+    "remainingPayout", "market",
 ]  # fmt: skip
 MARKET_FIELDS = [
     "id", "title", "thisOption", "thatOption", "status", "resolution", "resolvedAt", "expiresAt", "imageUrl",
@@ -32,12 +31,6 @@ def refused(player, body, status: int, code: str) -> dict:
     response = refusal(player.post("", body), status, code)
     assert everything(player) == before
     return response
-
-
-def remember(market: Market, this: str = "0.4000", *, seconds: float = 0) -> None:
-    """The order book's odds, heard that long ago."""
-    heard = datetime.now(UTC) - timedelta(seconds=seconds)
-    cache.set(cache_key(market.pk), LiveOdds(this=Decimal(this), that=1 - Decimal(this), as_of=heard), timeout=600)
 
 
 def test_a_bet_takes_the_stake_and_shows_what_it_may_pay(ann, kettle):
@@ -54,6 +47,11 @@ def test_a_bet_takes_the_stake_and_shows_what_it_may_pay(ann, kettle):
         Decimal("100.00"), Decimal("0.6000"), Decimal("166.66"), 0, 0,
     ]  # fmt: skip
     assert (bet["currentOdds"], bet["currentValue"]) == (Decimal("0.6000"), 100)
+    assert (bet["shares"], bet["remainingAmount"], bet["remainingPayout"]) == (
+        Decimal("166.66"),
+        100,
+        Decimal("166.66"),
+    )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", bet["placedAt"])
     assert_audit_passes()
 
@@ -83,43 +81,26 @@ def test_the_response_to_a_bet_is_what_is_stored(ann, kettle):
 def test_a_mirrored_market_is_bet_on_at_the_order_books_odds_not_the_catalogues(ann, mirrored, there):
     assert mirrored.this_odds != Decimal("0.4000")
     bet = ann.bet(mirrored, 100)
-    assert (bet["oddsAtBet"], bet["potentialPayout"], bet["currentOdds"]) == (Decimal("0.4"), 250, Decimal("0.4"))
+    assert (bet["oddsAtBet"], bet["potentialPayout"]) == (Decimal("0.4"), 250)
+    assert bet["currentOdds"] == mirrored.this_odds
 
 
 def test_a_condition_id_names_the_market_too(ann, mirrored):
     assert read(ann.post("", order(mirrored.polymarket_id)), 201)["bet"]["marketId"] == str(mirrored.pk)
 
 
-def test_bets_within_the_prices_age_ask_polymarket_once(ann, mirrored, upstream):
-    for _ in range(5):
-        ann.bet(mirrored, 10)
-    assert len(upstream.requests) == 1
-
-
-def test_a_price_older_than_allowed_is_asked_for_again(ann, mirrored, there, upstream):
-    """Lesson 24: users who watched the upstream printed credits."""
-    remember(mirrored, "0.9000", seconds=16)
+def test_each_bet_is_at_a_book_that_was_requested_after_it_arrived(ann, mirrored, there, upstream):
+    """Lessons 24 and 41: users who watched the upstream printed credits."""
     assert ann.bet(mirrored, 10)["oddsAtBet"] == Decimal("0.4000")
-    assert len(upstream.requests) == 1
-
-
-def test_a_price_within_its_age_is_used(ann, mirrored, upstream):
-    remember(mirrored, "0.9000", seconds=13)
+    set_book(there, "0.8900", "0.9000")
     assert ann.bet(mirrored, 10)["oddsAtBet"] == Decimal("0.9000")
-    assert len(upstream.requests) == 0
+    assert len(upstream.requests.to("/books")) == 2
 
 
-def test_the_age_is_a_rule(ann, mirrored, monkeypatch):
-    monkeypatch.setattr(rules, "QUOTE_MAX_AGE", timedelta(seconds=30))
-    remember(mirrored, "0.9000", seconds=20)
-    assert ann.bet(mirrored, 10)["oddsAtBet"] == Decimal("0.9000")
-
-
-@pytest.mark.parametrize("fault", ["status", "html", "broken_json", "reset", "malformed"])
-def test_without_a_price_that_is_young_enough_nobody_bets(ann, mirrored, upstream, fault):
-    """Not at the odds last heard, nor at the catalogue's, however young."""
-    remember(mirrored, "0.9000", seconds=16)
-    upstream.faults.set(fault, path="/midpoints")
+@pytest.mark.parametrize("fault", ["status", "html", "broken_json", "reset"])
+def test_without_a_book_nobody_bets(ann, mirrored, upstream, fault):
+    """Not at the odds of the last book, nor at the catalogue's, however young."""
+    upstream.faults.set(fault, path="/books")
     response = ann.post("", order(mirrored))
     refusal(response, 503, "price_unavailable")
     assert int(response["Retry-After"]) >= 1
@@ -287,5 +268,5 @@ def test_a_bet_on_a_market_that_was_bet_on_a_moment_ago_is_six_statements(ann, m
     assert Bet.objects.count() == 2
 
 
-def test_a_mirrored_market_that_upstream_does_not_know_has_no_price(ann, upstream):
-    refused(ann, order(add_mirrored(77)), 503, "price_unavailable")
+def test_a_mirrored_market_that_upstream_does_not_know_is_illiquid(ann, upstream):
+    refused(ann, order(add_mirrored(77)), 400, "market_illiquid")

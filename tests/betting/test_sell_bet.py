@@ -1,10 +1,9 @@
 """POST /bets/{id}/sell: whole or in parts, at the odds of the moment, never paid twice, and no dust left."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 
 from betting.models import Bet, BetSale
 from markets.models import Market
-from markets.prices import LiveOdds, cache_key
-from tests.betting.factories import assert_audit_passes, everything, read, sign_up
+from tests.betting.factories import assert_audit_passes, everything, read, set_book, sign_up
 from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
@@ -170,17 +168,14 @@ def test_without_a_token_nothing_is_sold(ann, kettle, api):
 
 def test_a_sale_is_at_the_order_books_odds(ann, mirrored, there):
     bet = ann.bet(mirrored, 100)
-    there.set_price(Decimal("0.5000"))
-    cache.clear()
+    set_book(there, "0.5000", "0.5100")
     assert ann.sell(bet)["creditsReturned"] == 125
 
 
-def test_nothing_is_sold_at_an_old_price(ann, mirrored, upstream):
+def test_nothing_is_sold_without_a_book(ann, mirrored, upstream):
     """Lesson 24."""
     bet = ann.bet(mirrored, 100)
-    heard = datetime.now(UTC) - timedelta(seconds=16)
-    cache.set(cache_key(mirrored.pk), LiveOdds(this=Decimal("0.9"), that=Decimal("0.1"), as_of=heard))
-    upstream.faults.set("status", path="/midpoints")
+    upstream.faults.set("status", path="/books")
     refused(ann, bet, None, 503, "price_unavailable")
 
 

@@ -224,7 +224,7 @@ def test_a_bet_that_waits_too_long_for_the_users_row_is_to_be_tried_again(ann, k
 
 def test_a_price_that_grew_old_while_waiting_for_locks_is_not_used(ann, mirrored, monkeypatch):
     """Lesson 24, inside the transaction too."""
-    monkeypatch.setattr(rules, "QUOTE_MAX_AGE", timedelta(seconds=1))
+    monkeypatch.setattr(rules, "FILL_MAX_AGE", timedelta(seconds=1))
     responses = []
     ann.bet(mirrored, 10)
     with transaction.atomic():

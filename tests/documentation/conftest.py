@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 
 from devtools.simulators.polymarket import Simulator
-from markets.polymarket.client import job_client, request_client
 from tests.accounts.x.conftest import with_app
+from tests.markets.factories import clear_clients
 
 STRIPE_SECRET = "whsec_test_only"
 
@@ -15,8 +15,7 @@ STRIPE_SECRET = "whsec_test_only"
 @pytest.fixture
 def service(settings, live_server) -> Iterator[str]:
     """Its address."""
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
     settings.X_REDIRECT_URI = f"{live_server.url}/api/v1/auth/x/callback"
     settings.SOCIALACCOUNT_PROVIDERS = with_app(settings, client_id="the-client-id", secret="the-client-secret")
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_only", STRIPE_SECRET
@@ -25,5 +24,4 @@ def service(settings, live_server) -> Iterator[str]:
         settings.POLYMARKET_GAMMA_URL = simulator.gamma_url
         settings.POLYMARKET_CLOB_URL = simulator.clob_url
         yield live_server.url
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from betting.models import Bet, BetSale
-from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.orders import Sale, get_market_snapshot, price_order, validate_order
 from betting.services import place_bet, price_sale, sell_bet
 from core.db.transactions import run_transaction
 from economy.stocks.models import StockTransaction
@@ -39,7 +39,9 @@ def bet_at(player: Player, market: Market, amount: int, moment: datetime, side: 
 
 def sell_at(player: Player, bet_id: UUID, amount: int | None, moment: datetime) -> None:
     part = None if amount is None else Decimal(amount)
-    priced = price_sale(bet_id=bet_id, user_id=player.id, amount=part, now=timezone.now(), before_upstream=lambda: None)
+    priced = price_sale(
+        bet_id=bet_id, user_id=player.id, sale=Sale(amount=part), now=timezone.now(), before_upstream=lambda: None
+    )
     run_transaction(lambda: sell_bet(priced=priced, user_id=player.id, clock=lambda: moment))
 
 

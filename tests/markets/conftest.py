@@ -9,17 +9,15 @@ from rest_framework_simplejwt.tokens import AccessToken
 from accounts.models import User
 from devtools.simulators.polymarket import Simulator
 from markets import rules
-from markets.polymarket.client import job_client, request_client
+from tests.markets.factories import clear_clients
 
 
 @pytest.fixture(autouse=True)
 def clients_of_this_test() -> Iterator[None]:
     """Give each test clients and circuit breakers of its own settings: a process keeps those it has."""
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
     yield
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
 
 
 class RuleOverrides:

@@ -12,13 +12,19 @@ from django.test import Client
 from devtools.simulators.polymarket import Simulator
 from markets import listings, tasks
 from markets.models import Market
-from markets.polymarket.client import PolymarketClient
+from markets.polymarket.client import PolymarketClient, fill_client, job_client, request_client
 from markets.polymarket.transport import RequestPolicy
 from markets.rules import INGEST_LIMIT_MAX
 
 MARKETS = "/api/v1/markets"
 STALE_BOUND = 60
 BRISK = RequestPolicy(connect=1, read=0.5, total=2, attempts=2, backoff=0.01, backoff_max=0.02)
+
+
+def clear_clients() -> None:
+    """Drop the process's clients and their circuit breakers: those of the next call have the settings of then."""
+    for client in (job_client, request_client, fill_client):
+        client.cache_clear()
 
 
 def polymarket_client(simulator: Simulator, policy: RequestPolicy = BRISK) -> PolymarketClient:

@@ -247,8 +247,8 @@ def test_all_but_live_odds_come_from_our_own_data(there, market, api, upstream, 
 def test_lists_go_on_while_the_upstream_hangs(transactional_db, upstream, market, api):
     age_odds()
     hanging = upstream.faults.set("hang", path="/", seconds=30)
-    names = [there.condition_id for there in upstream.world.good_markets()[:4]]
-    with ThreadPoolExecutor(4) as pool:
+    names = [there.condition_id for there in upstream.world.good_markets()[:6]]
+    with ThreadPoolExecutor(6) as pool:
         waiting = [
             pool.submit(in_thread, lambda name=name: Client().get(f"{MARKETS}/{name}/live").status_code)
             for name in names
@@ -260,4 +260,4 @@ def test_lists_go_on_while_the_upstream_hangs(transactional_db, upstream, market
         assert time.monotonic() - started < 1
         assert {response.result(10) for response in waiting} == {503}
     assert time.monotonic() - started < BOUND_SECONDS
-    assert hanging.hits <= 2, "half of the threads stay free of waiting"
+    assert hanging.hits <= 3, "a quarter of the threads stays free of waiting"

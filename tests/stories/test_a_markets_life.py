@@ -1,7 +1,6 @@
 """Markets from their first ingestion to the last payout: through HTTP, the scheduled tasks, and the simulator."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 from django.core.cache import cache
@@ -12,30 +11,28 @@ from betting import tasks as betting_tasks
 from devtools.simulators.polymarket import Simulator
 from markets import tasks as market_tasks
 from markets.models import Market
-from markets.polymarket.client import job_client, request_client
 from markets.resolution import staff as staff_decisions
-from tests.betting.factories import assert_audit_passes, sign_up
+from tests.betting.factories import assert_audit_passes, set_book, sign_up
 from tests.betting.settlement.factories import worth
+from tests.markets.factories import clear_clients
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def polymarket(settings) -> Iterator[Simulator]:
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
     with Simulator(seed=7, events=24) as simulator:
         settings.POLYMARKET_GAMMA_URL = simulator.gamma_url
         settings.POLYMARKET_CLOB_URL = simulator.clob_url
         market_tasks.ingest()
         yield simulator
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
 
 
-def price(upstream, odds):
-    """The order book moves, and what was remembered of it is old."""
-    upstream.set_price(Decimal(odds))
+def price(upstream, bid, ask):
+    """The order book moves, and what was stored of it is old."""
+    set_book(upstream, bid, ask)
     Market.objects.filter(polymarket_id=upstream.condition_id).update(odds_updated_at=timezone.now().replace(year=2020))
     cache.clear()
 
@@ -56,13 +53,15 @@ def test_bets_on_three_markets_that_end_in_three_ways(polymarket):
     there = [market for market in polymarket.world.good_markets() if market.uma_status is None][:3]
     disputed, even, _ = there
     mirrored = [Market.objects.get(polymarket_id=market.condition_id) for market in there]
-    for market in there:
-        price(market, "0.4000")
 
     # Both sides of each; then the price moves, and some is sold.
+    for market in there:
+        price(market, "0.3900", "0.4000")
     ann_bets = [ann.bet(market, 100, "this") for market in mirrored]
+    for market in there:
+        price(market, "0.4000", "0.4100")
     bob_bets = [bob.bet(market, 60, "that") for market in mirrored]
-    price(disputed, "0.5000")
+    price(disputed, "0.5000", "0.5100")
     sale = ann.sell(ann_bets[0], "40")
     assert (sale["creditsReturned"], sale["newBalance"]) == (50, 750)
     assert worth(ann) == (750, 260, 10, 300)

@@ -25,7 +25,7 @@ class BookCommands(MarketState):
         this = Ladder(read_orders(bids), read_orders(asks))
         own_bids, own_asks = (None if given is None else read_orders(given) for given in (that_bids, that_asks))
         with self.clock.lock:
-            self.book.forget_orders()
+            self.book.clear_orders()
             self.book.this, self.book.that_bids, self.book.that_asks = this, own_bids, own_asks
             self.script()
 
@@ -39,7 +39,7 @@ class BookCommands(MarketState):
             level = self.level - (self.level - ticks) % 2
             if not 0 < ticks <= min(level, 2 * self.grid - level):
                 raise ValueError(f"a spread of {ticks} ticks has no room at {self.price}")
-            self.book.forget_orders()
+            self.book.clear_orders()
             self.book.spread, self.level = ticks, level
             self.gamma_level, self.gamma_spread = level, ticks
             self.script()

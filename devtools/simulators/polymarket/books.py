@@ -71,7 +71,7 @@ def read_orders(given: Iterable[Iterable[object]]) -> Orders:
 
 
 class Top(NamedTuple):
-    """The best prices of a book; None where nobody offers."""
+    """The best prices of a book; None on a side without orders."""
 
     bid: Decimal | None
     ask: Decimal | None
@@ -149,7 +149,7 @@ class BookOverrides:
     shares: Decimal | None = None
     spread: int | None = None
 
-    def forget_orders(self) -> None:
+    def clear_orders(self) -> None:
         """Drop every order that was given, but keep the spread and the number of shares."""
         self.this = self.that_bids = self.that_asks = None
         self.dust = []

@@ -32,7 +32,7 @@ class Market(BookCommands, IdentityCommands):
             self.gamma_spread = (self.gamma_spread or self.spread) * grid // self.grid
             self.gamma_level = self.gamma_level * grid // self.grid
             self.grid, self.level, self.priced = grid, int(price * 2 * grid), True
-            self.book.forget_orders()
+            self.book.clear_orders()
             self.script(holds_price=True)
             if gamma:
                 self.gamma_level, self.gamma_spread = self.level, self.spread

@@ -1,0 +1,148 @@
+"""Order books of the CLOB: an upstream book in, the prices of THIS at which one can buy and sell out. Pure: no I/O.
+
+Shapes: Polymarket API reference, CLOB, `POST /books`. Best prices are found whatever the order of the lists.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final, NamedTuple
+
+from markets.polymarket import values
+
+STEP: Final = Decimal("0.0001")
+ONE: Final = Decimal(1)
+ZERO: Final = Decimal(0)
+# More shares than all of Polymarket has ever traded on one market: such a size is nonsense.
+SIZE_MAX: Final = Decimal(10) ** 12
+LEVELS_MAX: Final = 10_000
+
+
+class Level(NamedTuple):
+    """Orders at one price, between 0 and 1 exclusive; `size` in shares."""
+
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """An order book of THIS. Bids and asks begin with the best; the best bid is below the best ask."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookPrices:
+    """Odds of THIS that the first shares of a book give, 4 decimals, rounded against whoever trades here.
+
+    `bid`, `ask`: volume-weighted prices of the first `depth` shares; None where there are fewer. `sale_bid`,
+    `sale_ask`: the same with the missing shares counted at 0 and at 1, so that there is a price for a sale however thin
+    the book is: of THIS at `sale_bid`, of THAT at `1 - sale_ask`.
+    """
+
+    bid: Decimal | None
+    ask: Decimal | None
+    sale_bid: Decimal
+    sale_ask: Decimal
+
+    @property
+    def spread(self) -> Decimal | None:
+        return None if self.bid is None or self.ask is None else self.ask - self.bid
+
+
+def parse_book(sent: object) -> Book | None:
+    """Return one token's book as it was sent; None where it is no book: crossed, or with a nonsensical level."""
+    book = values.as_mapping(sent)
+    sides = [parse_levels(book.get("bids")), parse_levels(book.get("asks"))]
+    if None in sides:
+        return None
+    bids, asks = (side or {} for side in sides)
+    return make_book(bids, asks)
+
+
+def parse_levels(sent: object) -> dict[Decimal, Decimal] | None:
+    """Return sizes by price. None for what isn't a list of levels, each with a price and a size that make sense."""
+    if not isinstance(sent, list) or len(sent) > LEVELS_MAX:
+        return None
+    found: dict[Decimal, Decimal] = {}
+    for level in sent:
+        stated = values.as_mapping(level)
+        price, size = values.as_decimal(stated.get("price")), values.as_decimal(stated.get("size"))
+        if price is None or size is None or not ZERO < price < ONE or not ZERO <= size <= SIZE_MAX:
+            return None
+        if size:
+            found[price] = found.get(price, ZERO) + size
+    return found
+
+
+def make_book(bids: Mapping[Decimal, Decimal], asks: Mapping[Decimal, Decimal]) -> Book | None:
+    """Return the book of these sizes by price; None for a crossed or locked one."""
+    if bids and asks and max(bids) >= min(asks):
+        return None
+    return Book(
+        bids=tuple(Level(price, bids[price]) for price in sorted(bids, reverse=True)),
+        asks=tuple(Level(price, asks[price]) for price in sorted(asks)),
+    )
+
+
+def merge_books(this: Book | None, that: Book | None) -> Book | None:
+    """Return the book of THIS from those of both tokens: a bid on THAT at p is an ask on THIS at 1 - p.
+
+    Upstream mostly shows each order in both books, so of two sizes at one price the larger counts, never the sum.
+    None where neither is a book, or where together they are crossed.
+    """
+    if this is None or that is None:
+        return this or (mirrored(that) if that else None)
+    other = mirrored(that)
+    return make_book(larger_sizes(this.bids, other.bids), larger_sizes(this.asks, other.asks))
+
+
+def mirrored(book: Book) -> Book:
+    """Return the book of the other token that shows the same orders."""
+    return Book(
+        bids=tuple(Level(ONE - price, size) for price, size in book.asks),
+        asks=tuple(Level(ONE - price, size) for price, size in book.bids),
+    )
+
+
+def larger_sizes(first: Iterable[Level], second: Iterable[Level]) -> dict[Decimal, Decimal]:
+    sizes = dict(first)
+    for price, size in second:
+        sizes[price] = max(size, sizes.get(price, ZERO))
+    return sizes
+
+
+def prices_of(book: Book, *, depth: int) -> BookPrices:
+    """Return the prices of the first `depth` shares of each side."""
+    bid_value, bid_shares = take_shares(book.bids, depth)
+    ask_value, ask_shares = take_shares(book.asks, depth)
+    sale_bid = round_down(bid_value / depth)
+    sale_ask = round_up((ask_value + depth - ask_shares) / depth)
+    return BookPrices(
+        bid=sale_bid if bid_shares == depth else None,
+        ask=sale_ask if ask_shares == depth else None,
+        sale_bid=sale_bid,
+        sale_ask=sale_ask,
+    )
+
+
+def take_shares(levels: Iterable[Level], depth: int) -> tuple[Decimal, Decimal]:
+    """Return what the first `depth` shares are worth, and how many of them there are."""
+    value, shares = ZERO, ZERO
+    for price, size in levels:
+        taken = min(size, depth - shares)
+        value += taken * price
+        shares += taken
+        if shares == depth:
+            break
+    return value, shares
+
+
+def round_down(price: Decimal) -> Decimal:
+    return price.quantize(STEP, rounding=ROUND_FLOOR)
+
+
+def round_up(price: Decimal) -> Decimal:
+    return price.quantize(STEP, rounding=ROUND_CEILING)
