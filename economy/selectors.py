@@ -13,7 +13,7 @@ from core.api.requests import decode_cursor, encode_cursor, invalid_cursor
 from core.db.sql import fetch_all
 from economy.models import Debt
 from economy.serializers import PositionSerializer, StockSerializer, TransactionSerializer
-from economy.stocks.pricing import NOTHING, Position, average_price, percent, value
+from economy.stocks.valuation import NOTHING, Position, average_price, percent, value
 
 SEQUENCE_MAX = 2**63 - 1
 SUMMARY_MAX = 20_000

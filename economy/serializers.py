@@ -12,7 +12,7 @@ from core.api.serializers import CreditsField, ResourceSerializer, SharesField, 
 from economy.models import TransactionType
 from economy.rules import LEVERAGE_MAX, TOO_MANY_SHARES
 from economy.stocks.models import Stock, StockTransaction
-from economy.stocks.pricing import SHARE, percent
+from economy.stocks.valuation import SHARE, percent
 
 # The ledger, rewards and referrals
 

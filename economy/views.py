@@ -30,8 +30,8 @@ from economy.referrals import list_referred_users
 from economy.rewards import claim_daily_reward
 from economy.selectors import Query
 from economy.stocks import trading
-from economy.stocks.pricing import average_price
 from economy.stocks.trading import TradeOutcome
+from economy.stocks.valuation import average_price
 
 
 def private(response: HttpResponse) -> HttpResponse:

@@ -1,6 +1,6 @@
 """Registers the admin's pages by importing each page family; Django looks for this module by its name."""
 
 # ruff: noqa: F401
-from staff import bets, dashboard, jobs, ledger, purchases, staff_actions, stocks
+from staff import action_log, bets, dashboard, jobs, ledger, purchases, stocks
 from staff.markets import table as markets_table
 from staff.users import table as users_table

@@ -13,13 +13,13 @@ from accounts.staff import StaffMember
 from core.api.requests import parse_uuid
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.services import refund_purchase
+from staff.action_log import done_to
 from staff.core.actions import Action, Actions, ActionTable, Confirmation
 from staff.core.formatting import DASH, change_url, format_credits, format_time, status_label
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import Recent, staff_member
 from staff.ledger import OfUser, link_to_user
 from staff.selectors import find_user_id
-from staff.staff_actions import done_to
 
 SHOWN = 50
 

@@ -130,7 +130,7 @@ class StockHolding(models.Model):
     """Shares that a user has of a stock; gone when all are sold.
 
     `invested` is what was paid for them, `exact_cost` the sum of shares times price before it was rounded up to that:
-    divided by the shares, the average price. `economy.stocks.pricing` says what a holding is worth.
+    divided by the shares, the average price. `economy.stocks.valuation` says what a holding is worth.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

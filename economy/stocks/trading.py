@@ -33,8 +33,8 @@ from economy.ledger import Transfer
 from economy.ledger.audit import by_sql, register, register_positions
 from economy.models import Counterparty, TransactionType
 from economy.stocks.models import Stock, StockTransaction
-from economy.stocks.pricing import NOTHING, Position, bought, part_of, proceeds, value
 from economy.stocks.signing import COLUMNS, SignedTrade, UnsignedTrade, current_key_id, sign_trade
+from economy.stocks.valuation import NOTHING, Position, bought, part_of, proceeds, value
 
 Clock = Callable[[], datetime]
 Type = StockTransaction.Type
@@ -154,7 +154,7 @@ UPDATE stocks SET circulating_supply = circulating_supply + %(supply_change)s, u
 WHERE id = %(stock)s
 """  # noqa: S608 - constants
 NO_SHARES = Position(Decimal(0), Decimal(0), Decimal(0), 1)
-# `pricing.value` is 0: what is worth less than a cent.
+# `valuation.value` is 0: what is worth less than a cent.
 WORTHLESS = "invested + leverage * (shares * current_price - exact_cost) < 0.01"
 WORTHLESS_HOLDERS = f"""
 SELECT user_id FROM stock_holdings JOIN stocks ON stocks.id = stock_id

@@ -15,12 +15,12 @@ from core.api.errors import recent_refusals
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward
 from economy.selectors import SEQUENCE_MAX, SUMMARY_MAX, get_closing_balances, get_debt, summarize_entries
 from economy.stocks.models import StockHolding
-from economy.stocks.pricing import Position, value
+from economy.stocks.valuation import Position, value
 from purchases.models import CreditPurchase
+from staff.action_log import done_to
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
 from staff.ledger import about, amount_of, counterparty_called, type_called
-from staff.staff_actions import done_to
 from staff.users.actions import USER_ACTIONS
 
 DAYS = 30

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from economy.stocks.pricing import Position, bought, part_of, proceeds, value
+from economy.stocks.valuation import Position, bought, part_of, proceeds, value
 
 CENT = Fraction(1, 100)
 shares = st.decimals("0.00000001", "1000", places=8)

@@ -1,4 +1,4 @@
-"""Pricing: what shares cost, and what a holding is worth, in pure Decimals.
+"""Valuation: what shares cost, and what a holding is worth, in pure Decimals.
 
 A holding at leverage L carries L times the price's move since it was bought:
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from economy.stocks.pricing import Position, average_price, bought, part_of, percent, proceeds, value
+from economy.stocks.valuation import Position, average_price, bought, part_of, percent, proceeds, value
 
 D = Decimal
 
