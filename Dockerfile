@@ -20,6 +20,6 @@ RUN SECRET_KEY=unused JWT_ACCESS_SECRET=unused STOCK_SIGNING_KEYS=unused:unused-
     ALLOWED_HOSTS=unused FRONTEND_URL=https://unused.invalid DATABASE_URL=postgresql://unused@127.0.0.1:1/unused REDIS_URL=redis://unused \
     python manage.py collectstatic --noinput --verbosity 0
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "ops/web_alive.py"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "ops.processes", "web_alive"]
 # The workers and the scheduler are the same image with other commands: see docker-compose.yml.
 CMD ["python", "manage.py", "serve"]

@@ -6,13 +6,16 @@ import psycopg
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.dispatch import Signal
 
 from accounts import rules
 from accounts.errors import EmailTaken, InvalidReferralCode, UsernameTaken
 from accounts.models import User
-from accounts.signals import user_registered
 from core.api.errors import DomainError
 from core.db.transactions import require_transaction
+
+# Sent with `user`, `referrer` (another user, or None) and `now`. Receivers run in the transaction that makes the user.
+user_registered = Signal()
 
 REFERRAL_CODE_ATTEMPTS = 5
 

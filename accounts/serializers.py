@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from accounts import rules
 from accounts.models import User
-from accounts.profiles import Ranks
+from accounts.services import Ranks
 from core.api.serializers import CreditsField, ResourceSerializer, response_schema
 
 USERNAME_VALIDATOR = RegexValidator(

@@ -1,17 +1,19 @@
-"""Sign up, log in and out, refresh tokens and change passwords. See `profiles` and `suspension` for the rest."""
+"""Sign up, log in and out, refresh tokens, change passwords and profiles. What staff do: `suspension` and `staff`."""
 
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts import passwords, tokens
 from accounts.errors import InvalidCredentials, WrongPassword
 from accounts.models import RefreshToken, User
-from accounts.registration import register
+from accounts.registration import as_domain_error, register
 from accounts.tokens import Client, TokenPair
 from core.api.errors import DomainError
 
@@ -121,3 +123,58 @@ def create_demo_user(*, now: datetime) -> SignedIn:
             now=now,
         )
         return sign_in(user, client=Client("create_demo_users", None), now=now)
+
+
+# Profiles, with the ranks that a higher app supplies
+
+
+class ProfileChanges(TypedDict, total=False):
+    """Validated values, by column."""
+
+    name: str
+    username: str
+    avatar_url: str
+    bio: str
+
+
+def update_profile(*, user_id: UUID, changes: ProfileChanges) -> User:
+    """Change a user's profile and return the user. Raises UsernameTaken."""
+    with transaction.atomic(durable=True):
+        user = User.objects.select_for_update(no_key=True).get(pk=user_id)
+        for field, value in changes.items():
+            setattr(user, field, value)
+        try:
+            user.save(update_fields=[*changes])
+        except IntegrityError as exc:
+            raise as_domain_error(exc) from exc
+        return user
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """A user's ranks, from 1 on; None where a user isn't ranked."""
+
+    by_pnl: int | None = None
+    by_volume: int | None = None
+
+
+RankSource = Callable[[UUID], Ranks]
+
+
+def unranked(user_id: UUID) -> Ranks:
+    """Return no ranks: the source as long as no app has registered its own."""
+    return Ranks()
+
+
+RANK_SOURCES: list[RankSource] = [unranked]
+
+
+def register_rank_source(source: RankSource) -> None:
+    """Take users' ranks from `source` from now on."""
+    RANK_SOURCES[:] = [source]
+
+
+def ranks_of(user_id: UUID) -> Ranks:
+    """Return the ranks of a user as the registered source knows them."""
+    (source,) = RANK_SOURCES
+    return source(user_id)

@@ -1,21 +1,30 @@
-"""Staff members: their permissions, the accounts that they may change, and the record of what they did.
+"""Staff members: their permissions and roles, the accounts that they may change, and the record of what they did.
 
 Services for staff take `by: StaffMember`, call `by.require(...)`, and write `record_action(...)` in the transaction
 that has the effect: nothing happens without its record, and nothing is recorded that didn't happen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import Group
 from django.db.models import Model
 
-from accounts import rules
-from accounts.errors import NotAllowed, NotYourself, ReasonMissing, ReasonTooLong, StaffProtected
-from accounts.models import Permission, StaffAction, User
-from core.db.transactions import require_transaction
+from accounts import rules, tokens
+from accounts.errors import (
+    NotAllowed,
+    NotYourself,
+    ReasonMissing,
+    ReasonTooLong,
+    RolesAreForStaff,
+    StaffProtected,
+    UnknownRole,
+)
+from accounts.models import Permission, RefreshToken, StaffAction, User
+from core.db.transactions import require_transaction, run_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +110,52 @@ def check_may_touch(user: User, *, by: User) -> None:
         raise NotYourself
     if (user.is_staff or user.is_superuser) and not by.is_superuser:
         raise StaffProtected
+
+
+# Roles. Only a superuser makes users staff and sets their roles, and there is always a superuser left
+
+
+def set_roles(
+    *, user_id: UUID, is_staff: bool, roles: Collection[str], by: StaffMember, reason: str, now: datetime
+) -> User:
+    """Let a user into the admin or out of it, with these roles and no others.
+
+    Nobody changes their own roles, so the last superuser stays one. A user who is let out is signed out everywhere,
+    and is no superuser any more. Raises NotAllowed unless `by` is a superuser, NotYourself, UnknownRole,
+    RolesAreForStaff, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+    if by.user and not by.user.is_superuser:
+        raise NotAllowed
+    reason = validate_reason(reason)
+    if roles and not is_staff:
+        raise RolesAreForStaff
+
+    def do() -> User:
+        user = lock_for_staff(user_id, by=by)
+        before = roles_of(user)
+        change_roles(user, is_staff=is_staff, groups=groups_named(roles), now=now)
+        record_action("set_roles", by=by, target=user, reason=reason, before=before, after=roles_of(user), now=now)
+        return user
+
+    return run_transaction(do)
+
+
+def groups_named(roles: Collection[str]) -> list[Group]:
+    """Return the groups of these names. Raises UnknownRole."""
+    groups = list(Group.objects.filter(name__in=roles))
+    if len(groups) != len(set(roles)):
+        raise UnknownRole
+    return groups
+
+
+def change_roles(user: User, *, is_staff: bool, groups: list[Group], now: datetime) -> None:
+    if user.is_staff and not is_staff:
+        tokens.end_all_sessions(user=user, reason=RefreshToken.Reason.ENDED_BY_STAFF, now=now)
+    user.is_staff, user.is_superuser = is_staff, user.is_superuser and is_staff
+    user.save(update_fields=["is_staff", "is_superuser"])
+    user.groups.set(groups)
+
+
+def roles_of(user: User) -> dict[str, object]:
+    roles = sorted(user.groups.values_list("name", flat=True))
+    return {"staff": user.is_staff, "superuser": user.is_superuser, "roles": roles}

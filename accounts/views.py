@@ -23,7 +23,6 @@ from accounts.errors import (
     WrongPassword,
 )
 from accounts.models import User
-from accounts.profiles import ranks_of, update_profile
 from accounts.serializers import (
     ChangePasswordRequest,
     LoginRequest,
@@ -39,7 +38,7 @@ from accounts.serializers import (
     SignupRequest,
     TokensResponse,
 )
-from accounts.services import SignedIn
+from accounts.services import SignedIn, ranks_of, update_profile
 from accounts.tokens import TokenPair
 from core.api.openapi import operation
 from core.api.requests import parse_uuid, validate

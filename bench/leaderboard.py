@@ -170,7 +170,7 @@ def counts(users: int) -> None:
 
 
 def reads(users: int) -> None:
-    from accounts.profiles import ranks_of
+    from accounts.services import ranks_of
     from leaderboard.models import Order
     from leaderboard.rules import Period
     from leaderboard.selectors import get_ranking, list_entries

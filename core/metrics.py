@@ -1,6 +1,6 @@
 """What processes count for Prometheus, and the count of requests; `ops.metrics` adds what the database knows.
 
-A process that serves or works writes its counts to a file of its own (`ops.metrics_files`), so that a response to
+A process that serves or works writes its counts to a file of its own (`ops.metrics`), so that a response to
 `/metrics` has those of all processes; without such a folder they stay in memory.
 """
 

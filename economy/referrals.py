@@ -8,7 +8,7 @@ from uuid import UUID
 from django.dispatch import receiver
 
 from accounts.models import User
-from accounts.signals import user_registered
+from accounts.registration import user_registered
 from core.db.sql import fetch_value
 from economy import rules
 from economy.ledger import Transfer, post_many

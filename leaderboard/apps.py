@@ -5,7 +5,7 @@ class LeaderboardConfig(AppConfig):
     name = "leaderboard"
 
     def ready(self) -> None:
-        from accounts.profiles import register_rank_source  # noqa: PLC0415 - models aren't loaded before
+        from accounts.services import register_rank_source  # noqa: PLC0415 - models aren't loaded before
         from leaderboard.selectors import get_ranks  # noqa: PLC0415
 
         register_rank_source(get_ranks)

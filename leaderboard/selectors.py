@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
-from accounts.profiles import Ranks
+from accounts.services import Ranks
 from core.api.json import dumps, iso_utc
 from core.db.sql import fetch_all
 from leaderboard.models import Board, Order

@@ -2,13 +2,20 @@
 
 The database is read in six queries whose cost is bounded. The ledger's metrics are sums of `ledger_days`, which a job
 keeps for the dashboard: no ledger entry is read.
+
+The processes of one program, started together, keep what they count in a folder. The program holds a lock on it, and
+the folders of those that have ended are removed by the next one that starts. So containers of one machine may share
+them: each web server then has the counts of the workers too.
 """
 
 import logging
 import os
+import shutil
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from hmac import compare_digest
 from ipaddress import ip_address
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -27,11 +34,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.api.errors import not_found
 from core.db.sql import fetch_all
+from core.file_locks import exclusively, is_locked, open_lock, try_lock
 from core.jobs.runs import histories
 from core.jobs.scheduling import entries, late_jobs
 from core.metrics import COUNTS
-from ops.metrics_files import VARIABLE, files_of_counts
 
+FOLDERS, LOCK = "metrics", "lock"
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 ODDS = """
 SELECT count(*), max(age), percentile_cont(0.5) WITHIN GROUP (ORDER BY age) FROM (
     SELECT extract(epoch FROM %(now)s - market.odds_updated_at)::float AS age
@@ -210,3 +219,54 @@ def is_on_this_machine(request: HttpRequest) -> bool:
         return ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
     except ValueError:
         return False
+
+
+# The folders of what processes count
+
+
+def fresh_folder(var_dir: Path) -> dict[str, str]:
+    """Make a folder for this process and delete those of ended ones; return the environment to count there."""
+    folders = var_dir / FOLDERS
+    folders.mkdir(parents=True, exist_ok=True)
+    with exclusively(folders / LOCK):
+        for folder in folders.glob("*/"):
+            if not is_locked(folder / LOCK):
+                shutil.rmtree(folder, ignore_errors=True)
+        own = folders / f"{machine()}-{os.getpid()}"
+        own.mkdir()
+        descriptor = open_lock(own / LOCK)
+        try_lock(descriptor)
+        # Kept by the program that this process becomes.
+        os.set_inheritable(descriptor, True)
+    return {VARIABLE: str(own)}
+
+
+def files_of_counts(var_dir: Path) -> list[str]:
+    """Return the files of all programs, less the gauges of processes that ended; their counters stay."""
+    found = [file for file in (var_dir / FOLDERS).glob("*/*.db") if not is_left_behind(file)]
+    return [str(file) for file in found]
+
+
+def is_left_behind(file: Path) -> bool:
+    """Return whether it is a gauge of an ended process of this machine; other machines' can't be seen from here."""
+    if not file.name.startswith("gauge_live"):
+        return False
+    if not is_locked(file.parent / LOCK):
+        return True
+    of_this_machine = file.parent.name.rpartition("-")[0] == machine()
+    return of_this_machine and not is_alive(int(file.stem.rpartition("_")[2]))
+
+
+def machine() -> str:
+    """Return the name of the machine, or the container: process numbers mean something within it."""
+    return socket.gethostname()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -15,9 +15,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from accounts import roles, suspension
+from accounts import suspension
 from accounts.models import Permission, User
-from accounts.staff import StaffMember, check_may_touch
+from accounts.staff import StaffMember, check_may_touch, set_roles
 from core.api.errors import DomainError
 from economy import rules
 from economy.adjustments import AdjustmentRequest, adjust_credits, get_adjusted_today, hold_credits, release_hold
@@ -206,7 +206,7 @@ def outcome(adjustment: CreditAdjustment, user: User) -> str:
 def giving_roles(user: User, by: StaffMember) -> Confirmation:
     def act(data: Data) -> str:
         wanted: dict[str, Any] = {"is_staff": data["is_staff"], "roles": data["roles"]}
-        roles.set_roles(user_id=user.pk, **wanted, by=by, reason=data["reason"], now=timezone.now())
+        set_roles(user_id=user.pk, **wanted, by=by, reason=data["reason"], now=timezone.now())
         return f"The roles of {called(user)} are changed."
 
     given = sorted(user.groups.values_list("name", flat=True))

@@ -7,8 +7,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.errors import EmailTaken, InvalidReferralCode, UsernameTaken
 from accounts.models import RefreshToken, User
-from accounts.registration import register
-from accounts.signals import user_registered
+from accounts.registration import register, user_registered
 from tests.accounts.factories import everything, numbers, sign_up
 from tests.concurrently import all_at_once
 

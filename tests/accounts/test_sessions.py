@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts import errors, tasks, tokens
 from accounts.models import RefreshToken, User
-from accounts.profiles import update_profile
+from accounts.services import update_profile
 from core.jobs.runs import last_run
 from tests.accounts.factories import PASSWORD, SOMEWHERE, live_tokens, refresh, sign_up, stored, suspend
 from tests.concurrently import all_at_once

@@ -12,7 +12,7 @@ from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from accounts.signals import user_registered
+from accounts.registration import user_registered
 from betting.models import Bet
 from economy.ledger.audit import audit
 from economy.models import CreditTransaction

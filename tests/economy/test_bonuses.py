@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from accounts.models import User
-from accounts.signals import user_registered
+from accounts.registration import user_registered
 from economy import rules
 from economy.errors import AlreadyPosted
 from economy.models import CreditTransaction

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from accounts.models import User
-from accounts.signals import user_registered
+from accounts.registration import user_registered
 from core.db.transactions import run_transaction, state_of
 from economy import rules
 from economy.errors import AlreadyPosted, InsufficientCredits

@@ -7,7 +7,7 @@ import pytest
 from django.test import override_settings
 
 from accounts.models import User
-from accounts.profiles import Ranks, ranks_of
+from accounts.services import Ranks, ranks_of
 from core.api.json import iso_utc
 from leaderboard.services import update_leaderboard
 from tests.accounts.factories import suspend

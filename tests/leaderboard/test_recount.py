@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from accounts.models import User
-from accounts.profiles import ranks_of
+from accounts.services import ranks_of
 from core.db.transactions import try_lock
 from core.jobs.runs import last_run
 from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay

@@ -14,14 +14,14 @@ from django.test import Client as Browser
 from accounts import suspension
 from accounts.errors import NotAllowed, NotYourself, UserErased
 from accounts.models import StaffAction, User
-from accounts.profiles import update_profile
+from accounts.services import update_profile
 from accounts.staff import COMMAND_LINE, StaffMember
 from accounts.tokens import Client
 from accounts.x import sign_in as x
 from accounts.x.protocol import XProfile
 from core.api.errors import recent_refusals
 from leaderboard.services import update_leaderboard
-from ops.erasure import erase_user
+from ops.personal_data import erase_user
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, send, success
 from tests.accounts.factories import sign_up as arrive
 from tests.betting.factories import Player, assert_audit_passes, order

@@ -15,9 +15,9 @@ from django.db.models import Model
 
 from accounts.models import RefreshToken, StaffAction, User
 from betting.models import Bet
-from devtools.demo_data import create_demo_data
+from devtools.management.commands.create_demo_world import create_demo_data
 from economy.models import CreditTransaction
-from ops.export import DERIVED_APPS, SECTIONS, export_user
+from ops.personal_data import DERIVED_APPS, SECTIONS, export_user
 from tests.accounts.factories import sign_up, suspend
 
 

@@ -4,7 +4,7 @@ from devtools.simulators import free_port
 from tests.core.service_process import run
 from tests.ops.servers import Web
 
-CHECK = ["ops/web_alive.py"]
+CHECK = ["-m", "ops.processes", "web_alive"]
 
 
 def test_the_web_servers_check_succeeds_while_it_responds_to_its_first_name(database, running):

@@ -6,10 +6,10 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
-from accounts import errors, roles
+from accounts import errors
 from accounts.errors import NotAllowed
 from accounts.models import User
-from accounts.staff import COMMAND_LINE, StaffMember
+from accounts.staff import COMMAND_LINE, StaffMember, set_roles
 from accounts.suspension import suspend_user
 from economy.adjustments import AdjustmentRequest, adjust_credits, hold_credits
 from economy.models import CreditAdjustment
@@ -190,18 +190,16 @@ class TestGivingRoles:
     def test_of_two_superusers_who_let_each_other_out_one_stays(self, boss, member):
         other = member("other", superuser=True)
         stale, now = StaffMember(User.objects.get(pk=other.pk)), timezone.now()
-        roles.set_roles(user_id=other.pk, is_staff=False, roles=[], by=StaffMember(boss), reason="Out.", now=now)
+        set_roles(user_id=other.pk, is_staff=False, roles=[], by=StaffMember(boss), reason="Out.", now=now)
         with pytest.raises(NotAllowed):
-            roles.set_roles(user_id=boss.pk, is_staff=False, roles=[], by=stale, reason="Out.", now=now)
+            set_roles(user_id=boss.pk, is_staff=False, roles=[], by=stale, reason="Out.", now=now)
         assert User.objects.filter(is_superuser=True).get() == boss
 
     @pytest.mark.parametrize("role", ["superuser", "Support", "1"])
     def test_a_role_that_there_is_not_is_refused(self, desk, ann, role):
         assert self.give(desk, ann, is_staff="on", roles=[role]).status_code == 400
         with pytest.raises(errors.UnknownRole):
-            roles.set_roles(
-                user_id=ann.pk, is_staff=True, roles=[role], by=COMMAND_LINE, reason="Try.", now=timezone.now()
-            )
+            set_roles(user_id=ann.pk, is_staff=True, roles=[role], by=COMMAND_LINE, reason="Try.", now=timezone.now())
 
     def test_a_role_is_for_staff(self, desk, ann):
         assert self.give(desk, ann, roles=["support"]).status_code == 400
@@ -228,7 +226,7 @@ def test_services_ask_by_themselves_whatever_page_calls_them(member, ann, role):
         lambda: adjust_credits(asked, by=by, now=now),
         lambda: hold_credits(amount=asked.amount, **who),
         lambda: suspend_user(**who),
-        lambda: roles.set_roles(is_staff=True, roles=[], **who),
+        lambda: set_roles(is_staff=True, roles=[], **who),
     ):
         with pytest.raises(NotAllowed):
             attempt()

@@ -9,7 +9,7 @@ from accounts.models import RefreshToken, User
 from accounts.staff import COMMAND_LINE, StaffMember
 from economy.ledger.audit import audit
 from economy.models import Debt
-from ops.erasure import erase_user
+from ops.personal_data import erase_user
 from tests.accounts.factories import AUTH, bearer, refresh, refusal, send, sign_up, success
 from tests.economy.factories import give
 from tests.economy.test_debts import lend

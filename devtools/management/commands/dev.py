@@ -21,7 +21,7 @@ from devtools.embedded import StartupError
 from devtools.embedded.keeper import Backoff
 from devtools.supervisor import Output, Program, Supervisor
 from ops import processes as programs
-from ops.metrics_files import fresh_folder
+from ops.metrics import fresh_folder
 
 WEB_SECONDS = 60
 READY_SECONDS = 30

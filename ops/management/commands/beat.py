@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from ops.metrics_files import fresh_folder
+from ops.metrics import fresh_folder
 from ops.processes import beat_command
 
 

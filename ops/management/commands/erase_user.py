@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from core.api.errors import DomainError
-from ops.erasure import erase_user
+from ops.personal_data import erase_user
 from staff.selectors import find_user_id
 
 WARNING = """{username} has {credits:,} credits and {bets:,} open bets, which stay with the account.

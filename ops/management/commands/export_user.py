@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.models import User
-from ops.export import export_user
+from ops.personal_data import export_user
 from staff.selectors import find_user_id
 
 

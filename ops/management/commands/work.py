@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core.jobs.queues import QUEUES
-from ops.metrics_files import fresh_folder
+from ops.metrics import fresh_folder
 from ops.processes import worker_command
 
 

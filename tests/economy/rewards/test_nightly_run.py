@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from accounts.models import User
-from accounts.signals import user_registered
+from accounts.registration import user_registered
 from core.jobs.runs import last_run
 from core.models import JobRun
 from economy import rewards, rules
