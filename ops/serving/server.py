@@ -1,4 +1,4 @@
-"""The web server's processes: `python -m ops.serving.server APPLICATION --port 8000 …`.
+"""The web server's processes: `python -m ops.serving.server APPLICATION --port 8000 …`, as `ops.processes` starts it.
 
 uvicorn speaks HTTP and keeps the worker processes. Its connections get what it lacks here: limits for slow and silent
 clients, and errors in the contract's shape.
@@ -191,14 +191,12 @@ def listen(host: str, port: int) -> socket.socket:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ops.serving.server", description=__doc__)
     parser.add_argument("application")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--max-connections", type=int, default=10_000)
-    parser.add_argument("--head-seconds", type=float, default=10)
-    parser.add_argument("--idle-seconds", type=float, default=75)
-    parser.add_argument("--send-seconds", type=float, default=30)
-    parser.add_argument("--stop-seconds", type=int, default=10)
+    # All of them come from the settings, through `ops.processes.web_command`.
+    parser.add_argument("--host", required=True)
+    for name in ("--port", "--workers", "--max-connections", "--stop-seconds"):
+        parser.add_argument(name, type=int, required=True)
+    for name in ("--head-seconds", "--idle-seconds", "--send-seconds"):
+        parser.add_argument(name, type=float, required=True)
     options = vars(parser.parse_args())
     host, port = options["host"], options["port"]
     config = ServerConfig(
