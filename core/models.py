@@ -1,3 +1,5 @@
+"""Tables that all apps share: the runs of background jobs, and the responses kept for idempotency keys."""
+
 from django.db import models
 from django.db.models import Q
 
@@ -43,7 +45,7 @@ class JobRun(models.Model):
 class IdempotencyKey(models.Model):
     """The response that a user's request with an `Idempotency-Key` got, for the next one with the same key.
 
-    Written in the transaction that has the effect: `common.idempotency`.
+    Written in the transaction that has the effect: `core.api.idempotency`.
     """
 
     pk = models.CompositePrimaryKey("user_id", "key")

@@ -1,3 +1,5 @@
+"""The periodic jobs that delete old runs of jobs and old idempotency keys."""
+
 from celery import shared_task
 from django.utils import timezone
 

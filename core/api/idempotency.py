@@ -26,12 +26,13 @@ MAX_LETTERS = 255
 LOCK_NOT_AVAILABLE = "55P03"
 FIRST_REFUSAL = 400
 PURGE_BATCH = 5_000
+HOURS_KEPT = 24
 # For `extend_schema(parameters=[…])` of what `idempotent` wraps.
 HEADER_PARAMETER = OpenApiParameter(
     HEADER,
     location=OpenApiParameter.HEADER,
-    description="1 to 255 printable ASCII characters, kept for 24 hours: the same request sent again gets the first "
-    "response again, with `Idempotency-Replayed: true`, and has no second effect.",
+    description=f"1 to {MAX_LETTERS} printable ASCII characters, kept for {HOURS_KEPT} hours: the same request sent "
+    "again gets the first response again, with `Idempotency-Replayed: true`, and has no second effect.",
 )
 # What a view method that is `idempotent` returns: what is to happen in the transaction, and the response to it.
 Act = Callable[[], HttpResponse]
@@ -135,18 +136,18 @@ INSERT INTO idempotency_keys AS kept (user_id, key, request_hash, created_at)
 SELECT %(user_id)s, %(key)s, %(request_hash)s, now() FROM set_config('lock_timeout', %(timeout)s, true)
 ON CONFLICT (user_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, status = NULL, body = NULL, created_at = excluded.created_at
-WHERE kept.created_at <= now() - interval '24 hours'
+WHERE kept.created_at <= now() - make_interval(hours => %(hours_kept)s)
 """
 KEEP = """
 UPDATE idempotency_keys SET status = %(status)s, body = %(body)s WHERE user_id = %(user_id)s AND key = %(key)s
 """
 FIND = """
 SELECT request_hash, status, body FROM idempotency_keys
-WHERE user_id = %(user_id)s AND key = %(key)s AND created_at > now() - interval '24 hours'
+WHERE user_id = %(user_id)s AND key = %(key)s AND created_at > now() - make_interval(hours => %(hours_kept)s)
 """
 PURGE = """
 DELETE FROM idempotency_keys WHERE (user_id, key) IN (
-    SELECT user_id, key FROM idempotency_keys WHERE created_at <= now() - interval '24 hours'
+    SELECT user_id, key FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => %(hours_kept)s)
     LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 )
 """
@@ -156,7 +157,7 @@ def take(claim: Claim) -> bool:
     """Return whether the key is ours now. Waits while another request has it; raises InProgress after too long."""
     facts: dict[str, Any] = {"user_id": claim.user_id, "key": claim.key, "request_hash": claim.request_hash}
     try:
-        return execute(TAKE, {**facts, "timeout": LOCK_TIMEOUT}) == 1
+        return execute(TAKE, {**facts, "timeout": LOCK_TIMEOUT, "hours_kept": HOURS_KEPT}) == 1
     except OperationalError as exc:
         if state_of(exc) == LOCK_NOT_AVAILABLE:
             raise InProgress(retry_after=1) from exc
@@ -170,7 +171,7 @@ def keep(claim: Claim, response: HttpResponse) -> None:
 
 def find(claim: Claim) -> HttpResponse | None:
     """Return the first response, as it was. Raises KeyReused where that was to another request."""
-    row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key})
+    row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key, "hours_kept": HOURS_KEPT})
     if row is None:
         return None
     request_hash, status, body = row
@@ -181,10 +182,10 @@ def find(claim: Claim) -> HttpResponse | None:
 
 
 def purge_keys() -> int:
-    """Delete the keys that are older than 24 hours, in batches; return how many."""
+    """Delete the keys that are older than HOURS_KEPT, in batches; return how many."""
     total = 0
     while True:
-        deleted = execute(PURGE, {"batch": PURGE_BATCH})
+        deleted = execute(PURGE, {"batch": PURGE_BATCH, "hours_kept": HOURS_KEPT})
         total += deleted
         if deleted < PURGE_BATCH:
             return total
