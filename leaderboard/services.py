@@ -1,7 +1,7 @@
 """Updating the leaderboard: what users did on each day, then the standings of each period.
 
-Set-based, writing only what differs. Bets are never waited for nor made to wait: of what bets write the update only
-reads, from snapshots.
+Each step is a statement about many users, which writes only the rows that differ. The tables that betting writes are
+only read, from snapshots: an update neither waits for a bet nor makes one wait.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +42,8 @@ UNION ALL
 SELECT user_id, created_at, 0, total_amount - invested FROM stock_transactions
 WHERE type IN ('sell', 'liquidation') AND created_at >= %(from_at)s AND created_at < %(until_at)s
 """
-# `from_at` and `until_at` are midnights: whole days are counted again. Whose day differs has stale standings.
+# Counts whole days again: `from_at` and `until_at` are midnights. A user whose count of a day is different now is added
+# to the stale standings, which the update then ranks again.
 COUNT_DAYS = f"""
 WITH counted AS MATERIALIZED (
     SELECT (moment AT TIME ZONE 'UTC')::date AS day, user_id, sum(volume) AS volume, sum(realized_pnl) AS realized_pnl
@@ -97,7 +98,7 @@ def update_leaderboard(*, now: datetime, progress: Progress = no_progress) -> Le
     if days > MANY:
         execute(ANALYZE_DAYS)
     standings = {}
-    # That of all time comes first: the others rank those whom it ranks.
+    # The period of all time comes first: the other periods rank only users whom it ranks.
     for period in Period:
         standings[str(period)] = run_transaction(partial(update_standings, period, newest=newest, now=now))
         progress(str(period), standings[period])

@@ -28,7 +28,7 @@ FROM (
     WHERE day >= %(first_day)s AND day <= %(today)s GROUP BY user_id
 ) AS summed JOIN standings AS ranked ON ranked.period = 'all' AND ranked.user_id = summed.user_id
 """
-# The same of a single user, who is `stale`.
+# The two statements above for a single user: the row named `stale` of the query that uses them.
 FIGURES_EVER_OF_ONE = f"{FIGURES_EVER} AND id = stale.user_id"
 FIGURES_SINCE_OF_ONE = """
 SELECT ranked.created_at, sum(realized_pnl) AS overall_pnl, sum(volume) AS total_volume

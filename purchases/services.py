@@ -30,8 +30,8 @@ PAID = (f"{SESSION}completed", f"{SESSION}async_payment_succeeded")
 NEVER_PAID = (f"{SESSION}expired", f"{SESSION}async_payment_failed")
 REFUNDED = "charge.refunded"
 
-# Whether it is new decides a unique constraint, of which there are three: the ORM ignores conflicts only in bulk, and
-# doesn't tell which rows were inserted.
+# Inserts a purchase unless a unique constraint, of which there are three, says that it exists; how many rows were
+# inserted says whether it is new. The ORM ignores conflicts only in bulk, and doesn't tell which rows were inserted.
 INSERT = """
 INSERT INTO credit_purchases (
     id, user_id, package_id, credits, usd_amount, status, provider, external_id, reference, checkout_id, checkout_url,
