@@ -12,6 +12,7 @@ from accounts.models import Permission
 from accounts.staff import StaffMember
 from core.api.requests import parse_uuid
 from purchases.models import CreditPurchase, PurchaseEvent
+from purchases.providers import PROVIDERS
 from purchases.services import refund_purchase
 from staff.action_log import done_to
 from staff.core.actions import Action, Actions, ActionTable, Confirmation
@@ -31,7 +32,7 @@ class StatusFilter(Recent):
 
 class ProviderFilter(Recent):
     title, parameter_name = "provider", "provider"
-    values = ("manual", "stripe")
+    values = tuple(PROVIDERS)
 
 
 def refusal_to_refund(purchase: CreditPurchase, by: StaffMember) -> str:

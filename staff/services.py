@@ -1,4 +1,9 @@
-"""What staff may do to a job: switch it off and on, and have it run at once. Each is kept with who and why."""
+"""Jobs and the dashboard's counts.
+
+Staff may switch a job off and on, and have it run at once; each is recorded with who and why. A job counts ahead of
+time what the dashboard shows of the ledger and of open bets, so that its page reads no ledger entry
+(`staff.selectors`).
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,6 +23,8 @@ from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
 from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob
 from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
+
+# Jobs
 
 
 def switch_job(*, job_id: int, on: bool, by: StaffMember, reason: str, now: datetime) -> PeriodicTask:
@@ -75,6 +82,8 @@ def lock_job(job_id: int) -> PeriodicTask:
         raise NoSuchJob
     return job
 
+
+# The dashboard's counts
 
 # A row's time is taken before its transaction commits; none of ours runs nearly so long.
 LATEST_COMMIT = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Users: the table, each one's page, which explains the balance, and what staff may do about them."""
+"""The admin's table of users, its search and filter. A user's page is in `page`, what staff may do in `actions`."""
 
 from typing import Any
 
