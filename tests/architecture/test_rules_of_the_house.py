@@ -4,6 +4,7 @@ import ast
 import re
 from functools import cache
 from graphlib import TopologicalSorter
+from statistics import median
 
 from django.apps import apps
 from django.db import models
@@ -11,6 +12,7 @@ from django.db import models
 from tests.architecture.conftest import APPS, REPOSITORY, modules, name_of
 
 MAX_LINES = 500
+MAX_MODULES, MEDIAN_LINES = 260, 90
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common_utils"}
 
 
@@ -47,6 +49,17 @@ def ours():
 
 def test_modules_are_short_enough_to_read():
     assert [name_of(path) for path in modules() if len(path.read_text().splitlines()) > MAX_LINES] == []
+
+
+def test_there_are_few_modules():
+    """A subject has one file, not ten thin ones."""
+    assert len(modules()) <= MAX_MODULES
+
+
+def test_most_modules_are_more_than_a_few_lines():
+    """Of those with content: an empty `__init__.py` only makes a package, and has nothing to read."""
+    lengths = [len(path.read_text().splitlines()) for path in modules()]
+    assert median(length for length in lengths if length) > MEDIAN_LINES
 
 
 def test_modules_have_names_that_say_what_is_in_them():
