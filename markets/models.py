@@ -12,6 +12,7 @@ from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce, Now
 
 from core.db.sql import new_id
+from markets.polymarket import parsing
 
 ZERO = Decimal(0)
 TEXT = models.TextField()
@@ -71,14 +72,14 @@ def resolution_indexes() -> list[models.Index]:
 class EventFields(models.Model):
     """What is copied from the market's event: known only where Polymarket listed the market with its event."""
 
-    category = models.CharField(max_length=50)
-    tags = ArrayField(models.CharField(max_length=100), default=list)
-    image_url = models.CharField(max_length=2000)
-    event_id = models.CharField(max_length=50, blank=True, default="")
-    event_slug = models.CharField(max_length=300, blank=True, default="")
-    event_title = models.CharField(max_length=500, blank=True, default="")
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
+    tags = ArrayField(models.CharField(max_length=parsing.TAG_MAX), default=list)
+    image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX)
+    event_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
+    event_slug = models.CharField(max_length=parsing.SLUG_MAX, blank=True, default="")
+    event_title = models.CharField(max_length=parsing.TITLE_MAX, blank=True, default="")
     neg_risk = models.BooleanField(default=False)
-    neg_risk_id = models.CharField(max_length=200, blank=True, default="")
+    neg_risk_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
 
     class Meta:
         abstract = True
@@ -87,18 +88,18 @@ class EventFields(models.Model):
 class MarketFields(models.Model):
     """What is copied from Polymarket's market itself, as it stands."""
 
-    upstream_id = models.CharField(max_length=50, blank=True, default="")
-    slug = models.CharField(max_length=300)
-    title = models.CharField(max_length=500)
+    upstream_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
+    slug = models.CharField(max_length=parsing.SLUG_MAX)
+    title = models.CharField(max_length=parsing.TITLE_MAX)
     description = models.TextField(blank=True, default="")
-    this_option = models.CharField(max_length=100)
-    that_option = models.CharField(max_length=100)
+    this_option = models.CharField(max_length=parsing.OPTION_MAX)
+    that_option = models.CharField(max_length=parsing.OPTION_MAX)
     # Token ids have up to 78 digits: text.
-    this_token_id = models.CharField(max_length=100, blank=True, default="")
-    that_token_id = models.CharField(max_length=100, blank=True, default="")
+    this_token_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
+    that_token_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
     expires_at = models.DateTimeField(null=True)
     accepting_orders = models.BooleanField(default=True)
-    group_title = models.CharField(max_length=300, blank=True, default="")
+    group_title = models.CharField(max_length=parsing.GROUP_TITLE_MAX, blank=True, default="")
     # What resolution needs of Polymarket's object, word for word.
     upstream_facts = models.JSONField(default=dict)
 
@@ -109,7 +110,7 @@ class MarketFields(models.Model):
 class MirroredFields(MarketFields, EventFields):
     """What is copied from Polymarket: a field added here and in `polymarket.parsing` is ingested without more code."""
 
-    polymarket_id = models.CharField(max_length=200, null=True)
+    polymarket_id = models.CharField(max_length=parsing.ID_MAX, null=True)
 
     class Meta:
         abstract = True

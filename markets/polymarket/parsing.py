@@ -13,8 +13,9 @@ from typing import Final
 from markets.polymarket import values
 from markets.polymarket.categories import derive_category, is_housekeeping
 
-# The longest text kept, in characters. Text is cut there; ids and addresses are never cut, but refused.
-ID_MAX: Final = 100
+# The longest text kept, in characters, which the fields of the models take from here. Text is cut there; ids and
+# addresses are never cut, but refused.
+ID_MAX: Final = 200
 TITLE_MAX: Final = 500
 SLUG_MAX: Final = 300
 DESCRIPTION_MAX: Final = 20_000
@@ -23,7 +24,7 @@ CATEGORY_MAX: Final = 50  # and every other single word
 TAG_MAX: Final = 100
 TAGS_MAX: Final = 50  # tags a market
 IMAGE_URL_MAX: Final = 2000
-GROUP_TITLE_MAX: Final = 200
+GROUP_TITLE_MAX: Final = 300
 
 SUM_TOLERANCE: Final = Decimal("0.02")  # how far from 1 two opposite prices may add up
 
@@ -61,6 +62,7 @@ class SkipReason(StrEnum):
     no_tokens = "no_tokens"  # `clobTokenIds` isn't two different ids: no price could be requested, no winner confirmed
     bad_prices = "bad_prices"  # open, and the prices sent are no probabilities or don't add up to about 1
     no_image = "no_image"  # open, and neither market nor event has an image or icon
+    unreadable = "unreadable"  # the parser failed on it, which is an error of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,9 @@ def parse_market(market: object, event: Mapping[str, object] | None = None) -> P
         return _parsed(market, _event_of(market, event))
     except _Skip as skip:
         return Skipped(skip.reason, values.as_text(market.get("conditionId"), ID_MAX), skip.detail)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the other objects from being read
+        polymarket_id = values.as_text(market.get("conditionId"), ID_MAX)
+        return Skipped(SkipReason.unreadable, polymarket_id, type(error).__name__)
 
 
 def _event_of(market: Mapping[str, object], event: object) -> Mapping[str, object]:
@@ -271,7 +276,7 @@ def _money(market: Mapping[str, object], *names: str) -> Decimal | None:
 
 def _tags(market: Mapping[str, object], event: Mapping[str, object]) -> list[str]:
     sent = [*(values.as_list(event.get("tags")) or []), *(values.as_list(market.get("tags")) or [])]
-    slugs = (values.as_identifier(values.as_mapping(tag).get("slug"), TAG_MAX).lower() for tag in sent[:TAGS_MAX])
+    slugs = (values.as_word(values.as_mapping(tag).get("slug"), TAG_MAX) for tag in sent[:TAGS_MAX])
     return sorted({slug for slug in slugs if slug})
 
 

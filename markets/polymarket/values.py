@@ -15,12 +15,13 @@ EXACT = Context(prec=120)  # far above the 36 decimals of the oldest prices, so 
 _ENCODED_LIST_MAX = 20_000  # characters of a list that comes inside a string
 _NUMBER_TEXT_MAX = 100
 _INTEGER_BITS_MAX = 1024  # a token id needs 259; beyond some thousand digits Python refuses to write an integer out
+_INT64 = range(-(2**63), 2**63)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL refuses NUL, UTF-8 has no lone surrogates
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)",
 )
-_WEB_ADDRESS = re.compile(r"https?://[^\s/<>\"\\^`{|}][^\s<>\"\\^`{|}]*", re.IGNORECASE)
+_WEB_ADDRESS = re.compile(r"(?P<scheme>(?ai:https?))(?P<rest>://[^\s/<>\"\\^`{|}][^\s<>\"\\^`{|}]*)")
 
 
 def clean(text: str) -> str:
@@ -39,6 +40,12 @@ def as_identifier(value: object, limit: int) -> str:
         value = str(value)
     text = clean(value) if isinstance(value, str) else ""
     return text if len(text) <= limit else ""
+
+
+def as_word(value: object, limit: int) -> str:
+    """An identifier in lower case; `limit` is of the result: some letters become two."""
+    word = as_identifier(value, limit).lower()
+    return word if len(word) <= limit else ""
 
 
 def as_flag(value: object) -> bool | None:
@@ -86,9 +93,13 @@ def as_time(value: object) -> datetime | None:
 
 
 def as_web_address(value: object, limit: int) -> str:
-    """An http or https address; empty when it is none, or longer than `limit`: half an address leads nowhere."""
+    """An http or https address, its scheme in lower case; empty when it is none, or longer than `limit`.
+
+    Half an address leads nowhere.
+    """
     text = clean(value) if isinstance(value, str) else ""
-    return text if len(text) <= limit and _WEB_ADDRESS.fullmatch(text) else ""
+    found = _WEB_ADDRESS.fullmatch(text) if len(text) <= limit else None
+    return found["scheme"].lower() + found["rest"] if found else ""
 
 
 def as_list(value: object) -> list[object] | None:
@@ -118,7 +129,10 @@ def first_of(values: Iterable[str]) -> str:
 
 
 def verbatim(value: object) -> JSON:
-    """`value` as sent, only made storable: fractions as their text, text bounded, deep structures `None`."""
+    """`value` as sent, only made storable: fractions and integers beyond 64 bits as their text, text bounded.
+
+    What is too long or too deep for that is `None`.
+    """
     if isinstance(value, list):
         return [_verbatim_scalar(item) for item in value[:16]]
     return _verbatim_scalar(value)
@@ -128,7 +142,14 @@ def _verbatim_scalar(value: object) -> JSON:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Decimal | float):
-        return str(value)[:_NUMBER_TEXT_MAX]
+        return _bounded(str(value))
     if isinstance(value, int):
-        return value if value.bit_length() <= _INTEGER_BITS_MAX else None
+        if value in _INT64:
+            return value
+        return str(value) if value.bit_length() <= _INTEGER_BITS_MAX else None
     return _UNSTORABLE.sub("", value)[:2000] if isinstance(value, str) else None
+
+
+def _bounded(number: str) -> str | None:
+    """Return the text of a number; half a number is another number."""
+    return number if len(number) <= _NUMBER_TEXT_MAX else None

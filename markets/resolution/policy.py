@@ -11,12 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 from markets.polymarket import values
-from markets.polymarket.parsing import ParsedMarket, Skipped
+from markets.polymarket.parsing import ID_MAX, ParsedMarket, Skipped
 
 WAITING_STATUSES: Final = ("requested", "proposed", "disputed")
 HALF: Final = Decimal("0.5")
 _WORD_MAX: Final = 50
-_ID_MAX: Final = 100
 
 Tokens = tuple[str, str]
 
@@ -122,7 +121,7 @@ def second_source(clob: object, tokens: Tokens) -> UpstreamOutcome:
 
 def tokens_by_id(sent: object) -> dict[str, Mapping[str, object]]:
     tokens = [values.as_mapping(token) for token in values.as_list(sent) or []]
-    return {values.as_identifier(token.get("token_id"), _ID_MAX): token for token in tokens}
+    return {values.as_identifier(token.get("token_id"), ID_MAX): token for token in tokens}
 
 
 def by_winner(winners: list[bool | None], *, even: bool) -> UpstreamOutcome:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from markets.polymarket.parsing import Odds, Skipped, SkipReason, parse_market
+from markets.polymarket.parsing import ID_MAX, Odds, Skipped, SkipReason, parse_market
 from tests.markets.polymarket.market_objects import (
     THAT_TOKEN,
     THIS_TOKEN,
@@ -53,7 +53,7 @@ def test_a_market_without_a_condition_id_is_skipped(sent):
 
 def test_a_condition_id_of_another_length_is_taken_but_never_cut():
     assert parsed(open_market(conditionId="x")).polymarket_id == "x"
-    assert skipped(open_market(conditionId="x" * 101)) is SkipReason.bad_value
+    assert skipped(open_market(conditionId="x" * (ID_MAX + 1))) is SkipReason.bad_value
 
 
 @pytest.mark.parametrize("sent", [None, "", " \n", 7, ["a"]])
