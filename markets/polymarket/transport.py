@@ -1,14 +1,12 @@
 """Requests to one host of Polymarket: time limits, retries, metrics, and nothing but JSON of the expected shape."""
 
 import email.utils
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
@@ -27,6 +25,7 @@ from core.resilience import (
     bounded_by,
 )
 from markets.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
+from markets.polymarket.decoding import decode
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +34,14 @@ MAX_BODY: Final = 64 * 1024 * 1024  # bytes, unpacked; a page of 500 events is a
 T = TypeVar("T")
 Parameters = Sequence[tuple[str, str]]
 
+# What `requests` refuses to send: an error of ours, in an address, a header or a payload.
+REFUSED_BY_REQUESTS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidJSONError,
+)
 OUTCOMES: dict[type[UpstreamError], str] = {
     UpstreamUnavailable: "unavailable",
     UpstreamGarbled: "garbled",
@@ -154,6 +161,8 @@ class Host:
             )
         except ResponseTooLarge as error:
             raise UpstreamGarbled(str(error)) from error
+        except REFUSED_BY_REQUESTS:
+            raise
         except requests.RequestException as error:
             raise UpstreamUnavailable(f"no response ({type(error).__name__})") from error
         if response.status_code == HTTPStatus.NOT_FOUND and call.if_not_found is not None:
@@ -210,10 +219,6 @@ def _retry_after(response: requests.Response) -> float | None:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError, InvalidOperation) as error:  # the last: an exponent that no Decimal holds
+        return decode(body)
+    except ValueError as error:
         raise UpstreamGarbled("broken JSON") from error
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -43,7 +43,6 @@ def test_fractions_never_pass_through_floats(client, server):
         b'{"events": [',
         b"",
         b'{"events": [NaN]}',
-        b'{"events": [1e99999999999999999999]}',
         b"[" * 100_000,
         b"\xff\xfe\xfa",
     ],
