@@ -12,15 +12,18 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
 from core.api.json import dumps
 from core.db.sql import execute, fetch_all, new_id
 from core.db.transactions import require_transaction, run_transaction
+from core.isolation import OBJECT_ERRORS, act_by_halves
+from core.jobs.runs import SkippedObjects
 from markets import listings
 from markets.models import EventFields, MarketFields
-from markets.polymarket.client import PolymarketClient
+from markets.polymarket.by_id import request_by_id
+from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
 
 logger = logging.getLogger(__name__)
@@ -34,7 +37,10 @@ MAX_PAGES_OF_A_CATEGORY = 50
 TAGS = {"culture": "pop-culture", "general": None}
 
 # Skipped because the object itself is broken, not because of what it is.
-BROKEN = frozenset({"not_an_object", "bad_value", "bad_outcomes", "bad_prices", "no_tokens", "no_condition_id"})
+BROKEN = frozenset(
+    {"not_an_object", "bad_value", "bad_outcomes", "bad_prices", "no_tokens", "no_condition_id", "unreadable"}
+    | {"unstorable", "refused"}
+)
 
 Progress = Callable[[int, int], None]
 
@@ -45,15 +51,24 @@ def no_progress(staged: int, total: int) -> None:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has read. `reasons` counts what was left out, by name."""
+    """What a run has read. `reasons` counts what was left out, by name; `broken` names the broken objects among it."""
 
     total: int = 0
     staged: int = 0
     without_price: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    broken: SkippedObjects = field(default_factory=SkippedObjects)
+
+    def skip_broken(self, reason: str, object_id: str, detail: str | Exception) -> None:
+        """Count a broken object, and keep why it is skipped."""
+        self.reasons[reason] += 1
+        self.broken.add(object_id, detail)
 
     def as_result(self, applied: "Applied") -> dict[str, Any]:
-        """Return `{total, created, updated, skipped, errors, unchanged, reasons}`: numbers of market objects."""
+        """Return `{total, created, updated, skipped, errors, unchanged, reasons}`: numbers of market objects.
+
+        With `skippedObjects` where some were broken.
+        """
         errors = sum(count for reason, count in self.reasons.items() if reason in BROKEN)
         return {
             "total": self.total,
@@ -63,6 +78,7 @@ class Tally:
             "errors": errors,
             "unchanged": max(0, self.staged - self.without_price - applied.created - applied.updated),
             "reasons": dict(sorted(self.reasons.items())),
+            **({"skippedObjects": self.broken.kept} if self.broken.kept else {}),
         }
 
 
@@ -87,7 +103,39 @@ def ingest_markets(
     analyze_staging()
     unlisted = [] if category else find_unlisted(limit=recheck_limit)
     stage_all(read_by_id(client, unlisted, tally), tally, listed=False, progress=progress)
-    return tally.as_result(run_transaction(lambda: apply_and_publish(now=now, checked=unlisted)))
+    return tally.as_result(apply_all_but_broken(tally, now=now, checked=unlisted))
+
+
+def apply_all_but_broken(tally: Tally, *, now: datetime, checked: list[str]) -> "Applied":
+    """Apply what was staged in one transaction; where it fails, once more without the rows that it fails for.
+
+    A failure that no single row is to blame for is raised.
+    """
+    try:
+        return run_transaction(lambda: apply_and_publish(now=now, checked=checked))
+    except OBJECT_ERRORS:
+        if not remove_broken(tally, now=now):
+            raise
+    return run_transaction(lambda: apply_and_publish(now=now, checked=checked))
+
+
+def remove_broken(tally: Tally, *, now: datetime) -> int:
+    """Remove from what was staged all rows that can't be applied; return how many."""
+    staged = tally.staged
+
+    def remove(ordinal: int, exc: Exception) -> None:
+        for (polymarket_id,) in fetch_all(REMOVE_STAGED, {"ordinal": ordinal}):
+            tally.staged -= 1
+            tally.skip_broken("unstorable", polymarket_id, exc)
+
+    act_by_halves(
+        range(staged),
+        lambda part: run_transaction(lambda: try_to_apply(part[0], part[-1], now=now)),
+        failures=OBJECT_ERRORS,
+        on_failed=remove,
+        size=-(-staged // 2),
+    )
+    return staged - tally.staged
 
 
 def apply_and_publish(*, now: datetime, checked: list[str]) -> "Applied":
@@ -146,10 +194,18 @@ def markets_of(event: object) -> Iterator[tuple[Mapping[str, Any] | None, object
 def read_by_id(client: PolymarketClient, polymarket_ids: list[str], tally: Tally) -> Iterator[ParsedMarket]:
     """Yield markets that aren't listed: most are closed; the others are open, with too little volume to be listed."""
     missing = set(polymarket_ids)
+
+    def skip(polymarket_id: str, exc: Exception) -> None:
+        missing.discard(polymarket_id)
+        if not missing and len(polymarket_ids) >= FAILURES_IN_A_ROW:
+            raise exc  # all were refused: none of them is to blame
+        tally.total += 1
+        tally.skip_broken("refused", polymarket_id, exc)
+
     for closed in (True, False):
         if not missing:
             return
-        for raw in client.markets_by_condition_ids(sorted(missing), closed=closed):
+        for raw in request_by_id(client, sorted(missing), closed=closed, on_refused=skip):
             market = parse(raw, None, tally)
             if market and market.polymarket_id in missing:
                 missing.discard(market.polymarket_id)
@@ -163,7 +219,10 @@ def parse(raw: object, event: Mapping[str, Any] | None, tally: Tally) -> ParsedM
     tally.total += 1
     parsed = parse_market(raw, event)
     if isinstance(parsed, Skipped):
-        tally.reasons[parsed.reason] += 1
+        if parsed.reason in BROKEN:
+            tally.skip_broken(parsed.reason, parsed.polymarket_id or parsed.detail, f"{parsed.reason}: {parsed.detail}")
+        else:
+            tally.reasons[parsed.reason] += 1
         return None
     return parsed
 
@@ -186,9 +245,19 @@ def stage_all(markets: Iterable[ParsedMarket], tally: Tally, *, listed: bool, pr
 
 
 def flush(batch: list[ParsedMarket], tally: Tally, *, listed: bool, progress: Progress) -> None:
+    """Stage the batch, all but those that can't be, and empty it."""
+
+    def stage_part(part: list[ParsedMarket]) -> None:
+        stage(part, first_ordinal=tally.staged, listed=listed)
+        tally.staged += len(part)
+
     if batch:
-        stage(batch, first_ordinal=tally.staged, listed=listed)
-        tally.staged += len(batch)
+        act_by_halves(
+            batch,
+            stage_part,
+            failures=OBJECT_ERRORS,
+            on_failed=lambda market, exc: tally.skip_broken("unstorable", market.polymarket_id, exc),
+        )
         batch.clear()
         progress(tally.staged, tally.total)
 
@@ -295,6 +364,12 @@ WHERE market.status = 'open' AND market.market_type = 'polymarket'
 AND NOT EXISTS (SELECT FROM market_staging AS staged WHERE staged.polymarket_id = market.polymarket_id)
 ORDER BY market.upstream_checked_at NULLS FIRST, market.id LIMIT %(limit)s
 """
+# All rows of one market: where one can't be applied, its copies are not to be trusted.
+REMOVE_STAGED = """
+DELETE FROM market_staging
+WHERE polymarket_id = (SELECT polymarket_id FROM market_staging WHERE ordinal = %(ordinal)s)
+RETURNING polymarket_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +387,8 @@ def clear_staging() -> None:
 def stage(markets: Sequence[ParsedMarket], *, first_ordinal: int, listed: bool) -> None:
     """Add what was read, in its order, by one COPY. `listed`: with its event, not requested by its id."""
     with (
+        transaction.atomic(),
+        connection.wrap_database_errors,
         connection.cursor() as cursor,
         cursor.copy(f"COPY market_staging ({columns(STAGED)}) FROM STDIN") as copy,
     ):
@@ -354,3 +431,11 @@ def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
     updated = execute(UPDATE, facts | {"locked": locked})
     created = execute(INSERT, facts)
     return Applied(created=created, updated=updated)
+
+
+def try_to_apply(first: int, last: int, *, now: datetime) -> None:
+    """Apply the rows staged from one ordinal to another, to see whether they can be, and undo it."""
+    require_transaction("try_to_apply")
+    execute("DELETE FROM market_staging WHERE ordinal NOT BETWEEN %s AND %s", [first, last])
+    apply_staged(now=now, checked=[])
+    transaction.set_rollback(True)

@@ -77,6 +77,12 @@ class IngestionRunning(DomainError):
     message = "An ingestion is running already. Try again in a few seconds."
 
 
+class IngestionFailed(DomainError):
+    code = "ingestion_failed"
+    status = 503
+    message = "The last ingestion failed, and not because of Polymarket. Try again later."
+
+
 class UpstreamError(Exception):
     """A request to Polymarket got no usable response; the text is for logs and holds nothing of the body."""
 

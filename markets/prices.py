@@ -15,12 +15,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.cache import cache
+from django.db import transaction
 
-from core.db.sql import execute, fetch_all
+from core.db.sql import Row, execute, fetch_all
+from core.isolation import OBJECT_ERRORS, act_by_halves
+from core.jobs.runs import SkippedObjects
 from core.resilience import UpstreamSemaphore
 from markets import rules
-from markets.errors import PriceUnavailable, UpstreamError
-from markets.polymarket.client import PolymarketClient
+from markets.errors import PriceUnavailable, UpstreamError, UpstreamRejected
+from markets.polymarket.client import FAILURES_IN_A_ROW, MIDPOINTS_BATCH, PolymarketClient
 from markets.polymarket.parsing import Odds
 
 STEP = Decimal("0.0001")
@@ -189,15 +192,46 @@ WHERE market.id = fresh.id
 
 
 def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
-    """Request and store the odds of the watched markets; return `{watched, refreshed}`.
+    """Request and store the odds of the watched markets; return `{watched, refreshed}`, and what had to be skipped.
 
     Raises UpstreamError; the stored odds then keep their age.
     """
     watched = fetch_all(WATCHED, {"now": now, "limit": rules.REFRESH_LIMIT})
-    midpoints = client.midpoints([token for _, *tokens in watched for token in tokens]) if watched else {}
-    found = {market_id: odds_from_midpoints(midpoints, this, that) for market_id, this, that in watched}
-    refreshed = store_odds({market_id: odds for market_id, odds in found.items() if odds}, now=now)
-    return {"watched": len(watched), "refreshed": refreshed}
+    skipped = SkippedObjects()
+    found = request_watched(client, watched, skipped)
+    stored = act_by_halves(
+        found,
+        lambda part: store_odds(dict(part), now=now),
+        failures=OBJECT_ERRORS,
+        on_failed=lambda odds, exc: skipped.add(str(odds[0]), exc),
+    )
+    return {"watched": len(watched), "refreshed": sum(stored), **skipped.as_result()}
+
+
+def request_watched(client: PolymarketClient, watched: list[Row], skipped: SkippedObjects) -> list[tuple[UUID, Odds]]:
+    """Return the odds of those that have some. Raises UpstreamError, also when all of them were refused."""
+    refused: list[Exception] = []
+
+    def request(part: list[Row]) -> list[tuple[UUID, Odds]]:
+        midpoints = client.midpoints([token for _, *tokens in part for token in tokens])
+        odds = ((market_id, odds_from_midpoints(midpoints, this, that)) for market_id, this, that in part)
+        return [(market_id, found) for market_id, found in odds if found]
+
+    def skip(row: Row, exc: Exception) -> None:
+        refused.append(exc)
+        skipped.add(str(row[0]), exc)
+
+    found = act_by_halves(
+        watched,
+        request,
+        failures=(UpstreamRejected, *OBJECT_ERRORS),
+        on_failed=skip,
+        size=MIDPOINTS_BATCH // 2,
+        failures_in_a_row=FAILURES_IN_A_ROW,
+    )
+    if refused and not found:
+        raise refused[-1]
+    return [odds for part in found for odds in part]
 
 
 def store_odds(odds: dict[UUID, Odds], *, now: datetime) -> int:
@@ -205,4 +239,5 @@ def store_odds(odds: dict[UUID, Odds], *, now: datetime) -> int:
     if not odds:
         return 0
     this, that = [pair.this for pair in odds.values()], [pair.that for pair in odds.values()]
-    return execute(SET_ODDS, {"ids": list(odds), "this": this, "that": that, "now": now})
+    with transaction.atomic():
+        return execute(SET_ODDS, {"ids": list(odds), "this": this, "that": that, "now": now})

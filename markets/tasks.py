@@ -14,7 +14,15 @@ from core.jobs.runs import last_finished_run, run_job
 from core.models import JobRun
 from markets import catalog, listings, prices, rules
 from markets.catalog import Progress, no_progress
-from markets.errors import IngestionRunning, PolymarketUnavailable, UpstreamError
+from markets.errors import (
+    IngestionFailed,
+    IngestionRunning,
+    PolymarketUnavailable,
+    UpstreamError,
+    UpstreamGarbled,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from markets.polymarket.client import PolymarketClient, job_client
 from markets.resolution import job as resolution
 
@@ -24,6 +32,8 @@ REFRESH_ODDS = "markets.refresh_odds"
 PUBLISH_EDITION = "markets.publish_edition"
 RESOLVE = "markets.resolve"
 RUNNING_RETRY_SECONDS = 5
+# How the error of a run begins that failed because of Polymarket; any other is ours.
+UPSTREAM_FAILURES = tuple(f"{kind.__name__}:" for kind in (UpstreamUnavailable, UpstreamRejected, UpstreamGarbled))
 
 
 @shared_task(name=INGEST)
@@ -92,7 +102,8 @@ def run_ingestion_unless_recent(
 ) -> dict[str, Any]:
     """Run an ingestion; within `min_interval` of the last run its result is returned instead, `coalesced`.
 
-    Raises IngestionRunning, or PolymarketUnavailable when the run, or the recent one, couldn't read Polymarket.
+    Raises IngestionRunning, PolymarketUnavailable when the run, or the recent one, couldn't read Polymarket, and
+    IngestionFailed when the recent one failed for another reason.
     """
     recent = last_finished_run(INGEST)
     if recent and recent.started_at > now - min_interval:
@@ -110,7 +121,8 @@ def run_ingestion_unless_recent(
 
 def coalesced(run: JobRun, *, wait: float) -> dict[str, Any]:
     if run.result is None:
-        raise PolymarketUnavailable(retry_after=wait)
+        failure = PolymarketUnavailable if run.error.startswith(UPSTREAM_FAILURES) else IngestionFailed
+        raise failure(retry_after=wait)
     return {**run.result, "coalesced": True}
 
 

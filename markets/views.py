@@ -15,7 +15,7 @@ from core.api.openapi import operation
 from core.api.requests import PerClientThrottle, validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response
 from markets import filters, prices, rules, selectors, serializers, tasks
-from markets.errors import IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
+from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
 from markets.listings import Query, list_markets
 from markets.models import Market
 from markets.polymarket.client import job_client, request_client
@@ -169,7 +169,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         summary="Copy Polymarket's open markets now",
         request=serializers.IngestRequest,
         responses=serializers.IngestResponse,
-        errors=[PermissionDenied, PolymarketUnavailable, IngestionRunning],
+        errors=[PermissionDenied, PolymarketUnavailable, IngestionRunning, IngestionFailed],
         tags=["markets"],
     )
     def ingest(self, request: Request) -> HttpResponse:
@@ -187,4 +187,5 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             now=timezone.now(),
         )
         clear_cache()
-        return json_response(data=result)
+        # What was skipped is for staff, on the run's page.
+        return json_response(data={name: value for name, value in result.items() if name != "skippedObjects"})

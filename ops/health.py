@@ -48,6 +48,7 @@ class JobStateSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="Of the newest run.")
     startedAt = serializers.DateTimeField()
     lastSuccessAt = serializers.DateTimeField(allow_null=True)
+    brokenObjects = serializers.IntegerField(min_value=0, help_text="How many its last success had to skip.")
 
 
 class LateJobSerializer(serializers.Serializer[Any]):

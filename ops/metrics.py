@@ -71,6 +71,7 @@ def job_metrics() -> Iterator[Metric]:
     late = {job.job for job in late_jobs(history, now=timezone.now())}
     succeeded = gauge("job_last_success_timestamp_seconds", "When the job last succeeded.", "job")
     took = gauge("job_last_success_duration_seconds", "How long its last success took.", "job")
+    broken = gauge("job_last_success_broken_objects", "Broken objects that its last success had to skip.", "job")
     failed = gauge("job_last_run_failed", "Whether its newest run failed, or its process died: 1 or 0.", "job")
     is_late = gauge("job_late", "Whether it hasn't succeeded for three periods: 1 or 0.", "job")
     for job, past in history.items():
@@ -79,9 +80,10 @@ def job_metrics() -> Iterator[Metric]:
             started_at, finished_at = past.success
             succeeded.add_metric([job], finished_at.timestamp())
             took.add_metric([job], (finished_at - started_at).total_seconds())
+            broken.add_metric([job], float(past.broken_objects))
     for job in sorted({entry["task"] for entry in entries().values()}):
         is_late.add_metric([job], float(job in late))
-    yield from (succeeded, took, failed, is_late)
+    yield from (succeeded, took, broken, failed, is_late)
 
 
 def odds_metrics() -> Iterator[Metric]:

@@ -206,17 +206,28 @@ class JobRunTable(DetailTable):
 
 
 def told(result: Mapping[str, Any]) -> Iterator[Facts | Rows]:
-    """Return what a run counted; what has parts of its own as a table."""
-    tables = {name: value for name, value in result.items() if isinstance(value, Mapping)}
+    """Return what a run counted; what has parts of its own, or is a list of objects, as a table."""
+    tables = {name: value for name, value in result.items() if isinstance(value, Mapping) or is_list_of_objects(value)}
     facts = {in_words(name): said(value) for name, value in result.items() if name not in tables}
     if facts:
         yield Facts(title="What it did", facts=facts)
     for name, parts in tables.items():
-        rows = [cells_of_part(part, value) for part, value in parts.items()]
+        rows = list(rows_of(parts))
         columns = list(dict.fromkeys(column for row in rows for column in row))
         yield Rows(
             title=in_words(name), columns=columns, rows=[[row.get(column, "") for column in columns] for row in rows]
         )
+
+
+def is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(part, Mapping) for part in value)
+
+
+def rows_of(parts: Mapping[str, Any] | list[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+    if isinstance(parts, list):
+        yield from ({in_words(column): said(cell) for column, cell in part.items()} for part in parts)
+    else:
+        yield from (cells_of_part(part, value) for part, value in parts.items())
 
 
 def cells_of_part(name: str, value: Any) -> dict[str, str]:

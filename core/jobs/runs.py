@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,8 @@ from core.models import JobRun
 logger = logging.getLogger(__name__)
 KEPT_FOR = timedelta(days=30)
 MAX_ERROR_LETTERS = 2_000
+MAX_REASON_LETTERS = 200
+MAX_SKIPPED_KEPT = 20
 
 
 def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
@@ -37,6 +39,25 @@ def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
             raise
         finish(run, status=JobRun.Status.SUCCEEDED, result=result)
         return run
+
+
+@dataclass(slots=True)
+class SkippedObjects:
+    """Broken objects that a run had to skip, for its result: how many, and the first of them with the reason."""
+
+    errors: int = 0
+    kept: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, object_id: str, reason: str | Exception) -> None:
+        self.errors += 1
+        if len(self.kept) < MAX_SKIPPED_KEPT:
+            said = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else reason
+            first_line = storable(said).partition("\n")[0]
+            self.kept.append({"id": storable(object_id), "reason": first_line[:MAX_REASON_LETTERS]})
+
+    def as_result(self) -> dict[str, Any]:
+        """Return `{errors, skippedObjects}`; nothing where none was skipped."""
+        return {"errors": self.errors, "skippedObjects": self.kept} if self.errors else {}
 
 
 def record_failure(run: JobRun, exc: BaseException) -> None:
@@ -71,7 +92,7 @@ def last_finished_run(job: str) -> JobRun | None:
 class History:
     """What `job_runs` says of a job. `success`: start and end of its last run that succeeded.
 
-    `first_started_at` is of the oldest run that is kept.
+    `first_started_at` is of the oldest run that is kept; `broken_objects`: how many the last success had to skip.
     """
 
     status: str
@@ -79,6 +100,7 @@ class History:
     finished_at: datetime | None
     success: tuple[datetime, datetime] | None
     first_started_at: datetime
+    broken_objects: int = 0
 
     @property
     def last_success_at(self) -> datetime | None:
@@ -88,8 +110,8 @@ class History:
 def histories() -> dict[str, History]:
     """Return for each job what became of its runs; one query."""
     return {
-        job: History(status, started_at, finished_at, (success[0], success[1]) if success[0] else None, first)
-        for job, status, started_at, finished_at, *success, first in fetch_all(HISTORIES)
+        job: History(status, started_at, finished_at, (success[0], success[1]) if success[0] else None, first, broken)
+        for job, status, started_at, finished_at, *success, first, broken in fetch_all(HISTORIES)
     }
 
 
@@ -99,9 +121,14 @@ def latest_by_job() -> dict[str, dict[str, Any]]:
 
 
 def shown(history: dict[str, History]) -> dict[str, dict[str, Any]]:
-    """Return for each job its newest run's status and start, and when it last succeeded."""
+    """Return for each job its newest run's status and start, when it last succeeded, and what that had to skip."""
     return {
-        job: {"status": past.status, "startedAt": past.started_at, "lastSuccessAt": past.last_success_at}
+        job: {
+            "status": past.status,
+            "startedAt": past.started_at,
+            "lastSuccessAt": past.last_success_at,
+            "brokenObjects": past.broken_objects,
+        }
         for job, past in history.items()
     }
 
@@ -115,7 +142,9 @@ WITH RECURSIVE jobs AS (
     FROM jobs WHERE jobs.job IS NOT NULL
 )
 SELECT jobs.job, latest.status, latest.started_at, latest.finished_at, succeeded.started_at, succeeded.finished_at,
-    oldest.started_at
+    oldest.started_at,
+    CASE WHEN jsonb_typeof(succeeded.result -> 'errors') = 'number' THEN (succeeded.result ->> 'errors')::integer
+        ELSE 0 END
 FROM jobs
 CROSS JOIN LATERAL (
     SELECT status, started_at, finished_at FROM job_runs WHERE job_runs.job = jobs.job
@@ -125,7 +154,7 @@ CROSS JOIN LATERAL (
     SELECT started_at FROM job_runs WHERE job_runs.job = jobs.job ORDER BY started_at LIMIT 1
 ) oldest
 LEFT JOIN LATERAL (
-    SELECT started_at, finished_at FROM job_runs WHERE job_runs.job = jobs.job AND status = 'succeeded'
+    SELECT started_at, finished_at, result FROM job_runs WHERE job_runs.job = jobs.job AND status = 'succeeded'
     ORDER BY finished_at DESC LIMIT 1
 ) succeeded ON true
 WHERE jobs.job IS NOT NULL

@@ -17,7 +17,7 @@ from core.resilience import CircuitBreaker
 from markets import rules
 from markets.errors import UpstreamError, UpstreamGarbled
 from markets.polymarket.transport import Call, Host, Parameters, RequestPolicy, bounded_sessions
-from markets.polymarket.values import as_decimal, as_identifier, as_mapping
+from markets.polymarket.values import as_decimal, as_identifier, as_mapping, as_text
 
 USER_AGENT: Final = "thisthat/1.0"
 EVENTS_PAGE_MAX: Final = 500  # of /events/keyset
@@ -27,6 +27,7 @@ CONDITION_IDS_PAGES_MAX: Final = 5  # one is expected; many mean that the filter
 MIDPOINTS_BATCH: Final = 500
 BOOKS_BATCH: Final = 500
 TOKEN_ID_MAX: Final = 100
+FAILURES_IN_A_ROW: Final = 12  # refused requests, smaller and smaller, after which no single object is to blame
 PROBE: Final = RequestPolicy(connect=2, read=2, total=3, attempts=1)
 
 _Page = tuple[list[Any], str]  # objects, and the cursor of the next page or ""
@@ -137,7 +138,7 @@ class PolymarketClient:
 
         def read(sent: Any) -> dict[str, Any]:
             market = _an_object(sent)
-            if str(market.get("condition_id")).lower() != condition_id.lower():
+            if as_text(market.get("condition_id"), len(condition_id) + 1).lower() != condition_id.lower():
                 raise UpstreamGarbled("another market than the requested one")
             return market
 

@@ -6,21 +6,23 @@ batch. Each market's row is locked, and looked at again, before anything is writ
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from core.api.json import dumps
 from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction, run_transaction
+from core.isolation import OBJECT_ERRORS, act_by_halves
+from core.jobs.runs import SkippedObjects
 from markets import house
-from markets.errors import UpstreamError, UpstreamUnavailable
+from markets.errors import UpstreamError
 from markets.models import Market, MarketResolution
 from markets.polymarket import values
-from markets.polymarket.client import PolymarketClient
+from markets.polymarket.by_id import request_by_id
+from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
 from markets.resolution.policy import RESULTS, Outcome, Tokens, UpstreamOutcome, confirm, decide
 from markets.resolution.records import (
@@ -112,11 +114,12 @@ def resolve_markets(
     when Polymarket couldn't be read; what was applied by then stays.
     """
     house_closed = house.close_expired(now=now)
-    counts = check_markets(client, find_candidates(now=now, limit=limit), now=now, progress=progress)
+    tally = check_markets(client, find_candidates(now=now, limit=limit), now=now, progress=progress)
     return {
-        **{name: counts[name] for name in COUNTED},
+        **{name: tally.counts[name] for name in COUNTED},
         "houseClosed": house_closed,
         "needStaff": len(needing_staff(now=now)),
+        **tally.skipped.as_result(),
     }
 
 
@@ -127,58 +130,108 @@ def find_candidates(*, now: datetime, limit: int) -> list[Candidate]:
     return [Candidate(market_id, reference, (this, that)) for market_id, reference, this, that in rows]
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a run did. `refused`: what Polymarket responded about markets that it couldn't be asked about."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: SkippedObjects = field(default_factory=SkippedObjects)
+    refused: dict[UUID, Exception] = field(default_factory=dict)
+
+
 def check_markets(
     client: PolymarketClient, candidates: Sequence[Candidate], *, now: datetime, progress: Progress
-) -> Counter[str]:
-    """Check the candidates batch by batch. One with a garbled response is passed over, and its turn comes again.
+) -> Tally:
+    """Check the candidates batch by batch. One that can't be checked is skipped, and its turn comes after the others'.
 
-    Raises UpstreamError when all were, and at once when Polymarket is unavailable.
+    Raises UpstreamError when Polymarket refused all of them, and at once when it is unavailable.
     """
-    counts: Counter[str] = Counter()
+    tally, in_a_row = Tally(), FAILURES_IN_A_ROW
     for start in range(0, len(candidates), BATCH):
-        batch = candidates[start : start + BATCH]
-        try:
-            counts += apply_in_transaction(list(check_batch(client, batch)), now=now)
-        except UpstreamUnavailable:
-            raise
-        except UpstreamError as exc:
-            logger.warning("%d markets couldn't be checked: %s", len(batch), exc)
-            counts["failed"] += len(batch)
-            run_transaction(partial(note_checked, batch, now=now))
-            if counts["failed"] == len(candidates):
-                raise
+        batch, refused_before = candidates[start : start + BATCH], len(tally.refused)
+        check_batch(client, batch, tally, now=now, failures_in_a_row=in_a_row)
+        # Where a whole batch was refused, no single market is to blame, nor looked for in the next one.
+        in_a_row = 1 if len(tally.refused) - refused_before == len(batch) else FAILURES_IN_A_ROW
         progress(start + len(batch), len(candidates))
-    return counts
+    if candidates and len(tally.refused) == len(candidates):
+        raise tally.refused[candidates[-1].id]
+    return tally
 
 
-def apply_in_transaction(checked: Sequence[CheckedMarket], *, now: datetime) -> Counter[str]:
-    return run_transaction(lambda: apply_results(checked, now=now))
+def check_batch(
+    client: PolymarketClient, batch: Sequence[Candidate], tally: Tally, *, now: datetime, failures_in_a_row: int
+) -> None:
+    """Request the batch and apply what Polymarket says about it; skip those for which that fails."""
+    failed: list[Candidate] = []
+
+    def skip(candidate: Candidate, exc: Exception) -> None:
+        logger.warning("market %s couldn't be checked: %s", candidate.id, exc)
+        failed.append(candidate)
+        tally.counts["failed"] += 1
+        tally.skipped.add(str(candidate.id), exc)
+
+    found, refused = request_catalogue(client, [c.polymarket_id for c in batch], failures_in_a_row=failures_in_a_row)
+    tally.refused |= {c.id: refused[c.polymarket_id] for c in batch if c.polymarket_id in refused}
+    applied = act_by_halves(
+        list(check_each(client, batch, found, refused, skip)),
+        lambda part: run_transaction(lambda: apply_results(part, now=now)),
+        failures=OBJECT_ERRORS,
+        on_failed=lambda checked, exc: skip(checked.candidate, exc),
+    )
+    tally.counts += sum(applied, Counter[str]())
+    act_by_halves(
+        failed,
+        lambda part: run_transaction(lambda: note_checked(part, now=now)),
+        failures=OBJECT_ERRORS,
+        on_failed=lambda candidate, exc: logger.error("market %s can't be noted as checked: %s", candidate.id, exc),
+    )
 
 
-def check_batch(client: PolymarketClient, batch: Sequence[Candidate]) -> Iterator[CheckedMarket]:
-    """Request all of the batch from the catalogue, and from the CLOB each that seems decided."""
-    found = request_catalogue(client, [candidate.polymarket_id for candidate in batch])
+def check_each(
+    client: PolymarketClient,
+    batch: Sequence[Candidate],
+    found: Mapping[str, ParsedMarket | Skipped],
+    refused: Mapping[str, Exception],
+    skip: Callable[[Candidate, Exception], None],
+) -> Iterator[CheckedMarket]:
+    """Yield what follows from what was found, requesting from the CLOB each that seems decided."""
     for candidate in batch:
-        market = found.get(candidate.polymarket_id)
-        outcome = decide(market, candidate.tokens)
-        if not outcome.is_result:
-            yield CheckedMarket(candidate, market, outcome)
+        if error := refused.get(candidate.polymarket_id):
+            skip(candidate, error)
             continue
-        yield confirmed(client, candidate, market, outcome)
+        try:
+            yield check_market(client, candidate, found.get(candidate.polymarket_id))
+        except OBJECT_ERRORS as exc:
+            skip(candidate, exc)
 
 
-def request_catalogue(client: PolymarketClient, references: list[str]) -> dict[str, ParsedMarket | Skipped]:
-    """Return by condition id what the catalogue has.
+def check_market(
+    client: PolymarketClient, candidate: Candidate, market: ParsedMarket | Skipped | None
+) -> CheckedMarket:
+    outcome = decide(market, candidate.tokens)
+    return (
+        confirmed(client, candidate, market, outcome)
+        if outcome.is_result
+        else CheckedMarket(candidate, market, outcome)
+    )
+
+
+def request_catalogue(
+    client: PolymarketClient, references: list[str], *, failures_in_a_row: int
+) -> tuple[dict[str, ParsedMarket | Skipped], dict[str, Exception]]:
+    """Return by condition id what the catalogue has, and why it couldn't be asked about others.
 
     Leaving `closed` out would hide the closed ones, so both are requested, closed ones first.
     """
     found: dict[str, ParsedMarket | Skipped] = {}
+    refused: dict[str, Exception] = {}
     for closed in (True, False):
-        missing = [reference for reference in references if reference not in found]
-        if missing:
-            for raw in client.markets_by_condition_ids(missing, closed=closed):
-                found.setdefault(raw["conditionId"], parse_market(raw))
-    return found
+        missing = [reference for reference in references if reference not in found and reference not in refused]
+        for raw in request_by_id(
+            client, missing, closed=closed, on_refused=refused.__setitem__, failures_in_a_row=failures_in_a_row
+        ):
+            found.setdefault(raw["conditionId"], parse_market(raw))
+    return found, refused
 
 
 def confirmed(

@@ -63,7 +63,7 @@ def test_ready_shows_each_jobs_newest_run_and_last_success_but_no_error_text(str
     jobs = response.json()["jobs"]
     assert response.status_code == 200
     assert {job: shown["status"] for job, shown in jobs.items()} == {"one": "failed", "two": "running"}
-    assert jobs["one"].keys() == {"status", "startedAt", "lastSuccessAt"}
+    assert jobs["one"].keys() == {"status", "startedAt", "lastSuccessAt", "brokenObjects"}
     last_success = datetime.fromisoformat(jobs["one"]["lastSuccessAt"])
     assert abs(last_success - (now - timedelta(minutes=20) + timedelta(seconds=5))) < timedelta(milliseconds=1)
     assert jobs["two"]["lastSuccessAt"] is None

@@ -163,7 +163,7 @@ def test_a_run_that_fails_while_requesting_single_markets_changes_nothing(upstre
     upstream.world.good_markets()[0].close()
     upstream.world.tick(2)
     before = stored()
-    upstream.faults.set("status", status=400, path="/markets/keyset")
+    upstream.faults.set("status", status=503, path="/markets/keyset")
     with pytest.raises(UpstreamError):
         ingest(upstream)
     assert stored() == before

@@ -12,7 +12,7 @@ from devtools.simulators.polymarket import Simulator
 from markets import prices, tasks
 from markets.errors import UpstreamError
 from markets.models import Market
-from markets.polymarket.client import PolymarketClient
+from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
 from tests.markets.factories import BRISK, add_mirrored, ids, ingest, publish, read
 from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
@@ -184,7 +184,8 @@ def test_one_batch_of_nonsense_holds_up_no_other(upstream, now):
     (one,) = some(upstream, 1)
     market = mirror(one, status="closed", upstream_checked_at=now - timedelta(minutes=1))
     one.resolve("that")
-    upstream.faults.set("status", status=400, path="/markets/keyset", times=1)
+    # All attempts at the first request, and those at its halves, down to single markets.
+    upstream.faults.set("status", status=400, path="/markets/keyset", times=FAILURES_IN_A_ROW)
     result = resolve(upstream, now=now)
     assert (result["failed"], result["resolved"]) == (40, 1)
     assert Market.objects.filter(upstream_checked_at=now).count() == 41, "their turn comes again, after the others'"
