@@ -70,6 +70,21 @@ def test_ready_shows_each_jobs_newest_run_and_last_success_but_no_error_text(str
     assert "swordfish" not in response.content.decode()
 
 
+@pytest.mark.django_db
+def test_ready_shows_how_many_broken_objects_a_jobs_last_success_had_to_skip(stranger):
+    now = timezone.now()
+    results = {"one": {"errors": 3, "skippedObjects": [{"id": "0x1", "reason": "swordfish"}]}, "two": {}, "three": None}
+    for job, result in results.items():
+        JobRun.objects.create(job=job, status="succeeded", started_at=now, finished_at=now, result=result)
+    JobRun.objects.create(job="one", started_at=now + timedelta(seconds=1))
+    JobRun.objects.create(job="four", started_at=now)
+    response = stranger.get("/ready")
+    broken = {job: shown["brokenObjects"] for job, shown in response.json()["jobs"].items()}
+    assert broken == {"one": 3, "two": 0, "three": 0, "four": 0}
+    assert response.status_code == 200, "one odd object of Polymarket's takes nobody out of service"
+    assert "swordfish" not in response.content.decode()
+
+
 @pytest.fixture
 def empty_database():
     """The address of a database without a table."""

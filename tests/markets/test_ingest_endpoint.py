@@ -1,6 +1,8 @@
 """POST /api/v1/markets/ingest: public, so made safe (lesson 40)."""
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
 from core.models import JobRun
@@ -63,6 +65,37 @@ def test_a_failure_says_when_to_try_again_and_is_not_repeated_within_the_interva
     assert 1 <= int(second["Retry-After"]) <= 60
     assert len(upstream.requests) == 0
     assert JobRun.objects.get().status == JobRun.Status.FAILED
+
+
+def test_a_failure_of_ours_is_never_reported_as_polymarkets(upstream, api):
+    """Nor its text told to anybody."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE market_editions ADD CONSTRAINT swordfish CHECK (id < 0) NOT VALID")
+    refusal(post(api), 500, "internal_error")
+    assert JobRun.objects.get().error.startswith("IntegrityError")
+    upstream.requests.clear()
+    again = post(api)
+    body = refusal(again, 503, "ingestion_failed")
+    assert "swordfish" not in str(body)
+    assert 1 <= int(again["Retry-After"]) <= 60
+    assert len(upstream.requests) == 0
+
+
+def test_a_run_whose_process_died_is_not_polymarkets_failure_either(upstream, api):
+    now = timezone.now()
+    JobRun.objects.create(
+        job="markets.ingest", status="abandoned", started_at=now, finished_at=now, error="The process died."
+    )
+    refusal(post(api), 503, "ingestion_failed")
+
+
+def test_what_was_broken_is_counted_for_everybody_and_named_for_staff(upstream, api):
+    upstream.world.good_markets()[0].poison("outcomes", 7)
+    response = post(api)
+    assert data(response).keys() == COUNTS
+    assert data(response)["errors"] == 1
+    assert JobRun.objects.get().result["skippedObjects"]
+    assert data(post(api)).keys() == COUNTS
 
 
 def test_after_a_failure_the_next_run_recovers(upstream, api, market_rules):

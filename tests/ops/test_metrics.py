@@ -132,6 +132,13 @@ class TestValues:
         assert metrics["thisthat_job_late"][job] == 1
         assert metrics["thisthat_job_late"].keys() == {(entry["task"],) for entry in app.conf.beat_schedule.values()}
 
+    def test_broken_objects_that_a_run_had_to_skip_have_a_metric(self, api):
+        now = timezone.now()
+        for job, result in (("markets.resolve", {"errors": 2}), ("markets.ingest", {"created": 1})):
+            JobRun.objects.create(job=job, status="succeeded", started_at=now, finished_at=now, result=result)
+        broken = read(api)["thisthat_job_last_success_broken_objects"]
+        assert broken == {("markets.resolve",): 2, ("markets.ingest",): 0}
+
     def test_odds_metrics_are_of_watched_markets_alone(self, api):
         now = timezone.now()
         markets = [add_market(slug=f"market-{minutes}") for minutes in (1, 2, 60, 600)]

@@ -236,3 +236,13 @@ def test_a_run_says_what_it_did_in_words(desk):
     assert "What it did Passed yes Seconds 1.5 Repaired none" in page
     assert "Checks Of Examined Examples Chains 12,345 none" in page
     assert desk.get(f"{RUNS}{run.pk + 1}/change/").status_code == 404
+
+
+def test_a_run_names_the_broken_objects_that_it_had_to_skip(desk):
+    skipped = [{"id": "0xabc", "reason": "bad_outcomes: 1 usable of 2"}, {"id": "0xdef", "reason": "<b>odd</b>"}]
+    run = add_run("markets.ingest", result={"created": 5, "errors": 2, "skippedObjects": skipped})
+    response = desk.get(f"{RUNS}{run.pk}/change/")
+    page = words(response)
+    assert "What it did Errors 2 Created 5" in page
+    assert "Skipped objects Id Reason 0xabc bad_outcomes: 1 usable of 2 0xdef" in page
+    assert "&lt;b&gt;odd&lt;/b&gt;" in response.content.decode()
