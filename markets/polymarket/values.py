@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import TypeAlias
+from urllib.parse import quote
 
 JSON: TypeAlias = "bool | int | float | Decimal | str | list[JSON] | dict[str, JSON] | None"
 
@@ -21,7 +22,12 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)",
 )
-_WEB_ADDRESS = re.compile(r"(?P<scheme>(?ai:https?))(?P<rest>://[^\s/<>\"\\^`{|}][^\s<>\"\\^`{|}]*)")
+# A URI (RFC 3986) with a host by name, and without a user.
+_URI_REST = r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+_WEB_ADDRESS = re.compile(
+    rf"(?P<scheme>(?ai:https?))(?P<rest>://[A-Za-z0-9._-]+(?::[0-9]{{1,5}})?(?:[/?]{_URI_REST})?(?:\#{_URI_REST})?)"
+)
+_NOT_OF_A_URI = re.compile(r"[^\x00-\x7f]|[\[\]]|%(?![0-9A-Fa-f]{2})")
 
 
 def clean(text: str) -> str:
@@ -93,11 +99,12 @@ def as_time(value: object) -> datetime | None:
 
 
 def as_web_address(value: object, limit: int) -> str:
-    """An http or https address, its scheme in lower case; empty when it is none, or longer than `limit`.
+    """An http or https address as a URI, its scheme in lower case; empty when it is none, or longer than `limit`.
 
-    Half an address leads nowhere.
+    Half an address leads nowhere. Letters beyond ASCII, as browsers take them, are percent-encoded.
     """
     text = clean(value) if isinstance(value, str) else ""
+    text = _NOT_OF_A_URI.sub(lambda found: quote(found[0]), text[: limit + 1])
     found = _WEB_ADDRESS.fullmatch(text) if len(text) <= limit else None
     return found["scheme"].lower() + found["rest"] if found else ""
 

@@ -51,8 +51,37 @@ CLOB_KEYS = (
     *("condition_id", "closed", "tokens", "is_50_50_outcome", "active", "archived", "accepting_orders"),
     *("token_id", "outcome", "price", "winner", "mid", "bids", "asks", "timestamp"),
 )
-MARKETS = st.dictionaries(st.sampled_from(MARKET_KEYS), JSON, min_size=1, max_size=3)
-EVENTS = st.dictionaries(st.sampled_from(EVENT_KEYS), JSON, max_size=2)
+LONG = st.builds(str.__mul__, st.sampled_from(["x", "\U0001f3b2", "\u0130", "\u1e9e"]), st.integers(1, 600))
+IDS = LONG | NUMBERS
+SCHEMES = st.sampled_from(["http", "https", "HTTPS", "Http", "http\u017f"])
+ADDRESSES = st.builds(lambda scheme, rest: f"{scheme}://x.example/{rest}", SCHEMES, LONG)
+TAGS = st.lists(st.builds(lambda slug: {"slug": slug}, LONG), max_size=60)
+# Odd, but such that much of it is taken.
+LIKELY = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": IDS,
+        "slug": LONG,
+        "question": LONG,
+        "description": LONG,
+        "groupItemTitle": LONG,
+        "image": ADDRESSES,
+        "negRiskMarketID": IDS,
+        "volume": NUMBERS,
+        "volume24hr": NUMBERS,
+        "liquidity": NUMBERS,
+        "tags": TAGS,
+        **dict.fromkeys(("closedTime", "endDate", "resolvedBy", "automaticallyResolved"), NUMBERS | LONG),
+        "outcomes": st.lists(LONG, min_size=2, max_size=2),
+        "umaResolutionStatuses": st.lists(IDS, max_size=20),
+        "clobTokenIds": st.lists(IDS, min_size=2, max_size=2),
+    },
+)
+LIKELY_EVENTS = st.fixed_dictionaries(
+    {}, optional={"id": IDS, "slug": LONG, "title": LONG, "tags": TAGS, "negRiskMarketID": IDS, "image": ADDRESSES}
+)
+MARKETS = LIKELY | st.dictionaries(st.sampled_from(MARKET_KEYS), JSON, min_size=1, max_size=3)
+EVENTS = LIKELY_EVENTS | st.dictionaries(st.sampled_from(EVENT_KEYS), JSON, max_size=2)
 CLOBS = st.dictionaries(st.sampled_from(CLOB_KEYS), JSON, max_size=3)
 EXAMPLES = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 KNOWN = {str(reason) for reason in SkipReason if reason is not SkipReason.unreadable}
