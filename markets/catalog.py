@@ -186,8 +186,8 @@ def markets_of(event: object) -> Iterator[tuple[Mapping[str, Any] | None, object
     if not isinstance(event, Mapping):
         yield None, event
         return
-    nested = event.get("markets")
-    for raw in nested if isinstance(nested, list) else []:
+    nested = event.get("markets") or []
+    for raw in nested if isinstance(nested, list) else [nested]:
         yield event, raw
 
 

@@ -200,20 +200,22 @@ def check_each(
             skip(candidate, error)
             continue
         try:
-            yield check_market(client, candidate, found.get(candidate.polymarket_id))
-        except OBJECT_ERRORS as exc:
+            checked = check_market(client, candidate, found.get(candidate.polymarket_id))
+        except Exception as exc:
+            # Whatever it is: those behind it are owed, too.
+            logger.exception("market %s couldn't be judged", candidate.id)
             skip(candidate, exc)
+        else:
+            yield checked
 
 
 def check_market(
     client: PolymarketClient, candidate: Candidate, market: ParsedMarket | Skipped | None
 ) -> CheckedMarket:
     outcome = decide(market, candidate.tokens)
-    return (
-        confirmed(client, candidate, market, outcome)
-        if outcome.is_result
-        else CheckedMarket(candidate, market, outcome)
-    )
+    if outcome.is_result:
+        return confirmed(client, candidate, market, outcome)
+    return CheckedMarket(candidate, market, outcome)
 
 
 def request_catalogue(

@@ -1,6 +1,7 @@
 """Ingestion: one broken object never stops the rest; it is counted, and staff see its id and why (lesson 44)."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from django.db import IntegrityError, connection
@@ -153,6 +154,19 @@ def test_an_object_that_the_parser_fails_on_is_skipped_for_that(upstream):
         "errors": 1,
         "skippedObjects": [{"id": "0x1", "reason": "unreadable: RecursionError"}],
     }
+
+
+@pytest.mark.parametrize("event", [7, "x", [{}], None, {"markets": 7}, {"markets": "x"}, {"markets": [None]}])
+def test_an_event_that_is_none_is_skipped_and_counted(event):
+    def respond(request):
+        return Reply({"events": [event, {"markets": [upstream_market("0x1") | {"closed": False}]}]})
+
+    with scripted_server() as server:
+        server.always(respond)
+        client = PolymarketClient(gamma_url=server.url, clob_url=server.url, policy=BRISK)
+        result = tasks.run_ingestion(client=client, limit=10, now=datetime.now(UTC))
+    assert (result["total"], result["errors"]) == (2, 1)
+    assert result["reasons"] == {"not_an_object": 1, "no_image": 1}
 
 
 def test_an_id_that_polymarket_refuses_hides_none_of_the_others():

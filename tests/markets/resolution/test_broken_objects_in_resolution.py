@@ -126,6 +126,30 @@ def test_once_it_can_be_stored_it_is_resolved(upstream, now):
     assert state(market) == ("resolved", "this")
 
 
+class Failing(PolymarketClient):
+    """A client with an error of ours, which shows with one market."""
+
+    broken_id = ""
+
+    def clob_market(self, condition_id):
+        if condition_id == self.broken_id:
+            raise KeyError("an error of ours")
+        return super().clob_market(condition_id)
+
+
+def test_an_error_of_ours_about_one_market_keeps_no_other_from_its_result(upstream):
+    there = some(upstream, 3)
+    here = [mirror(one) for one in there]
+    for one in there:
+        one.resolve("this")
+    client = Failing(gamma_url=upstream.gamma_url, clob_url=upstream.clob_url, policy=BRISK)
+    client.broken_id = there[1].condition_id
+    result = resolve(upstream, client=client)
+    assert (result["resolved"], result["errors"]) == (2, 1)
+    assert result["skippedObjects"] == [{"id": str(here[1].pk), "reason": "KeyError: 'an error of ours'"}]
+    assert state(here[1]) == ("open", None)
+
+
 class TestIdsThatPolymarketRefuses:
     def resolve(self, now, poison):
         """A catalogue that says of every market that it is open, and refuses whoever asks for some of them."""
