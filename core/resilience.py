@@ -11,7 +11,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 from django.core.cache import cache
+from django.db import DataError, IntegrityError
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,6 +28,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+R = TypeVar("R")
 RESET_SECONDS = 2.0
 LOGGED_EVERY_SECONDS = 60.0
 SHORTEST_TIMEOUT = 0.001  # seconds; a socket timeout of zero would mean "don't block"
@@ -235,6 +237,48 @@ class RetryPolicy:
                 if not is_retriable(exc) or pause is None or pause >= deadline.remaining():
                     raise
             sleep(pause)
+
+
+# What is wrong with one object and doesn't pass: a value that can't be stored, or that our code didn't expect.
+OBJECT_ERRORS = (DataError, IntegrityError, TypeError, ValueError, ArithmeticError)
+Failures = type[Exception] | tuple[type[Exception], ...]
+
+
+def act_by_halves(
+    items: Sequence[T],
+    act: Callable[[list[T]], R],
+    *,
+    failures: Failures,
+    on_failed: Callable[[T, Exception], None],
+    size: int | None = None,
+    failures_in_a_row: int | None = None,
+) -> list[R]:
+    """Act on groups of `size`; on the halves of one that failed, and theirs, down to the items that fail alone.
+
+    Return the results. `failures` are exceptions that an item may be to blame for: after so many without a success
+    between them no item is, and `on_failed` is called with all that are left. Any other exception is raised.
+    """
+    size = size or max(len(items), 1)
+    groups = [list(items[start : start + size]) for start in range(0, len(items), size)][::-1]
+    results, failed = [], 0
+    while groups:
+        group = groups.pop()
+        try:
+            results.append(act(group))
+            failed = 0
+        except failures as exc:
+            failed += 1
+            if failures_in_a_row and failed >= failures_in_a_row:
+                for item in [*group, *(item for other in reversed(groups) for item in other)]:
+                    on_failed(item, exc)
+                return results
+            if len(group) == 1:
+                on_failed(group[0], exc)
+                continue
+            logger.warning("%d objects failed as one, their halves are tried: %s", len(group), type(exc).__name__)
+            middle = len(group) // 2
+            groups += [group[middle:], group[:middle]]
+    return results
 
 
 class UpstreamSemaphore:

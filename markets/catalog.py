@@ -18,12 +18,11 @@ from psycopg.types.json import Jsonb
 from core.api.json import dumps
 from core.db.sql import execute, fetch_all, new_id
 from core.db.transactions import require_transaction, run_transaction
-from core.isolation import OBJECT_ERRORS, act_by_halves
 from core.jobs.runs import SkippedObjects
+from core.resilience import OBJECT_ERRORS, act_by_halves
 from markets import listings
 from markets.models import EventFields, MarketFields
-from markets.polymarket.by_id import request_by_id
-from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
+from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient, request_by_id
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
 
 logger = logging.getLogger(__name__)

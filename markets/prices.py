@@ -18,9 +18,8 @@ from django.core.cache import cache
 from django.db import transaction
 
 from core.db.sql import Row, execute, fetch_all
-from core.isolation import OBJECT_ERRORS, act_by_halves
 from core.jobs.runs import SkippedObjects
-from core.resilience import UpstreamSemaphore
+from core.resilience import OBJECT_ERRORS, UpstreamSemaphore, act_by_halves
 from markets import rules
 from markets.errors import PriceUnavailable, UpstreamError, UpstreamRejected
 from markets.polymarket.client import FAILURES_IN_A_ROW, MIDPOINTS_BATCH, PolymarketClient

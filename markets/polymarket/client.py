@@ -13,9 +13,9 @@ from urllib.parse import quote
 import requests
 from django.conf import settings
 
-from core.resilience import CircuitBreaker
+from core.resilience import CircuitBreaker, act_by_halves
 from markets import rules
-from markets.errors import UpstreamError, UpstreamGarbled
+from markets.errors import UpstreamError, UpstreamGarbled, UpstreamRejected
 from markets.polymarket.transport import Call, Host, Parameters, RequestPolicy, bounded_sessions
 from markets.polymarket.values import as_decimal, as_identifier, as_mapping, as_text
 
@@ -205,6 +205,29 @@ def _page(sent: Any, key: str) -> _Page:
 def _is_one_of(market: Any, condition_ids: list[str]) -> bool:
     """Return whether a market was requested: the API silently ignores a parameter that it doesn't know."""
     return isinstance(market, dict) and market.get("conditionId") in condition_ids
+
+
+def request_by_id(
+    client: PolymarketClient,
+    polymarket_ids: Sequence[str],
+    *,
+    closed: bool,
+    on_refused: Callable[[str, Exception], None],
+    failures_in_a_row: int = FAILURES_IN_A_ROW,
+) -> list[Any]:
+    """Return the markets that are closed, or aren't; `on_refused` is called with ids that fail even alone.
+
+    After so many `failures_in_a_row` it is called with all that are left. Raises UpstreamUnavailable.
+    """
+    found = act_by_halves(
+        polymarket_ids,
+        lambda part: client.markets_by_condition_ids(part, closed=closed),
+        failures=(UpstreamRejected, UpstreamGarbled),
+        on_failed=on_refused,
+        size=CONDITION_IDS_BATCH,
+        failures_in_a_row=failures_in_a_row,
+    )
+    return [market for part in found for market in part]
 
 
 # An order is waiting: a second attempt if the first failed early, and a result within FILL_SECONDS.

@@ -25,7 +25,7 @@ from core.resilience import (
     bounded_by,
 )
 from markets.errors import UpstreamError, UpstreamGarbled, UpstreamRejected, UpstreamUnavailable
-from markets.polymarket.decoding import decode
+from markets.polymarket.values import decode
 
 logger = logging.getLogger(__name__)
 

@@ -15,14 +15,13 @@ from uuid import UUID
 from core.api.json import dumps
 from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction, run_transaction
-from core.isolation import OBJECT_ERRORS, act_by_halves
 from core.jobs.runs import SkippedObjects
+from core.resilience import OBJECT_ERRORS, act_by_halves
 from markets import house
 from markets.errors import UpstreamError
 from markets.models import Market, MarketResolution
 from markets.polymarket import values
-from markets.polymarket.by_id import request_by_id
-from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
+from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient, request_by_id
 from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
 from markets.resolution.policy import RESULTS, Outcome, Tokens, UpstreamOutcome, confirm, decide
 from markets.resolution.records import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from markets.polymarket.decoding import DEPTH_MAX, decode
+from markets.polymarket.values import DEPTH_MAX, decode
 from tests.markets.polymarket.scripted_server import Reply
 
 ODD = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.isolation import act_by_halves
+from core.resilience import act_by_halves
 
 TWELVE = list(range(12))
 
