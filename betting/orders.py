@@ -234,6 +234,7 @@ class MarketSnapshot:
     this_option: str
     that_option: str
     image_url: str
+    suspended_reason: str
 
     @property
     def is_house(self) -> bool:
@@ -252,6 +253,24 @@ class MarketSnapshot:
             raise MarketExpired
         if not self.accepting_orders:
             raise MarketNotAccepting
+
+    def ensure_takes_orders(self, *, now: datetime) -> None:
+        """Raise what `ensure_open` raises; also MarketNotAccepting while suspended: then bets are only sold."""
+        self.ensure_open(now=now)
+        if self.suspended_reason:
+            raise MarketNotAccepting
+
+    def ensure_same_sides(self, priced: "MarketSnapshot") -> None:
+        """Raise PriceUnavailable if THIS and THAT aren't those that were priced: before the first bet they may change.
+
+        The words count, too: they are what the user chose between.
+        """
+        if priced.sides != self.sides:
+            raise PriceUnavailable(retry_after=RETRY_SECONDS)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return self.this_token_id, self.that_token_id, self.this_option, self.that_option
 
 
 MARKET_COLUMNS = ", ".join(f"market.{column}" for column in MarketSnapshot.__slots__)
@@ -290,7 +309,7 @@ def get_cached_market_snapshot(reference: str, *, now: datetime) -> MarketSnapsh
     if cached and now - SNAPSHOT_CACHED_FOR < read_at <= now:
         return cached
     market = get_market_snapshot(reference)
-    if market.status == Market.Status.OPEN and market.accepting_orders:
+    if market.status == Market.Status.OPEN and market.accepting_orders and not market.suspended_reason:
         if len(_snapshots) >= MAX_CACHED_SNAPSHOTS:
             clear_cache()
         _snapshots[reference] = market, now
@@ -363,7 +382,7 @@ def price_order(
     `now` is when the order arrived. `before_upstream` is called before the upstream is requested, and may refuse (a
     throttle). Raises MarketNotOpen, MarketExpired, MarketNotAccepting, MarketIlliquid, PriceUnavailable.
     """
-    market.ensure_open(now=now)
+    market.ensure_takes_orders(now=now)
     price = get_price(market, now=now, before_upstream=before_upstream)
     price.to_buy(order.side)
     return PricedOrder(order, market, price)

@@ -70,7 +70,8 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     """
     market = lock_market_snapshot(priced.market.id)
     now = clock()
-    market.ensure_open(now=now)
+    market.ensure_takes_orders(now=now)
+    market.ensure_same_sides(priced.market)
     price = locked_price(market, priced.price)
     odds = price.to_buy(priced.order.side)
     priced.order.ensure_within_bounds(odds)

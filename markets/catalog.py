@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
@@ -20,10 +21,10 @@ from core.db.sql import execute, fetch_all, new_id
 from core.db.transactions import require_transaction, run_transaction
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, act_by_halves
-from markets import listings
+from markets import identity, listings, prices
 from markets.models import EventFields, MarketFields
 from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient, request_by_id
-from markets.polymarket.parsing import ParsedMarket, Skipped, parse_market
+from markets.polymarket.parsing import ParsedMarket, parse_market
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,17 @@ BROKEN = frozenset(
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A market that Polymarket knows no more, or no longer as a market; `problem` says so to staff."""
+
+    polymarket_id: str
+    problem: str
+
+
+Read = ParsedMarket | Withdrawn
+
+
 def no_progress(staged: int, total: int) -> None:
     """Show no progress."""
 
@@ -55,6 +67,7 @@ class Tally:
     total: int = 0
     staged: int = 0
     without_price: int = 0
+    withdrawn: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     broken: SkippedObjects = field(default_factory=SkippedObjects)
 
@@ -75,7 +88,7 @@ class Tally:
             "updated": applied.updated,
             "skipped": sum(self.reasons.values()) - errors,
             "errors": errors,
-            "unchanged": max(0, self.staged - self.without_price - applied.created - applied.updated),
+            "unchanged": max(0, self.staged - self.without_price - self.withdrawn - applied.created - applied.updated),
             "reasons": dict(sorted(self.reasons.items())),
             **({"skippedObjects": self.broken.kept} if self.broken.kept else {}),
         }
@@ -102,7 +115,10 @@ def ingest_markets(
     analyze_staging()
     unlisted = [] if category else find_unlisted(limit=recheck_limit)
     stage_all(read_by_id(client, unlisted, tally), tally, listed=False, progress=progress)
-    return tally.as_result(apply_all_but_broken(tally, now=now, checked=unlisted))
+    applied = apply_all_but_broken(tally, now=now, checked=unlisted)
+    # Live odds are cached by market: of these THIS is another token now.
+    prices.clear_cached_odds(applied.moved)
+    return tally.as_result(applied)
 
 
 def apply_all_but_broken(tally: Tally, *, now: datetime, checked: list[str]) -> "Applied":
@@ -145,12 +161,15 @@ def apply_and_publish(*, now: datetime, checked: list[str]) -> "Applied":
     return applied
 
 
-def read_listed(client: PolymarketClient, *, limit: int, category: str | None, tally: Tally) -> Iterator[ParsedMarket]:
+def read_listed(client: PolymarketClient, *, limit: int, category: str | None, tally: Tally) -> Iterator[Read]:
     """Yield markets as Polymarket lists them, with their events, until `limit` of them can be bet on."""
     good = 0
     for event, raw in listed_objects(client, limit=limit, category=category):
         market = parse(raw, event, tally)
         if market is None:
+            continue
+        if isinstance(market, Withdrawn):
+            yield market
             continue
         if reason := reason_not_to_list(market, category):
             tally.reasons[reason] += 1
@@ -190,8 +209,11 @@ def markets_of(event: object) -> Iterator[tuple[Mapping[str, Any] | None, object
         yield event, raw
 
 
-def read_by_id(client: PolymarketClient, polymarket_ids: list[str], tally: Tally) -> Iterator[ParsedMarket]:
-    """Yield markets that aren't listed: most are closed; the others are open, with too little volume to be listed."""
+def read_by_id(client: PolymarketClient, polymarket_ids: list[str], tally: Tally) -> Iterator[Read]:
+    """Yield markets that aren't listed: most are closed; the others are open, with too little volume to be listed.
+
+    Two may come under one id: which of them it is, is told by what is stored.
+    """
     missing = set(polymarket_ids)
 
     def skip(polymarket_id: str, exc: Exception) -> None:
@@ -202,28 +224,35 @@ def read_by_id(client: PolymarketClient, polymarket_ids: list[str], tally: Tally
         tally.skip_broken("refused", polymarket_id, exc)
 
     for closed in (True, False):
-        if not missing:
+        requested = frozenset(missing)
+        if not requested:
             return
-        for raw in request_by_id(client, sorted(missing), closed=closed, on_refused=skip):
+        for raw in request_by_id(client, sorted(requested), closed=closed, on_refused=skip):
             market = parse(raw, None, tally)
-            if market and market.polymarket_id in missing:
+            if market and market.polymarket_id in requested:
                 missing.discard(market.polymarket_id)
                 yield market
     tally.reasons["not_found"] += len(missing)
     tally.total += len(missing)
+    tally.withdrawn += len(missing)
+    for polymarket_id in sorted(missing):
+        yield Withdrawn(polymarket_id, identity.GONE)
 
 
-def parse(raw: object, event: Mapping[str, Any] | None, tally: Tally) -> ParsedMarket | None:
-    """Return the parsed market; None, with the reason counted, for an object that isn't one."""
+def parse(raw: object, event: Mapping[str, Any] | None, tally: Tally) -> Read | None:
+    """Return the parsed market; with the reason counted, that it was withdrawn, or None for a broken object."""
     tally.total += 1
     parsed = parse_market(raw, event)
-    if isinstance(parsed, Skipped):
-        if parsed.reason in BROKEN:
-            tally.skip_broken(parsed.reason, parsed.polymarket_id or parsed.detail, f"{parsed.reason}: {parsed.detail}")
-        else:
-            tally.reasons[parsed.reason] += 1
-        return None
-    return parsed
+    if isinstance(parsed, ParsedMarket):
+        return parsed
+    if parsed.reason in BROKEN:
+        tally.skip_broken(parsed.reason, parsed.polymarket_id or parsed.detail, f"{parsed.reason}: {parsed.detail}")
+    else:
+        tally.reasons[parsed.reason] += 1
+    if problem := identity.withdrawn(parsed):
+        tally.withdrawn += 1
+        return Withdrawn(parsed.polymarket_id, problem)
+    return None
 
 
 def reason_not_to_list(market: ParsedMarket, category: str | None) -> str | None:
@@ -234,8 +263,8 @@ def reason_not_to_list(market: ParsedMarket, category: str | None) -> str | None
     return None
 
 
-def stage_all(markets: Iterable[ParsedMarket], tally: Tally, *, listed: bool, progress: Progress) -> None:
-    batch: list[ParsedMarket] = []
+def stage_all(markets: Iterable[Read], tally: Tally, *, listed: bool, progress: Progress) -> None:
+    batch: list[Read] = []
     for market in markets:
         batch.append(market)
         if len(batch) == STAGE_SIZE:
@@ -243,10 +272,10 @@ def stage_all(markets: Iterable[ParsedMarket], tally: Tally, *, listed: bool, pr
     flush(batch, tally, listed=listed, progress=progress)
 
 
-def flush(batch: list[ParsedMarket], tally: Tally, *, listed: bool, progress: Progress) -> None:
+def flush(batch: list[Read], tally: Tally, *, listed: bool, progress: Progress) -> None:
     """Stage the batch, all but those that can't be, and empty it."""
 
-    def stage_part(part: list[ParsedMarket]) -> None:
+    def stage_part(part: list[Read]) -> None:
         stage(part, first_ordinal=tally.staged, listed=listed)
         tally.staged += len(part)
 
@@ -263,6 +292,8 @@ def flush(batch: list[ParsedMarket], tally: Tally, *, listed: bool, progress: Pr
 
 # Polymarket's edge may serve the catalogue's prices this much later than the order book's.
 CATALOGUE_LAG = timedelta(minutes=5)
+# For so long the order book's odds are kept fresh where the catalogue's prices can't be right.
+BOOK_ASKED_FOR = timedelta(minutes=10)
 
 
 def names_of(fields: type[MarketFields | EventFields]) -> tuple[str, ...]:
@@ -278,10 +309,24 @@ COPIED = (*OWN, *FROM_EVENT)
 # Kept as they were when they weren't sent.
 AMOUNTS = ("liquidity", "volume", "volume_24hr")
 ODDS = ("this_odds", "that_odds")
-STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", *COPIED, *AMOUNTS, *ODDS)
+STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *AMOUNTS, *ODDS)
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("expires_at", *AMOUNTS, *ODDS)),
+    **dict.fromkeys(("closed", "accepting_orders", "neg_risk"), False),
+    "tags": [],
+    "upstream_facts": Jsonb({}),
+}
 
-# One market may come twice, in two events or on two pages: the first place counts.
-BEST = "SELECT DISTINCT ON (polymarket_id) * FROM market_staging ORDER BY polymarket_id, ordinal"
+# One market may come twice, in two events or on two pages, and two under one id: the first place counts of those that
+# have the stored tokens, or else of all that are markets.
+BEST = """
+SELECT DISTINCT ON (staged.polymarket_id) staged.*
+FROM market_staging AS staged LEFT JOIN markets AS known USING (polymarket_id)
+ORDER BY staged.polymarket_id, staged.problem <> '', known.id IS NOT NULL AND NOT (
+    staged.this_token_id IN (known.this_token_id, known.that_token_id)
+    AND staged.that_token_id IN (known.this_token_id, known.that_token_id)
+), staged.ordinal
+"""
 
 
 def columns(names: Iterable[str], table: str = "") -> str:
@@ -289,33 +334,88 @@ def columns(names: Iterable[str], table: str = "") -> str:
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
 
-# Open markets as they are to be. The catalogue's prices lag behind the order book's: they don't replace odds that came
-# from there just now.
+# Whom staff closed, or whose result they undid, stays closed until they open it.
+CLOSED_BY_STAFF = """coalesce((
+    SELECT decision FROM market_resolutions AS record WHERE record.market_id = stored.id AND record.source = 'staff'
+    ORDER BY record.id DESC LIMIT 1
+), '') IN ('closed', 'reopened')"""
+USABLE = """best.this_odds IS NOT NULL AND (
+    (terms.market_id IS NULL AND NOT said.same_tokens)
+    OR NOT (stored.odds_live AND stored.odds_updated_at > %(lag_start)s)
+)"""
+
+
+def taken(name: str) -> str:
+    """Return a column as it is to be: what was read, unless there is a problem."""
+    return f"CASE WHEN judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
+
+
+def other(name: str) -> str:
+    return name.replace("this_", "that_") if name.startswith("this_") else name.replace("that_", "this_")
+
+
+# Markets as they are to be: open ones, and closed ones that Polymarket opened again. With a problem (see `identity`)
+# they stay as they are, suspended. The catalogue's prices lag behind the order book's: they don't replace odds that
+# came from there just now. Odds that stay stay with their token. OFFSET 0: computed once a row.
 FRESH = f"""
 SELECT
     stored.id AS market_id,
-    {columns(OWN, "best")},
-    {", ".join(f"CASE WHEN best.listed THEN best.{name} ELSE stored.{name} END AS {name}" for name in FROM_EVENT)},
-    {", ".join(f"coalesce(best.{name}, stored.{name}) AS {name}" for name in AMOUNTS)},
-    CASE WHEN odds.taken THEN best.this_odds ELSE stored.this_odds END AS this_odds,
-    CASE WHEN odds.taken THEN best.that_odds ELSE stored.that_odds END AS that_odds,
-    stored.odds_live AND NOT odds.taken AS odds_live,
-    CASE WHEN best.closed THEN 'closed' ELSE stored.status END AS status
+    {
+    ", ".join(
+        f"CASE WHEN terms.market_id IS NULL AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
+        for name in identity.TERMS
+    )
+},
+    {", ".join(taken(name) for name in OWN if name not in identity.TERMS)},
+    {
+    ", ".join(
+        f"CASE WHEN best.listed AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
+        for name in FROM_EVENT
+    )
+},
+    {
+    ", ".join(
+        f"CASE WHEN judged.problem = '' THEN coalesce(best.{name}, stored.{name}) ELSE stored.{name} END AS {name}"
+        for name in AMOUNTS
+    )
+},
+    {
+    ", ".join(
+        f'''CASE
+            WHEN odds.taken AND terms.market_id IS NOT NULL AND said.swapped_tokens THEN best.{other(name)}
+            WHEN odds.taken THEN best.{name}
+            WHEN judged.moved AND said.swapped_tokens THEN stored.{other(name)}
+            ELSE stored.{name} END AS {name}'''
+        for name in ODDS
+    )
+},
+    stored.odds_live AND NOT odds.taken AND NOT judged.moved AS odds_live,
+    CASE WHEN judged.problem <> '' THEN stored.status WHEN best.closed THEN 'closed' ELSE 'open' END AS status,
+    judged.problem AS suspended_reason,
+    judged.moved AS moved
 FROM ({BEST}) AS best
 JOIN markets AS stored USING (polymarket_id)
+LEFT JOIN (SELECT DISTINCT market_id FROM market_terms) AS terms ON terms.market_id = stored.id
+CROSS JOIN LATERAL (
+    SELECT {identity.SAME_TOKENS} AS same_tokens, {identity.SWAPPED_TOKENS} AS swapped_tokens OFFSET 0
+) AS said
 CROSS JOIN LATERAL (SELECT
-    best.this_odds IS NOT NULL AND NOT (stored.odds_live AND stored.odds_updated_at > %(lag_start)s) AS taken
-) AS odds
-WHERE stored.status = 'open'
+    {identity.PROBLEM.format(usable=USABLE)} AS problem,
+    best.problem = '' AND terms.market_id IS NULL AND NOT said.same_tokens AS moved OFFSET 0
+) AS judged
+CROSS JOIN LATERAL (SELECT judged.problem = '' AND {USABLE} AS taken OFFSET 0) AS odds
+WHERE (stored.status = 'open' OR (
+    stored.status = 'closed' AND NOT best.closed AND judged.problem = '' AND NOT {CLOSED_BY_STAFF}
+))
 """  # noqa: S608 - made of the constants above
-COMPARED = (*COPIED, *AMOUNTS, *ODDS, "status")
+COMPARED = (*COPIED, *AMOUNTS, *ODDS, "status", "suspended_reason")
 CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
 
 # Those that change, and those that were checked, which is noted. Locked in the order of ids, like everywhere, so that
 # no two transactions wait for each other.
 LOCK = f"""
 WITH locked AS MATERIALIZED (
-    SELECT id FROM markets WHERE status = 'open' AND id IN (
+    SELECT id FROM markets WHERE status IN ('open', 'closed') AND id IN (
         SELECT market.id FROM ({FRESH}) AS fresh JOIN markets AS market ON market.id = fresh.market_id WHERE {CHANGED}
         UNION ALL
         SELECT id FROM markets WHERE polymarket_id = ANY(%(checked)s)
@@ -326,11 +426,13 @@ WITH locked AS MATERIALIZED (
 )
 SELECT id FROM locked
 """  # noqa: S608 - made of the constants above
-# Compared again: what was written while the locks were waited for isn't undone.
+# Compared again: what was written while the locks were waited for isn't undone. Where the prices seem to have swapped
+# places the order book is asked for the odds, by those who refresh them.
 UPDATE = f"""
-UPDATE markets AS market SET
+WITH updated AS (UPDATE markets AS market SET
     {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *ODDS))},
     status = fresh.status,
+    suspended_reason = fresh.suspended_reason,
     odds_live = fresh.odds_live,
     odds_updated_at = CASE
         WHEN ({columns(ODDS, "market")}) IS DISTINCT FROM ({columns(ODDS, "fresh")}) THEN %(now)s
@@ -341,6 +443,13 @@ UPDATE markets AS market SET
     updated_at = %(now)s
 FROM ({FRESH} AND stored.id = ANY(%(locked)s::uuid[])) AS fresh
 WHERE market.id = fresh.market_id AND {CHANGED}
+RETURNING market.id, market.suspended_reason, fresh.moved
+), watched AS (
+    INSERT INTO market_watches AS watch (market_id, watched_until)
+    SELECT id, %(watched_until)s FROM updated WHERE suspended_reason = %(prices_reordered)s ORDER BY id
+    ON CONFLICT (market_id) DO UPDATE SET watched_until = greatest(watch.watched_until, excluded.watched_until)
+)
+SELECT count(*), coalesce(array_agg(id) FILTER (WHERE moved), '{{}}') FROM updated
 """  # noqa: S608
 
 INSERT = f"""
@@ -353,7 +462,7 @@ SELECT
     {", ".join(f"coalesce(best.{name}, 0)" for name in AMOUNTS)},
     false, %(now)s, %(now)s, %(now)s, %(now)s
 FROM ({BEST}) AS best
-WHERE best.listed AND NOT best.closed AND best.this_odds IS NOT NULL
+WHERE best.listed AND NOT best.closed AND best.problem = '' AND best.this_odds IS NOT NULL
 ON CONFLICT (polymarket_id) DO NOTHING
 """  # noqa: S608
 
@@ -373,17 +482,18 @@ RETURNING polymarket_id
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Numbers of rows of `markets`."""
+    """Numbers of rows of `markets`, and the ids of those whose tokens are others now."""
 
     created: int
     updated: int
+    moved: tuple[UUID, ...]
 
 
 def clear_staging() -> None:
     execute("TRUNCATE market_staging")
 
 
-def stage(markets: Sequence[ParsedMarket], *, first_ordinal: int, listed: bool) -> None:
+def stage(markets: Sequence[Read], *, first_ordinal: int, listed: bool) -> None:
     """Add what was read, in its order, by one COPY. `listed`: with its event, not requested by its id."""
     with (
         transaction.atomic(),
@@ -395,11 +505,14 @@ def stage(markets: Sequence[ParsedMarket], *, first_ordinal: int, listed: bool) 
             copy.write_row(staged_row(market, ordinal, listed))
 
 
-def staged_row(market: ParsedMarket, ordinal: int, listed: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
+def staged_row(market: Read, ordinal: int, listed: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
+    place = {"id": new_id(), "ordinal": ordinal, "listed": listed}
+    if isinstance(market, Withdrawn):
+        given = {**NOTHING, **place, "polymarket_id": market.polymarket_id, "problem": market.problem}
+        return tuple(given.get(name, "") for name in STAGED)
     special = {
-        "id": new_id(),
-        "ordinal": ordinal,
-        "listed": listed,
+        **place,
+        "problem": "",
         "tags": list(market.tags),
         "upstream_facts": Jsonb(market.upstream_facts, dumps=dumps),
         "this_odds": market.odds.this if market.odds else None,
@@ -421,15 +534,16 @@ def find_unlisted(*, limit: int) -> list[str]:
 def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
     """Bring `markets` up to what was staged: a row is written only if something in it changed. One transaction's work.
 
-    `checked` are the condition ids that were requested by id. Markets that are no longer open here are left alone:
-    how they end is the resolution's business.
+    `checked` are the condition ids that were requested by id. Markets that are no longer open here are left alone,
+    unless Polymarket opened them again: how they end is the resolution's business.
     """
     require_transaction("apply_staged")
     facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
     locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
-    updated = execute(UPDATE, facts | {"locked": locked})
+    facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}
+    ((updated, moved),) = fetch_all(UPDATE, facts)
     created = execute(INSERT, facts)
-    return Applied(created=created, updated=updated)
+    return Applied(created=created, updated=updated, moved=tuple(moved))
 
 
 def try_to_apply(first: int, last: int, *, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """House markets: made and edited by staff, for credits alone, closed at their end by a job and resolved by staff."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from markets.errors import (
     NotAHouseMarket,
 )
 from markets.listings import publish_edition
-from markets.models import Market
+from markets.models import Market, MarketTerms
 from markets.resolution.staff import lock_market
 
 # What users bet on, in words: fixed once somebody did. Changing the rest moves no stakes.
@@ -104,14 +104,13 @@ def edit_house_market(
     *,
     market_id: UUID,
     changes: Mapping[str, Any],
-    anyone_bet: Callable[[UUID], bool],
     by: StaffMember,
     reason: str,
     now: datetime,
 ) -> Market:
     """Change fields of a house market's question; its slug keeps the first title.
 
-    `changes` are some of Question's fields. `anyone_bet` is called with the market locked, so that no bet slips in.
+    `changes` are some of Question's fields. The market is locked, so that no bet slips in.
     Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, NotAHouseMarket, MarketStatusConflict,
     NothingChanged, MarketTermsFixed, InvalidHouseMarket, MarketAlreadyAsked.
     """
@@ -121,7 +120,7 @@ def edit_house_market(
     def edit() -> Market:
         market = lock_house_market(market_id)
         before, after = differences(market, changes, now=now)
-        if set(after) & set(TERMS) and anyone_bet(market_id):
+        if set(after) & set(TERMS) and was_bet_on(market_id):
             raise MarketTermsFixed
         if "title" in after:
             require_unused_title(after["title"])
@@ -131,6 +130,11 @@ def edit_house_market(
         return market
 
     return run_transaction(edit)
+
+
+def was_bet_on(market_id: UUID) -> bool:
+    """Return whether somebody has bet on the market, so that its terms are fixed."""
+    return MarketTerms.objects.filter(market_id=market_id).exists()
 
 
 def require_unused_title(title: str) -> None:

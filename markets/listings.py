@@ -42,7 +42,7 @@ RANKED = " UNION ALL ".join(
     f"""
     SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
            row_number() OVER (PARTITION BY category ORDER BY {order}) AS category_position, id
-    FROM markets WHERE status = 'open'
+    FROM markets WHERE status = 'open' AND suspended_reason = ''
     """  # noqa: S608 - made of the constants above
     for sort, order in EDITION_ORDERS.items()
 )
@@ -75,7 +75,7 @@ SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'),
     WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
     ORDER BY position DESC LIMIT 1
 ), 0) AND NOT EXISTS (
-    SELECT FROM markets AS market WHERE market.status = 'open' AND NOT EXISTS (
+    SELECT FROM markets AS market WHERE market.status = 'open' AND market.suspended_reason = '' AND NOT EXISTS (
         SELECT FROM market_rankings AS ranking
         WHERE ranking.edition = (SELECT max(id) FROM market_editions) AND ranking.sort = 'trending'
         AND ranking.market_id = market.id
@@ -85,7 +85,10 @@ SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'),
 
 
 def publish_edition(*, now: datetime) -> None:
-    """Make an edition of the open markets, and delete those older than half an hour, in the caller's transaction."""
+    """Make an edition of the markets that are open and not suspended, in the caller's transaction.
+
+    Editions older than half an hour are deleted.
+    """
     require_transaction("publish_edition")
     ranked = execute(PUBLISH, {"now": now})
     if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
@@ -220,7 +223,7 @@ OPEN = f"""
 SELECT {VERSION}, ranking.edition, ranking.{{position}}, {TOTAL}
 FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
 WHERE ranking.edition = {{edition}} AND ranking.sort = %(sort)s AND ranking.{{position}} > %(after)s
-{{in_category}} AND market.status = 'open'
+{{in_category}} AND market.status = 'open' AND market.suspended_reason = ''
 ORDER BY ranking.{{position}} {{paging}}
 """  # noqa: S608
 NEWEST_EDITION = "(SELECT max(id) FROM market_editions)"
@@ -316,6 +319,7 @@ WHERE {{matches}} {{after}} ORDER BY {{order}} {{paging}}
 """  # noqa: S608
 MATCHES = """market.search @@ to_tsquery('simple', %(words)s)
 AND (%(status)s = 'all' OR market.status = %(status)s)
+AND NOT (market.status = 'open' AND market.suspended_reason <> '')
 AND (%(category)s::text IS NULL OR market.category = %(category)s)"""
 SEARCH_TOTAL = f"SELECT count(*) FROM (SELECT FROM markets AS market WHERE {MATCHES} LIMIT {SEARCH_TOTAL_MAX}) AS found"  # noqa: S608
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")

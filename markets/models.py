@@ -66,6 +66,7 @@ def resolution_indexes() -> list[models.Index]:
             condition=mirrored & Q(status="open", upstream_checked_at__gte=F("expires_at")),
             name="markets_ended_asked",
         ),
+        models.Index("upstream_checked_at", "id", condition=mirrored & Q(status="resolved"), name="markets_reviewed"),
     ]
 
 
@@ -154,6 +155,8 @@ class Market(MirroredFields):
     # as it is for markets that left the list of open ones.
     upstream_seen_at = models.DateTimeField(null=True)
     upstream_checked_at = models.DateTimeField(null=True)
+    # Why an open market takes no orders, is in no list and in no sample: what the upstream did to it (`identity`).
+    suspended_reason = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     search = models.GeneratedField(
@@ -175,6 +178,9 @@ class Market(MirroredFields):
             models.Index(fields=["category", "-id"], name="markets_staff_category"),
             models.Index(fields=["-id"], condition=Q(market_type="credits"), name="markets_staff_house"),
             models.Index(fields=["slug"], name="markets_slug"),
+            models.Index(
+                fields=["-id"], condition=Q(status="open") & ~Q(suspended_reason=""), name="markets_suspended"
+            ),
             *past_indexes(),
         ]
         constraints = [
@@ -222,12 +228,16 @@ class Market(MirroredFields):
 
 
 class StagedMarket(MirroredFields):
-    """What a run of ingestion has read so far. An unlogged table: it is emptied by the next run, and by a crash."""
+    """What a run of ingestion has read so far. An unlogged table: it is emptied by the next run, and by a crash.
+
+    A row with a `problem` stands for an object that is no market any more: its other texts are empty.
+    """
 
     id = models.UUIDField(primary_key=True)
     ordinal = models.IntegerField()  # the order in which Polymarket listed it
     listed = models.BooleanField()  # with its event; otherwise requested by its id
     closed = models.BooleanField()
+    problem = models.TextField(blank=True, default="")
     # NULL: not sent, so what is stored stays.
     this_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
     that_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
@@ -244,8 +254,50 @@ class StagedMarket(MirroredFields):
         return self.title
 
 
+class MarketTerms(models.Model):
+    """A market that somebody has bet on: its token ids and option words never change again (a trigger refuses it).
+
+    Added by a trigger of the first bet; by each of several that came at once, so that none waits for another: nothing
+    is unique here. A table of its own, because bets hold share locks on the market's row.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="terms", db_index=False)
+    fixed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "market_terms"
+        indexes = [models.Index(fields=["market"], name="market_terms_of_market")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} since {self.fixed_at}"
+
+
+class MarketText(models.Model):
+    """A title and description that were shown until they were edited, of a market that somebody had bet on.
+
+    Added by a trigger, never changed. What is shown now is in the market's own row.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="texts", db_index=False)
+    title = models.CharField(max_length=500)
+    description = models.TextField()
+    # From the first bet, or the edit before; to the edit.
+    shown_from = models.DateTimeField()
+    shown_until = models.DateTimeField()
+
+    class Meta:
+        db_table = "market_texts"
+        indexes = [models.Index(fields=["market", "-id"], name="market_texts_of_market")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class MarketTally(models.Model):
-    """How many markets there are of each status and category; kept by a trigger, in the same transaction."""
+    """How many markets there are of each status and category; kept by a trigger, in the same transaction.
+
+    Open ones that are suspended aren't counted: no list shows them.
+    """
 
     status = models.CharField(max_length=9)
     category = models.CharField(max_length=50)
@@ -266,7 +318,7 @@ class MarketResolution(models.Model):
     """
 
     class Decision(models.TextChoices):
-        OPEN = "open"  # closed here, but open upstream, or open again
+        OPEN = "open"  # closed here, but open upstream, or open again; by staff: opened again
         WAITING = "waiting"
         UNKNOWN = "unknown"
         UNCONFIRMED = "unconfirmed"
@@ -278,6 +330,7 @@ class MarketResolution(models.Model):
         INVALID = "invalid"
         CANCELLED = "cancelled"
         REOPENED = "reopened"  # a result was undone
+        CHANGED = "changed"  # resolved here, and Polymarket tells another result now
 
     class Source(models.TextChoices):
         POLYMARKET = "polymarket"
@@ -301,13 +354,14 @@ class MarketResolution(models.Model):
         indexes = [
             models.Index(fields=["market", "-id"], name="market_resolutions_latest"),
             models.Index(fields=["market"], condition=Q(decision="unknown"), name="market_resolutions_unknown"),
+            models.Index(fields=["market"], condition=Q(decision="changed"), name="market_resolutions_changed"),
         ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(
                     decision__in=[
                         *("open", "waiting", "unknown", "unconfirmed", "disagreement", "held"),
-                        *("closed", "this", "that", "invalid", "cancelled", "reopened"),
+                        *("closed", "this", "that", "invalid", "cancelled", "reopened", "changed"),
                     ]
                 ),
                 name="market_resolutions_known_decision",

@@ -146,6 +146,11 @@ def cache_key(market_id: UUID) -> str:
     return f"live:{market_id}"
 
 
+def clear_cached_odds(market_ids: Iterable[UUID]) -> None:
+    """Drop cached live odds of markets whose sides are other tokens now."""
+    cache.delete_many([cache_key(market_id) for market_id in market_ids])
+
+
 # In one order, so that no two transactions that watch the same markets wait for each other.
 WATCH = """
 INSERT INTO market_watches AS watch (market_id, watched_until)

@@ -124,8 +124,9 @@ SELECT category_position, edition FROM market_rankings
 WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending' AND category = %(category)s
 ORDER BY category_position DESC LIMIT 1
 """
-# Drawn are open markets before their end, that take bets at odds between 0 and 1. Each position is looked up by
-# itself (OFFSET 0 keeps it so): for all at once a planner without statistics of a new edition reads the whole of it.
+# Drawn are open markets before their end, not suspended, that take bets at odds between 0 and 1. Each position is
+# looked up by itself (OFFSET 0 keeps it so): for all at once a planner without statistics of a new edition reads the
+# whole of it.
 SAMPLE = f"""
 SELECT {VERSION}, market.polymarket_id
 FROM unnest(%(positions)s::integer[]) AS drawn (number)
@@ -134,7 +135,7 @@ CROSS JOIN LATERAL (
     WHERE ranking.edition = %(edition)s AND ranking.sort = 'trending' AND {{position}} OFFSET 0
 ) AS ranking
 JOIN markets AS market ON market.id = ranking.market_id
-WHERE market.status = 'open' AND market.accepting_orders
+WHERE market.status = 'open' AND market.accepting_orders AND market.suspended_reason = ''
 AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
 AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
 {{exclusions}}

@@ -25,6 +25,7 @@ from markets.errors import (
 )
 from markets.polymarket.client import PolymarketClient, job_client
 from markets.resolution import job as resolution
+from markets.resolution.review import review_results
 
 logger = logging.getLogger(__name__)
 INGEST = "markets.ingest"
@@ -135,6 +136,14 @@ def run_odds_refresh(*, client: PolymarketClient, now: datetime) -> dict[str, An
 def run_resolution(
     *, client: PolymarketClient, now: datetime, limit: int, progress: Progress = no_progress
 ) -> dict[str, Any] | None:
-    """Return the counts of `resolution.job.resolve_markets`; None when a run is under way. Raises UpstreamError."""
-    run = run_job(RESOLVE, lambda: resolution.resolve_markets(client=client, now=now, limit=limit, progress=progress))
+    """Return the counts of `resolution.job.resolve_markets`, and how many results changed upstream since.
+
+    None when a run is under way. Raises UpstreamError.
+    """
+
+    def work() -> dict[str, Any]:
+        counts = resolution.resolve_markets(client=client, now=now, limit=limit, progress=progress)
+        return {**counts, "changed": review_results(client, now=now)}
+
+    run = run_job(RESOLVE, work)
     return run.result if run else None

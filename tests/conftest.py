@@ -21,6 +21,8 @@ NEVER_EMPTIED = (
     "stock_prices",
     "stock_transactions",
     "market_resolutions",
+    "market_terms",
+    "market_texts",
     "staff_actions",
     "purchase_events",
     "stock_status_changes",

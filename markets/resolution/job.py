@@ -17,8 +17,9 @@ from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction, run_transaction
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, act_by_halves
-from markets import house
+from markets import house, identity
 from markets.errors import UpstreamError
+from markets.identity import Identity
 from markets.models import Market, MarketResolution
 from markets.polymarket import values
 from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient, request_by_id
@@ -45,16 +46,24 @@ Json = dict[str, Any]
 
 
 class Candidate(NamedTuple):
-    """A market to check; `tokens` are those of THIS and THAT, as they are bet on."""
+    """A market to check; `tokens` are those of THIS and THAT, as they are bet on.
+
+    `options`: their words, null where nobody has bet, so that other words don't matter.
+    """
 
     id: UUID
     polymarket_id: str
     tokens: Tokens
+    options: tuple[str, str] | None
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.tokens, self.options)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedMarket:
-    """What both sources sent about a market, and the outcome that follows from it."""
+    """What both sources sent about a market, as they sent it, and the outcome that follows from it."""
 
     candidate: Candidate
     market: ParsedMarket | Skipped | None
@@ -74,7 +83,10 @@ class CheckedMarket:
 WANTED = "id, polymarket_id, this_token_id, that_token_id, upstream_checked_at"
 ENDED = f"SELECT {WANTED}, expires_at FROM markets WHERE status = 'open' AND market_type = 'polymarket'"  # noqa: S608
 CANDIDATES = f"""
-SELECT id, polymarket_id, this_token_id, that_token_id FROM (
+SELECT candidate.id, polymarket_id, this_token_id, that_token_id, (
+    SELECT ARRAY[this_option, that_option] FROM markets
+    WHERE id = candidate.id AND EXISTS (SELECT FROM market_terms WHERE market_id = candidate.id)
+) FROM (
     (
         SELECT {WANTED} FROM markets WHERE status = 'closed' AND market_type = 'polymarket'
         ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
@@ -99,7 +111,7 @@ SELECT id, polymarket_id, this_token_id, that_token_id FROM (
         ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
     )
 ) AS candidate
-ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
+ORDER BY upstream_checked_at NULLS FIRST, candidate.id LIMIT %(limit)s
 """  # noqa: S608 - made of the constants above
 
 
@@ -126,7 +138,12 @@ def find_candidates(*, now: datetime, limit: int) -> list[Candidate]:
     """Return the markets to check, those checked longest ago first."""
     parameters = {"now": now, "silent_since": now - SILENT_AFTER, "limit": limit, "half": (limit + 1) // 2}
     rows = fetch_all(CANDIDATES, parameters)
-    return [Candidate(market_id, reference, (this, that)) for market_id, reference, this, that in rows]
+    return [to_candidate(row) for row in rows]
+
+
+def to_candidate(row: Sequence[Any]) -> Candidate:
+    market_id, reference, this, that, options = row
+    return Candidate(market_id, reference, (this, that), tuple(options) if options else None)
 
 
 @dataclass(slots=True)
@@ -169,7 +186,7 @@ def check_batch(
         tally.counts["failed"] += 1
         tally.skipped.add(str(candidate.id), exc)
 
-    found, refused = request_catalogue(client, [c.polymarket_id for c in batch], failures_in_a_row=failures_in_a_row)
+    found, refused = request_catalogue(client, batch, failures_in_a_row=failures_in_a_row)
     tally.refused |= {c.id: refused[c.polymarket_id] for c in batch if c.polymarket_id in refused}
     applied = act_by_halves(
         list(check_each(client, batch, found, refused, skip)),
@@ -211,27 +228,48 @@ def check_each(
 def check_market(
     client: PolymarketClient, candidate: Candidate, market: ParsedMarket | Skipped | None
 ) -> CheckedMarket:
-    outcome = decide(market, candidate.tokens)
+    outcome = judge(market, candidate)
     if outcome.is_result:
         return confirmed(client, candidate, market, outcome)
     return CheckedMarket(candidate, market, outcome)
 
 
+def judge(market: ParsedMarket | Skipped | None, candidate: Candidate) -> UpstreamOutcome:
+    """Return what Gamma's object says of THIS and THAT as they are stored, whatever order it lists them in."""
+    if not identity.has_tokens(market, candidate.tokens):
+        return decide(market, candidate.tokens)
+    if problem := identity.problem_of(market, candidate.identity):
+        return UpstreamOutcome(Outcome.UNKNOWN, problem)
+    return decide(identity.in_stored_order(market, candidate.identity), candidate.tokens)
+
+
 def request_catalogue(
-    client: PolymarketClient, references: list[str], *, failures_in_a_row: int
+    client: PolymarketClient, batch: Sequence[Candidate], *, failures_in_a_row: int
 ) -> tuple[dict[str, ParsedMarket | Skipped], dict[str, Exception]]:
-    """Return by condition id what the catalogue has, and why it couldn't be asked about others.
+    """Return by condition id what the catalogue has, and why it couldn't be requested about others.
+
+    Of two under one id it is the one with the stored tokens.
 
     Leaving `closed` out would hide the closed ones, so both are requested, closed ones first.
     """
+    tokens_of = {candidate.polymarket_id: candidate.tokens for candidate in batch}
     found: dict[str, ParsedMarket | Skipped] = {}
     refused: dict[str, Exception] = {}
+    missing = set(tokens_of)
     for closed in (True, False):
-        missing = [reference for reference in references if reference not in found and reference not in refused]
         for raw in request_by_id(
-            client, missing, closed=closed, on_refused=refused.__setitem__, failures_in_a_row=failures_in_a_row
+            client,
+            sorted(missing - refused.keys()),
+            closed=closed,
+            on_refused=refused.__setitem__,
+            failures_in_a_row=failures_in_a_row,
         ):
-            found.setdefault(raw["conditionId"], parse_market(raw))
+            reference, market = raw["conditionId"], parse_market(raw)
+            if reference in missing and identity.has_tokens(market, tokens_of[reference]):
+                found[reference] = market
+                missing.discard(reference)
+            elif reference in missing:
+                found.setdefault(reference, market)
     return found, refused
 
 
@@ -260,8 +298,8 @@ def clob_facts(clob: dict[str, Any] | None) -> dict[str, values.JSON] | None:
 
 # In one order, so that no two transactions that lock several markets wait for each other.
 LOCK = """
-SELECT id, status, this_token_id, that_token_id FROM markets
-WHERE id = ANY(%(ids)s::uuid[]) AND status IN ('open', 'closed') ORDER BY id FOR UPDATE
+SELECT id, status, this_token_id, that_token_id, EXISTS (SELECT FROM market_terms WHERE market_id = markets.id)
+FROM markets WHERE id = ANY(%(ids)s::uuid[]) AND status IN ('open', 'closed') ORDER BY id FOR UPDATE
 """
 NOTE_CHECKED = """
 UPDATE markets SET upstream_checked_at = %(now)s
@@ -283,6 +321,7 @@ UPDATE markets AS market SET
     odds_updated_at = CASE WHEN market.this_odds IS DISTINCT FROM fresh.this_odds
         OR market.that_odds IS DISTINCT FROM fresh.that_odds THEN %(now)s ELSE market.odds_updated_at END,
     odds_live = market.odds_live AND fresh.status = 'open',
+    suspended_reason = CASE WHEN fresh.status = 'open' THEN market.suspended_reason ELSE '' END,
     updated_at = %(now)s
 FROM (
     SELECT given.id, given.status, given.resolution, given.accepting_orders, given.upstream_facts,
@@ -306,7 +345,10 @@ def apply_results(checked: Sequence[CheckedMarket], *, now: datetime) -> Counter
     # Read after the lock: staff may have decided something while it was waited for.
     previous = previous_records(list(statuses))
     results = [(market, hold_if_undone(market.outcome, previous.get(market.candidate.id))) for market in locked]
-    rows = [row_of(market, outcome, statuses[market.candidate.id]) for market, outcome in results]
+    rows = [
+        row_of(market, outcome, status_if_open(statuses[market.candidate.id], previous.get(market.candidate.id)))
+        for market, outcome in results
+    ]
     note_checked([market.candidate for market in checked], now=now)
     write_rows([row for row in rows if row], now=now)
     add_records(
@@ -327,10 +369,19 @@ def apply_results(checked: Sequence[CheckedMarket], *, now: datetime) -> Counter
 
 
 def lock_unfinished(checked: Sequence[CheckedMarket]) -> dict[UUID, str]:
-    """Return the status of those that aren't over, and whose options are still those that were checked."""
-    tokens_of = {market.candidate.id: market.candidate.tokens for market in checked}
-    rows = fetch_all(LOCK, {"ids": list(tokens_of)})
-    return {market_id: status for market_id, status, *tokens in rows if tokens_of[market_id] == (*tokens,)}
+    """Return the status of those that aren't over, and that are still what was checked, with bets or without."""
+    checked_as = {market.candidate.id: market.candidate for market in checked}
+    return {
+        market_id: status
+        for market_id, status, this, that, fixed in fetch_all(LOCK, {"ids": list(checked_as)})
+        if checked_as[market_id].tokens == (this, that) and (checked_as[market_id].options is not None) == fixed
+    }
+
+
+def status_if_open(status: str, previous: PreviousRecord | None) -> str:
+    """Return what a market is to be that is open upstream: open again, unless staff closed it."""
+    closed_by_staff = previous is not None and previous.closed_by_staff
+    return status if closed_by_staff else Market.Status.OPEN
 
 
 def hold_if_undone(outcome: UpstreamOutcome, previous: PreviousRecord | None) -> UpstreamOutcome:
@@ -348,11 +399,14 @@ def is_new(outcome: UpstreamOutcome, previous: PreviousRecord | None, status: st
 
 
 def row_of(checked: CheckedMarket, outcome: UpstreamOutcome, status: str) -> Json | None:
-    """Return the market's row as it is to be; None where the upstream's object can't be about this market."""
-    market = checked.market
-    if not isinstance(market, ParsedMarket) or (market.this_token_id, market.that_token_id) != checked.candidate.tokens:
+    """Return the market's row as it is to be; None where the upstream's object can't be about this market.
+
+    `status`: what it is to be if it is open upstream.
+    """
+    market, stored = checked.market, checked.candidate.identity
+    if not isinstance(market, ParsedMarket) or identity.problem_of(market, stored):
         return None
-    odds = market.odds if market.closed else None
+    odds = identity.in_stored_order(market, stored).odds if market.closed else None
     open_or_closed = Market.Status.CLOSED if market.closed else status
     return {
         "id": str(checked.candidate.id),

@@ -35,15 +35,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class PreviousRecord:
-    """The newest record of a market, and the results that staff undid."""
+    """The newest record of a market, the results that staff undid, and whether it is staff who have it closed."""
 
     decision: str | None = None
     reason: str = ""
     undone: frozenset[str] = frozenset()
+    closed_by_staff: bool = False
 
 
 PREVIOUS = """
-SELECT given.id, latest.decision, latest.reason, undone.results
+SELECT given.id, latest.decision, latest.reason, undone.results, coalesce((
+    SELECT decision FROM market_resolutions WHERE market_id = given.id AND source = 'staff' ORDER BY id DESC LIMIT 1
+), '') IN ('closed', 'reopened')
 FROM unnest(%(market_ids)s::uuid[]) AS given (id)
 JOIN LATERAL (
     SELECT decision, reason FROM market_resolutions WHERE market_id = given.id ORDER BY id DESC LIMIT 1
@@ -61,18 +64,29 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS added (market_id uuid, decision text
 ORDER BY market_id
 """
 
-# By the newest record of each that isn't over. Open ones are here only when their outcome is unknown.
+# By the newest record of each. Open ones are here only when their outcome is unknown, or when they are suspended and
+# have bets; resolved ones for as long as Polymarket tells another result, and at most for so long after it was seen.
 NEEDING_STAFF = """
 SELECT market.id FROM (
-    SELECT id, market_type, status FROM markets WHERE status = 'closed'
+    SELECT id, market_type, status, '' AS suspended_reason FROM markets WHERE status = 'closed'
     UNION ALL
-    SELECT id, market_type, status FROM markets
+    SELECT id, market_type, status, suspended_reason FROM markets
     WHERE status = 'open' AND id IN (SELECT market_id FROM market_resolutions WHERE decision = 'unknown')
+    UNION
+    SELECT id, market_type, status, suspended_reason FROM markets
+    WHERE status = 'open' AND suspended_reason <> ''
+    AND EXISTS (SELECT FROM market_terms WHERE market_id = markets.id)
+    UNION ALL
+    SELECT id, market_type, status, '' FROM markets WHERE status = 'resolved' AND id IN (
+        SELECT market_id FROM market_resolutions WHERE decision = 'changed' AND seen_at > %(changed_since)s
+    )
 ) AS market
 LEFT JOIN LATERAL (
     SELECT decision, seen_at FROM market_resolutions WHERE market_id = market.id ORDER BY id DESC LIMIT 1
 ) AS latest ON true
-WHERE latest.decision = 'unknown' OR (market.status = 'closed' AND (
+WHERE latest.decision = 'unknown' OR market.suspended_reason <> ''
+OR (market.status = 'resolved' AND latest.decision = 'changed')
+OR (market.status = 'closed' AND (
     market.market_type = 'credits'
     OR latest.decision IN ('open', 'disagreement', 'held', 'reopened')
     OR (latest.decision = 'waiting' AND latest.seen_at < %(waiting_since)s)
@@ -85,8 +99,10 @@ ORDER BY latest.seen_at, market.id
 def previous_records(market_ids: Sequence[UUID]) -> dict[UUID, PreviousRecord]:
     """Return by market what was recorded last, for those that have records; one statement."""
     return {
-        market_id: PreviousRecord(decision, reason, frozenset(filter(None, undone or ())))
-        for market_id, decision, reason, undone in fetch_all(PREVIOUS, {"market_ids": list(market_ids)})
+        market_id: PreviousRecord(decision, reason, frozenset(filter(None, undone or ())), closed_by_staff)
+        for market_id, decision, reason, undone, closed_by_staff in fetch_all(
+            PREVIOUS, {"market_ids": list(market_ids)}
+        )
     }
 
 
@@ -108,6 +124,10 @@ def send_market_ended(market_id: UUID) -> None:
 
 
 def needing_staff(*, now: datetime) -> list[UUID]:
-    """Return markets that only staff can end, or that wait for longer than is usual; longest first."""
-    since = {"waiting_since": now - rules.WAITING_MAX, "unconfirmed_since": now - rules.UNCONFIRMED_MAX}
+    """Return markets that only staff can end, that wait for longer than is usual, or that changed; longest first."""
+    since = {
+        "waiting_since": now - rules.WAITING_MAX,
+        "unconfirmed_since": now - rules.UNCONFIRMED_MAX,
+        "changed_since": now - rules.CHANGED_SHOWN_FOR,
+    }
     return [market_id for (market_id,) in fetch_all(NEEDING_STAFF, since)]

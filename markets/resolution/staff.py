@@ -30,6 +30,7 @@ class StaffDecision:
 
 
 CLOSING = StaffDecision(Status.CLOSED, None, Decision.CLOSED, allowed=(Status.OPEN,))
+OPENING = StaffDecision(Status.OPEN, None, Decision.OPEN, allowed=(Status.CLOSED,))
 VOIDING = StaffDecision(Status.CANCELLED, Resolution.INVALID, Decision.CANCELLED)
 REOPENING = StaffDecision(Status.CLOSED, None, Decision.REOPENED, allowed=OVER)
 RESULTS = {result.value: StaffDecision(Status.RESOLVED, result, Decision(result.value)) for result in Resolution}
@@ -41,6 +42,20 @@ def close_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime
     Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, MarketStatusConflict.
     """
     return decide("close_market", CLOSING, market_id, by=by, reason=reason, now=now)
+
+
+def open_market_again(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
+    """Open a market again that staff closed, not one that closed upstream or whose result was undone.
+
+    Raises what `close_market` raises.
+    """
+    return decide("open_market_again", OPENING, market_id, by=by, reason=reason, now=now)
+
+
+def closed_by_staff(market: Market) -> bool:
+    """Return whether staff closed the market, by the newest of their records."""
+    newest = MarketResolution.objects.filter(market=market, source=MarketResolution.Source.STAFF).order_by("-id")
+    return newest.values_list("decision", flat=True).first() == Decision.CLOSED
 
 
 def resolve_market(*, market_id: UUID, outcome: str, by: StaffMember, reason: str, now: datetime) -> Market:
@@ -75,6 +90,8 @@ def decide(
 
     def act() -> Market:
         market = lock_market(market_id, decision.allowed)
+        if decision is OPENING and not closed_by_staff(market):
+            raise MarketStatusConflict("It isn't staff who closed this market last.")
         before = state_of(market)
         apply_decision(decision, market, by=by, reason=reason, now=now)
         record_action(action, by=by, target=market, reason=reason, before=before, after=state_of(market), now=now)

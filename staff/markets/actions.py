@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
-from uuid import UUID
 
 from django import forms
 from django.urls import reverse
@@ -18,7 +17,6 @@ from unfold.widgets import (
 
 from accounts.models import Permission
 from accounts.staff import StaffMember
-from betting.models import Bet
 from betting.orders import potential_payout
 from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
 from betting.selectors import get_open_exposure
@@ -71,13 +69,27 @@ def closing(market: Market, by: StaffMember) -> Confirmation:
         button="Close the market",
         back=change_url(market),
         act=act,
-        warning="It takes no more bets, and nobody can open it again. It pays nobody: how it ended is told later.",
+        warning="It takes no more bets until you open it again. It pays nobody: how it ended is told later.",
         facts={
             "Open bets": f"{exposure.bets:,}",
             "Stake": format_credits(exposure.stake),
             "Owed if THIS wins": format_credits(exposure.this.payout),
             "Owed if THAT wins": format_credits(exposure.that.payout),
         },
+    )
+
+
+def opening(market: Market, by: StaffMember) -> Confirmation:
+    def act(data: Any) -> str:
+        decisions.open_market_again(market_id=market.pk, by=by, reason=data["reason"], now=timezone.now())
+        return "Open again: it takes bets."
+
+    return Confirmation(
+        title=f"{market.title} · Open it again",
+        button="Open the market again",
+        back=change_url(market),
+        act=act,
+        warning="It takes bets at once, at the odds of now. If its outcome is known, resolve or void it instead.",
     )
 
 
@@ -273,10 +285,10 @@ def editing(market: Market, by: StaffMember) -> Confirmation:
     def act(data: Mapping[str, Any]) -> str:
         given: dict[str, Any] = {"by": by, "reason": data["reason"], "now": timezone.now()}
         changes = {name: value for name, value in asked_in(data).items() if value != shown[name]}
-        house.edit_house_market(market_id=market.pk, changes=changes, anyone_bet=anyone_bet, **given)
+        house.edit_house_market(market_id=market.pk, changes=changes, **given)
         return "Changed."
 
-    fixed, shown = anyone_bet(market.pk), shown_of(market)
+    fixed, shown = house.was_bet_on(market.pk), shown_of(market)
     return Confirmation(
         title=f"{market.title} · Edit it",
         button="Change the market",
@@ -317,10 +329,6 @@ def changing_odds(market: Market, by: StaffMember) -> Confirmation:
     )
 
 
-def anyone_bet(market_id: UUID) -> bool:
-    return Bet.objects.filter(market_id=market_id).exists()
-
-
 MARKET_ACTIONS = Actions(
     url_name="markets_market_decide",
     url_path="<uuid:object_id>/decide/<slug:name>/",
@@ -343,6 +351,7 @@ MARKET_ACTIONS = Actions(
             "Resolve as invalid", Permission.DECIDE_MARKETS, resolving("invalid"), statuses=NOT_OVER
         ),
         "close": market_action("Close", Permission.DECIDE_MARKETS, closing, statuses=(Status.OPEN,)),
+        "open": market_action("Open again", Permission.DECIDE_MARKETS, opening, statuses=(Status.CLOSED,)),
         "odds": market_action(
             "Change the odds",
             Permission.MANAGE_HOUSE_MARKETS,

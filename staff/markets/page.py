@@ -9,7 +9,8 @@ from accounts.staff import StaffMember
 from betting.models import Settlement, SettlementFailure
 from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
-from markets.models import Market, MarketResolution
+from markets.models import Market, MarketResolution, MarketText
+from markets.resolution.staff import closed_by_staff
 from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Link, Rows
 from staff.markets.actions import MARKET_ACTIONS
@@ -17,19 +18,26 @@ from staff.markets.actions import MARKET_ACTIONS
 SHOWN = 50
 
 
+def is_suspended(market: Market) -> bool:
+    return market.status == Market.Status.OPEN and bool(market.suspended_reason)
+
+
 def market_page(market: Market, *, by: StaffMember) -> Detail:
-    """Return the page of a market: five statements for who may see what staff did, four for others."""
+    """Return the page of a market: six statements for who may see what staff did, five for others.
+
+    One more for a closed market: whether it is staff who closed it.
+    """
     exposure = get_open_exposure(market_id=market.pk)
     failures = failed_settlements(market)
     return Detail(
         original=market,
         title=market.title,
-        subtitle=status_label(market.status),
+        subtitle=status_label("suspended" if is_suspended(market) else market.status),
         notice=notice(market, exposure, failures),
-        # Settling needs bets that are left, which the exposure tells without another statement.
-        actions=MARKET_ACTIONS.links(market, by=by, without=() if exposure.bets else ("settle",)),
+        actions=MARKET_ACTIONS.links(market, by=by, without=impossible(market, exposure)),
         blocks=[
             question(market),
+            *([texts] if (texts := earlier_texts(market)).rows else []),
             open_bets(market, exposure),
             resolution_records(market),
             settlements(market),
@@ -39,7 +47,16 @@ def market_page(market: Market, *, by: StaffMember) -> Detail:
     )
 
 
+def impossible(market: Market, exposure: Exposure) -> list[str]:
+    """Return the actions that the market's status allows, and something else doesn't."""
+    unsettled = [] if exposure.bets else ["settle"]  # bets that are left: no statement more
+    closed_upstream = market.status == Market.Status.CLOSED and not closed_by_staff(market)
+    return [*unsettled, *(["open"] if closed_upstream else [])]
+
+
 def notice(market: Market, exposure: Exposure, failures: Rows) -> str:
+    if is_suspended(market):
+        return f"It takes no orders, and no list shows it: {market.suspended_reason} Its bets can still be sold."
     if failures.rows:
         return "Some settlements failed: the database refused them. See why below, then settle again."
     over = market.status in (Market.Status.RESOLVED, Market.Status.CANCELLED)
@@ -85,6 +102,17 @@ def from_polymarket(market: Market) -> dict[str, object]:
         "Event": market.event_title or DASH,
         "Polymarket id": market.polymarket_id,
     }
+
+
+def earlier_texts(market: Market) -> Rows:
+    return Rows(
+        title="Shown before, since the first bet",
+        columns=("From, UTC", "Until, UTC", "Title", "Description"),
+        rows=[
+            (format_time(row.shown_from), format_time(row.shown_until), row.title, row.description)
+            for row in MarketText.objects.filter(market=market).order_by("-id")[:SHOWN]
+        ],
+    )
 
 
 def open_bets(market: Market, exposure: Exposure) -> Rows:

@@ -23,7 +23,7 @@ from staff.core.formatting import DASH, format_credits, format_percent, format_t
 from staff.core.pages import Detail
 from staff.core.tables import DetailTable, Recent, staff_member
 from staff.markets.actions import MARKET_ACTIONS, creating
-from staff.markets.page import decided_by, market_page, resolution_record_page
+from staff.markets.page import decided_by, is_suspended, market_page, resolution_record_page
 
 WIDE = ("search", "upstream_facts", "description", "tags")
 
@@ -79,11 +79,13 @@ class NeedsFilter(SimpleListFilter):
     title, parameter_name = "what to look at", "needs"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("staff", "Needs staff"), ("bets", "Has open bets")]
+        return [("staff", "Needs staff"), ("bets", "Has open bets"), ("suspended", "Suspended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Market]) -> QuerySet[Market]:
         if self.value() == "staff":
             return queryset.filter(pk__in=needing_staff(now=timezone.now()))
+        if self.value() == "suspended":
+            return queryset.filter(Q(status="open"), ~Q(suspended_reason=""))
         return queryset.filter(exposure__isnull=False) if self.value() == "bets" else queryset
 
 
@@ -115,7 +117,7 @@ class MarketTable(ActionTable):
 
     @admin.display(description="Status")
     def state(self, market: Market) -> str:
-        return status_label(market.status)
+        return status_label("suspended" if is_suspended(market) else market.status)
 
     @admin.display(description="Odds")
     def odds(self, market: Market) -> str:

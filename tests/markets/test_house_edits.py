@@ -17,7 +17,7 @@ from markets.errors import (
     MarketTermsFixed,
     NotAHouseMarket,
 )
-from markets.models import Market
+from markets.models import Market, MarketTerms
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 
@@ -29,17 +29,15 @@ def staff() -> StaffMember:
     return StaffMember(User.objects.create_superuser(email="grace@example.com", username="grace"), "192.0.2.7")
 
 
-def nobody_bet(market_id) -> bool:
-    return False
+def edit(market, staff, now, *, reason="A slip.", **changes) -> Market:
+    return house.edit_house_market(market_id=market.pk, changes=changes, by=staff, reason=reason, now=now)
 
 
-def somebody_bet(market_id) -> bool:
-    return True
-
-
-def edit(market, staff, now, *, anyone_bet=nobody_bet, reason="A slip.", **changes) -> Market:
-    said = {"by": staff, "reason": reason, "now": now}
-    return house.edit_house_market(market_id=market.pk, changes=changes, anyone_bet=anyone_bet, **said)
+def bet_on(**fields) -> Market:
+    """A house market that somebody has bet on, as the first bet's trigger notes it."""
+    market = add_market(**fields)
+    MarketTerms.objects.create(market=market)
+    return market
 
 
 def move(market, staff, now, this_odds="0.7500", reason="The water is warm.") -> Market:
@@ -79,19 +77,19 @@ def test_an_edit_keeps_what_changed_before_and_after(api, staff, now):
     "changes", [{"title": "Another?"}, {"this_option": "Perhaps"}, {"that_option": "Never"}, {"description": "Rules."}]
 )
 def test_what_somebody_bet_on_is_not_reworded(staff, now, changes):
-    market = add_market()
+    market = bet_on()
     before = fields(market)
     with pytest.raises(MarketTermsFixed):
-        edit(market, staff, now, anyone_bet=somebody_bet, category="kitchen", **changes)
+        edit(market, staff, now, category="kitchen", **changes)
     assert fields(market) == before
     assert StaffAction.objects.count() == 0
 
 
 def test_the_picture_the_category_and_the_end_may_change_with_bets_on_it(api, staff, now):
-    market = add_market()
+    market = bet_on()
     later = now + timedelta(days=3)
     changes = {"image_url": "https://img.example/pot.png", "category": "kitchen", "expires_at": later}
-    edit(market, staff, now, anyone_bet=somebody_bet, **changes)
+    edit(market, staff, now, **changes)
     assert fields(market).items() >= changes.items()
     assert ids(read(api, category="kitchen")) == [str(market.pk)]
 

@@ -53,7 +53,7 @@ def test_with_json_it_prints_one_line(here):
     assert said == {"success": True, "data": last_run(RESOLVE).result, "needStaff": [str(here[1].pk)]}
     assert said["data"] == {
         "asked": 3, "closed": 1, "resolved": 1, "open": 1, "waiting": 0, "unknown": 1, "unconfirmed": 0,
-        "disagreement": 0, "held": 0, "failed": 0, "houseClosed": 0, "needStaff": 1,
+        "disagreement": 0, "held": 0, "failed": 0, "houseClosed": 0, "needStaff": 1, "changed": 0,
     }  # fmt: skip
 
 

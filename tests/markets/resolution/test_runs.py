@@ -173,6 +173,8 @@ def test_without_the_second_source_nothing_is_resolved(upstream, kind):
 
 def test_garbled_objects_are_no_result(upstream):
     here = [mirror(one, status="closed") for one in some(upstream, 5)]
+    for one in some(upstream, 5):
+        one.close()
     upstream.faults.set("malformed")
     resolve(upstream)
     assert {state(market) for market in here} == {("closed", None)}
@@ -192,13 +194,13 @@ def test_one_batch_of_nonsense_holds_up_no_other(upstream, now):
     assert state(market) == ("resolved", "that")
 
 
-def test_options_listed_the_other_way_round_are_left_to_staff(upstream):
+def test_options_listed_the_other_way_round_are_told_by_their_tokens(upstream):
     (one,) = some(upstream, 1)
     market = mirror(one, this_token_id=one.tokens[1], that_token_id=one.tokens[0])
     one.resolve("this")
     resolve(upstream)
-    assert state(market) == ("open", None)
-    assert decisions(market) == ["unknown"]
+    assert state(market) == ("resolved", "that")
+    assert last(market).facts["gamma"]["outcomePrices"] == '["1", "0"]', "the evidence is as it was sent"
 
 
 def test_the_task_survives_an_upstream_that_is_away(upstream):
