@@ -281,9 +281,9 @@ class MarketText(models.Model):
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="texts", db_index=False)
     title = models.CharField(max_length=500)
     description = models.TextField()
-    # From the first bet, or the edit before; to the edit.
-    shown_from = models.DateTimeField()
-    shown_until = models.DateTimeField()
+    # From the first bet, or the edit before, to the edit.
+    shown_at = models.DateTimeField()
+    replaced_at = models.DateTimeField()
 
     class Meta:
         db_table = "market_texts"

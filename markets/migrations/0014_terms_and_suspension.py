@@ -29,10 +29,10 @@ EXECUTE FUNCTION markets_check_terms();
 
 CREATE FUNCTION markets_keep_text() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO market_texts (market_id, title, description, shown_from, shown_until)
+    INSERT INTO market_texts (market_id, title, description, shown_at, replaced_at)
     SELECT OLD.id, OLD.title, OLD.description,
         coalesce(
-            (SELECT shown_until FROM market_texts WHERE market_id = OLD.id ORDER BY id DESC LIMIT 1), min(fixed_at)
+            (SELECT replaced_at FROM market_texts WHERE market_id = OLD.id ORDER BY id DESC LIMIT 1), min(fixed_at)
         ),
         CASE WHEN NEW.updated_at IS DISTINCT FROM OLD.updated_at THEN NEW.updated_at ELSE now() END
     FROM market_terms WHERE market_id = OLD.id HAVING count(*) > 0;
@@ -129,8 +129,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('title', models.CharField(max_length=500)),
                 ('description', models.TextField()),
-                ('shown_from', models.DateTimeField()),
-                ('shown_until', models.DateTimeField()),
+                ('shown_at', models.DateTimeField()),
+                ('replaced_at', models.DateTimeField()),
             ],
             options={
                 'db_table': 'market_texts',

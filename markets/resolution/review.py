@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction, run_transaction
@@ -32,7 +33,7 @@ SELECT market.id, polymarket_id, this_token_id, that_token_id, (
 FROM markets AS market
 CROSS JOIN LATERAL (
     SELECT source FROM market_resolutions
-    WHERE market_id = market.id AND decision NOT IN ('changed') ORDER BY id DESC LIMIT 1
+    WHERE market_id = market.id AND decision <> 'changed' ORDER BY id DESC LIMIT 1
 ) AS latest
 WHERE status = 'resolved' AND market_type = 'polymarket' AND resolved_at > %(oldest)s
 AND upstream_checked_at > %(oldest)s AND upstream_checked_at < %(before)s AND latest.source = 'polymarket'
@@ -59,7 +60,7 @@ def review_results(client: PolymarketClient, *, now: datetime) -> int:
 def record_changes(outcomes: Sequence[tuple[Candidate, UpstreamOutcome]], *, now: datetime) -> int:
     """Record what changed, once for each change; the markets, and what was paid, stay as they are."""
     require_transaction("record_changes")
-    results = dict(fetch_all(LOCK, {"ids": [candidate.id for candidate, _ in outcomes]}))
+    results: dict[UUID, str] = dict(fetch_all(LOCK, {"ids": [candidate.id for candidate, _ in outcomes]}))
     previous = previous_records(list(results))
     records, changed = list[Record](), 0
     for candidate, outcome in outcomes:

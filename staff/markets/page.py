@@ -109,7 +109,7 @@ def earlier_texts(market: Market) -> Rows:
         title="Shown before, since the first bet",
         columns=("From, UTC", "Until, UTC", "Title", "Description"),
         rows=[
-            (format_time(row.shown_from), format_time(row.shown_until), row.title, row.description)
+            (format_time(row.shown_at), format_time(row.replaced_at), row.title, row.description)
             for row in MarketText.objects.filter(market=market).order_by("-id")[:SHOWN]
         ],
     )

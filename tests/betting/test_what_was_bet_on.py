@@ -271,7 +271,7 @@ def test_texts_that_were_shown_since_the_first_bet_are_kept(ann, market, there, 
         ("Edited once?", described),
     ]
     placed = Bet.objects.get(pk=bet["id"]).placed_at
-    assert list(kept.values_list("shown_from", "shown_until")) == [(placed, moments[0]), (moments[0], moments[1])]
+    assert list(kept.values_list("shown_at", "replaced_at")) == [(placed, moments[0]), (moments[0], moments[1])]
     assert (row(market)["title"], row(market)["description"]) == ("Edited once?", "Edited twice.")
 
 
