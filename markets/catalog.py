@@ -6,25 +6,31 @@ that leaves the markets as they were.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
-from django.db import connection, transaction
-from psycopg.types.json import Jsonb
-
-from core.api.json import dumps
-from core.db.sql import execute, fetch_all, new_id
-from core.db.transactions import require_transaction, run_transaction
+from core.db.sql import fetch_all
+from core.db.transactions import run_transaction
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, act_by_halves
 from markets import identity, listings, prices
-from markets.models import EventFields, MarketFields
 from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient, request_by_id
 from markets.polymarket.parsing import ParsedMarket, parse_market
+from markets.staging import (
+    REMOVE_STAGED,
+    Applied,
+    Read,
+    Withdrawn,
+    analyze_staging,
+    apply_staged,
+    clear_staging,
+    find_unlisted,
+    stage,
+    try_to_apply,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +49,6 @@ BROKEN = frozenset(
 )
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """A market that Polymarket knows no more, or no longer as a market; `problem` says so to staff."""
-
-    polymarket_id: str
-    problem: str
-
-
-Read = ParsedMarket | Withdrawn
 
 
 def no_progress(staged: int, total: int) -> None:
@@ -76,7 +71,7 @@ class Tally:
         self.reasons[reason] += 1
         self.broken.add(object_id, detail)
 
-    def as_result(self, applied: "Applied") -> dict[str, Any]:
+    def as_result(self, applied: Applied) -> dict[str, Any]:
         """Return `{total, created, updated, skipped, errors, unchanged, reasons}`: numbers of market objects.
 
         With `skippedObjects` where some were broken.
@@ -121,7 +116,7 @@ def ingest_markets(
     return tally.as_result(applied)
 
 
-def apply_all_but_broken(tally: Tally, *, now: datetime, checked: list[str]) -> "Applied":
+def apply_all_but_broken(tally: Tally, *, now: datetime, checked: list[str]) -> Applied:
     """Apply what was staged in one transaction; where it fails, once more without the rows that it fails for.
 
     A failure that no single row is to blame for is raised.
@@ -153,7 +148,7 @@ def remove_broken(tally: Tally, *, now: datetime) -> int:
     return staged - tally.staged
 
 
-def apply_and_publish(*, now: datetime, checked: list[str]) -> "Applied":
+def apply_and_publish(*, now: datetime, checked: list[str]) -> Applied:
     """Apply what was staged, and publish an edition of it. Can be run again as a whole: what is staged stays."""
     applied = apply_staged(now=now, checked=checked)
     if applied.created or applied.updated:
@@ -288,267 +283,3 @@ def flush(batch: list[Read], tally: Tally, *, listed: bool, progress: Progress) 
         )
         batch.clear()
         progress(tally.staged, tally.total)
-
-
-# Polymarket's edge may serve the catalogue's prices this much later than the order book's.
-CATALOGUE_LAG = timedelta(minutes=5)
-# For so long the order book's odds are kept fresh where the catalogue's prices can't be right.
-BOOK_ASKED_FOR = timedelta(minutes=10)
-
-
-def names_of(fields: type[MarketFields | EventFields]) -> tuple[str, ...]:
-    return tuple(declared.name for declared in fields._meta.fields)  # noqa: SLF001 - Django's documented API
-
-
-# Copied as they are: a change in any of them is worth writing a row for. A model's fields are columns of the staging
-# table and attributes of ParsedMarket under the same names.
-OWN = names_of(MarketFields)
-# One requested by its id comes without its event: what is stored of that stays.
-FROM_EVENT = names_of(EventFields)
-COPIED = (*OWN, *FROM_EVENT)
-# Kept as they were when they weren't sent.
-AMOUNTS = ("liquidity", "volume", "volume_24hr")
-ODDS = ("this_odds", "that_odds")
-STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *AMOUNTS, *ODDS)
-NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("expires_at", *AMOUNTS, *ODDS)),
-    **dict.fromkeys(("closed", "accepting_orders", "neg_risk"), False),
-    "tags": [],
-    "upstream_facts": Jsonb({}),
-}
-
-# One market may come twice, in two events or on two pages, and two under one id: the first place counts of those that
-# have the stored tokens, or else of all that are markets.
-BEST = """
-SELECT DISTINCT ON (staged.polymarket_id) staged.*
-FROM market_staging AS staged LEFT JOIN markets AS known USING (polymarket_id)
-ORDER BY staged.polymarket_id, staged.problem <> '', known.id IS NOT NULL AND NOT (
-    staged.this_token_id IN (known.this_token_id, known.that_token_id)
-    AND staged.that_token_id IN (known.this_token_id, known.that_token_id)
-), staged.ordinal
-"""
-
-
-def columns(names: Iterable[str], table: str = "") -> str:
-    """Return a list of columns in SQL."""
-    return ", ".join(f"{table}.{name}" if table else name for name in names)
-
-
-# Whom staff closed, or whose result they undid, stays closed until they open it.
-CLOSED_BY_STAFF = """coalesce((
-    SELECT decision FROM market_resolutions AS record WHERE record.market_id = stored.id AND record.source = 'staff'
-    ORDER BY record.id DESC LIMIT 1
-), '') IN ('closed', 'reopened')"""
-USABLE = """best.this_odds IS NOT NULL AND (
-    (terms.market_id IS NULL AND NOT said.same_tokens)
-    OR NOT (stored.odds_live AND stored.odds_updated_at > %(lag_start)s)
-)"""
-
-
-def taken(name: str) -> str:
-    """Return a column as it is to be: what was read, unless there is a problem."""
-    return f"CASE WHEN judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
-
-
-def other(name: str) -> str:
-    return name.replace("this_", "that_") if name.startswith("this_") else name.replace("that_", "this_")
-
-
-# Markets as they are to be: open ones, and closed ones that Polymarket opened again. With a problem (see `identity`)
-# they stay as they are, suspended. The catalogue's prices lag behind the order book's: they don't replace odds that
-# came from there just now. Odds that stay stay with their token. OFFSET 0: computed once a row.
-FRESH = f"""
-SELECT
-    stored.id AS market_id,
-    {
-    ", ".join(
-        f"CASE WHEN terms.market_id IS NULL AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
-        for name in identity.TERMS
-    )
-},
-    {", ".join(taken(name) for name in OWN if name not in identity.TERMS)},
-    {
-    ", ".join(
-        f"CASE WHEN best.listed AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
-        for name in FROM_EVENT
-    )
-},
-    {
-    ", ".join(
-        f"CASE WHEN judged.problem = '' THEN coalesce(best.{name}, stored.{name}) ELSE stored.{name} END AS {name}"
-        for name in AMOUNTS
-    )
-},
-    {
-    ", ".join(
-        f'''CASE
-            WHEN odds.taken AND terms.market_id IS NOT NULL AND said.swapped_tokens THEN best.{other(name)}
-            WHEN odds.taken THEN best.{name}
-            WHEN judged.moved AND said.swapped_tokens THEN stored.{other(name)}
-            ELSE stored.{name} END AS {name}'''
-        for name in ODDS
-    )
-},
-    stored.odds_live AND NOT odds.taken AND NOT judged.moved AS odds_live,
-    CASE WHEN judged.problem <> '' THEN stored.status WHEN best.closed THEN 'closed' ELSE 'open' END AS status,
-    judged.problem AS suspended_reason,
-    judged.moved AS moved
-FROM ({BEST}) AS best
-JOIN markets AS stored USING (polymarket_id)
-LEFT JOIN (SELECT DISTINCT market_id FROM market_terms) AS terms ON terms.market_id = stored.id
-CROSS JOIN LATERAL (
-    SELECT {identity.SAME_TOKENS} AS same_tokens, {identity.SWAPPED_TOKENS} AS swapped_tokens OFFSET 0
-) AS said
-CROSS JOIN LATERAL (SELECT
-    {identity.PROBLEM.format(usable=USABLE)} AS problem,
-    best.problem = '' AND terms.market_id IS NULL AND NOT said.same_tokens AS moved OFFSET 0
-) AS judged
-CROSS JOIN LATERAL (SELECT judged.problem = '' AND {USABLE} AS taken OFFSET 0) AS odds
-WHERE (stored.status = 'open' OR (
-    stored.status = 'closed' AND NOT best.closed AND judged.problem = '' AND NOT {CLOSED_BY_STAFF}
-))
-"""  # noqa: S608 - made of the constants above
-COMPARED = (*COPIED, *AMOUNTS, *ODDS, "status", "suspended_reason")
-CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
-
-# Those that change, and those that were checked, which is noted. Locked in the order of ids, like everywhere, so that
-# no two transactions wait for each other.
-LOCK = f"""
-WITH locked AS MATERIALIZED (
-    SELECT id FROM markets WHERE status IN ('open', 'closed') AND id IN (
-        SELECT market.id FROM ({FRESH}) AS fresh JOIN markets AS market ON market.id = fresh.market_id WHERE {CHANGED}
-        UNION ALL
-        SELECT id FROM markets WHERE polymarket_id = ANY(%(checked)s)
-    ) ORDER BY id FOR NO KEY UPDATE
-), noted AS (
-    UPDATE markets SET upstream_checked_at = %(now)s
-    FROM locked WHERE markets.id = locked.id AND polymarket_id = ANY(%(checked)s)
-)
-SELECT id FROM locked
-"""  # noqa: S608 - made of the constants above
-# Compared again: what was written while the locks were waited for isn't undone. Where the prices seem to have swapped
-# places the order book is asked for the odds, by those who refresh them.
-UPDATE = f"""
-WITH updated AS (UPDATE markets AS market SET
-    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *ODDS))},
-    status = fresh.status,
-    suspended_reason = fresh.suspended_reason,
-    odds_live = fresh.odds_live,
-    odds_updated_at = CASE
-        WHEN ({columns(ODDS, "market")}) IS DISTINCT FROM ({columns(ODDS, "fresh")}) THEN %(now)s
-        ELSE market.odds_updated_at END,
-    upstream_seen_at = CASE
-        WHEN market.upstream_facts IS DISTINCT FROM fresh.upstream_facts THEN %(now)s
-        ELSE market.upstream_seen_at END,
-    updated_at = %(now)s
-FROM ({FRESH} AND stored.id = ANY(%(locked)s::uuid[])) AS fresh
-WHERE market.id = fresh.market_id AND {CHANGED}
-RETURNING market.id, market.suspended_reason, fresh.moved
-), watched AS (
-    INSERT INTO market_watches AS watch (market_id, watched_until)
-    SELECT id, %(watched_until)s FROM updated WHERE suspended_reason = %(prices_reordered)s ORDER BY id
-    ON CONFLICT (market_id) DO UPDATE SET watched_until = greatest(watch.watched_until, excluded.watched_until)
-)
-SELECT count(*), coalesce(array_agg(id) FILTER (WHERE moved), '{{}}') FROM updated
-"""  # noqa: S608
-
-INSERT = f"""
-INSERT INTO markets (
-    id, market_type, status, polymarket_id, {columns((*COPIED, *ODDS, *AMOUNTS))},
-    odds_live, odds_updated_at, upstream_seen_at, created_at, updated_at
-)
-SELECT
-    best.id, 'polymarket', 'open', best.polymarket_id, {columns((*COPIED, *ODDS), "best")},
-    {", ".join(f"coalesce(best.{name}, 0)" for name in AMOUNTS)},
-    false, %(now)s, %(now)s, %(now)s, %(now)s
-FROM ({BEST}) AS best
-WHERE best.listed AND NOT best.closed AND best.problem = '' AND best.this_odds IS NOT NULL
-ON CONFLICT (polymarket_id) DO NOTHING
-"""  # noqa: S608
-
-UNLISTED = """
-SELECT market.polymarket_id FROM markets AS market
-WHERE market.status = 'open' AND market.market_type = 'polymarket'
-AND NOT EXISTS (SELECT FROM market_staging AS staged WHERE staged.polymarket_id = market.polymarket_id)
-ORDER BY market.upstream_checked_at NULLS FIRST, market.id LIMIT %(limit)s
-"""
-# All rows of one market: where one can't be applied, its copies are not to be trusted.
-REMOVE_STAGED = """
-DELETE FROM market_staging
-WHERE polymarket_id = (SELECT polymarket_id FROM market_staging WHERE ordinal = %(ordinal)s)
-RETURNING polymarket_id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """Numbers of rows of `markets`, and the ids of those whose tokens are others now."""
-
-    created: int
-    updated: int
-    moved: tuple[UUID, ...]
-
-
-def clear_staging() -> None:
-    execute("TRUNCATE market_staging")
-
-
-def stage(markets: Sequence[Read], *, first_ordinal: int, listed: bool) -> None:
-    """Add what was read, in its order, by one COPY. `listed`: with its event, not requested by its id."""
-    with (
-        transaction.atomic(),
-        connection.wrap_database_errors,
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY market_staging ({columns(STAGED)}) FROM STDIN") as copy,
-    ):
-        for ordinal, market in enumerate(markets, first_ordinal):
-            copy.write_row(staged_row(market, ordinal, listed))
-
-
-def staged_row(market: Read, ordinal: int, listed: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
-    place = {"id": new_id(), "ordinal": ordinal, "listed": listed}
-    if isinstance(market, Withdrawn):
-        given = {**NOTHING, **place, "polymarket_id": market.polymarket_id, "problem": market.problem}
-        return tuple(given.get(name, "") for name in STAGED)
-    special = {
-        **place,
-        "problem": "",
-        "tags": list(market.tags),
-        "upstream_facts": Jsonb(market.upstream_facts, dumps=dumps),
-        "this_odds": market.odds.this if market.odds else None,
-        "that_odds": market.odds.that if market.odds else None,
-    }
-    return tuple(special[name] if name in special else getattr(market, name) for name in STAGED)
-
-
-def analyze_staging() -> None:
-    """Collect statistics of what was staged, for the joins that follow."""
-    execute("ANALYZE market_staging")
-
-
-def find_unlisted(*, limit: int) -> list[str]:
-    """Return condition ids of open markets that this run hasn't read, those checked longest ago first."""
-    return [polymarket_id for (polymarket_id,) in fetch_all(UNLISTED, {"limit": limit})]
-
-
-def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
-    """Bring `markets` up to what was staged: a row is written only if something in it changed. One transaction's work.
-
-    `checked` are the condition ids that were requested by id. Markets that are no longer open here are left alone,
-    unless Polymarket opened them again: how they end is the resolution's business.
-    """
-    require_transaction("apply_staged")
-    facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
-    locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
-    facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}
-    ((updated, moved),) = fetch_all(UPDATE, facts)
-    created = execute(INSERT, facts)
-    return Applied(created=created, updated=updated, moved=tuple(moved))
-
-
-def try_to_apply(first: int, last: int, *, now: datetime) -> None:
-    """Apply the rows staged from one ordinal to another, to see whether they can be, and undo it."""
-    require_transaction("try_to_apply")
-    execute("DELETE FROM market_staging WHERE ordinal NOT BETWEEN %s AND %s", [first, last])
-    apply_staged(now=now, checked=[])
-    transaction.set_rollback(True)

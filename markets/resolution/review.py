@@ -13,7 +13,7 @@ from uuid import UUID
 from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction, run_transaction
 from markets.models import MarketResolution
-from markets.polymarket.client import PolymarketClient
+from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
 from markets.resolution.job import Candidate, judge, request_catalogue, to_candidate
 from markets.resolution.policy import RESULTS, Outcome, UpstreamOutcome
 from markets.resolution.records import Record, add_records, previous_records
@@ -52,8 +52,12 @@ def review_results(client: PolymarketClient, *, now: datetime) -> int:
     if not rows:
         return 0
     candidates = [to_candidate(row[:-1]) for row in rows]
-    found = request_catalogue(client, candidates)
-    outcomes = [(candidate, judge(found.get(candidate.polymarket_id), candidate)) for candidate in candidates]
+    found, refused = request_catalogue(client, candidates, failures_in_a_row=FAILURES_IN_A_ROW)
+    outcomes = [
+        (candidate, judge(found.get(candidate.polymarket_id), candidate))
+        for candidate in candidates
+        if candidate.polymarket_id not in refused
+    ]
     return run_transaction(partial(record_changes, outcomes, now=now))
 
 

@@ -17,7 +17,7 @@ NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common_
 
 
 # COPY into the staging table, and a cursor on the server for exports of any size.
-CURSORS = {"markets/catalog.py", "ops/personal_data.py"}
+CURSORS = {"markets/staging.py", "ops/personal_data.py"}
 
 GLOSSARY = REPOSITORY / "docs" / "glossary.md"
 # What contains a word of the glossary's column "not" and keeps it. Case matters here.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.api.json import dumps
 from devtools.simulators.polymarket import Simulator
-from markets import catalog, prices, tasks
+from markets import prices, staging, tasks
 from markets.models import Market, MarketResolution
 from markets.polymarket.parsing import ParsedMarket, SkipReason, parse_market
 from markets.resolution.job import clob_facts
@@ -109,11 +109,11 @@ def test_what_the_parser_lets_through_is_staged_applied_and_served(api, objects)
     assert SkipReason.unreadable not in {getattr(market, "reason", None) for market in parsed}
     good = [market for market in parsed if isinstance(market, ParsedMarket)]
     with undone():
-        catalog.clear_staging()
-        catalog.stage(good, first_ordinal=0, listed=True)
+        staging.clear_staging()
+        staging.stage(good, first_ordinal=0, listed=True)
         with transaction.atomic():
-            catalog.apply_staged(now=now, checked=[])
-            again = catalog.apply_staged(now=now, checked=[])
+            staging.apply_staged(now=now, checked=[])
+            again = staging.apply_staged(now=now, checked=[])
         assert (again.created, again.updated) == (0, 0), "what was stored is what was parsed"
         expected = {market.polymarket_id for market in good if market.odds and not market.closed}
         stored = dict(Market.objects.values_list("polymarket_id", "pk"))
