@@ -106,7 +106,7 @@ LISTED = "NOT (status = 'open' AND suspended_reason <> '')"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('markets', '0012_resolution_records_related_name'),
+        ('markets', '0013_upstream_ids_up_to_200'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
