@@ -1,17 +1,19 @@
 """What the upstream does to a market that was bet on: withdrawn, closed and open again, moved, resolved anew."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.cache import cache
 
 from accounts.staff import COMMAND_LINE
+from betting.orders import clear_cache
 from betting.reversal import reverse_settlement
 from economy.models import CreditTransaction
 from markets.models import Market
 from markets.resolution import staff as decisions_of_staff
 from markets.resolution.records import needing_staff
-from tests.betting.factories import assert_audit_passes, order, sign_up
+from tests.betting.factories import assert_audit_passes, order, set_book, sign_up
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import every_id, ids, ingest, publish, read, refusal
 from tests.markets.resolution.factories import decisions, last, resolve, state
@@ -32,8 +34,9 @@ WHAT = pytest.mark.parametrize("what", WITHDRAWN)
 
 
 @pytest.fixture
-def market(mirrored, upstream) -> Market:
+def market(mirrored, there, upstream) -> Market:
     """Mirrored at 0.4000 as it is there."""
+    set_book(there, "0.3900", "0.4100")
     ingest(upstream)
     mirrored.refresh_from_db()
     return mirrored
@@ -74,6 +77,7 @@ def test_a_withdrawn_market_takes_no_new_bet_and_is_in_no_list_until_it_is_back(
     total = read(api)["total"]
     undo = withdraw(there, what)
     ingest(upstream)
+    clear_cache()
     assert places(api, market) == set()
     assert total - read(api)["total"] == (len(there.event.markets) if what == "event deleted" else 1)
     assert read(api, f"/{market.pk}")["data"]["title"] == title
@@ -95,9 +99,10 @@ def test_bets_on_a_withdrawn_market_are_sold_while_there_is_a_price(ann, market,
     ingest(upstream)
     cache.clear()
     if what in WITH_A_PRICE:
-        assert ann.sell(bet)["creditsReturned"] == 100
+        # Bought at 0.4100, sold at 0.3900.
+        assert ann.sell(bet)["creditsReturned"] == Decimal("95.12")
     else:
-        refusal(ann.post(f"/{bet['id']}/sell"), 503, "price_unavailable")
+        refusal(ann.post(f"/{bet['id']}/sell"), 400, "market_illiquid")
     assert_audit_passes()
 
 

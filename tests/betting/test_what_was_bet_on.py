@@ -4,16 +4,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
 
 from betting.models import Bet
-from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.orders import clear_cache, get_market_snapshot, price_order, validate_order
 from betting.services import place_bet
 from markets import identity, prices, tasks
 from markets.errors import PriceUnavailable
 from markets.models import Market, MarketTerms, MarketText
-from tests.betting.factories import assert_audit_passes, execute, order, sign_up
+from tests.betting.factories import assert_audit_passes, execute, order, set_book, sign_up
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import ingest, polymarket_client, refusal
 from tests.markets.resolution.factories import decisions, last, resolve, state
@@ -34,8 +33,9 @@ NAMES = ["outcomes", "tokens", "prices", "tokens and prices", "outcomes and pric
 
 
 @pytest.fixture
-def market(mirrored, upstream) -> Market:
+def market(mirrored, there, upstream) -> Market:
     """Mirrored at 0.4000 as it is there."""
+    set_book(there, "0.3900", "0.4100")
     ingest(upstream)
     mirrored.refresh_from_db()
     assert mirrored.this_odds == Decimal("0.4000")
@@ -84,8 +84,7 @@ def test_odds_and_words_come_back_to_their_tokens(ann, market, there, upstream):
     assert (now["this_odds"], now["that_odds"]) == (Decimal("0.3500"), Decimal("0.6500"))
     assert row(market, SIDES) == sides
     assert suspended(market) == ""
-    cache.clear()
-    assert ann.bet(market, 10)["oddsAtBet"] == Decimal("0.3500")
+    assert ann.bet(market, 10)["oddsAtBet"] == Decimal("0.3510")
 
 
 @pytest.mark.parametrize(("parts", "why"), PARTS, ids=NAMES)
@@ -129,6 +128,7 @@ def test_unknown_tokens_suspend_the_market_and_tell_no_result(ann, market, there
     ingest(upstream)
     assert row(market) == before
     assert suspended(market) == identity.OTHER_TOKENS
+    clear_cache()
     refusal(ann.post("", order(market)), 400, "market_not_accepting")
     there.resolve("this")
     resolve_now(market, upstream)
@@ -196,7 +196,7 @@ def test_no_odds_of_the_old_sides_are_bet_at_after_they_changed(ann, market, the
     prices.live_odds(market, client=polymarket_client(upstream), now=datetime.now(UTC))
     there.reorder()
     ingest(upstream)
-    assert ann.bet(market, 10, "this")["oddsAtBet"] == Decimal("0.6000")
+    assert ann.bet(market, 10, "this")["oddsAtBet"] == Decimal("0.6100")
 
 
 @pytest.mark.parametrize(

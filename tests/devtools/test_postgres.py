@@ -15,7 +15,7 @@ from django.db import ConnectionHandler
 
 from core.file_locks import is_locked
 from devtools.embedded import StartupError, postgres
-from tests.devtools.conftest import REPOSITORY, is_process_alive, soon
+from tests.devtools.conftest import REPOSITORY, is_process_alive, is_removed, soon
 
 USE_UNTIL_TOLD = """
 import sys
@@ -165,7 +165,8 @@ def test_a_server_outlives_its_killed_starter_while_others_use_it(directory):
 def test_a_server_whose_directory_was_removed_stops_by_itself(directory):
     server = postgres.start(directory / "removed", durable=False)
     pid = postmaster(directory / "removed")
-    shutil.rmtree(directory / "removed")
+    # It still writes into it.
+    assert soon(lambda: is_removed(directory / "removed"))
     assert soon(lambda: not is_process_alive(pid))
     server.stop()
 

@@ -9,10 +9,9 @@ from betting.models import Bet
 from devtools.simulators.polymarket import Simulator
 from markets import identity
 from markets.models import Market
-from markets.polymarket.client import job_client, request_client
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import settle
-from tests.markets.factories import add_market, add_past, ingest
+from tests.markets.factories import add_market, add_past, clear_clients, ingest
 from tests.markets.resolution.factories import resolve
 from tests.staff.market_pages import MARKETS, buttons, decide, page, shown, state
 from tests.staff.pages import records, text_of
@@ -29,15 +28,13 @@ def mary(member, browser) -> Client:
 
 @pytest.fixture
 def upstream(settings):
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
     with Simulator(seed=7, events=24) as simulator:
         settings.POLYMARKET_GAMMA_URL = simulator.gamma_url
         settings.POLYMARKET_CLOB_URL = simulator.clob_url
         ingest(simulator)
         yield simulator
-    job_client.cache_clear()
-    request_client.cache_clear()
+    clear_clients()
 
 
 @pytest.fixture
