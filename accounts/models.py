@@ -52,7 +52,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     x_username = models.CharField(max_length=50, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
-    # From then on the row holds no personal data: `accounts.erasure`.
+    # From then on the row holds no personal data: `accounts.services`.
     erased_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_login = None

@@ -19,9 +19,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
-from accounts.erasure import erase_personal_data
 from accounts.errors import NotAllowed
 from accounts.models import RefreshToken, StaffAction, User
+from accounts.services import erase_personal_data
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from betting.models import Bet, BetSale, Settlement
 from core.api.errors import delete_refusals

@@ -11,4 +11,5 @@ class PurchasesConfig(AppConfig):
 
         # A package that can't be parsed stops the start.
         packages()
-        import_module("purchases.audit")
+        # The audit's invariants about purchases.
+        import_module("purchases.services")
