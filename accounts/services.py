@@ -1,4 +1,4 @@
-"""Sign up, log in and out, refresh tokens, change passwords and profiles, erase users. What staff do: `suspension` and `staff`."""
+"""Sign up, log in and out, refresh tokens, change passwords and profiles, erase. Staff: `suspension` and `staff`."""
 
 import secrets
 from collections.abc import Callable
