@@ -14,11 +14,11 @@ from decimal import Decimal
 from typing import Any
 
 from core.db.transactions import require_no_transaction
-from core.resilience import Deadline, SharedRateLimit
+from core.resilience import Deadline, SharedRateLimit, act_by_halves
 from markets import rules
-from markets.errors import MarketIlliquid, PriceUnavailable, UpstreamError
+from markets.errors import MarketIlliquid, PriceUnavailable, UpstreamError, UpstreamRejected
 from markets.polymarket.books import ONE, BookPrices, merge_books, parse_book, prices_of
-from markets.polymarket.client import fill_client
+from markets.polymarket.client import FAILURES_IN_A_ROW, fill_client
 from markets.prices import ACQUIRE_TIMEOUT, RETRY_SECONDS, upstream_semaphore
 
 Tokens = tuple[str, str]
@@ -94,8 +94,26 @@ def fail(results: Sequence[Future[Books]], exc: BaseException) -> None:
         result.set_exception(exc)
 
 
+def request_books(tokens: Sequence[str]) -> Books:
+    """Return the books of the tokens; a token that the upstream refuses costs the others nothing.
+
+    Raises UpstreamError, also where all tokens are refused.
+    """
+    refusals: list[Exception] = []
+    parts = act_by_halves(
+        tokens,
+        fill_client().books,
+        failures=UpstreamRejected,
+        on_failed=lambda _token, exc: refusals.append(exc),
+        failures_in_a_row=FAILURES_IN_A_ROW,
+    )
+    if refusals and not parts:
+        raise refusals[0]
+    return {token: book for part in parts for token, book in part.items()}
+
+
 _requests = BookRequests(
-    lambda tokens: fill_client().books(tokens),
+    request_books,
     SharedRateLimit("books", per_second=rules.BOOK_REQUESTS_PER_SECOND),
 )
 

@@ -7,12 +7,17 @@ import pytest
 from django.core.cache import cache
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from betting import orders
 from core.api import responses
 from core.jobs import queues
 from markets import selectors as market_selectors
 from tests.api_contract import validate_response
+
+# The same examples in every run; pytest's `--hypothesis-profile=default` looks for new ones.
+hypothesis_settings.register_profile("repeatable", derandomize=True)
+hypothesis_settings.load_profile("repeatable")
 
 NEVER_EMPTIED = (
     "credit_transactions",

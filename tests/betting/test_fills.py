@@ -15,6 +15,7 @@ from markets.fills import house_prices, request_fill_prices
 from tests.betting.factories import Player, assert_audit_passes, order, read, sign_up
 from tests.concurrently import in_thread
 from tests.markets.factories import add_market, refusal
+from tests.markets.polymarket.scripted_server import Reply, scripted_server
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +209,25 @@ def test_orders_that_arrive_together_share_a_request(upstream, there, monkeypatc
     assert len(prices) == 3
     assert len(upstream.requests.to("/books")) == 1
     assert prices[0].ask == Decimal("0.4000")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_is_refused_costs_no_other_order_its_price(settings, monkeypatch):
+    monkeypatch.setattr(rules, "FILL_COLLECT_SECONDS", 0.5)
+    levels = {"bids": [{"price": "0.39", "size": "1000"}], "asks": [{"price": "0.40", "size": "1000"}]}
+
+    def respond(request):
+        tokens = [item["token_id"] for item in request.body]
+        if "odd" in tokens:
+            return Reply({"error": "invalid token"}, status=400)
+        return Reply([{"asset_id": token, **levels} for token in tokens if token.endswith("1")])
+
+    with scripted_server() as server, ThreadPoolExecutor(3) as pool:
+        server.always(respond)
+        settings.POLYMARKET_CLOB_URL = server.url
+        runs = [
+            pool.submit(in_thread, lambda tokens=tokens: request_fill_prices(tokens))
+            for tokens in (("a1", "a2"), ("odd", "b2"), ("c1", "c2"))
+        ]
+        prices = [run.result(10) for run in runs]
+    assert [price.ask for price in prices] == [Decimal("0.4000"), None, Decimal("0.4000")]
