@@ -131,8 +131,12 @@ class BufferedApplication:
             return
         finally:
             self._held_bytes -= len(body)
-        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-        await send({"type": "http.response.body", "body": response.body})
+        try:
+            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+            await send({"type": "http.response.body", "body": response.body})
+        except RuntimeError as exc:
+            # uvloop raises it for a connection that is closed but not reported as lost yet.
+            logger.info("a response couldn't be sent: %s", exc)
 
     async def _read_body(self, environ: Environ, receive: Receive, body: bytearray) -> None:
         """Read the whole body. Raise BadRequest, PayloadTooLarge, RequestTimeout, Overloaded or ClientGone."""
