@@ -27,7 +27,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def queries_logged(self) -> bool:
-        """Whether queries are kept: only where a test counts them, as keeping them costs a tenth of a request."""
+        """Return whether queries are kept: only where a test counts them, for it costs a tenth of a request."""
         return bool(self.force_debug_cursor)
 
     def is_usable(self) -> bool:

@@ -66,7 +66,7 @@ PICTURE = "https://img.example/question.png"
 
 @dataclass(slots=True)
 class DemoData:
-    """What there is so far: users, open markets, and bets by user."""
+    """Hold what there is so far: users, open markets, and bets by user."""
 
     chance: Random
     users: list[UUID] = field(default_factory=list)

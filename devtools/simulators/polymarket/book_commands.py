@@ -10,7 +10,7 @@ Given = Iterable[Iterable[object]]
 
 
 class BookCommands(MarketState):
-    """What a test may do with the books. Gamma's best prices follow at once; ticks no longer end the market."""
+    """Commands for the books. Gamma's best prices follow at once; ticks no longer end the market."""
 
     __slots__ = ()
 

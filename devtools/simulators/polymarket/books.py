@@ -156,7 +156,7 @@ class BookOverrides:
 
     @property
     def set_prices(self) -> bool:
-        """Whether the best prices are other than the generated ones, so that ticks leave the price alone."""
+        """Return whether the best prices are other than the generated ones, so that ticks leave the price alone."""
         return self.this is not None or bool(self.dust) or self.shares == ZERO
 
     def applied(self, generated: Ladder) -> tuple[Ladder, Ladder]:

@@ -10,7 +10,7 @@ Host = Literal["gamma", "clob"]
 
 
 class IdentityCommands(MarketState):
-    """What upstream was seen to do to markets it had already shown."""
+    """Commands that do what upstream was seen to do to markets it had already shown."""
 
     __slots__ = ()
 

@@ -203,7 +203,7 @@ class MarketState:
 
     @property
     def is_good(self) -> bool:
-        """Whether an ingester should take it: open, binary, with an id, prices, and a picture or an event that has."""
+        """Return whether an ingester should take it: open, binary, with an id, prices, and a picture somewhere."""
         pictured = self.has_image or self.has_icon or self.event.has_picture
         return self.has_book and bool(self.condition_id) and pictured
 

@@ -1,4 +1,4 @@
-"""What upstream was seen to do to markets it had already shown: new words, ids, places, and no longer there."""
+"""Commands that do what upstream was seen to do to markets it had already shown: new words, ids, places, and no longer there."""
 
 import json
 from datetime import UTC, datetime
