@@ -37,6 +37,11 @@ def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
     }
 
 
+def bound_statements(config: dict[str, Any], *, seconds: float) -> None:
+    """Bound every statement of this process, before it connects: somebody waits for the response."""
+    config["OPTIONS"]["statement_seconds"] = seconds
+
+
 def cache(redis_url: str) -> dict[str, Any]:
     """Return Django's `CACHES["default"]`."""
     return {

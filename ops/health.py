@@ -109,7 +109,8 @@ def state_of(name: str, check: Callable[[], None]) -> str:
 
 
 def check_database() -> None:
-    fetch_value("SELECT 1")
+    if fetch_value("SELECT current_setting('transaction_read_only')") != "off":
+        raise RuntimeError("it takes no writes")
 
 
 def check_migrations() -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from thisthat.wsgi import application as django
 
 # These need the settings, which the line above has loaded.
+from core.backends import bound_statements  # isort: skip
 from ops.serving.asgi import BufferedApplication, Limits  # isort: skip
 from ops.serving.service import DjangoService  # isort: skip
 
@@ -24,6 +25,7 @@ def allow_many_connections() -> None:
 
 
 allow_many_connections()
+bound_statements(settings.DATABASES["default"], seconds=settings.WEB_STATEMENT_TIMEOUT)
 sys.setswitchinterval(SWITCH_SECONDS)
 application = BufferedApplication(
     DjangoService(django),

@@ -15,12 +15,11 @@ from django.core.cache import cache
 from django.core.exceptions import BadRequest as DjangoBadRequest
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -30,10 +29,10 @@ logger = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS = 2
 REFUSALS_KEPT = 20
 REFUSALS_SECONDS = 14 * 24 * 3600
-REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
-# No connection, shutting down, too many connections; serialization failure, deadlock, lock not available.
+# No connection, no more resources (disk, memory, connections), cancelled or shutting down, errors of the system;
+# read-only after a failover; serialization failure, deadlock, lock not available.
 # Source: PostgreSQL documentation, appendix A, error codes.
-PASSING_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
+PASSING_STATES = ("08", "53", "57014", "57P", "58", "25006", "40001", "40P01", "55P03")
 
 
 class DomainError(Exception):
@@ -228,13 +227,15 @@ def retry_header(seconds: float | None) -> dict[str, str]:
 
 
 def is_passing(exc: Exception) -> bool:
-    """Return whether a retry may help: the database or Redis is away or refused to connect, or requests collided."""
-    if isinstance(exc, REDIS_AWAY):
+    """Return whether a retry may help: the database or Redis is away or in a state that passes, or requests collided."""
+    if isinstance(exc, RedisError):
         return True
-    if not isinstance(exc, (OperationalError, InterfaceError)):
+    if not isinstance(exc, (DatabaseError, InterfaceError)):
         return False
     state = getattr(exc.__cause__, "sqlstate", None)
-    return state is None or state.startswith(PASSING_STATES)
+    if state is None:
+        return isinstance(exc, (OperationalError, InterfaceError))
+    return bool(state.startswith(PASSING_STATES))
 
 
 def flatten(errors: Any, field: str = "") -> Iterator[dict[str, str]]:

@@ -1,8 +1,8 @@
-"""The database backend (`ENGINE`): PostgreSQL, with cheaper connection checks and a breaker on connecting."""
+"""The database backend (`ENGINE`): PostgreSQL, with cheaper connection checks, bounds and a breaker on connecting."""
 
 import select
 import time
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import psycopg
@@ -12,6 +12,10 @@ from core.resilience import CircuitBreaker
 
 # A refusal is quick. Who has to wait this long before failing spares the others the wait.
 SLOW_SECONDS = 1.0
+# The server ends a statement that takes too long. One that doesn't within so many seconds more doesn't respond at all.
+GRACE_SECONDS = 2.0
+# A session that is in a transaction and sends nothing for so long holds its locks for a process that is stuck.
+IDLE_IN_TRANSACTION_SECONDS = 30
 
 
 @cache
@@ -22,7 +26,10 @@ def breaker_of(*address: Any) -> CircuitBreaker:
 class DatabaseWrapper(base.DatabaseWrapper):
     """Checks a kept connection only when its socket is readable, as it is once the server has closed its end.
 
-    Django asks `SELECT 1` at the start of every request, which is a fifth of the time of a short one.
+    Django asks `SELECT 1` at the start of every request, which is a fifth of the time of a short one. After an error a
+    connection is kept only if it takes writes: a server that became read-only has another in its place by now.
+
+    The option `statement_seconds` bounds every statement, on the server and, for a server that is frozen, here.
     """
 
     @property
@@ -33,9 +40,35 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         if self.connection is None or self.connection.closed:
             return False
+        if self.errors_occurred:
+            return self.takes_writes()
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         return super().is_usable() if poll.poll(0) else True
+
+    def rollback(self) -> None:
+        # Django takes a rollback that succeeds for a connection that works; it says nothing of writes.
+        errors_occurred = self.errors_occurred
+        super().rollback()
+        self.errors_occurred = errors_occurred
+
+    def takes_writes(self) -> bool:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT current_setting('transaction_read_only') = 'off'")
+                return bool(cursor.fetchone()[0])
+        except psycopg.Error:
+            return False
+
+    def get_connection_params(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = super().get_connection_params()
+        parameters.pop("statement_seconds", None)
+        return parameters
+
+    def init_connection_state(self) -> None:
+        super().init_connection_state()
+        if seconds := self.settings_dict["OPTIONS"].get("statement_seconds"):
+            bound_statements(self.connection, seconds)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect. After an attempt timed out, one thread at a time tries, and the others fail at once."""
@@ -51,3 +84,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
         breaker.record_success()
         return connection
+
+
+def bound_statements(connection: psycopg.Connection[Any], seconds: float) -> None:
+    """Have statements that take longer fail, and close the connection where the server doesn't say so itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, false),"
+            " set_config('idle_in_transaction_session_timeout', %s, false)",
+            [f"{seconds * 1000:.0f}", str(IDLE_IN_TRANSACTION_SECONDS * 1000)],
+        )
+    wait = partial(connection.wait, timeout=seconds + GRACE_SECONDS)
+
+    def wait_or_close(*args: Any, **options: Any) -> Any:
+        try:
+            return wait(*args, **options)
+        except psycopg.errors._WaitTimeout as exc:  # noqa: SLF001 - to be converted, as its documentation says
+            connection.pgconn.finish()
+            raise psycopg.OperationalError("the database doesn't respond") from exc
+
+    connection.wait = wait_or_close  # type: ignore[method-assign]

@@ -1,11 +1,18 @@
 """With the database away requests are told so in bounded time, and when it is back they are served, without a restart."""
 
+import os
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psutil
+import psycopg
 
 from devtools.embedded import postgres
 from tests.core.service_process import ask
+from tests.devtools.conftest import soon
 from tests.ops.servers import Web, crash
 
 
@@ -59,3 +66,79 @@ def test_a_server_that_takes_connections_and_never_responds_holds_up_one_request
     assert time.monotonic() - started < 30
     assert all(is_told_to_try_again(response) for response in conversation.responses)
     assert conversation.log.count("the database is away") == 1
+
+
+def set_read_only(url, value):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def test_a_database_that_became_read_only_is_said_to_be_and_left_for_one_that_takes_writes(database_server, running):
+    web = running(Web, DATABASE_URL=database_server.url, PUBLIC_CACHE_SECONDS="0")
+    assert sign_up(web, "ann").status == 201
+    set_read_only(database_server.url, "on")
+    assert soon(lambda: sign_up(web, "bea").status == 503)
+    for _ in range(3):
+        assert is_told_to_try_again(sign_up(web, "bea"))
+        assert web.get("/api/v1/markets").status == 200
+    assert web.get("/ready").json()["checks"]["database"] == "unavailable"
+    assert web.get("/ready").status == 503
+    set_read_only(database_server.url, "off")
+    assert soon(lambda: sign_up(web, "bea").status == 201)
+    assert web.get("/ready").json()["checks"]["database"] == "ok"
+    assert web.said("Traceback") == 0
+
+
+def connections(database_url):
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'").fetchall()
+        return {pid for (pid,) in rows} - {connection.info.backend_pid}
+
+
+def test_a_connection_to_a_read_only_server_is_dropped_so_that_the_next_may_reach_another(database_server, running):
+    web = running(Web, DATABASE_URL=database_server.url, PUBLIC_CACHE_SECONDS="0", WEB_THREADS="1")
+    assert sign_up(web, "ann").status == 201
+    set_read_only(database_server.url, "on")
+    assert soon(lambda: sign_up(web, "bea").status == 503)
+    first = connections(database_server.url)
+    assert sign_up(web, "bea").status == 503
+    assert connections(database_server.url).isdisjoint(first)
+
+
+@contextmanager
+def frozen(folder):
+    """The server's processes accept connections and statements, and never respond."""
+    postmaster = psutil.Process(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+    processes = [postmaster, *postmaster.children(recursive=True)]
+    for process in processes:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process.pid, signal.SIGCONT)
+
+
+def test_a_server_that_freezes_costs_seconds_and_not_the_time_that_it_is_frozen(folder, database_server, running):
+    web = running(Web, DATABASE_URL=database_server.url, PUBLIC_CACHE_SECONDS="0", WEB_STATEMENT_TIMEOUT="2")
+    bearer = {"Authorization": f"Bearer {sign_up(web, 'ann').json()['accessToken']}"}
+    with frozen(folder), ThreadPoolExecutor(8) as at_once:
+        # Those that have a connection wait for their statement, and those after them fail to connect.
+        for _ in range(3):
+            assert all(map(is_told_to_try_again, at_once.map(lambda _: web.get("/api/v1/markets"), range(8))))
+        assert web.get("/health").status == 200
+    # Threads whose connection was dropped connect again once the breaker lets one of them try.
+    assert soon(lambda: {web.get("/api/v1/auth/me", **bearer).status for _ in range(20)} == {200})
+    assert sign_up(web, "bea").status == 201
+    assert web.said("Traceback") == 0
+
+
+def test_a_statement_that_takes_too_long_is_ended_and_told_as_such(database_server, running):
+    web = running(Web, DATABASE_URL=database_server.url, PUBLIC_CACHE_SECONDS="0", WEB_STATEMENT_TIMEOUT="0.5")
+    assert web.get("/api/v1/markets").status == 200
+    with psycopg.connect(database_server.url) as other:
+        other.execute("LOCK TABLE markets, market_rankings IN ACCESS EXCLUSIVE MODE")
+        assert is_told_to_try_again(web.get("/api/v1/markets"))
+    assert web.get("/api/v1/markets").status == 200
