@@ -48,7 +48,11 @@ def cache(redis_url: str) -> dict[str, Any]:
         "BACKEND": "core.caching.RedisOrMemory",
         "LOCATION": redis_url,
         "KEY_PREFIX": "thisthat",
-        "OPTIONS": {"socket_connect_timeout": REDIS_TIMEOUT_SECONDS, "socket_timeout": REDIS_TIMEOUT_SECONDS},
+        "OPTIONS": {
+            "serializer": "core.caching.Serializer",
+            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
+        },
     }
 
 

@@ -1,16 +1,38 @@
 """Django's cache on Redis, and in the process's own memory while Redis is away."""
 
+import logging
+import pickle
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
-from redis.exceptions import RedisError
+from django.core.cache.backends.redis import RedisCache, RedisSerializer
+from redis.exceptions import RedisError, ResponseError
 
 from core.resilience import CircuitBreaker
 
+logger = logging.getLogger(__name__)
 MEMORY_ENTRIES = 20_000
+PING_SECONDS = 10
+# How Redis begins when the key is to blame, and not its own state, such as being read-only or out of memory.
+ERRORS_OF_ONE_KEY = ("WRONGTYPE", "value is not")
+# What unpickling raises for bytes that aren't a pickle, or one of another version of this code.
+UNREADABLE = (pickle.UnpicklingError, AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError)
+
+
+class UnreadableValue(RedisError):
+    """What is stored under a key is no value of the cache's."""
+
+
+class Serializer(RedisSerializer):
+    """Django's, with one exception for all that can be wrong with what is read."""
+
+    def loads(self, data: Any) -> Any:
+        try:
+            return super().loads(data)
+        except UNREADABLE as exc:
+            raise UnreadableValue(str(exc)) from exc
 
 
 @cache
@@ -27,13 +49,22 @@ def or_in_memory(operation: str) -> Callable[..., Any]:
             try:
                 value = getattr(RedisCache, operation)(self, *args, **kwargs)
             except RedisError as exc:
-                self.breaker.record_failure(exc)
+                if is_of_one_key(exc):
+                    logger.warning("a cached value can't be used and counts as missing: %s", exc)
+                else:
+                    self.breaker.record_failure(exc)
             else:
                 self.note_success()
                 return value
         return getattr(self.memory, operation)(*args, **kwargs)
 
     return run
+
+
+def is_of_one_key(exc: RedisError) -> bool:
+    """Return whether the key is to blame: it counts as missing, and Redis is used for the others."""
+    is_refused = isinstance(exc, ResponseError) and str(exc).startswith(ERRORS_OF_ONE_KEY)
+    return is_refused or isinstance(exc, UnreadableValue)
 
 
 class RedisOrMemory(RedisCache):
@@ -61,6 +92,6 @@ class RedisOrMemory(RedisCache):
             self.memory.clear()
 
     def ping(self) -> None:
-        """Ask Redis itself, whatever happened a moment ago. Raises RedisError."""
-        self._cache.get_client(None, write=True).ping()
+        """Ask Redis itself, by a write, whatever happened a moment ago. Raises RedisError."""
+        self._cache.get_client(None, write=True).set(self.make_and_validate_key("ping"), 1, ex=PING_SECONDS)
         self.note_success()

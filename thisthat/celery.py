@@ -42,6 +42,7 @@ app.conf.update(
     task_time_limit=300,
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
     # The schedule is copied to the database, where staff can switch a job off.
     beat_scheduler="core.jobs.scheduling:Scheduler",
 )

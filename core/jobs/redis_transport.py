@@ -9,6 +9,7 @@ its queue at once. Needs Redis 6.2.
 # mypy: disable-error-code="attr-defined"
 # Kombu has more than its stubs know.
 
+import logging
 from queue import Empty
 from time import monotonic
 from typing import Any
@@ -18,7 +19,9 @@ from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
+logger = logging.getLogger(__name__)
 LEASE_SECONDS = 20
 # Also the time between looks for leases that ran out: `unacked_restore_interval` in core/backends.py.
 RENEW_SECONDS = 5
@@ -119,13 +122,23 @@ class Channel(redis.Channel):
             self._queue_cycle.rotate(self._waited_for)
             if item is None:
                 raise Empty
-            self.connection._deliver(loads(bytes_to_str(item)), self._waited_for)  # noqa: SLF001 - as kombu does
+            self._deliver(item)
             with self.conn_or_acquire() as client:
                 client.lrem(_taken(self._holder), 1, item)
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _deliver(self, item: bytes) -> None:
+        """Hand a message to the worker. One that can't be read is dropped: it would end one worker after another."""
+        try:
+            message = loads(bytes_to_str(item))
+            message["properties"]["delivery_tag"]
+        except (ValueError, TypeError, LookupError) as exc:
+            logger.error("a message in the queue %s can't be read and is dropped: %s", self._waited_for, exc)  # noqa: TRY400
+        else:
+            self.connection._deliver(message, self._waited_for)  # noqa: SLF001 - as kombu does
 
     def _read_reply(self, **options: Any) -> Any:
         try:
@@ -147,4 +160,11 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
+    """A Redis that refuses commands is one that is away.
+
+    It may be read-only after a failover, out of memory or unable to save, and want a password; kombu takes that for an
+    error of the program's, and its workers end.
+    """
+
     Channel = Channel
+    connection_errors = (*redis.Transport.connection_errors, RedisError)
