@@ -48,7 +48,8 @@ class JWTAuthentication(authentication.JWTAuthentication):
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
             return AccessToken(raw_token)  # type: ignore[arg-type]
-        except TokenError as exc:
+        # The library raises the others for a time that is none, in a token that is signed by our key.
+        except (TokenError, ValueError, TypeError, OverflowError, OSError) as exc:
             raise AuthenticationFailed("Invalid or expired access token") from exc
 
     def get_user(self, validated_token: Token) -> Any:

@@ -59,11 +59,14 @@ def logging_config(*, level: str, readable: bool) -> dict[str, Any]:
                 "formatter": "readable" if readable else "json",
                 "filters": ["request_id"],
             },
+            "null": {"class": "logging.NullHandler"},
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # `runserver` and the admin's autoreloader bring handlers of their own.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            # Each is logged as a refusal (`core.api.errors`); Django's line has a stack.
+            "django.security.DisallowedHost": {"handlers": ["null"], "propagate": False},
         },
     }

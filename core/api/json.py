@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, DecimalException
@@ -16,7 +17,8 @@ from rest_framework.renderers import BaseRenderer
 from core.api.errors import MalformedJson, PayloadTooLarge
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_BRACKETS = 500
+MAX_DEPTH = 64
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
 
@@ -63,7 +65,8 @@ class JsonRenderer(BaseRenderer):
 class JsonParser(BaseParser):
     """Reads a JSON body.
 
-    Raises MalformedJson for what isn't JSON, or isn't UTF-8, or is empty, and PayloadTooLarge past 64 KiB.
+    Raises MalformedJson for what isn't JSON, or isn't UTF-8, or is empty, or is nested deeper than MAX_DEPTH, and
+    PayloadTooLarge past 64 KiB.
     """
 
     media_type = "application/json"
@@ -77,6 +80,9 @@ class JsonParser(BaseParser):
         body = stream.read(MAX_BODY_BYTES + 1)
         if len(body) > MAX_BODY_BYTES:
             raise PayloadTooLarge
+        # What is read may be nested deeper than what can be written or walked through afterwards.
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth_of(body) > MAX_DEPTH:
+            raise MalformedJson
         return self.parse_body(body)
 
     def parse_body(self, body: bytes) -> Any:
@@ -93,14 +99,26 @@ class ExactJsonParser(JsonParser):
     """
 
     def parse_body(self, body: bytes) -> Any:
-        # Python's parser accepts lone surrogates and more nesting than ours: such bodies, which no client of the API
-        # has a reason to send, are put to the strict one first.
-        if b"\\u" in body or body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        # Python's parser accepts lone surrogates: such bodies, which no client of the API has a reason to send, are put
+        # to the strict one first.
+        if b"\\u" in body:
             super().parse_body(body)
         try:
             return json.loads(body.decode(), parse_float=exact, parse_int=exact, parse_constant=refuse_constant)
-        except (ValueError, RecursionError, DecimalException) as exc:
+        except (ValueError, DecimalException) as exc:
             raise MalformedJson from exc
+
+
+def depth_of(body: bytes) -> int:
+    """Return how deep arrays and objects are nested in JSON."""
+    depth = deepest = 0
+    for sign in STRING.sub(b"", body):
+        if sign in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in b"]}":
+            depth -= 1
+    return deepest
 
 
 def exact(number: str) -> Decimal:

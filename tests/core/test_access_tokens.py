@@ -29,6 +29,12 @@ def claims(user, **changed):
     return {name: value for name, value in (made | changed).items() if value is not None}
 
 
+def jwt_of(payload):
+    """A token as whoever has the key could make it: the library refuses to write most of what is no time."""
+    payload = payload | {"iat": 0}
+    return jwt.api_jws.encode(json.dumps(payload, default=str).encode(), KEY, "HS256")
+
+
 def unsigned(payload):
     def part(value):
         return base64.urlsafe_b64encode(json.dumps(value, default=str).encode()).rstrip(b"=").decode()
@@ -43,6 +49,10 @@ BAD = {
     "not ASCII": lambda user: "é",
     "two words": lambda user: "one two",
     "expired": lambda user: jwt.encode(claims(user, exp=timezone.now() - timedelta(seconds=1)), KEY, "HS256"),
+    **{
+        f"whose end is {end!r:.20}": lambda user, end=end: jwt_of(claims(user) | {"exp": end})
+        for end in ("soon", "", [1], {}, True, 1e308, -1e308, 10**400, 10**18, -1, 1.5e300)
+    },
     "without an end": lambda user: jwt.encode(claims(user, exp=None), KEY, "HS256"),
     "signed with another key": lambda user: jwt.encode(
         claims(user), "another key of more than thirty-two bytes", "HS256"

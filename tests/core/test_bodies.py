@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rest_framework_simplejwt.tokens import AccessToken
+
 from core.api.json import MAX_BODY_BYTES
 from tests.core.conftest import assert_is_error
 from thisthat.wsgi import application
@@ -195,3 +197,33 @@ def test_a_body_without_a_length_is_read(client, sent, code):
     environ.pop("CONTENT_LENGTH", None)
     body = b"".join(application(environ, lambda _status, _headers: None))
     assert json.loads(body)["code"] == code
+
+
+def nested(depth, *, inside=b"1"):
+    return b'{"a":[' * (depth // 2) + b"[" * (depth % 2) + inside + b"]" * (depth % 2) + b"]}" * (depth // 2)
+
+
+JSON_PATHS = (
+    "/api/v1/bets",
+    "/api/v1/bets/quote",
+    "/api/v1/auth/signup",
+    "/api/v1/auth/login",
+    "/api/v1/markets/ingest",
+    "/api/v1/economy/buy",
+    "/api/v1/purchases",
+)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("depth", [65, 250, 260, 500, 990, 1_010, 1_500, 5_000])
+def test_json_nested_deeper_than_64_levels_is_refused_by_every_endpoint(stranger, user, depth):
+    bearer = {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
+    for path in JSON_PATHS:
+        for body in (nested(depth), b'{"amount": ' + nested(depth - 1) + b', "marketId": "x"}'):
+            response = stranger.generic("POST", path, body, content_type="application/json", headers=bearer)
+            assert_is_error(response, 400, "parse_error")
+
+
+@pytest.mark.parametrize("body", [nested(64), nested(3, inside=b'"' + b"[{" * 400 + b'\\"' + b"]" * 30 + b'"')])
+def test_64_levels_and_brackets_in_a_text_are_no_reason_to_refuse_a_body(stranger, body):
+    assert post(stranger, body).status_code == 200

@@ -70,7 +70,10 @@ class TestWhatAViewRaises:
         assert response["Retry-After"] == "1"
 
 
-UNEXPECTED = ["unexpected", "out-of-range", "nul", "bad-sql", "duplicate", "cancelled"]
+PASSING = [
+    "deadlock", "serialization", "locked", "shutdown", "cancelled", "read-only", "disk-full", "io-error", "lost"
+]  # fmt: skip
+UNEXPECTED = ["unexpected", "out-of-range", "nul", "bad-sql", "duplicate"]
 
 
 @pytest.mark.django_db
@@ -111,6 +114,14 @@ def test_an_unknown_host_is_a_bad_request(stranger, settings):
     assert_is_error(stranger.get("/api/hello", headers={"Host": "evil.example.com"}), 400, "bad_request")
 
 
+@pytest.mark.parametrize("host", ["evil.example.com", "a b", "\x00", "x" * 5_000, "[::1", "é", "api.example.com:x"])
+def test_a_hostile_host_costs_one_line_at_info(stranger, settings, caplog, host):
+    settings.ALLOWED_HOSTS = ["api.example.com"]
+    with caplog.at_level("INFO"):
+        assert_is_error(stranger.get("/api/hello", headers={"Host": host}), 400, "bad_request")
+    assert [(record.levelname, bool(record.exc_info)) for record in caplog.records] == [("INFO", False)]
+
+
 def test_more_query_parameters_than_anybody_needs_are_a_bad_request(stranger):
     assert_is_error(stranger.get("/tests/query?" + "a=1&" * 1_001), 400, "bad_request")
     assert_is_error(stranger.get("/api/v1/markets?" + "a=1&" * 1_001), 400, "bad_request")
@@ -118,7 +129,7 @@ def test_more_query_parameters_than_anybody_needs_are_a_bad_request(stranger):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["api/tests", "plain"])
-@pytest.mark.parametrize("failure", ["deadlock", "serialization", "locked", "shutdown"])
+@pytest.mark.parametrize("failure", PASSING)
 def test_a_passing_failure_is_logged_in_one_line_without_a_stack(stranger, caplog, failure, kind):
     response = stranger.get(f"/{kind}/{failure}")
     assert_is_error(response, 503, "try_again")

@@ -199,6 +199,10 @@ FAILURES: dict[str, Callable[[], None]] = {
     "serialization": sql("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"),
     "locked": sql("DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"),
     "shutdown": sql("DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$"),
+    "read-only": sql("DO $$ BEGIN RAISE SQLSTATE '25006'; END $$"),
+    "disk-full": sql("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$"),
+    "io-error": sql("DO $$ BEGIN RAISE SQLSTATE '58030'; END $$"),
+    "lost": sql("DO $$ BEGIN RAISE SQLSTATE '08006'; END $$"),
     "asks-database": sql("SELECT 1"),
 }
 
