@@ -227,19 +227,26 @@ def is_on_this_machine(request: HttpRequest) -> bool:
 
 
 def fresh_folder(var_dir: Path) -> dict[str, str]:
-    """Make a folder for this process and delete those of ended ones; return the environment to count there."""
+    """Make a folder for this process and delete those of ended ones; return the environment to count there.
+
+    Where the disk takes no folder, that is nothing, and each process counts in its own memory.
+    """
     folders = var_dir / FOLDERS
-    folders.mkdir(parents=True, exist_ok=True)
-    with exclusively(folders / LOCK):
-        for folder in folders.glob("*/"):
-            if not is_locked(folder / LOCK):
-                shutil.rmtree(folder, ignore_errors=True)
-        own = folders / f"{machine()}-{os.getpid()}"
-        own.mkdir()
-        descriptor = open_lock(own / LOCK)
-        try_lock(descriptor)
-        # Kept by the program that this process becomes.
-        os.set_inheritable(descriptor, True)
+    own = folders / f"{machine()}-{os.getpid()}"
+    try:
+        folders.mkdir(parents=True, exist_ok=True)
+        with exclusively(folders / LOCK):
+            for folder in folders.glob("*/"):
+                if not is_locked(folder / LOCK):
+                    shutil.rmtree(folder, ignore_errors=True)
+            own.mkdir()
+            descriptor = open_lock(own / LOCK)
+    except OSError as exc:
+        logger.warning("what processes count isn't shared, so /metrics has only a part: %s", exc)
+        return {}
+    try_lock(descriptor)
+    # Kept by the program that this process becomes.
+    os.set_inheritable(descriptor, True)
     return {VARIABLE: str(own)}
 
 

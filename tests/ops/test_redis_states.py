@@ -71,9 +71,7 @@ def uses_redis(web, client, name):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_requests_go_on_while_redis_refuses_and_use_it_again_afterwards(
-    state, database, running, redis_server, folder
-):
+def test_requests_go_on_while_redis_refuses_and_use_it_again_afterwards(state, database, running, redis_server, folder):
     web = running(Web, DATABASE_URL=database, REDIS_URL=redis_server.url, THROTTLE_LOGIN="1000/min")
     with redis.Redis.from_url(redis_server.url) as client:
         assert uses_redis(web, client, "ann")

@@ -1,4 +1,5 @@
 import os
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -13,8 +14,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        # An API alone needs no static files, but the server looks for their folder.
-        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+        # An API alone needs no static files: the server looks for their folder, and goes on without.
+        with suppress(OSError):
+            settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         os.environ |= fresh_folder(settings.VAR_DIR)
         command = web_command(settings)
         os.execv(command[0], command)  # noqa: S606 - becomes the server, so that signals reach it
