@@ -227,7 +227,7 @@ def retry_header(seconds: float | None) -> dict[str, str]:
 
 
 def is_passing(exc: Exception) -> bool:
-    """Return whether a retry may help: the database or Redis is away or in a state that passes, or requests collided."""
+    """Return whether a retry may help: the database or Redis is in a state that passes, or requests collided."""
     if isinstance(exc, RedisError):
         return True
     if not isinstance(exc, (DatabaseError, InterfaceError)):

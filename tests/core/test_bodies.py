@@ -6,7 +6,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from rest_framework_simplejwt.tokens import AccessToken
 
 from core.api.json import MAX_BODY_BYTES

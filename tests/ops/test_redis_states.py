@@ -10,7 +10,7 @@ from tests.devtools.conftest import soon
 from tests.ops.servers import Redis, Web
 from tests.ops.test_jobs import Jobs
 
-PASSWORD = "a password that nobody was told"  # noqa: S105
+PASSWORD = "a password that nobody was told"
 
 
 @pytest.fixture
