@@ -8,17 +8,20 @@ there was no beat yet, from the first run of any job: a fresh installation isn't
 """
 
 import logging
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
 from threading import BoundedSemaphore, Lock, Thread
+from time import monotonic, sleep
 from typing import Any
 
 from celery import current_app
 from celery.beat import SchedulingError
 from celery.schedules import crontab, maybe_schedule
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 from kombu.exceptions import KombuError
@@ -28,6 +31,7 @@ from core.resilience import CircuitBreaker
 
 logger = logging.getLogger(__name__)
 LATE_AFTER = 3  # periods without a success
+DATABASE_POLL_SECONDS, WAITING_SAID_SECONDS = 0.5, 60.0
 NOT_FOR_YEARS = timedelta(days=366 * 5)
 # How many jobs the scheduler runs itself at a time while the queue is away.
 LOCAL_RUNS_MAX = 2
@@ -41,8 +45,32 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat 
     # A message takes a connection when it is sent: beat's own would wait for the queue and stop the scheduler.
     producer = None
 
+    def setup_schedule(self) -> None:
+        wait_for_database()
+        super().setup_schedule()
+
     def apply_async(self, entry: Any, **kwargs: Any) -> Any:
         return send_or_run_locally(entry.task, lambda: super(Scheduler, self).apply_async(entry, **kwargs))
+
+
+def wait_for_database() -> None:
+    """Return once the database takes connections: without it beat ends, and what starts it again gives up in the end.
+
+    A signal meanwhile ends the process, with status 0.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    said_at: float | None = None
+    while True:
+        try:
+            connections[DEFAULT_DB_ALIAS].ensure_connection()
+        except OperationalError as exc:
+            if said_at is None or monotonic() - said_at >= WAITING_SAID_SECONDS:
+                logger.warning("the scheduler waits for the database: %s", exc)
+                said_at = monotonic()
+            sleep(DATABASE_POLL_SECONDS)
+        else:
+            return
 
 
 def send_or_run_locally(task: str, send: Callable[[], Any]) -> Any:

@@ -134,7 +134,7 @@ def test_each_process_killed_in_turn_is_back_and_no_bet_and_no_job_is_lost(var_d
                 # One that is killed in the middle of its start has died, too.
                 assert soon(
                     lambda name=name, victim=victim: is_another(terminal, var_dir, name, victim), seconds=BACK_SECONDS
-                )
+                ), f"{name} isn't back in round {number}:\n{terminal.text[-5000:]}"
                 assert players[-1].bet(), terminal.text[-3000:]
                 assert soon(lambda: is_well(base), seconds=BACK_SECONDS), terminal.text[-3000:]
                 seconds.setdefault(name, []).append(time.monotonic() - started)

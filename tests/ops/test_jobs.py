@@ -125,3 +125,28 @@ def test_with_the_database_away_in_the_middle_they_work_on_when_it_is_back(
         assert jobs.stop()
     finally:
         again.stop()
+
+
+def test_with_the_database_away_from_the_start_the_scheduler_waits_and_misses_no_first_run(
+    folder, database_server, running, redis_server
+):
+    redis_server.start()
+    crash(folder)
+    jobs = Jobs(running, database_server.url, redis_server)
+    jobs.start()
+    assert jobs.come_true(lambda: jobs.processes[1].said("the scheduler waits for the database"))
+    again = postgres.start(folder)
+    try:
+        assert jobs.come_true(lambda: jobs.last_success("economy.seed_stocks").year > 1970)
+        assert jobs.worker_works()
+        assert jobs.processes[1].said_once_a_minute("the scheduler waits")
+    finally:
+        again.stop()
+
+
+def test_a_scheduler_that_waits_for_the_database_ends_when_told(running, redis_server):
+    redis_server.start()
+    jobs = Jobs(running, "postgresql://nobody@127.0.0.1:1/none", redis_server)
+    jobs.start()
+    assert jobs.come_true(lambda: jobs.processes[1].said("the scheduler waits for the database"))
+    assert jobs.stop()
