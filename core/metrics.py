@@ -69,7 +69,7 @@ def write_zeros(file: Path) -> None:
 
 
 # The library has no setting for it.
-values.MmapedDict = CountsFile  # type: ignore[misc]
+values.MmapedDict = CountsFile  # type: ignore[attr-defined]
 
 COUNTS = CollectorRegistry()
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
