@@ -39,3 +39,7 @@ class PurchaseNotFound(DomainError):
 class PurchaseNotRefundable(DomainError):
     code = "purchase_not_refundable"
     message = "Only a completed purchase can be refunded, and only once."
+
+
+class UnreadableEvent(Exception):
+    """A provider's event, or the state of a payment, that isn't understood. Nobody's request: it is tried again."""

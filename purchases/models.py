@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from core.db.sql import new_id
 
@@ -36,6 +36,8 @@ class CreditPurchase(models.Model):
     reference = models.CharField(max_length=64, blank=True, default="", db_default="")
     payment_id = models.CharField(max_length=255, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
+    # When the provider was last asked whether it is paid, for want of an event that says so.
+    looked_up_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     refunded_at = models.DateTimeField(null=True)
 
@@ -44,6 +46,12 @@ class CreditPurchase(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], name="credit_purchases_by_user"),
             models.Index(fields=["reference"], condition=~Q(reference=""), name="credit_purchases_reference"),
+            models.Index(
+                F("looked_up_at").asc(nulls_first=True),
+                "created_at",
+                condition=Q(status="pending") & ~Q(checkout_id=""),
+                name="credit_purchases_to_look_up",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["provider", "external_id"], name="credit_purchases_once"),
@@ -116,3 +124,43 @@ class PurchaseEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.created_at}"
+
+
+class ProviderEvent(models.Model):
+    """An event that the provider sent and signed, kept until it was processed: one that can't be is tried again.
+
+    `body` as it came, emptied once processed: it may name who paid. `error`: why the last attempt failed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=20)
+    # The provider's own id of the event; of one whose id can't be read, the hash of its body.
+    event_id = models.CharField(max_length=255)
+    body = models.BinaryField()
+    attempts = models.IntegerField(default=0)
+    error = models.CharField(max_length=500, blank=True, default="")
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "provider_events"
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(processed_at__isnull=True), name="provider_events_waiting"
+            ),
+            models.Index(
+                fields=["processed_at"], condition=Q(processed_at__isnull=False), name="provider_events_processed"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "event_id"], name="provider_events_once"),
+            models.CheckConstraint(
+                condition=Q(processed_at__isnull=True, next_attempt_at__isnull=False)
+                | Q(processed_at__isnull=False, next_attempt_at__isnull=True, body=b"", error=""),
+                name="provider_events_waiting_or_processed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} of {self.provider}"

@@ -6,6 +6,7 @@ https://docs.stripe.com/api/events/types.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -19,7 +20,7 @@ from django.conf import settings
 
 from core.resilience import BoundedSession, Deadline, RetryPolicy, bounded_by
 from purchases import rules
-from purchases.errors import InvalidSignature, PaymentUnavailable, ProviderNotOffered
+from purchases.errors import InvalidSignature, PaymentUnavailable, ProviderNotOffered, UnreadableEvent
 from purchases.rules import Package
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 logging.getLogger("stripe").setLevel(logging.WARNING)
 stripe.enable_telemetry = False
 
+# The version of the API that the shapes below are of; the library would send its own, and change it when it is updated.
+STRIPE_VERSION = "2026-10-28.endive"
 CURRENCY = "usd"
 REFERENCE = "reference"  # what Stripe copies from a payment's metadata to its charge's
 MAX_RESPONSE_BYTES = 256 * 1024
@@ -146,22 +149,28 @@ def in_cents(usd: Decimal) -> int:
 
 
 def create_checkout_session(parameters: dict[str, Any]) -> Any:
-    """Create the session, or find it by its idempotency key. Raises PaymentUnavailable.
+    """Create the session, or find it by its idempotency key. Raises PaymentUnavailable."""
+    key = sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    # The library's types want a literal of each enumeration.
+    return request_sessions(lambda sessions: sessions.create(params=parameters, options={"idempotency_key": key}))
+
+
+def retrieve_checkout_session(checkout_id: str) -> dict[str, Any]:
+    """Return the session as it is at Stripe now. Raises PaymentUnavailable."""
+    session: dict[str, Any] = request_sessions(lambda sessions: sessions.retrieve(checkout_id).to_dict())
+    return session
+
+
+def request_sessions(request: Callable[[Any], Any]) -> Any:
+    """Return what the request of Stripe's sessions returns. Raises PaymentUnavailable.
 
     What is sent and received is secret: only an error's status and kind are logged.
     """
-    key = sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
     deadline = Deadline(CONFLICT_RETRIES.total)
     with BoundedSession(total=REQUEST_SECONDS, max_body=MAX_RESPONSE_BYTES) as session, bounded_by(deadline):
         sessions = stripe_client(session).v1.checkout.sessions
-        # The library's types want a literal of each enumeration.
-        create: Any = sessions.create
         try:
-            return CONFLICT_RETRIES.run(
-                lambda: create(params=parameters, options={"idempotency_key": key}),
-                is_retriable=is_conflict,
-                deadline=deadline,
-            )
+            return CONFLICT_RETRIES.run(lambda: request(sessions), is_retriable=is_conflict, deadline=deadline)
         except (stripe.StripeError, LookupError, TypeError, ValueError, AttributeError) as exc:
             status = getattr(exc, "http_status", None)
             logger.warning("Stripe responded with status %s (%s)", status, type(exc).__name__)
@@ -171,6 +180,7 @@ def create_checkout_session(parameters: dict[str, Any]) -> Any:
 def stripe_client(session: BoundedSession) -> stripe.StripeClient:
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
+        stripe_version=STRIPE_VERSION,
         base_addresses={"api": settings.STRIPE_API_URL.rstrip("/")},
         http_client=stripe.RequestsClient(session=session),
         # CONFLICT_RETRIES decides.
@@ -217,8 +227,19 @@ def verify_signature(body: bytes, header: str, *, now: float) -> None:
         raise InvalidSignature("The signature of this event is too old.")
 
 
+def event_id_of(body: bytes) -> str:
+    """Return the event's id; the hash of the body where it has none that can be read."""
+    try:
+        return required_id(orjson.loads(body)["id"])
+    except (ValueError, LookupError, TypeError):
+        return sha256(body).hexdigest()
+
+
 def parse_event(body: bytes) -> StripeEvent | None:
-    """Return the event; None if it isn't about sessions, refunds or disputes. The signature has been verified."""
+    """Return the event; None if it isn't about sessions, refunds or disputes. The signature has been verified.
+
+    Raises UnreadableEvent.
+    """
     try:
         event = orjson.loads(body)
         kind = event["type"]
@@ -227,17 +248,38 @@ def parse_event(body: bytes) -> StripeEvent | None:
             return None
         return StripeEvent(id=required_id(event["id"]), type=required_id(kind), **parse(event["data"]["object"]))
     except (ValueError, LookupError, TypeError, AttributeError) as exc:
-        logger.warning("an event of Stripe's can't be read: %s", type(exc).__name__)
-        return None
+        raise UnreadableEvent(f"{type(exc).__name__}: {exc}") from exc
+
+
+def event_of_session(session: dict[str, Any]) -> StripeEvent:
+    """Return the event that a session's state stands for, for one that never arrived. Raises UnreadableEvent."""
+    try:
+        fields = parse_session(session)
+        status = "expired" if session.get("status") == "expired" else "completed"
+        # Known by what it says, so that looking twice says it once.
+        event_id = f"looked-up:{fields['checkout_id']}:{status}:{session.get('payment_status')}"
+        return StripeEvent(id=required_id(event_id), type=f"checkout.session.{status}", **fields)
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise UnreadableEvent(f"{type(exc).__name__}: {exc}") from exc
 
 
 def parse_session(session: Any) -> dict[str, Any]:
+    """Return the fields of a session, in the currency that we asked for.
+
+    Who pays in a currency of their own (Adaptive Pricing) is shown another amount. Later versions of the API keep ours
+    in the session and add `presentment_details`; earlier ones have theirs there and ours in `currency_conversion`.
+    Source: https://docs.stripe.com/payments/checkout/adaptive-pricing.
+    """
+    conversion = session.get("currency_conversion")
+    amount, currency = session.get("amount_total"), session.get("currency")
+    if isinstance(conversion, dict):
+        amount, currency = conversion.get("amount_total"), conversion.get("source_currency")
     return {
         "checkout_id": required_id(session["id"]),
         "payment_id": optional_id(session.get("payment_intent")),
         "is_paid": session.get("payment_status") == "paid",
-        "cents": whole_number(session.get("amount_total")),
-        "currency": str(session.get("currency")),
+        "cents": whole_number(amount),
+        "currency": str(currency),
     }
 
 

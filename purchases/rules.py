@@ -5,6 +5,7 @@ Read them through the module (`rules.PURCHASE_PACKAGES`), so that a test can set
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 
@@ -20,6 +21,13 @@ PURCHASE_PACKAGES = env.str(
 # The simulated provider gives credits away, so in production it is on only where the operator says so.
 PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=settings.DEBUG)
 LIST_LIMIT = 200  # purchases in a user's list
+# A provider's event that couldn't be processed is tried again after so long, twice as long each time.
+EVENT_RETRY_FIRST, EVENT_RETRY_MAX = timedelta(minutes=5), timedelta(hours=6)
+EVENT_RETRIES_PER_RUN = 100
+PROCESSED_EVENTS_KEPT_FOR = timedelta(days=30)
+# Purchases that have been pending for so long are looked up at the provider, whose event may be lost: so many a run.
+RECONCILE_AFTER, RECONCILE_UNTIL = timedelta(minutes=15), timedelta(days=7)
+RECONCILE_PER_RUN = 50
 PACKAGE_FORM = re.compile(r"([a-z0-9_-]{1,50}):([1-9][0-9]{0,8}):([0-9]{1,6}\.[0-9]{2})(?::([^:,]{1,50}))?")
 
 

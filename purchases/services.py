@@ -1,9 +1,8 @@
-"""Buy credits, process the payment provider's events, and take credits back.
+"""Buy credits, and take them back. What the payment provider says of a purchase is processed by `purchases.events`.
 
 Locks are taken in one order: user, purchase. Providers are called while no transaction is open.
 """
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,15 +20,10 @@ from economy.ledger.audit import by_sql, register
 from economy.models import Counterparty, TransactionType
 from purchases.errors import ExternalIdTaken, PurchaseNotFound, PurchaseNotRefundable
 from purchases.models import CreditPurchase, PurchaseEvent
-from purchases.providers import CURRENCY, Order, Payment, Provider, StripeEvent, StripeProvider, find_provider, in_cents
+from purchases.providers import Order, Payment, Provider, find_provider
 from purchases.rules import LIST_LIMIT, Package, find_package
 
-logger = logging.getLogger(__name__)
 Status, Kind = CreditPurchase.Status, PurchaseEvent.Kind
-SESSION = "checkout.session."
-PAID = (f"{SESSION}completed", f"{SESSION}async_payment_succeeded")
-NEVER_PAID = (f"{SESSION}expired", f"{SESSION}async_payment_failed")
-REFUNDED = "charge.refunded"
 
 # Inserts a purchase unless a unique constraint, of which there are three, says that it exists; how many rows were
 # inserted says whether it is new. The ORM ignores conflicts only in bulk, and doesn't tell which rows were inserted.
@@ -255,83 +249,6 @@ def record_event(
 def balance_of(user_id: UUID) -> Decimal:
     balance: Decimal = User.objects.values_list("credit_balance", flat=True).get(pk=user_id)
     return balance
-
-
-# Stripe's events: each is processed once, in whatever order they come. Credits are granted when a session is paid, and
-# taken back when all of the money is given back. What needs a human's judgement is recorded for staff: a payment of
-# another amount, a refund of a part or one that failed, a dispute.
-
-
-def process_stripe_event(event: StripeEvent, *, now: datetime) -> None:
-    """Apply an event; one that was processed before, or is about no purchase here, has no effect."""
-    purchase_id = find_purchase(event)
-    if purchase_id is None:
-        # Others may be paid through the same account. What carries a reference of ours should have been found.
-        level = logging.ERROR if event.reference else logging.WARNING
-        logger.log(level, "an event of Stripe's is about no purchase: %s, %s", event.id, event.type)
-        return
-    run_transaction(lambda: apply_stripe_event(event, lock_purchase(purchase_id), now=now))
-
-
-def find_purchase(event: StripeEvent) -> UUID | None:
-    """Return the id of the event's purchase, or None.
-
-    It is found by the session; of charges by the payment, or by the reference before we know of that payment.
-    """
-    for field in ("checkout_id", "payment_id", "reference"):
-        if value := getattr(event, field):
-            purchases = CreditPurchase.objects.filter(**{"provider": StripeProvider.name, field: value})
-            purchase_id = purchases.order_by("-created_at").values_list("pk", flat=True).first()
-            if purchase_id:
-                return purchase_id
-    return None
-
-
-def apply_stripe_event(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
-    # One event is about one purchase: a second delivery waits for its lock.
-    if PurchaseEvent.objects.filter(provider_event_id=event.id).exists():
-        return
-    if event.type.startswith(SESSION):
-        apply_session(event, purchase, now=now)
-    elif event.type == REFUNDED and event.is_refunded:
-        apply_refund(event, purchase, now=now)
-    else:
-        record_dispute(event, purchase, f"{event.type}: {event.summary}", now=now)
-
-
-def apply_session(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
-    if purchase.status in (Status.COMPLETED, Status.REFUNDED):
-        return
-    if event.type in PAID and event.is_paid:
-        store_payment_id(event, purchase)
-        if event.cents == in_cents(purchase.usd_amount) and event.currency == CURRENCY:
-            complete_purchase(purchase, event_id=event.id, now=now)
-        else:
-            record_dispute(event, purchase, f"Paid {event.cents} cents of {event.currency}.", now=now)
-    elif event.type in NEVER_PAID and purchase.status == Status.PENDING:
-        purchase.status = Status.FAILED
-        purchase.save(update_fields=["status"])
-        record_event(purchase, Kind.FAILED, event_id=event.id, note=event.type, now=now)
-
-
-def apply_refund(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
-    """Refund the purchase, unless staff took the credits back already. What was never granted never will be."""
-    if purchase.status == Status.REFUNDED:
-        return
-    store_payment_id(event, purchase)
-    mark_refunded(purchase, event_id=event.id, note=f"{event.type}: {event.summary}", now=now)
-
-
-def store_payment_id(event: StripeEvent, purchase: CreditPurchase) -> None:
-    """Store what Stripe calls the payment: disputes name nothing else."""
-    if event.payment_id and not purchase.payment_id:
-        purchase.payment_id = event.payment_id
-        purchase.save(update_fields=["payment_id"])
-
-
-def record_dispute(event: StripeEvent, purchase: CreditPurchase, note: str, *, now: datetime) -> None:
-    logger.error("Stripe's event about purchase %s needs a look by staff: %s", purchase.pk, note)
-    record_event(purchase, Kind.DISPUTED, event_id=event.id, note=note, now=now)
 
 
 # -- The ledger audit's invariants about purchases

@@ -12,7 +12,7 @@ from core.api.idempotency import HEADER, Act, idempotent
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate
 from core.api.responses import PublicReadsMixin, json_response
-from purchases import rules, services
+from purchases import events, rules, services
 from purchases.errors import (
     ExternalIdTaken,
     InvalidPackage,
@@ -20,7 +20,7 @@ from purchases.errors import (
     PaymentUnavailable,
     ProviderNotOffered,
 )
-from purchases.providers import StripeProvider, offered_providers, parse_event, verify_signature
+from purchases.providers import StripeProvider, offered_providers, verify_signature
 from purchases.serializers import (
     CreditPurchaseRequest,
     PackageListResponse,
@@ -114,7 +114,5 @@ class StripeWebhookViewSet(ViewSet):
         # The bytes as they came: they are what is signed.
         body = request._request.body  # noqa: SLF001
         verify_signature(body, request.headers.get("Stripe-Signature", ""), now=now.timestamp())
-        event = parse_event(body)
-        if event:
-            services.process_stripe_event(event, now=now)
+        events.receive_event(body, now=now)
         return private(json_response())

@@ -25,6 +25,8 @@ PAYING = (
     "economy.close_worthless_holdings",
     "economy.reward_active_users",
     "markets.resolve",
+    "purchases.reconcile",
+    "purchases.retry_events",
 )
 app.conf.update(
     timezone="UTC",
@@ -68,6 +70,8 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "settle-markets": every(60, "betting.settle_markets"),
         "close-worthless-holdings": every(60, "economy.close_worthless_holdings"),
         "watch-open-bets": every(300, "betting.watch_open_bets"),
+        "retry-provider-events": every(300, "purchases.retry_events"),
+        "reconcile-purchases": every(900, "purchases.reconcile"),
         "count-days": every(300, "staff.count_days"),
         "update-leaderboard": {
             "task": "leaderboard.update",

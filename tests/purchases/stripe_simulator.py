@@ -30,6 +30,8 @@ class StripeSimulator:
     """
 
     def __init__(self) -> None:
+        # What became of a session, by its id.
+        self.sessions: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.response: tuple[int, bytes] | None = None
         self.kept: dict[str, tuple[dict[str, str], tuple[int, bytes]]] = {}
@@ -60,6 +62,17 @@ class StripeSimulator:
                     self.end_headers()
                     self.wfile.write(body)
 
+            def do_GET(self) -> None:
+                headers = {name.lower(): text for name, text in self.headers.items()}
+                with simulator._lock:
+                    simulator.requests.append((self.path, headers, {}))
+                    found = simulator.sessions.get(self.path.rpartition("/")[2])
+                status, body = simulator.response or ((200, json.dumps(found).encode()) if found else (404, b"{}"))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
             def drip(self) -> None:
                 self.send_response(200)
                 self.send_header("Content-Length", "100000")
@@ -85,6 +98,10 @@ class StripeSimulator:
             self.lost_responses -= 1
             return 0, b""
         return response
+
+    def became(self, session: str, **fields: Any) -> None:
+        """Have the session be so when it is looked up."""
+        self.sessions[session] = event(session)["data"]["object"] | {"status": "complete"} | fields
 
     def session(self, number: int) -> tuple[int, bytes]:
         made = {"id": f"cs_test_{number}", "object": "checkout.session", "url": f"https://checkout.example/{number}"}

@@ -2,10 +2,15 @@
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from purchases.models import PurchaseEvent
+from purchases.errors import PaymentUnavailable
+from purchases.events import reconcile_purchases, retry_events
+from purchases.models import ProviderEvent, PurchaseEvent
+from purchases.providers import STRIPE_VERSION
 from tests.purchases.factories import assert_audit_passes, everything, read, refund, refusal
 from tests.purchases.stripe_simulator import WEBHOOK, deliver, event, signature
 
@@ -94,22 +99,148 @@ def test_another_amount_than_agreed_grants_nothing_and_is_noted_for_staff(ann, s
     [
         event("cs_of_somebody_else"),
         {"id": "evt_1", "type": "charge.refunded", "data": {"object": {"id": "ch_1"}}},
-        {"id": "evt_1", "type": COMPLETED},
-        {"id": "evt_1", "type": COMPLETED, "data": {"object": None}},
-        event("cs_test_1", name=""),
-        event("cs_test_1", name="\u0000"),
-        event("x" * 300),
-        {"type": 7},
-        [],
-        None,
-        b"not json",
-        b"",
+        {"id": "evt_1", "type": "invoice.paid", "data": None},
     ],
 )
 def test_what_is_signed_and_not_ours_has_no_effect(ann, session, payload):
     before = everything()
     assert deliver(payload).status_code == 200
     assert everything() == before
+    assert not ProviderEvent.objects.filter(processed_at=None).exists()
+
+
+UNREADABLE = [
+    {"id": "evt_1", "type": COMPLETED},
+    {"id": "evt_1", "type": COMPLETED, "data": {"object": None}},
+    event("cs_test_1", name=""),
+    event("cs_test_1", name="\u0000"),
+    event("x" * 300),
+    {"type": 7},
+    [],
+    None,
+    b"not json",
+    b"",
+]
+
+
+@pytest.mark.parametrize("payload", UNREADABLE)
+def test_what_is_signed_and_cannot_be_read_is_kept_and_tried_again(ann, session, payload):
+    before = everything()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    for _ in range(2):
+        assert deliver(payload).status_code == 200
+    assert everything() == before
+    (kept,) = ProviderEvent.objects.all()
+    assert (bytes(kept.body), kept.processed_at, kept.attempts) == (body, None, 2)
+    assert kept.error
+    result = retry_events(now=timezone.now() + timedelta(days=1))
+    assert (result["processed"], result["errors"]) == (0, 1)
+    assert result["skippedObjects"][0]["id"] == kept.event_id
+
+
+def test_an_event_that_could_not_be_read_is_processed_once_it_can_be(ann, session):
+    read(deliver(event(session, payment_intent={"id": "an object, as in another version"})))
+    assert (status_of(ann), ann.balance) == ("pending", 0)
+    # What a new release does: it reads what the old one couldn't.
+    body = json.dumps(event(session)).encode()
+    ProviderEvent.objects.update(body=body)
+    assert retry_events(now=timezone.now())["processed"] == 0
+    assert retry_events(now=timezone.now() + timedelta(minutes=11))["processed"] == 1
+    assert (status_of(ann), ann.balance) == ("completed", 500)
+    (kept,) = ProviderEvent.objects.all()
+    assert (bytes(kept.body), kept.error) == (b"", "")
+    assert_audit_passes()
+
+
+def test_attempts_become_rarer_and_processed_events_are_deleted_after_a_month(ann, session):
+    deliver(b"[]")
+    now, waits = timezone.now(), []
+    for _ in range(9):
+        kept = ProviderEvent.objects.get()
+        waits.append(round((kept.next_attempt_at - now).total_seconds() / 60))
+        now = kept.next_attempt_at
+        retry_events(now=now)
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 360, 360]
+    read(deliver(event(session)))
+    assert retry_events(now=timezone.now() + timedelta(days=29))["deleted"] == 0
+    assert retry_events(now=timezone.now() + timedelta(days=31))["deleted"] == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        # Since 2025 the session keeps our currency; before that it had the payer's, and ours beside it.
+        {"presentment_details": {"presentment_amount": 459, "presentment_currency": "eur"}},
+        {
+            "amount_total": 459,
+            "currency": "eur",
+            "currency_conversion": {"amount_total": 499, "source_currency": "usd", "fx_rate": "0.92"},
+        },
+    ],
+)
+def test_who_pays_in_another_currency_gets_the_credits(ann, session, fields):
+    read(deliver(event(session, **fields)))
+    assert (status_of(ann), ann.balance) == ("completed", 500)
+    assert_audit_passes()
+
+
+class TestLookingUp:
+    """Purchases whose event never arrived."""
+
+    @pytest.fixture
+    def later(self):
+        return timezone.now() + timedelta(minutes=20)
+
+    def test_a_paid_session_grants_the_credits_once(self, ann, session, stripe, later):
+        stripe.became(session)
+        assert reconcile_purchases(now=later) == {"lookedUp": 1, "decided": 1}
+        assert (status_of(ann), ann.balance) == ("completed", 500)
+        assert reconcile_purchases(now=later) == {"lookedUp": 0, "decided": 0}
+        read(deliver(event(session)))
+        assert ann.balance == 500
+        assert_audit_passes()
+
+    def test_an_expired_one_fails_the_purchase_and_an_open_one_waits(self, ann, bob, session, stripe, later):
+        open_one = bob.buy(provider="stripe")["externalId"]
+        stripe.became(session, status="expired", payment_status="unpaid")
+        stripe.became(open_one, status="open", payment_status="unpaid")
+        assert reconcile_purchases(now=later) == {"lookedUp": 2, "decided": 1}
+        assert (status_of(ann), status_of(bob)) == ("failed", "pending")
+
+    def test_another_amount_is_for_staff_and_said_once(self, ann, session, stripe, later):
+        stripe.became(session, amount_total=1)
+        for _ in range(2):
+            reconcile_purchases(now=later)
+        assert (status_of(ann), ann.balance) == ("pending", 0)
+        assert PurchaseEvent.objects.filter(kind="disputed").count() == 1
+
+    def test_those_begun_just_now_and_those_of_last_month_are_left_alone(self, session, stripe):
+        stripe.became(session)
+        for age in (timedelta(minutes=5), timedelta(days=8)):
+            assert reconcile_purchases(now=timezone.now() + age)["lookedUp"] == 0
+
+    def test_one_that_stripe_cannot_tell_of_stops_no_other(self, ann, bob, session, stripe, later):
+        stripe.became(bob.buy(provider="stripe")["externalId"])
+        result = reconcile_purchases(now=later)
+        assert (result["decided"], result["errors"]) == (1, 1)
+        assert result["skippedObjects"][0]["id"] == session
+        assert bob.balance == 500
+
+    def test_with_stripe_away_the_run_fails_and_the_next_succeeds(self, ann, bob, sue, session, stripe, later):
+        for buyer in (bob, sue):
+            buyer.buy(provider="stripe")
+        stripe.response = (500, b"{}")
+        with pytest.raises(PaymentUnavailable):
+            reconcile_purchases(now=later)
+        stripe.response = None
+        stripe.became(session)
+        assert reconcile_purchases(now=later)["decided"] == 1
+        assert ann.balance == 500
+
+    def test_every_request_names_the_version_of_the_api(self, session, stripe, later):
+        stripe.became(session)
+        reconcile_purchases(now=later)
+        assert {headers["stripe-version"] for _, headers, _ in stripe.requests} == {STRIPE_VERSION}
 
 
 class TestSignature:
