@@ -1,24 +1,22 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from core.api.errors import bad_request, not_found, server_error
+from core.api.responses import unchanging
 from ops.health import HelloView, ReadyView, health
 from ops.metrics import metrics
-
-unchanging = cache_control(public=True, max_age=3600)
 
 urlpatterns = [
     path("health", health),
     path("ready", ReadyView.as_view()),
     path("metrics", metrics),
     path("api/hello", conditional_page(HelloView.as_view())),
-    path("api/schema", conditional_page(unchanging(SpectacularJSONAPIView.as_view())), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
-    path("api/redoc", SpectacularRedocView.as_view(url_name="schema", template_name="common/redoc.html")),
+    path("api/schema", unchanging(SpectacularJSONAPIView.as_view()), name="schema"),
+    path("api/docs", unchanging(SpectacularSwaggerView.as_view(url_name="schema"))),
+    path("api/redoc", unchanging(SpectacularRedocView.as_view(url_name="schema", template_name="common/redoc.html"))),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/markets", include("markets.urls")),
     path("api/v1/", include("economy.urls")),

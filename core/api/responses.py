@@ -5,7 +5,10 @@ second (`PUBLIC_CACHE_SECONDS`) instead of reading the database. Every such resp
 """
 
 import time
+from collections.abc import Callable
+from functools import wraps
 from hashlib import blake2b
+from threading import Lock
 from typing import Any, ClassVar, NamedTuple
 
 from django.conf import settings
@@ -13,12 +16,14 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 from django.utils.http import parse_etags
+from django.views.decorators.http import conditional_page
 
 from core.api.json import dumps
 
 MAX_ENTRIES = 1_000
 MAX_ENTRY_BYTES = 512 * 1024
 MAX_BYTES = 32 * 1024 * 1024
+UNCHANGING_SECONDS = 3600
 
 
 def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
@@ -134,3 +139,39 @@ def is_current(held: str, etag: str) -> bool:
     """Compare weakly (RFC 9110, 13.1.2): a proxy that compressed the response may have marked the tag weak."""
     tags = parse_etags(held)
     return "*" in tags or etag in [tag.removeprefix("W/") for tag in tags]
+
+
+def unchanging(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a view that sends, with an ETag, what the first GET of this process made.
+
+    For pages about the program itself, which are the same for everybody; `view` sees neither the query nor any header
+    of the client's, so that none decides what others get.
+    """
+    kept: list[HttpResponse] = []
+    # Also because drf-spectacular fails when two threads describe the API for the first time.
+    making = Lock()
+
+    @wraps(view)
+    @conditional_page
+    def respond(request: HttpRequest) -> Any:
+        if request.method not in ("GET", "HEAD"):
+            return view(request)
+        with making:
+            if not kept:
+                made = view(plain_request(request))
+                if made.status_code != 200:  # noqa: PLR2004
+                    return made
+                made["ETag"] = etag_of(made.render().content)
+                made["Cache-Control"] = f"public, max-age={UNCHANGING_SECONDS}"
+                kept.append(made)
+        return HttpResponse(kept[0].content, headers=kept[0].headers)
+
+    return respond
+
+
+def plain_request(request: HttpRequest) -> HttpRequest:
+    """Return a GET of the same path and nothing else."""
+    plain = HttpRequest()
+    plain.method, plain.path, plain.path_info = "GET", request.path, request.path_info
+    plain.META = {"HTTP_HOST": request.get_host()}
+    return plain

@@ -127,6 +127,7 @@ def test_the_pages_need_no_other_host_and_their_files_are_there(stranger, path):
     html = response.content.decode()
     assert not re.search(r"(https?:)?//[a-z0-9.-]+\.[a-z]{2,}", html)
     assert "/api/schema" in html
+    assert stranger.get(path, headers={"If-None-Match": response["ETag"]}).status_code == 304
     assets = Assets()
     assets.feed(html)
     assert any(asset.endswith(".js") for asset in assets.found)

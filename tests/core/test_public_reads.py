@@ -139,3 +139,13 @@ def test_the_memory_that_remembered_responses_take_is_bounded(stranger, remember
     assert fitting < responses.MAX_ENTRIES
     paths = [f"{LARGE}?size={size}&page={page}" for page in range(fitting + 5)]
     assert 0 < remembered_of(stranger, paths) <= fitting
+
+
+def test_what_never_changes_is_made_once_and_no_client_decides_how(stranger):
+    responses = [stranger.get("/tests/unchanging?a=1", headers={"X-By": "one"}) for _ in range(2)]
+    responses.append(stranger.get("/tests/unchanging"))
+    assert [each.json() for each in responses] == [{"made": 1, "query": {}, "by": None}] * 3
+    assert {each["Cache-Control"] for each in responses} == {"public, max-age=3600"}
+    (tag,) = {each["ETag"] for each in responses}
+    assert stranger.get("/tests/unchanging", headers={"If-None-Match": tag}).status_code == 304
+    assert stranger.post("/tests/unchanging").status_code == 405

@@ -23,7 +23,7 @@ from accounts.authentication import PublicJWTAuthentication
 from accounts.models import User
 from core.api.errors import DomainError
 from core.api.requests import PerClientThrottle
-from core.api.responses import PublicReadsMixin, rendered
+from core.api.responses import PublicReadsMixin, rendered, unchanging
 
 SECRET = "the-password-is-swordfish"
 
@@ -70,6 +70,15 @@ class EchoView(PublicView):
 class QueryView(PublicView):
     def get(self, request: Request) -> Response:
         return Response({"count": len(request.query_params)})
+
+
+class UnchangingView(PublicView):
+    made = count(1)
+
+    def get(self, request: Request) -> Response:
+        return Response(
+            {"made": next(self.made), "query": request.query_params.dict(), "by": request.headers.get("X-By")}
+        )
 
 
 class MineView(APIView):
@@ -231,6 +240,7 @@ urlpatterns = [
         path(f"tests/news/{name}", NewsViewSet.as_view({"get": name}))
         for name in ("remembered", "large", "fresh", "constant", "private", "missing")
     ),
+    path("tests/unchanging", unchanging(UnchangingView.as_view())),
     path("api/tests/<str:failure>", FailingView.as_view()),
     path("plain/<str:failure>", plain_failing),
     path("", include("thisthat.urls")),
