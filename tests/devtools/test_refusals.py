@@ -5,6 +5,8 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -68,18 +70,39 @@ def test_an_invalid_host_is_refused(directory):
     assert nothing_was_started(directory)
 
 
-def test_too_little_disk_space_is_refused(directory):
-    line = refused(directory, VAR_FREE_MIB=str(10**9))
+@dataclass(frozen=True)
+class SmallDisk:
+    """Too small for the service; `full` is what its programs say when it is."""
+
+    full: str
+    environment: dict[str, str]
+    prefix: tuple[str, ...] = ()
+
+
+@pytest.fixture
+def small_disk(directory) -> Iterator[SmallDisk]:
+    """Mount a disk of 20 MiB on the directory where that is allowed; elsewhere limits stand for it."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(directory)]
+    if os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0:
+        yield SmallDisk("No space left on device", {})
+        subprocess.run(["umount", str(directory)], check=True)
+    else:
+        # No file may become larger than 100 blocks.
+        limit = ("bash", "-c", 'ulimit -f 100; exec "$@"', "--")
+        yield SmallDisk("too large", {"VAR_FREE_MIB": str(10**9)}, limit)
+
+
+def test_too_little_disk_space_is_refused(directory, small_disk):
+    line = refused(directory, **small_disk.environment)
     assert f"VAR_DIR {directory} has" in line
     assert "make room" in line
     assert nothing_was_started(directory)
 
 
-def test_space_that_ends_while_the_database_is_made(directory):
-    """No file may become larger than 100 blocks: to initdb that is a full disk."""
-    line = refused(directory, "bash", "-c", 'ulimit -f 100; exec "$@"', "--")
+def test_space_that_ends_while_the_database_is_made(directory, small_disk):
+    line = refused(directory, *small_disk.prefix, VAR_FREE_MIB="0")
     assert "initdb" in line
-    assert "too large" in line
+    assert small_disk.full in line
     assert not (directory / "postgres").exists()
     assert not (directory / "postgres.init").exists()
 
