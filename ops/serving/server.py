@@ -7,8 +7,12 @@ clients, and errors in the contract's shape.
 import argparse
 import asyncio
 import logging
+import multiprocessing
+import os
+import signal
 import socket
 import sys
+import threading
 from typing import Any, ClassVar
 
 import orjson
@@ -141,6 +145,19 @@ class Connection(HttpToolsProtocol):
             self._send_timer = None
 
 
+class Worker(Process):
+    """A worker process, which stops in order when its master has been killed: it would hold the port for ever."""
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        threading.Thread(target=self._stop_after_master, daemon=True).start()
+        super().target(sockets)
+
+    def _stop_after_master(self) -> None:
+        if master := multiprocessing.parent_process():
+            master.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Master(Multiprocess):
     """Keeps the worker processes. Each has a listening socket, among which the kernel shares connections out evenly."""
 
@@ -166,8 +183,8 @@ class Master(Multiprocess):
             sock.close()
         super().terminate_all()
 
-    def _start(self, sock: socket.socket) -> Process:
-        process = Process(self.config, [sock])
+    def _start(self, sock: socket.socket) -> Worker:
+        process = Worker(self.config, [sock])
         process.start()
         return process
 

@@ -58,6 +58,7 @@ class Server:
     def __init__(
         self,
         *,
+        port: int = 0,
         workers: int = 1,
         head_seconds: float = 10,
         idle_seconds: float = 75,
@@ -66,7 +67,7 @@ class Server:
         connections: int = 10_000,
         **limits: float,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         settings = SimpleNamespace(
             HOST="127.0.0.1",
             PORT=self.port,

@@ -111,3 +111,18 @@ def test_connections_are_shared_among_the_workers(own):
 def test_interrupt_ends_it_as_terminate_does(own):
     own.master.send_signal(signal.SIGINT)
     assert own.master.wait(10) == 0
+
+
+def test_workers_whose_master_was_killed_finish_what_runs_and_leave_the_port(own):
+    workers = own.worker_ids()
+    with many(4, partial(own.connect, get("/sleep/1"))) as busy:
+        time.sleep(0.3)
+        own.master.kill()
+        own.master.wait()
+        assert {client.response().status for client in busy} == {200}
+    assert soon(lambda: not any(map(is_running, workers)), seconds=10)
+    after = Server(port=own.port)
+    try:
+        assert json.loads(after.ask("/health").body)["pid"] not in workers
+    finally:
+        after.stop()
