@@ -13,9 +13,6 @@ from core.backends import bound_statements  # isort: skip
 from ops.serving.asgi import BufferedApplication, Limits  # isort: skip
 from ops.serving.service import DjangoService  # isort: skip
 
-# The event loop waits at most this long for a thread that computes, where Python's own 5 ms would add up.
-SWITCH_SECONDS = 0.001
-
 
 def allow_many_connections() -> None:
     """Raise this process's limit of open files as far as the system allows: each connection is one."""
@@ -26,7 +23,6 @@ def allow_many_connections() -> None:
 
 allow_many_connections()
 bound_statements(settings.DATABASES["default"], seconds=settings.WEB_STATEMENT_TIMEOUT)
-sys.setswitchinterval(SWITCH_SECONDS)
 application = BufferedApplication(
     DjangoService(django),
     Limits(

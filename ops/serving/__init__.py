@@ -4,3 +4,6 @@
 event loop, `threads` decides which of them gets a thread and which is refused, and `service` says what is particular to
 this service. `thisthat.asgi` puts them together.
 """
+
+# In the `state` of a request's ASGI scope: returns, in any thread, whether the client has closed the connection.
+IS_GONE = "thisthat.is_gone"

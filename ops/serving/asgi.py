@@ -7,6 +7,7 @@ when it is complete, and gives it back before the response is sent.
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,8 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from core.api.errors import BadRequest, DomainError, Overloaded, PayloadTooLarge, RequestTimeout, ResponseTimeout
-from ops.serving.threads import Job, Lane, ThreadPool
+from ops.serving import IS_GONE
+from ops.serving.threads import ClientGone, Job, Lane, ThreadPool
 
 logger = logging.getLogger(__name__)
 Environ = dict[str, Any]
@@ -70,10 +72,6 @@ class Service(Protocol):
     def wsgi(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]: ...
 
 
-class ClientGone(Exception):
-    """The client closed the connection before its request was complete, or before it had its response."""
-
-
 class BufferedApplication:
     """The ASGI application. One instance serves one process."""
 
@@ -81,6 +79,8 @@ class BufferedApplication:
         self._service = service
         self._limits = limits
         self._held_bytes = 0
+        # The results that requests wait for, and since when, the oldest first.
+        self._pending: dict[asyncio.Future[Response], float] = {}
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,11 +104,19 @@ class BufferedApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _sweep(self) -> None:
-        """Refuse what has waited too long for a thread, from time to time rather than with a timer a request."""
+        """Refuse what has waited too long, from time to time: a timer for each request would cost more."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             for pool in (self._pool, self._system_pool):
                 pool.expire(self._limits.queue_seconds, overloaded())
+            self._expire(time.monotonic() - self._limits.request_seconds)
+
+    def _expire(self, oldest: float) -> None:
+        for result, since in self._pending.items():
+            if since >= oldest:
+                break
+            if not result.done():
+                result.set_exception(ResponseTimeout())
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
@@ -122,7 +130,7 @@ class BufferedApplication:
                 is_whole = True
                 take_body(environ, bytes(body))
             if response is None:
-                response = await self._respond_in_thread(environ, receive)
+                response = await self._respond_in_thread(environ, scope["state"][IS_GONE])
         except DomainError as error:
             response = self._service.refuse(environ, error)
             if not is_whole:
@@ -169,40 +177,21 @@ class BufferedApplication:
             raise overloaded()
         return bool(message.get("more_body"))
 
-    async def _respond_in_thread(self, environ: Environ, receive: Receive) -> Response:
-        loop = asyncio.get_running_loop()
+    async def _respond_in_thread(self, environ: Environ, is_gone: Callable[[], bool]) -> Response:
         pool = self._system_pool if self._service.is_system(environ) else self._pool
-        result: asyncio.Future[Response] = loop.create_future()
-        job = Job(partial(run, self._service.wsgi, environ), self._service.lane(environ), result)
-        has_to_wait = pool.is_saturated()
+        result: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        job = Job(partial(run, self._service.wsgi, environ), self._service.lane(environ), result, is_gone)
         if not pool.submit(job):
             raise overloaded()
-        timer = loop.call_later(self._limits.request_seconds, fail, result, ResponseTimeout())
-        # Only a request that waits can still be spared the thread when its client has gone.
-        watcher = loop.create_task(cancel_when_gone(receive, pool, job)) if has_to_wait else None
+        self._pending[result] = job.since
         try:
             return await result
         finally:
-            timer.cancel()
-            if watcher:
-                watcher.cancel()
+            del self._pending[result]
 
 
 def overloaded() -> Overloaded:
     return Overloaded(retry_after=RETRY_AFTER_SECONDS)
-
-
-def fail(result: "asyncio.Future[Any]", error: Exception) -> None:
-    if not result.done():
-        result.set_exception(error)
-
-
-async def cancel_when_gone(receive: Receive, pool: ThreadPool[Response], job: Job[Response]) -> None:
-    """Take the job back when its client closes the connection while it waits for a thread."""
-    while (await receive())["type"] != "http.disconnect":
-        continue
-    if pool.cancel(job):
-        fail(job.result, ClientGone())
 
 
 def environ_of(scope: dict[str, Any]) -> Environ:

@@ -18,9 +18,11 @@ from typing import Any, ClassVar
 import orjson
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
+
+from ops.serving import IS_GONE
 
 MAX_HEAD_BYTES = 64 * 1024
 BACKLOG = 2048
@@ -48,13 +50,16 @@ class Connection(HttpToolsProtocol):
     config: ServerConfig
     # The connections of this process without a request, the one that has waited longest first.
     waiting: ClassVar[dict["Connection", None]] = {}
+    # The request that is being served, or was last.
+    _served: RequestResponseCycle | None = None
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait_for_request()
+        self.waiting[self] = None
+        self._start_head_timer()
         if len(self.connections) > self.config.max_connections:
             # Somebody has to go: the one that has been silent longest misses least.
             next(iter(self.waiting)).abort()
@@ -62,25 +67,42 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         self._stop_send_timer()
+        self._tell_gone()
         super().connection_lost(exc)
 
     def abort(self) -> None:
         """Drop the connection, and tell what still works on its requests."""
-        for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None:
-                cycle.disconnected = True
-                cycle.message_event.set()
+        self._tell_gone()
         self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _tell_gone(self) -> None:
+        # uvicorn tells the latest request alone, which with pipelining isn't the one that is being served.
+        if self._served:
+            self._served.disconnected = True
+            self._served.message_event.set()
+
+    def _is_gone(self) -> bool:
+        return self._served is not None and self._served.disconnected
 
     # A request's headers
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][IS_GONE] = self._is_gone
+
     def data_received(self, data: bytes) -> None:
-        if self._head_timer is None and self._is_idle():
-            self._wait_for_request()
-        self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_timer and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if not self._is_idle() or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431, "headers_too_large", "The request's headers are too large.")
+        elif self._head_timer is None:
+            self._start_head_timer()
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
@@ -96,12 +118,11 @@ class Connection(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _wait_for_request(self) -> None:
-        self._head_bytes = 0
+    def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.config.head_seconds, self.abort)
-        self.waiting[self] = None
 
     def _stop_waiting(self) -> None:
+        self._head_bytes = 0
         self.waiting.pop(self, None)
         if self._head_timer:
             self._head_timer.cancel()

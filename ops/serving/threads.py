@@ -19,15 +19,26 @@ class Lane(IntEnum):
     ORDINARY = 1
 
 
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete, or before a thread took it."""
+
+
 class Job(Generic[T]):
-    """A call that waits for a thread or has one. `result` is completed on the event loop."""
+    """A call that waits for a thread or has one. `result` is completed on the event loop.
 
-    __slots__ = ("act", "is_taken", "lane", "result", "since")
+    It isn't made any more when its client `is_gone` before a thread takes it. One that runs is left alone: it may be
+    paying somebody.
+    """
 
-    def __init__(self, act: Callable[[], T], lane: Lane, result: "asyncio.Future[T]") -> None:
+    __slots__ = ("act", "is_gone", "is_taken", "lane", "result", "since")
+
+    def __init__(
+        self, act: Callable[[], T], lane: Lane, result: "asyncio.Future[T]", is_gone: Callable[[], bool]
+    ) -> None:
         self.act = act
         self.lane = lane
         self.result = result
+        self.is_gone = is_gone
         self.since = time.monotonic()
         self.is_taken = False
 
@@ -48,6 +59,7 @@ class ThreadPool(Generic[T]):
         self._lock = threading.Lock()
         self._taken = 0
         self._running = 0
+        self._outcomes: list[tuple[asyncio.Future[T], T | BaseException]] = []
         # One for each job that was queued. A job that was cancelled leaves its own behind.
         self._tickets: SimpleQueue[None] = SimpleQueue()
         for number in range(threads):
@@ -63,25 +75,22 @@ class ThreadPool(Generic[T]):
         self._tickets.put(None)
         return True
 
-    def cancel(self, job: Job[T]) -> bool:
-        """Drop the job if it still waits. One that runs is left alone: it may be paying somebody."""
+    def expire(self, seconds: float, error: Exception) -> None:
+        """Fail the jobs that have waited longer than `seconds`, and drop those whose client has gone."""
+        oldest = time.monotonic() - seconds
+        for job in [job for queue in self._queues for job in list(queue)]:
+            is_gone = job.is_gone()
+            if (is_gone or job.since < oldest) and self._cancel(job) and not job.result.done():
+                job.result.set_exception(ClientGone() if is_gone else error)
+
+    def _cancel(self, job: Job[T]) -> bool:
+        """Drop the job if it still waits."""
         with self._lock:
             if job.is_taken:
                 return False
             job.is_taken = True
             self._queues[job.lane].remove(job)
             return True
-
-    def expire(self, seconds: float, error: Exception) -> None:
-        """Fail the jobs that have waited longer than `seconds`."""
-        oldest = time.monotonic() - seconds
-        for job in [job for queue in self._queues for job in list(queue) if job.since < oldest]:
-            if self.cancel(job) and not job.result.done():
-                job.result.set_exception(error)
-
-    def is_saturated(self) -> bool:
-        """Return whether a new job has to wait."""
-        return self._running + sum(map(len, self._queues)) >= self._threads
 
     def _take(self) -> Job[T] | None:
         with self._lock:
@@ -103,23 +112,30 @@ class ThreadPool(Generic[T]):
     def _run(self, job: Job[T]) -> None:
         outcome: T | BaseException
         try:
-            outcome = job.act()
+            outcome = ClientGone() if job.is_gone() else job.act()
         except BaseException as exc:  # noqa: BLE001 - raised again where the result is awaited
             outcome = exc
         with self._lock:
             self._running -= 1
+            self._outcomes.append((job.result, outcome))
+            if len(self._outcomes) > 1:
+                # The event loop has been woken for the first of them.
+                return
         try:
-            self._loop.call_soon_threadsafe(complete, job.result, outcome)
+            self._loop.call_soon_threadsafe(self._deliver)
         except RuntimeError:
             # The event loop has ended, and so does the process.
             return
 
-
-def complete(result: "asyncio.Future[T]", outcome: T | BaseException) -> None:
-    """Complete a future that somebody may have given up."""
-    if result.done():
-        return
-    if isinstance(outcome, BaseException):
-        result.set_exception(outcome)
-    else:
-        result.set_result(outcome)
+    def _deliver(self) -> None:
+        """Complete, on the event loop, the results of all jobs that have ended since it was last woken."""
+        with self._lock:
+            outcomes, self._outcomes = self._outcomes, []
+        for result, outcome in outcomes:
+            if result.done():
+                # Somebody has given it up.
+                continue
+            if isinstance(outcome, BaseException):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -65,6 +65,7 @@ class Server:
         send_seconds: float = 30,
         stop_seconds: int = 10,
         connections: int = 10_000,
+        errors: IO[bytes] | None = None,
         **limits: float,
     ) -> None:
         self.port = port or free_port()
@@ -84,6 +85,7 @@ class Server:
             env=os.environ | {"LIMITS": json.dumps(limits)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=errors,
         )
         assert soon(self.is_alive, seconds=30)
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.ops.serving.application import MAX_BODY_BYTES
-from tests.ops.serving.conftest import get
+from tests.ops.serving.conftest import Server, get
 
 
 def post(body: bytes, path: str = "/echo", **headers: str) -> bytes:
@@ -212,3 +212,15 @@ class TestClientsThatGo:
         client.close()
         time.sleep(0.4)
         assert json.loads(server.ask("/seen").body)["seen"] == before + 1
+
+    def test_with_requests_waiting_behind_the_one_that_is_served_are_no_error(self, tmp_path):
+        with (tmp_path / "errors").open("w+b") as errors:
+            server = Server(errors=errors)
+            for _ in range(20):
+                client = server.connect(get("/bytes/5000000") * 3, receive_buffer=4096)
+                time.sleep(0.05)
+                client.close()
+            assert server.ask("/bytes/10").status == 200
+            server.stop()
+            errors.seek(0)
+            assert errors.read() == b""
