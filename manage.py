@@ -10,7 +10,7 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from devtools.embedded import StartupError
+    from devtools.embedded.server import StartupError
     from devtools.startup import provide_services
 
     try:

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from core.environment import Env
 from core.file_locks import open_lock, try_lock
-from devtools.embedded import EmbeddedServer, StartupError
 from devtools.embedded.postgres import Postgres
+from devtools.embedded.server import EmbeddedServer, StartupError
 from devtools.embedded.valkey import Valkey
 
 BASE_DIR = Path(__file__).resolve().parent.parent

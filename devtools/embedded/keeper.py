@@ -50,10 +50,10 @@ def describe_end(returncode: int) -> str:
 
 
 class Keeper:
-    """Starts the server of one order, and starts it again until it is stopped on purpose or nobody uses it."""
+    """Starts the server that its spec describes, again and again until it is stopped on purpose or nobody uses it."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
-        self._order = order
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._spec = spec
         self._asked_to_stop = False
         self._unused = False
         # Set when the server has ended, or this process is asked to stop.
@@ -75,21 +75,21 @@ class Keeper:
             first = False
             delay = backoff.after_death(lived_seconds=lived)
             if delay is None:
-                say(f"{self._order['name']} {describe_end(returncode)} once too often: given up.")
+                say(f"{self._spec['name']} {describe_end(returncode)} once too often: given up.")
                 return
-            say(f"{self._order['name']} {describe_end(returncode)}: started again in {delay:g} s.")
+            say(f"{self._spec['name']} {describe_end(returncode)}: started again in {delay:g} s.")
             self._news.clear()
             if not self._asked_to_stop:
                 self._news.wait(delay)
 
     def _run(self, running: int) -> int | None:
         """Return the server's status when it has ended by itself; None after stopping it."""
-        for path in self._order["stale"]:
+        for path in self._spec["stale"]:
             # Left by a crash: the number in them may by now belong to any other program.
             with suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 - pathlib costs the start 10 ms
-        server = subprocess.Popen(  # noqa: S603 - the command comes from devtools/embedded
-            self._order["command"], pass_fds=[running], stdin=subprocess.DEVNULL, **self._order["account"]
+        server = subprocess.Popen(  # noqa: S603 - the command comes from server.py
+            self._spec["command"], pass_fds=[running], stdin=subprocess.DEVNULL, **self._spec["account"]
         )
         write_number(running, server.pid)
         os.close(running)
@@ -111,7 +111,7 @@ class Keeper:
     def _take_running(self) -> int | None:
         """Return the lock to hand to a server once nothing of the one before lives; None if no server is wanted."""
         try:
-            descriptor = os.open(self._order["running"], os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self._spec["running"], os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         while not self._is_over():
@@ -128,11 +128,11 @@ class Keeper:
         self._news.set()
 
     def _is_over(self) -> bool:
-        self._unused = self._unused or nobody_uses(self._order["users"])
+        self._unused = self._unused or nobody_uses(self._spec["users"])
         return self._unused or self._asked_to_stop
 
     def _stop(self, server: "subprocess.Popen[bytes]", ended: threading.Event) -> None:
-        for number in (*self._order["stop_signals"], signal.SIGKILL):
+        for number in (*self._spec["stop_signals"], signal.SIGKILL):
             with suppress(ProcessLookupError):
                 server.send_signal(number)
             if ended.wait(STOP_SECONDS):
@@ -166,8 +166,8 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    order = json.loads(sys.argv[1])
-    keeper = os.open(order["keeper"], os.O_RDWR | os.O_CLOEXEC)
+    spec = json.loads(sys.argv[1])
+    keeper = os.open(spec["keeper"], os.O_RDWR | os.O_CLOEXEC)
     fcntl.flock(keeper, fcntl.LOCK_EX)
     if child := os.fork():
         # The starter learns from this exit that the lock is held; the child belongs to nobody's terminal.
@@ -175,7 +175,7 @@ def main() -> None:
         os._exit(0)
     os.setsid()
     os.chdir("/")
-    Keeper(order).keep()
+    Keeper(spec).keep()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: its programs, the account it runs as, its data directory, its socket and its database."""
+"""The embedded PostgreSQL: its programs, its settings, the account it runs as, its data directory and its database."""
 
 import os
 import pwd
@@ -15,7 +15,14 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from devtools.embedded import Account, EmbeddedServer, StartupError, hand_over, plain_environment, socket_directory
+from devtools.embedded.server import (
+    Account,
+    EmbeddedServer,
+    StartupError,
+    hand_over,
+    plain_environment,
+    socket_directory,
+)
 
 DATABASE = "thisthat"
 SUPERUSER = "postgres"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from devtools.embedded import EmbeddedServer, StartupError, socket_directory
+from devtools.embedded.server import EmbeddedServer, StartupError, socket_directory
 
 DATABASES = 64
 SETTINGS = {

@@ -14,7 +14,8 @@ import pytest
 from django.db import ConnectionHandler
 
 from core.file_locks import is_locked
-from devtools.embedded import StartupError, postgres
+from devtools.embedded import postgres
+from devtools.embedded.server import StartupError
 from tests.devtools.conftest import REPOSITORY, is_process_alive, is_removed, soon
 
 USE_UNTIL_TOLD = """

@@ -14,7 +14,7 @@ import pytest
 
 from core.file_locks import is_locked
 from devtools.embedded import postgres
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.devtools.conftest import REPOSITORY, soon
 from tests.e2e.terminal import environment_in, make_run
 

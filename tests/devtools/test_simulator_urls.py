@@ -5,9 +5,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from devtools.embedded import StartupError
+from devtools.embedded.server import StartupError
 from devtools.management.commands.dev import status_said
-from devtools.simulators import is_reachable, listens
+from devtools.simulators.start import is_reachable, listens
 from devtools.startup import refuse_taken_port
 
 

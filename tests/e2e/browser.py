@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from devtools.simulators import free_port, listens
+from devtools.simulators.start import free_port, listens
 from tests.devtools.conftest import soon
 
 WIDTH, HEIGHT = 1400, 1000

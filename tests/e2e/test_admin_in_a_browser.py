@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from devtools.embedded import postgres
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.devtools.conftest import REPOSITORY, soon
 from tests.e2e.browser import HEIGHT, WIDTH, Browser, chromium, shape_of
 from tests.e2e.terminal import make_run, manage

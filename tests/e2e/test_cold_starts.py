@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.e2e.terminal import make_run
 
 STARTS = int(os.environ.get("COLD_STARTS", "1"))

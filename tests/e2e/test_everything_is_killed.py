@@ -18,7 +18,7 @@ from kombu import Connection
 from core.backends import BROKER_OPTIONS, broker_url
 from core.jobs.redis_transport import LEASE_SECONDS
 from devtools.embedded import valkey
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.devtools.conftest import soon
 from tests.e2e.terminal import make_run, manage
 from thisthat.celery import app

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from core.file_locks import is_locked
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.devtools.conftest import is_process_alive, soon
 from tests.e2e.terminal import make_run
 

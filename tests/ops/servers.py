@@ -20,7 +20,7 @@ import redis
 
 from core.file_locks import is_locked
 from devtools.embedded import valkey
-from devtools.simulators import free_port, listens
+from devtools.simulators.start import free_port, listens
 from tests.core.service_process import PRODUCTION, REPOSITORY, Response
 from tests.devtools.conftest import soon
 

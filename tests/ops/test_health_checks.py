@@ -1,6 +1,6 @@
 """The web server's health check reports the state of a real server."""
 
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.core.service_process import run
 from tests.ops.servers import Web
 

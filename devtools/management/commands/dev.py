@@ -16,9 +16,18 @@ from django.db import DatabaseError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 
 from core.jobs.queues import DEFAULT, PAYMENTS
-from devtools import simulators, startup
-from devtools.embedded import StartupError
+from devtools import startup
 from devtools.embedded.keeper import Backoff
+from devtools.embedded.server import StartupError
+from devtools.simulators.start import (
+    SIMULATOR,
+    free_port,
+    is_reachable,
+    listens,
+    simulator_command,
+    x_command,
+    x_environment,
+)
 from devtools.supervisor import Output, Program, Supervisor
 from ops import processes as programs
 from ops.metrics import fresh_folder
@@ -29,7 +38,7 @@ SIMULATOR_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, simulators."
+    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, "
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -121,20 +130,20 @@ class Session:
 
     def _wants_simulator(self) -> bool:
         gamma = settings.POLYMARKET_GAMMA_URL
-        if gamma == simulators.SIMULATOR:
+        if gamma == SIMULATOR:
             self._output.say("Markets come from the bundled simulator, as POLYMARKET_GAMMA_URL=simulator says.")
             return True
-        if simulators.is_reachable(gamma):
+        if is_reachable(gamma):
             return False
         self._output.say(f"Polymarket can't be reached at {gamma}: markets come from the bundled simulator.")
         return True
 
     def _start_simulator(self) -> bool:
         """Return whether it listens now; if not, it died or somebody wants to stop."""
-        port = settings.SIMULATOR_PORT or simulators.free_port()
+        port = settings.SIMULATOR_PORT or free_port()
         self._simulator = f"http://127.0.0.1:{port}"
         self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
-        return self._start_server("simulator", simulators.simulator_command(port), port)
+        return self._start_server("simulator", simulator_command(port), port)
 
     def _wants_x_simulator(self) -> bool:
         if settings.X_CLIENT_ID:
@@ -144,15 +153,15 @@ class Session:
 
     def _start_x_simulator(self) -> bool:
         """Do for X what `_start_simulator` does."""
-        port = simulators.free_port()
+        port = free_port()
         self._x_simulator = f"http://127.0.0.1:{port}"
-        self._environment |= simulators.x_environment(self._x_simulator)
-        return self._start_server("x", simulators.x_command(port), port)
+        self._environment |= x_environment(self._x_simulator)
+        return self._start_server("x", x_command(port), port)
 
     def _start_server(self, name: str, command: list[str], port: int) -> bool:
         self._start(name, command, serves_others=True)
         deadline = time.monotonic() + SIMULATOR_SECONDS
-        while not simulators.listens(port):
+        while not listens(port):
             if self._supervisor.was_asked_to_stop() or not self._supervisor.tend():
                 return False
             if time.monotonic() > deadline:

@@ -2,7 +2,7 @@
 
 import re
 
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from tests.accounts.x.browser import Browser, told
 from tests.e2e.conftest import var_dir  # noqa: F401 - a fixture
 from tests.e2e.terminal import make_run

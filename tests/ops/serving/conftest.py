@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import pytest
 
-from devtools.simulators import free_port
+from devtools.simulators.start import free_port
 from ops.processes import web_command
 from tests.core.service_process import REPOSITORY
 from tests.devtools.conftest import soon
