@@ -3,7 +3,7 @@
 Whether the user still exists and is active is looked up for every request, with one query.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -19,13 +19,12 @@ from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
+from accounts import rules
 from accounts.errors import AccountSuspended
 from accounts.models import User
 from accounts.tokens import Client
 from core.api.requests import parse_uuid
 from core.db.sql import execute, fetch_one
-
-ACTIVITY_INTERVAL = timedelta(minutes=5)
 
 FIELDS = [field.attname for field in User._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
 SELECT_USER = f"SELECT {', '.join(FIELDS)} FROM users WHERE id = %s"  # noqa: S608 - made of the model's columns
@@ -111,8 +110,8 @@ def find_user(user_id: UUID) -> User | None:
 
 
 def record_activity(user: User, *, now: datetime) -> None:
-    """Update `last_active_at` at most every five minutes, by one of however many requests come at once."""
-    before = now - ACTIVITY_INTERVAL
+    """Update `last_active_at` at most once in ACTIVITY_INTERVAL, by one of however many requests come at once."""
+    before = now - rules.ACTIVITY_INTERVAL
     if user.last_active_at is None or user.last_active_at <= before:
         execute(UPDATE_LAST_ACTIVE, {"now": now, "id": user.pk, "before": before})
         user.last_active_at = now

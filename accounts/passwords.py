@@ -1,4 +1,7 @@
-"""Store, check and judge passwords, and end all sessions when one changes."""
+"""Hash, check and judge passwords, and end all sessions when one changes.
+
+What a new password must be is in `accounts.rules.PASSWORD_VALIDATORS`.
+"""
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, Argon2PasswordHasher
 from django.contrib.auth.password_validation import validate_password

@@ -1,8 +1,14 @@
-"""Rules for usernames, names, passwords, referral codes and what else users write about themselves."""
+"""Rules for usernames, names, passwords, referral codes, and how long what belongs to a sign-in lasts.
+
+Lifetimes of tokens are for operators to tune: JWT_ACCESS_EXPIRES_IN and JWT_REFRESH_EXPIRES_IN. Read by the settings,
+so it imports no model.
+"""
 
 import re
 import secrets
 import unicodedata
+from datetime import timedelta
+from typing import Any
 
 # Lengths are in characters.
 MIN_USERNAME_LENGTH, MAX_USERNAME_LENGTH = 3, 50
@@ -12,9 +18,28 @@ MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 100
 MAX_BIO_LENGTH = 280
 MAX_AVATAR_URL_LENGTH = 500
-MAX_PASSWORD_LENGTH = 128
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 # Why staff did something.
 MAX_REASON_LENGTH = 500
+
+# What a new password must be, wherever it is set, in the order in which the reasons against it are given. The last one
+# refuses nothing: it ends the user's sessions.
+_DJANGOS = "django.contrib.auth.password_validation"
+PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {
+        "NAME": f"{_DJANGOS}.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "name", "email")},
+    },
+    {"NAME": f"{_DJANGOS}.MinimumLengthValidator", "OPTIONS": {"min_length": MIN_PASSWORD_LENGTH}},
+    {"NAME": f"{_DJANGOS}.CommonPasswordValidator"},
+    {"NAME": f"{_DJANGOS}.NumericPasswordValidator"},
+    {"NAME": "accounts.passwords.EndsSessions"},
+]
+
+# `last_active_at`, by which daily rewards are given, is written at most once in this time.
+ACTIVITY_INTERVAL = timedelta(minutes=5)
+# How long a user may stay at X before coming back.
+X_SIGN_IN_LIFETIME = timedelta(minutes=10)
 
 # The domain of the made-up addresses of users who signed in with X, which gives no e-mail; nobody else may use it.
 X_EMAIL_DOMAIN = "x.oauth"

@@ -9,6 +9,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts import rules as accounts
 from core import backends
 from core.environment import env
 from core.logging import logging_config
@@ -50,6 +51,8 @@ INSTALLED_APPS = [
     "ops",
     *(["devtools"] if DEBUG else []),
 ]  # fmt: skip
+# One that needs neither session nor database goes into LOOP_MIDDLEWARE of `ops/serving/service.py` too: responses that
+# the web server gives without a thread pass through that list instead.
 MIDDLEWARE = [
     "core.metrics.CountRequestsMiddleware",
     "core.api.middleware.RequestIdMiddleware",
@@ -87,15 +90,7 @@ LOGIN_REDIRECT_URL = "/admin/"
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
 # Hashes of the second kind still work, and become the first kind when their owners sign in.
 PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-_validation = "django.contrib.auth.password_validation"
-AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
-    {
-        "NAME": f"{_validation}.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ("username", "name", "email")},
-    },
-    *({"NAME": f"{_validation}.{rule}Validator"} for rule in ("MinimumLength", "CommonPassword", "NumericPassword")),
-    {"NAME": "accounts.passwords.EndsSessions"},
-]
+AUTH_PASSWORD_VALIDATORS = accounts.PASSWORD_VALIDATORS
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     "SIGNING_KEY": env.required("JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty"),

@@ -7,13 +7,14 @@ one, can check them, and nobody who reads the table can use its rows.
 
 import re
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar
 
 from django.db import models, transaction
 
-STATE_LIFETIME = timedelta(minutes=10)
+from accounts.rules import X_SIGN_IN_LIFETIME
+
 RANDOM_BYTES = 32
 REFERRAL_CODE = re.compile(r"[A-Za-z0-9]{1,32}")
 PURGE_BATCH = 10
@@ -23,7 +24,7 @@ class OAuthStateManager(models.Manager["OAuthState"]):
     def start(self, *, verifier: str, referral_code: str, browser: str, now: datetime) -> str:
         """Store a new sign-in and return its state, to be sent to X. What can't be a referral code is dropped.
 
-        Each new row removes up to ten expired ones: the table holds what ten minutes brought, and no more.
+        Each new row removes up to ten expired ones: the table holds what came in one lifetime, and no more.
         """
         state = secrets.token_urlsafe(RANDOM_BYTES)
         with transaction.atomic():
@@ -34,7 +35,7 @@ class OAuthStateManager(models.Manager["OAuthState"]):
                 browser_hash=digest(browser),
                 verifier=verifier,
                 referral_code=referral_code if REFERRAL_CODE.fullmatch(referral_code) else "",
-                expires_at=now + STATE_LIFETIME,
+                expires_at=now + X_SIGN_IN_LIFETIME,
             )
         return state
 

@@ -19,8 +19,9 @@ from rest_framework.views import APIView
 
 from accounts.authentication import client_of
 from accounts.errors import X_SIGN_IN_WARNINGS, XSignInFailed
+from accounts.rules import X_SIGN_IN_LIFETIME
 from accounts.throttles import XSignInThrottle
-from accounts.x.models import RANDOM_BYTES, STATE_LIFETIME
+from accounts.x.models import RANDOM_BYTES
 from accounts.x.sign_in import finish_sign_in, start_sign_in
 from core.api.openapi import operation
 
@@ -64,7 +65,7 @@ class StartView(XView):
         response.set_cookie(
             cookie_name(),
             browser,
-            max_age=STATE_LIFETIME,
+            max_age=X_SIGN_IN_LIFETIME,
             path="/",
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
