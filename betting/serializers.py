@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from betting import rules
 from betting.models import Bet
-from core.api.serializers import CreditsField, OddsField, ResourceSerializer, response_schema
+from core.api.serializers import CreditsField, OddsField, ResourceSerializer, offset_page_schema, response_schema
 from markets.models import Market
 
 CURRENT_ODDS = "CASE bet.side WHEN 'this' THEN market.this_odds ELSE market.that_odds END"
@@ -115,7 +115,6 @@ class SaleQuoteSerializer(serializers.Serializer[dict[str, Any]]):
     validFor = serializers.IntegerField(help_text="Seconds after which the odds count as too old.")
 
 
-count = serializers.IntegerField
 SaleQuoteResponse = response_schema("SaleQuoteResponse", quote=SaleQuoteSerializer())
 QuoteResponse = response_schema("QuoteResponse", quote=QuoteSerializer())
 BetResponse = response_schema("BetResponse", bet=BetSerializer())
@@ -129,6 +128,4 @@ SoldBetResponse = response_schema(
     newBalance=CreditsField(),
     currentValue=CreditsField(),
 )
-BetListResponse = response_schema(
-    "BetListResponse", bets=BetSerializer(many=True), total=count(), limit=count(), offset=count()
-)
+BetListResponse = response_schema("BetListResponse", bets=BetSerializer(many=True), **offset_page_schema())

@@ -29,7 +29,7 @@ from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, parse_uuid, validate_list
-from core.api.responses import json_response
+from core.api.responses import json_response, offset_page
 from economy.errors import InsufficientCredits
 from markets.errors import MarketIlliquid, PriceUnavailable
 from markets.views import check_upstream_throttle
@@ -116,7 +116,7 @@ class BetViewSet(ViewSet):
             market=validated["marketId"],
         )
         bets, total = selectors.list_bets(query=query, user_id=current_user_id(request))
-        return json_response(bets=bets, total=total, limit=query.limit, offset=query.offset)
+        return json_response(bets=bets, **offset_page(total=total, limit=query.limit, offset=query.offset))
 
     @operation(
         operation_id="bets_retrieve",

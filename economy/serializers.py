@@ -8,7 +8,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.serializers import CreditsField, ResourceSerializer, SharesField, response_schema
+from core.api.serializers import (
+    CreditsField,
+    ResourceSerializer,
+    SharesField,
+    next_page_schema,
+    offset_page_schema,
+    response_schema,
+)
 from economy.models import TransactionType
 from economy.rules import LEVERAGE_MAX, TOO_MANY_SHARES
 from economy.stocks.models import Stock, StockTransaction
@@ -46,10 +53,8 @@ count = serializers.IntegerField
 TransactionListResponse = response_schema(
     "TransactionListResponse",
     transactions=TransactionSerializer(many=True),
-    total=count(),
-    limit=count(),
-    offset=count(),
-    nextCursor=serializers.CharField(allow_null=True),
+    **offset_page_schema(),
+    **next_page_schema(),
 )
 DailyCreditsResponse = response_schema(
     "DailyCreditsResponse",

@@ -13,7 +13,7 @@ from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate, validate_list
-from core.api.responses import PublicReadsMixin, json_response
+from core.api.responses import PublicReadsMixin, json_response, next_page, offset_page
 from economy import selectors, serializers
 from economy.errors import (
     InsufficientCredits,
@@ -61,10 +61,8 @@ class TransactionViewSet(ViewSet):
         return private(
             json_response(
                 transactions=page.transactions,
-                total=page.total,
-                limit=query.limit,
-                offset=query.offset,
-                nextCursor=page.next_cursor,
+                **offset_page(total=page.total, limit=query.limit, offset=query.offset),
+                **next_page(page.next_cursor),
             )
         )
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from accounts.services import Ranks
 from core.api.json import dumps, iso_utc
+from core.api.responses import offset_page
 from core.db.sql import fetch_all
 from leaderboard.models import Board, Order
 from leaderboard.rules import CACHED_SECONDS, SURROUNDING, Period
@@ -73,9 +74,7 @@ def get_page(*, order: Order, query: Query) -> bytes:
         {
             "success": True,
             "leaderboard": list_entries(order=order, period=query.period, after=query.offset, limit=query.limit),
-            "total": board.total if board else 0,
-            "limit": query.limit,
-            "offset": query.offset,
+            **offset_page(total=board.total if board else 0, limit=query.limit, offset=query.offset),
             "updatedAt": updated_at,
         }
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.serializers import ClampedIntegerField, CreditsField, response_schema
+from core.api.serializers import ClampedIntegerField, CreditsField, offset_page_schema, response_schema
 from leaderboard.models import Order
 from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX, Period
 
@@ -49,9 +49,7 @@ class RankingSerializer(serializers.Serializer[dict[str, Any]]):
 LeaderboardResponse = response_schema(
     "LeaderboardResponse",
     leaderboard=LeaderboardEntrySerializer(many=True),
-    total=serializers.IntegerField(),
-    limit=serializers.IntegerField(),
-    offset=serializers.IntegerField(),
+    **offset_page_schema(),
     updatedAt=serializers.DateTimeField(allow_null=True, help_text="When it was counted; null: not yet."),
 )
 RankingResponse = response_schema("RankingResponse", ranking=RankingSerializer())

@@ -13,7 +13,7 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import PublicJWTAuthentication
 from core.api.openapi import operation
 from core.api.requests import PerClientThrottle, validate
-from core.api.responses import PublicReadsMixin, clear_cache, json_response
+from core.api.responses import PublicReadsMixin, clear_cache, json_response, next_page
 from markets import filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
 from markets.listings import Query, list_markets
@@ -72,7 +72,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     def list(self, request: Request) -> HttpResponse:
         page = list_markets(list_query(request.META["QUERY_STRING"]))
         markets = page.markets
-        return json_response(count=len(markets), total=page.total, nextCursor=page.next_cursor, data=markets)
+        return json_response(count=len(markets), total=page.total, **next_page(page.next_cursor), data=markets)
 
     @operation(
         operation_id="markets_retrieve",

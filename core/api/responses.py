@@ -1,4 +1,4 @@
-"""JSON responses; for public GETs `ETag` and `Cache-Control`, and 304 where the client's copy is still current.
+"""JSON responses, and what lists say of their pages; for public GETs `ETag`, `Cache-Control` and 304.
 
 The list of open markets is the same for everybody, so a process may send it again from its own memory for about a
 second (`PUBLIC_CACHE_SECONDS`) instead of reading the database. Every such response says so in `Cache-Control`.
@@ -35,9 +35,17 @@ def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
     return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def rendered(data: Any) -> HttpResponse:
-    """Return the data as JSON. Superseded by `json_response`."""
-    return HttpResponse(dumps(data), content_type="application/json")
+def offset_page(*, total: int, limit: int, offset: int) -> dict[str, int]:
+    """Return what a list with offsets says beside its rows: how many match in all, and which of them these are.
+
+    What OpenAPI says of it: `core.api.serializers.offset_page_schema`, and of cursors `next_page_schema`.
+    """
+    return {"total": total, "limit": limit, "offset": offset}
+
+
+def next_page(cursor: str | None) -> dict[str, str | None]:
+    """Return what a list with cursors says of the next page; None behind the last."""
+    return {"nextCursor": cursor}
 
 
 class Entry(NamedTuple):

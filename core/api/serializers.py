@@ -64,6 +64,16 @@ def response_schema(name: str, **fields: Field | serializers.Serializer[Any]) ->
     return inline_serializer(name, {"success": SuccessField(), **fields})
 
 
+def offset_page_schema() -> dict[str, Field]:
+    """Return the fields that `core.api.responses.offset_page` makes."""
+    return {name: serializers.IntegerField() for name in ("total", "limit", "offset")}
+
+
+def next_page_schema() -> dict[str, Field]:
+    """Return the field that `core.api.responses.next_page` makes."""
+    return {"nextCursor": serializers.CharField(allow_null=True)}
+
+
 class ResourceSerializer(serializers.Serializer[Any]):
     """The one declaration of a resource's fields, for reads: what is selected, what is sent, what OpenAPI says.
 

@@ -23,7 +23,7 @@ from accounts.authentication import PublicJWTAuthentication
 from accounts.models import User
 from core.api.errors import DomainError
 from core.api.requests import PerClientThrottle
-from core.api.responses import PublicReadsMixin, rendered, unchanging
+from core.api.responses import PublicReadsMixin, json_response, unchanging
 
 SECRET = "the-password-is-swordfish"
 
@@ -152,19 +152,19 @@ class NewsViewSet(PublicReadsMixin, ViewSet):
     private_actions = frozenset({"private"})
 
     def remembered(self, request: Request) -> HttpResponse:
-        return rendered({"number": next(numbers)})
+        return json_response(number=next(numbers))
 
     def large(self, request: Request) -> HttpResponse:
-        return rendered({"number": next(numbers), "padding": "x" * int(request.query_params["size"])})
+        return json_response(number=next(numbers), padding="x" * int(request.query_params["size"]))
 
     def fresh(self, request: Request) -> HttpResponse:
-        return rendered({"number": next(numbers)})
+        return json_response(number=next(numbers))
 
     def constant(self, request: Request) -> HttpResponse:
-        return rendered({"number": 42})
+        return json_response(number=42)
 
     def private(self, request: Request) -> HttpResponse:
-        return rendered({"number": 42})
+        return json_response(number=42)
 
     def missing(self, request: Request) -> HttpResponse:
         raise Http404
