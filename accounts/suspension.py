@@ -66,9 +66,9 @@ def act_on_user(
 
     def do() -> User:
         user = lock_for_staff(user_id, by=by)
-        before = state_of(user)
+        before = account_state(user)
         act(user)
-        after = state_of(user)
+        after = account_state(user)
         record_action(action, by=by, target=user, reason=reason, before=before, after=after, now=now)
         return user
 
@@ -80,6 +80,6 @@ def set_active(user: User, *, active: bool) -> None:
     user.save(update_fields=["is_active"])
 
 
-def state_of(user: User) -> dict[str, object]:
+def account_state(user: User) -> dict[str, object]:
     live = RefreshToken.objects.filter(user=user, revoked_at=None).values("family").distinct().count()
     return {"suspended": not user.is_active, "signed_in": live}

@@ -27,12 +27,12 @@ from core.db.transactions import require_transaction
 from markets.errors import PriceUnavailable
 from markets.fills import FillPrices, house_prices, request_fill_prices
 from markets.models import Market
+from markets.prices import RETRY_SECONDS
 from markets.selectors import CONDITION_ID
 
 CENT = Decimal("0.01")
 ONE = Decimal(1)
 REFERENCE_MAX = 200
-RETRY_SECONDS = 2
 SIDES = frozenset(Bet.Side.values)
 # Returns the current time; called again after waiting for locks.
 Clock = Callable[[], datetime]

@@ -12,14 +12,13 @@ from uuid import UUID
 
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
+from betting.rules import PREVIEW_LIMIT
 from betting.settlement import lock_ended_market
 from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
 from economy import ledger
 from markets.models import Market
 from markets.resolution.staff import reopen_for_reversal, state_of
-
-PREVIEW_LIMIT = 200
 
 SETTLED = "market_id = %(market_id)s AND status IN ('won', 'lost', 'cancelled')"
 # In the order of ids, as everywhere.

@@ -15,6 +15,8 @@ FILL_MAX_AGE = env.seconds("MARKET_FILL_MAX_AGE", default=5)
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 OFFSET_MAX = 1_000_000
+# So many users are named before a settlement or a reversal: those whom most is paid to or taken from.
+PREVIEW_LIMIT = 200
 # Markets with open bets are watched for so long at a time; the sweep comes round well before.
 WATCHED_FOR = timedelta(minutes=15)
 # A market that was bet on is noted as watched once in so many seconds, however many bets come.

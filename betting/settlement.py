@@ -20,8 +20,9 @@ from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from betting.errors import MarketNotFound, MarketNotOver, MarketsUnsettled
 from betting.models import SettlementFailure
+from betting.rules import PREVIEW_LIMIT
 from core.db.sql import execute, fetch_all
-from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
+from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
 from economy import ledger
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from markets.models import Market
@@ -30,11 +31,10 @@ from markets.resolution.records import send_market_ended
 logger = logging.getLogger(__name__)
 BATCH = 5_000
 OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
-# What is wrong with one bet or one user, and doesn't pass: that bet's settlement fails. Anything else stops the run.
+# What is wrong with one bet or one user for good: that bet's settlement fails. Anything else stops the run.
 REFUSALS = (IntegrityError, DataError, InsufficientCredits, AlreadyPosted, UnknownUser)
 MAX_ERROR_LETTERS = 500
 EXAMPLES = 20
-PREVIEW_LIMIT = 200
 FIRST = UUID(int=0)
 
 # What each pending bet of a market pays. The rest of the stake pays `rest / odds`, rounded down:
@@ -230,7 +230,7 @@ def settle_if_over(*, market_id: UUID, now: datetime, progress: Callable[[int], 
         logger.info("market %s isn't over", market_id)
         return False
     except OperationalError as exc:
-        if state_of(exc) not in COLLISIONS:
+        if sqlstate_of(exc) not in COLLISIONS:
             raise
         logger.warning("market %s is busy: %s", market_id, exc)
         return False

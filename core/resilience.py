@@ -239,7 +239,7 @@ class RetryPolicy:
             sleep(pause)
 
 
-# What is wrong with one object and doesn't pass: a value that can't be stored, or that our code didn't expect.
+# What is wrong with one object for good: a value that can't be stored, or that our code didn't expect.
 OBJECT_ERRORS = (DataError, IntegrityError, TypeError, ValueError, ArithmeticError)
 Failures = type[Exception] | tuple[type[Exception], ...]
 

@@ -21,7 +21,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from accounts.errors import AccountSuspended
 from core.api.errors import DomainError
 from core.db.sql import fetch_all
-from core.db.transactions import COLLISIONS, require_transaction, run_transaction, state_of
+from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
 from economy import ledger, rules
 from economy.errors import UsersUnpaid
 from economy.ledger import Batch
@@ -30,7 +30,7 @@ from economy.ledger.audit import by_sql, register
 logger = logging.getLogger(__name__)
 BATCH = 5_000
 BATCHES_READ = 20
-CONNECTIONS = 2  # that work at a time: PostgreSQL does what one of them asks on one processor
+CONNECTIONS = 2  # in parallel: PostgreSQL runs the statement of each on one core
 A_DAY = timedelta(days=1)
 EXAMPLES = 20
 WAIT, DONT_WAIT = "", "SKIP LOCKED"
@@ -198,7 +198,7 @@ def reward_or_split(users: list[UUID], summary: RunSummary, *, now: datetime, wa
     try:
         given = run_transaction(partial(reward_users, users, now=now, waiting=waiting))
     except (DatabaseError, DomainError) as exc:
-        if isinstance(exc, OperationalError) and state_of(exc) not in COLLISIONS:
+        if isinstance(exc, OperationalError) and sqlstate_of(exc) not in COLLISIONS:
             # The database is away: that is nobody's own trouble.
             raise
         if len(users) == 1:

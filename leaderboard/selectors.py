@@ -25,7 +25,7 @@ class Query:
     offset: int
 
 
-# From the last milestone that isn't behind the first place. Who was suspended since the count isn't shown.
+# From the last milestone at or before the page's first entry. Who was suspended since the count isn't shown.
 ENTRIES = """
 WITH milestone AS MATERIALIZED (
     SELECT passed, figure, created_at, user_id FROM milestones
@@ -42,7 +42,8 @@ WITH milestone AS MATERIALIZED (
 SELECT place, users.id, users.username, users.avatar_url, chosen.overall_pnl, chosen.total_volume
 FROM chosen JOIN users ON users.id = user_id WHERE users.is_active AND NOT users.is_staff ORDER BY place
 """
-# How many come before the last milestone that a user has behind, and from there to the user.
+# A user's rank: the users before the nearest milestone ahead of the user, plus those from there up to and including the
+# user.
 PLACE = """
 SELECT passed + (
     SELECT count(*) FROM standings AS passing

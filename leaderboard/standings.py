@@ -16,8 +16,9 @@ from core.db.transactions import require_transaction
 from leaderboard.models import Board, Order
 from leaderboard.rules import FARTHEST_APART, SPACING, Period, day_of, first_day
 
-# Of a table's rows, what is cheaper to change in place than to write anew with the whole table.
-PART_IN_PLACE, LEAST_IN_PLACE = 0.2, 10_000
+# Up to this share of a board's rows, or this many where that is more, changing rows in place is cheaper than writing
+# the whole table anew.
+IN_PLACE_SHARE, IN_PLACE_ROWS = 0.2, 10_000
 
 FIGURES_EVER = "SELECT id, created_at, overall_pnl, total_volume FROM users WHERE is_active AND NOT is_staff"
 # Those whom the count of all time has just ranked: a narrower table than users.
@@ -246,14 +247,17 @@ def update_standings(period: Period, *, newest: int, now: datetime) -> int:
     execute(LOCK_BOARDS)
     fetch_all(SET_MEMORY)
     board = Board.objects.filter(period=period).first()
-    total, written = (board and amend(count, board)) or replace(count)
+    done = update_in_place(count, board) if board else None
+    if done is None:
+        done = rebuild_table(count)
+    total, written = done
     execute(RECORD_BOARD, count.facts | {"total": total})
     return written
 
 
-def amend(count: Count, board: Board) -> tuple[int, int] | None:
+def update_in_place(count: Count, board: Board) -> tuple[int, int] | None:
     """Write what differs; return how many users are ranked now, and how many rows that was. None for too many."""
-    most = max(LEAST_IN_PLACE, int(board.total * PART_IN_PLACE))
+    most = max(IN_PLACE_ROWS, int(board.total * IN_PLACE_SHARE))
     everybody = day_of(board.updated_at) != day_of(count.now)
     moved, growth = find_moves(count, everybody=everybody, limit=most + 1)
     if moved > most:
@@ -289,7 +293,7 @@ def apply_moves(count: Count, *, total: int) -> None:
         add_milestones(count, order, table="standings", total=total)
 
 
-def replace(count: Count) -> tuple[int, int]:
+def rebuild_table(count: Count) -> tuple[int, int]:
     """Write all standings of the period into a new table, and put that in the old one's place as the last thing."""
     old, new = table_names(count.period)
     names = {"old": old, "new": new, "period": count.period, "figures": count.figures}

@@ -50,5 +50,7 @@ SILENT_AFTER = timedelta(minutes=2)
 # What is undecided for longer needs staff: an oracle's vote takes days, the second source minutes.
 WAITING_MAX = timedelta(days=7)
 UNCONFIRMED_MAX = timedelta(hours=1)
+# A result is looked at again so often, for so long after the market was resolved.
+REVIEWED_EVERY, REVIEWED_FOR = timedelta(hours=6), timedelta(days=3)
 # A result that Polymarket changed is shown to staff for so long.
 CHANGED_SHOWN_FOR = timedelta(days=30)

@@ -75,9 +75,9 @@ class ReadyView(APIView):
         tags=["system"],
     )
     def get(self, request: Request) -> Response:
-        checks = {name: state_of(name, check) for name, check in CHECKS.items()}
+        checks = {name: check_result(name, check) for name, check in CHECKS.items()}
         # A database that is away is tried once: each try may take as long as connecting may.
-        checks["migrations"] = state_of("migrations", check_migrations) if checks["database"] == OK else UNAVAILABLE
+        checks["migrations"] = check_result("migrations", check_migrations) if checks["database"] == OK else UNAVAILABLE
         status = "ready" if all(state == OK for state in checks.values()) else UNAVAILABLE
         history = histories() if checks["migrations"] == OK else {}
         late = late_jobs(history, now=timezone.now()) if checks["migrations"] == OK else []
@@ -99,7 +99,7 @@ class HelloView(APIView):
         return Response({"message": "Hello from THISTHAT"}, headers={"Cache-Control": "public, max-age=3600"})
 
 
-def state_of(name: str, check: Callable[[], None]) -> str:
+def check_result(name: str, check: Callable[[], None]) -> str:
     try:
         check()
     except Exception as exc:  # noqa: BLE001 - whatever it is, the dependency counts as away

@@ -174,16 +174,16 @@ def refund_purchase(*, purchase_id: UUID, by: StaffMember, reason: str, now: dat
         purchase = lock_purchase(purchase_id)
         if purchase.status != Status.COMPLETED:
             raise PurchaseNotRefundable
-        before = state_of(purchase)
+        before = purchase_state(purchase)
         mark_refunded(purchase, actor_id=by.user.pk if by.user else None, note=reason, now=now)
-        after = state_of(purchase)
+        after = purchase_state(purchase)
         record_action("refund_purchase", by=by, target=purchase, reason=reason, before=before, after=after, now=now)
         return purchase
 
     return run_transaction(act)
 
 
-def state_of(purchase: CreditPurchase) -> dict[str, str | None]:
+def purchase_state(purchase: CreditPurchase) -> dict[str, str | None]:
     balance = balance_of(purchase.user_id)
     refunded_at = purchase.refunded_at.isoformat() if purchase.refunded_at else None
     return {"status": str(purchase.status), "refunded_at": refunded_at, "balance": str(balance)}

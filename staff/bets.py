@@ -14,7 +14,7 @@ from economy.models import CreditTransaction
 from staff.core.formatting import format_credits, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable, Recent
-from staff.markets.page import state_of
+from staff.markets.page import settlement_status
 from staff.markets.table import WIDE, OfMarkets
 from staff.selectors import find_user_id
 
@@ -192,7 +192,7 @@ class SettlementTable(OfMarkets):
 
     @admin.display(description="State")
     def state(self, row: Settlement) -> SafeString:
-        return status_label(state_of(row))
+        return status_label(settlement_status(row))
 
     @admin.display(description="Paid")
     def paid_(self, row: Settlement) -> str:

@@ -159,10 +159,10 @@ class LedgerTable(DetailTable, OfUser):
             "Amount": amount_of(original),
             "Balance after": format_credits(original.balance_after),
             "About": about(original),
-            "The user's number": f"{original.sequence:,}",
+            "Number among the user's entries": f"{original.sequence:,}",
             "Id": original.pk,
             "Refers to": original.reference_id,
-            "Time of that, counted from 0": f"{original.occurrence:,}",
+            "Occurrence (0 is the first for this reference)": f"{original.occurrence:,}",
         }
         title = f"{type_called(original.transaction_type)}: {format_credits(original.amount)} credits"
         return Detail(original=original, title=title, blocks=[Facts(title="Ledger entry", facts=facts)])

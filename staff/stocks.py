@@ -260,23 +260,23 @@ class OfUsers(Table):
         return (queryset.filter(user_id=find_user_id(search_term)) if search_term.strip() else queryset), False
 
     @admin.display(description="User")
-    def whose(self, row: Any) -> SafeString:
+    def user_(self, row: Any) -> SafeString:
         return link_to("accounts_user_change", row.user.username, row.user_id)
 
     @admin.display(description="Stock")
-    def of(self, row: Any) -> SafeString:
+    def stock_(self, row: Any) -> SafeString:
         return link_to("economy_stock_change", row.stock.symbol, row.stock_id)
 
     @admin.display(description="Shares")
-    def how_many(self, row: Any) -> str:
+    def shares_(self, row: Any) -> str:
         return decimal_of(row.shares)
 
     @admin.display(description="Invested")
-    def put_in(self, row: Any) -> str:
+    def invested_(self, row: Any) -> str:
         return format_credits(row.invested)
 
     @admin.display(description="Leverage")
-    def times(self, row: Any) -> str:
+    def leverage_(self, row: Any) -> str:
         return times_of(row.leverage)
 
     @admin.display(description="When, UTC")
@@ -286,25 +286,25 @@ class OfUsers(Table):
 
 @admin.register(StockHolding)
 class HoldingTable(OfUsers):
-    list_display = ("since", "whose", "of", "how_many", "put_in", "times")
+    list_display = ("since", "user_", "stock_", "shares_", "invested_", "leverage_")
     list_filter = (StockFilter,)
 
 
 @admin.register(StockTransaction)
 class TradeTable(OfUsers):
-    list_display = ("since", "whose", "of", "kind", "how_many", "at", "total", "times")
+    list_display = ("since", "user_", "stock_", "type_", "shares_", "price_", "credits_", "leverage_")
     list_filter = (RecentStockFilter, TypeFilter)
 
     @admin.display(description="Type")
-    def kind(self, row: StockTransaction) -> str:
+    def type_(self, row: StockTransaction) -> str:
         return row.get_type_display()
 
     @admin.display(description="Price")
-    def at(self, row: StockTransaction) -> str:
+    def price_(self, row: StockTransaction) -> str:
         return decimal_of(row.price_per_share)
 
     @admin.display(description="Credits")
-    def total(self, row: StockTransaction) -> str:
+    def credits_(self, row: StockTransaction) -> str:
         return format_credits(row.total_amount)
 
 
@@ -313,7 +313,7 @@ class PriceTable(Table):
     """Every price that a stock had, when it was set, by whom and why."""
 
     view_permission = Permission.VIEW_MARKETS
-    list_display = ("when", "of", "set_to", "who", "reason")
+    list_display = ("when", "stock_", "set_to", "who", "reason")
     list_display_links = None
     list_filter = (RecentStockFilter,)
     list_select_related = ("stock", "set_by")
@@ -325,7 +325,7 @@ class PriceTable(Table):
         return format_time(row.created_at)
 
     @admin.display(description="Stock")
-    def of(self, row: StockPrice) -> SafeString:
+    def stock_(self, row: StockPrice) -> SafeString:
         return link_to("economy_stock_change", row.stock.symbol, row.stock_id)
 
     @admin.display(description="Price")

@@ -19,20 +19,20 @@ from rest_framework.request import Request
 
 from core.api.errors import DomainError
 from core.db.sql import execute, fetch_one
-from core.db.transactions import LOCK_TIMEOUT, run_transaction, state_of
+from core.db.transactions import LOCK_TIMEOUT, run_transaction, sqlstate_of
+from core.rules import IDEMPOTENCY_HOURS
 
 HEADER = "Idempotency-Key"
 MAX_LETTERS = 255
 LOCK_NOT_AVAILABLE = "55P03"
 FIRST_REFUSAL = 400
 PURGE_BATCH = 5_000
-HOURS_KEPT = 24
 # For `extend_schema(parameters=[…])` of what `idempotent` wraps.
 HEADER_PARAMETER = OpenApiParameter(
     HEADER,
     location=OpenApiParameter.HEADER,
-    description=f"1 to {MAX_LETTERS} printable ASCII characters, kept for {HOURS_KEPT} hours: the same request sent "
-    "again gets the first response again, with `Idempotency-Replayed: true`, and has no second effect.",
+    description=f"1 to {MAX_LETTERS} printable ASCII characters, kept for {IDEMPOTENCY_HOURS} hours: the same request "
+    "sent again gets the first response again, with `Idempotency-Replayed: true`, and has no second effect.",
 )
 # What a view method that is `idempotent` returns: what is to happen in the transaction, and the response to it.
 Act = Callable[[], HttpResponse]
@@ -157,9 +157,9 @@ def take(claim: Claim) -> bool:
     """Return whether the key is ours now. Waits while another request has it; raises InProgress after too long."""
     facts: dict[str, Any] = {"user_id": claim.user_id, "key": claim.key, "request_hash": claim.request_hash}
     try:
-        return execute(TAKE, {**facts, "timeout": LOCK_TIMEOUT, "hours_kept": HOURS_KEPT}) == 1
+        return execute(TAKE, {**facts, "timeout": LOCK_TIMEOUT, "hours_kept": IDEMPOTENCY_HOURS}) == 1
     except OperationalError as exc:
-        if state_of(exc) == LOCK_NOT_AVAILABLE:
+        if sqlstate_of(exc) == LOCK_NOT_AVAILABLE:
             raise InProgress(retry_after=1) from exc
         raise
 
@@ -171,7 +171,7 @@ def keep(claim: Claim, response: HttpResponse) -> None:
 
 def find(claim: Claim) -> HttpResponse | None:
     """Return the first response, as it was. Raises KeyReused where that was to another request."""
-    row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key, "hours_kept": HOURS_KEPT})
+    row = fetch_one(FIND, {"user_id": claim.user_id, "key": claim.key, "hours_kept": IDEMPOTENCY_HOURS})
     if row is None:
         return None
     request_hash, status, body = row
@@ -182,10 +182,10 @@ def find(claim: Claim) -> HttpResponse | None:
 
 
 def purge_keys() -> int:
-    """Delete the keys that are older than HOURS_KEPT, in batches; return how many."""
+    """Delete the keys that are older than IDEMPOTENCY_HOURS, in batches; return how many."""
     total = 0
     while True:
-        deleted = execute(PURGE, {"batch": PURGE_BATCH, "hours_kept": HOURS_KEPT})
+        deleted = execute(PURGE, {"batch": PURGE_BATCH, "hours_kept": IDEMPOTENCY_HOURS})
         total += deleted
         if deleted < PURGE_BATCH:
             return total

@@ -51,10 +51,10 @@ def run_transaction(act: Callable[[], T], *, begin: Callable[[], None] = limit_l
 
 def is_collision(exc: Exception) -> bool:
     """Return whether the database undid the transaction because of another one."""
-    return isinstance(exc, OperationalError) and state_of(exc) in COLLISIONS
+    return isinstance(exc, OperationalError) and sqlstate_of(exc) in COLLISIONS
 
 
-def state_of(exc: Exception) -> str | None:
+def sqlstate_of(exc: Exception) -> str | None:
     """Return the SQLSTATE of a database error."""
     state: str | None = getattr(exc.__cause__, "sqlstate", None)
     return state

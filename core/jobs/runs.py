@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError
@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 from core.db.sql import fetch_all
 from core.db.transactions import try_lock
 from core.models import JobRun
+from core.rules import JOB_RUNS_KEPT_FOR
 
 logger = logging.getLogger(__name__)
-KEPT_FOR = timedelta(days=30)
 MAX_ERROR_LETTERS = 2_000
 MAX_REASON_LETTERS = 200
 MAX_SKIPPED_KEPT = 20
@@ -162,6 +162,6 @@ WHERE jobs.job IS NOT NULL
 
 
 def purge_job_runs(*, now: datetime) -> int:
-    """Delete the runs that ended more than thirty days ago; return how many."""
-    deleted, _ = JobRun.objects.filter(finished_at__lt=now - KEPT_FOR).delete()
+    """Delete the runs that ended longer than JOB_RUNS_KEPT_FOR ago; return how many."""
+    deleted, _ = JobRun.objects.filter(finished_at__lt=now - JOB_RUNS_KEPT_FOR).delete()
     return deleted

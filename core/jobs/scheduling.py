@@ -28,9 +28,9 @@ from kombu.exceptions import KombuError
 
 from core.jobs.runs import History, histories
 from core.resilience import CircuitBreaker
+from core.rules import LATE_AFTER_PERIODS
 
 logger = logging.getLogger(__name__)
-LATE_AFTER = 3  # periods without a success
 DATABASE_POLL_SECONDS, WAITING_SAID_SECONDS = 0.5, 60.0
 NOT_FOR_YEARS = timedelta(days=366 * 5)
 # How many jobs the scheduler runs itself at a time while the queue is away.
@@ -126,7 +126,7 @@ class Switch:
     changed_at: datetime
 
 
-def late_jobs(history: Mapping[str, History], *, now: datetime, periods: int = LATE_AFTER) -> list[Late]:
+def late_jobs(history: Mapping[str, History], *, now: datetime, periods: int = LATE_AFTER_PERIODS) -> list[Late]:
     """Return the jobs that have not succeeded for so many periods, by name; one query."""
     switches = read_switches()
     began = [history[entry["task"]].first_started_at for entry in entries().values() if entry["task"] in history]

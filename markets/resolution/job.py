@@ -218,7 +218,7 @@ def check_each(
         try:
             checked = check_market(client, candidate, found.get(candidate.polymarket_id))
         except Exception as exc:
-            # Whatever it is: those behind it are owed, too.
+            # Whatever it is: one broken market must not stop those after it.
             logger.exception("market %s couldn't be judged", candidate.id)
             skip(candidate, exc)
         else:

@@ -5,13 +5,14 @@ for staff to look into, who can reverse a settlement.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from core.db.sql import execute, fetch_all
 from core.db.transactions import require_transaction, run_transaction
+from markets import rules
 from markets.models import MarketResolution
 from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient
 from markets.resolution.job import Candidate, judge, request_catalogue, to_candidate
@@ -19,8 +20,6 @@ from markets.resolution.policy import RESULTS, Outcome, UpstreamOutcome
 from markets.resolution.records import Record, add_records, previous_records
 
 LIMIT: Final = 40  # a run; as many as one request to the catalogue takes
-REVIEWED_FOR: Final = timedelta(days=3)
-REVIEWED_EVERY: Final = timedelta(hours=6)
 # What is another result, or none any more. "Unknown" isn't: an upstream that forgets has said nothing.
 CONTRARY: Final = RESULTS | {Outcome.OPEN, Outcome.WAITING}
 AS_BEFORE: Final = "Polymarket tells again what was resolved here."
@@ -47,7 +46,7 @@ NOTE = "UPDATE markets SET upstream_checked_at = %(now)s WHERE id = ANY(%(ids)s:
 
 def review_results(client: PolymarketClient, *, now: datetime) -> int:
     """Look at some results again; return how many differ from what Polymarket tells now. Raises UpstreamError."""
-    due = {"oldest": now - REVIEWED_FOR, "before": now - REVIEWED_EVERY, "limit": LIMIT}
+    due = {"oldest": now - rules.REVIEWED_FOR, "before": now - rules.REVIEWED_EVERY, "limit": LIMIT}
     rows = fetch_all(DUE, due)
     if not rows:
         return 0

@@ -18,9 +18,9 @@ from unfold.widgets import (
 from accounts.models import Permission
 from accounts.staff import StaffMember
 from betting.orders import potential_payout
-from betting.reversal import PREVIEW_LIMIT, preview_reversal, reverse_settlement
+from betting.reversal import preview_reversal, reverse_settlement
+from betting.rules import PREVIEW_LIMIT
 from betting.selectors import get_open_exposure
-from betting.settlement import PREVIEW_LIMIT as RECEIVERS_SHOWN
 from betting.settlement import SettlementPreview, preview_settlement, retry_settlement
 from markets import house
 from markets.models import Market
@@ -145,8 +145,8 @@ def paying(
             "It pays": format_credits(preview.payout),
             **gain_of_house(preview.house_gain),
         },
-        caption=f"Whom it pays: the {RECEIVERS_SHOWN} who get most"
-        if len(preview.receivers) == RECEIVERS_SHOWN
+        caption=f"Whom it pays: the {PREVIEW_LIMIT} who get most"
+        if len(preview.receivers) == PREVIEW_LIMIT
         else "Whom it pays",
         columns=("User", "Bets paid", "Credits"),
         rows=[(row.username, f"{row.bets:,}", format_credits(row.payout)) for row in preview.receivers],

@@ -167,7 +167,7 @@ def settlements(market: Market) -> Rows:
         rows=[
             (
                 row.resolution.upper(),
-                status_label(state_of(row)),
+                status_label(settlement_status(row)),
                 f"{row.won:,}",
                 f"{row.lost:,}",
                 f"{row.cancelled:,}",
@@ -181,7 +181,7 @@ def settlements(market: Market) -> Rows:
     )
 
 
-def state_of(settlement: Settlement) -> str:
+def settlement_status(settlement: Settlement) -> str:
     if settlement.reversed_at:
         return "reversed"
     return "finished" if settlement.finished_at else "unfinished"

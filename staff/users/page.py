@@ -62,15 +62,15 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
     )
 
 
-def state_of(user: User) -> str:
-    """Return the user's state in a word, for a label."""
+def user_status(user: User) -> str:
+    """Return the user's status in a word, for a label."""
     if user.erased_at:
         return "erased"
     return "active" if user.is_active else "suspended"
 
 
 def labels(user: User) -> str:
-    shown = [state_of(user)]
+    shown = [user_status(user)]
     shown += ["superuser" if user.is_superuser else "staff"] if user.is_staff else []
     roles = [group.name for group in user.groups.all()]
     return format_html_join(" ", "{}", ((status_label(word),) for word in [*shown, *roles]))

@@ -20,7 +20,7 @@ from staff.core.pages import Detail
 from staff.core.tables import staff_member
 from staff.selectors import users_matching
 from staff.users.actions import USER_ACTIONS
-from staff.users.page import state_of, user_page
+from staff.users.page import user_page, user_status
 
 # Roles are given on a user's page, on record; who signs in with X is nothing to edit.
 for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):
@@ -71,7 +71,7 @@ class UserTable(ActionTable):
 
     @admin.display(description="State")
     def state(self, user: User) -> str:
-        return status_label("staff" if user.is_active and user.is_staff else state_of(user))
+        return status_label("staff" if user.is_active and user.is_staff else user_status(user))
 
     @admin.display(description="Balance")
     def balance(self, user: User) -> str:

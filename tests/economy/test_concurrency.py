@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from accounts.models import User
 from accounts.registration import user_registered
-from core.db.transactions import run_transaction, state_of
+from core.db.transactions import run_transaction, sqlstate_of
 from economy import rules
 from economy.errors import AlreadyPosted, InsufficientCredits
 from economy.ledger import audit, post, post_many
@@ -108,7 +108,7 @@ def test_a_lock_that_takes_too_long_is_given_up_and_nothing_happened():
                     cursor.execute("SET LOCAL lock_timeout = '100ms'")
                 post(adjustment(user, 1), now=NOW)
         except OperationalError as exc:
-            return state_of(exc)
+            return sqlstate_of(exc)
 
     with transaction.atomic():
         post(adjustment(user, 1), now=NOW)

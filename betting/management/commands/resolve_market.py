@@ -10,8 +10,8 @@ from markets.resolution import staff
 
 class Command(SettlingDecisionCommand):
     help = (
-        "Says how one market ended, and pays its bets. Exits 1 when that can't be done, 2 where bets couldn't be "
-        "settled."
+        "Says how one market ended, as staff decide, and pays its bets; `resolve_markets` reads from Polymarket how "
+        "markets ended. Exits 1 when that can't be done, 2 where bets couldn't be settled."
     )
     done = "Resolved"
 

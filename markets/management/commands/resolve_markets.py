@@ -21,7 +21,8 @@ LISTED_AS_JSON = 1_000
 class Command(BaseCommand):
     help = (
         "Reads from Polymarket how markets ended, closes what is closed and resolves what both sources agree on. "
-        "Exits 1 when Polymarket can't be read, 2 when a run is under way."
+        "`resolve_market` says it of one market, as staff decide. Exits 1 when Polymarket can't be read, 2 when a run "
+        "is under way."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
