@@ -36,7 +36,7 @@ PASSING_STATES = ("08", "53", "57014", "57P", "58", "25006", "40001", "40P01", "
 
 
 class DomainError(Exception):
-    """A rule said no. Subclasses stand beside what raises them and set `code`, `status` and `message`.
+    """A rule said no. Subclasses stand in their app's `errors.py` and set `code`, `status` and `message`.
 
     `retry_after` is in seconds; where it is set the response carries `Retry-After`.
     """
