@@ -36,6 +36,9 @@ PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "accounts.passwords.EndsSessions"},
 ]
 
+# A browser in which somebody signed in is known for so long, so that others' attempts don't keep its user out.
+KNOWN_DEVICE_LIFETIME = timedelta(days=365)
+
 # `last_active_at`, by which daily rewards are given, is written at most once in this time.
 ACTIVITY_INTERVAL = timedelta(minutes=5)
 # How long a user may stay at X before coming back.

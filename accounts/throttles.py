@@ -1,22 +1,31 @@
-"""Limit how often one address, and one account from all addresses, may try to sign in."""
+"""Limit how often a password may be tried: by one address, at one account from one address, and at one account in all.
 
+The last limit could be used to lock somebody out by trying wrong passwords at their account from many addresses. So it
+asks for more proof than the password, instead of nothing helping: a browser in which somebody has signed in to the
+account before has a signed cookie, and its attempts are counted by themselves. Described as device cookies by OWASP,
+"Slow Down Online Guessing Attacks with Device Cookies".
+"""
+
+import secrets
 from hashlib import sha256
 
-from django.http import HttpRequest
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.rules import KNOWN_DEVICE_LIFETIME
 from core.api.requests import PerClientThrottle
+
+SALT = "accounts.known-device"
+COOKIE_PREFIX = "known_device_"
 
 
 class SignupThrottle(PerClientThrottle):
     """Limits sign-ups, which tell whether an e-mail is registered."""
 
     scope = "signup"
-
-
-class LoginThrottle(PerClientThrottle):
-    scope = "login"
 
 
 class RefreshThrottle(PerClientThrottle):
@@ -29,34 +38,101 @@ class XSignInThrottle(PerClientThrottle):
     scope = "x_sign_in"
 
 
-class AccountThrottle(PerClientThrottle):
-    """Count by the e-mail that was given, whether or not it is registered, in any case and from any address."""
+class LoginThrottle(PerClientThrottle):
+    """Limits the attempts of one address, whichever accounts they are at; a known device is counted by itself."""
+
+    scope = "login"
+    counter = "login"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        email = self.email_of(request)
+        if email is not None and known_device(request, email):
+            return None
+        return f"throttle:{self.counter}:{self.get_ident(request)}"
+
+    def email_of(self, request: Request) -> str | None:
+        """Return the e-mail that was given, whether or not it is registered."""
+        email = request.data.get("email") if isinstance(request.data, dict) else None
+        return email if isinstance(email, str) else None
+
+
+class AccountThrottle(LoginThrottle):
+    """Limits the attempts at one account from one address, or from one known device."""
 
     scope = "account"
+    counter = "account"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        email = request.data.get("email") if isinstance(request.data, dict) else None
-        return self.key_of(email) if isinstance(email, str) else None
+        email = self.email_of(request)
+        if email is None:
+            return None
+        where = known_device(request, email) or self.get_ident(request)
+        return f"throttle:{self.counter}:{name_of_account(email)}:{where}"
 
-    def key_of(self, email: str) -> str:
-        name = sha256(email.strip().casefold().encode(errors="replace")).hexdigest()
-        return f"throttle:{self.scope}:{name}"
 
+class AccountTotalThrottle(LoginThrottle):
+    """Limits the attempts at one account from all unknown devices together."""
 
-class FormAccountThrottle(AccountThrottle):
-    """Count attempts of a form outside the API together with the API's."""
-
-    def __init__(self, email: str) -> None:
-        super().__init__()
-        self.email = email
+    scope = "account_total"
+    counter = "account_total"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        return self.key_of(self.email)
+        email = self.email_of(request)
+        if email is None or known_device(request, email):
+            return None
+        return f"throttle:{self.counter}:{name_of_account(email)}"
+
+
+LOGIN_THROTTLES = (LoginThrottle, AccountThrottle, AccountTotalThrottle)
 
 
 def seconds_until_allowed(request: HttpRequest, *, email: str) -> float | None:
-    """Return the seconds until that address, or that account, may be tried again from a form; None if it may be now."""
-    throttles = (LoginThrottle(), FormAccountThrottle(email))
-    # They look at META and the user alone, so Django's request is as good as DRF's.
-    refused = [throttle for throttle in throttles if not throttle.allow_request(request, None)]  # type: ignore[arg-type]
-    return max((throttle.wait() or 1.0 for throttle in refused), default=None)
+    """Return the seconds until the admin's form may be sent again; None if it may be now.
+
+    Counted apart from the API's attempts: who tries passwords there keeps no staff out.
+    """
+    refused = []
+    for kind in LOGIN_THROTTLES:
+        throttle = kind()
+        throttle.counter = f"admin_{kind.counter}"
+        throttle.email_of = lambda _request: email  # type: ignore[method-assign]
+        # They look at META, cookies and the user alone, so Django's request is as good as DRF's.
+        if not throttle.allow_request(request, None):  # type: ignore[arg-type]
+            refused.append(throttle.wait() or 1.0)
+    return max(refused, default=None)
+
+
+def name_of_account(email: str) -> str:
+    """Return the same for an e-mail in any case, without telling which it is."""
+    return sha256(email.strip().casefold().encode(errors="replace")).hexdigest()
+
+
+def cookie_of(email: str) -> str:
+    return f"{COOKIE_PREFIX}{name_of_account(email)[:16]}"
+
+
+def known_device(request: Request | HttpRequest, email: str) -> str | None:
+    """Return what a device is counted under in which somebody has signed in to the account before; None for others."""
+    cookie = request.COOKIES.get(cookie_of(email))
+    if not cookie:
+        return None
+    try:
+        account, device = signing.loads(cookie, salt=SALT, max_age=KNOWN_DEVICE_LIFETIME)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    return f"device:{device}" if account == name_of_account(email) else None
+
+
+def remember_device(request: Request | HttpRequest, response: HttpResponse, email: str) -> None:
+    """Give the browser that signed in to the account its cookie, unless it has one."""
+    if known_device(request, email):
+        return
+    response.set_cookie(
+        cookie_of(email),
+        signing.dumps([name_of_account(email), secrets.token_urlsafe(16)], salt=SALT),
+        max_age=KNOWN_DEVICE_LIFETIME,
+        secure=not settings.DEBUG,
+        httponly=True,
+        # The frontend is another site.
+        samesite="Lax" if settings.DEBUG else "None",
+    )

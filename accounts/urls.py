@@ -1,12 +1,12 @@
 from django.urls import path
 
-from accounts.throttles import AccountThrottle, LoginThrottle, RefreshThrottle, SignupThrottle
+from accounts.throttles import LOGIN_THROTTLES, AccountThrottle, LoginThrottle, RefreshThrottle, SignupThrottle
 from accounts.views import MeViewSet, PublicUserViewSet, SignInViewSet
 from accounts.x.views import CallbackView, StartView
 
 urlpatterns = [
     path("auth/signup", SignInViewSet.as_view({"post": "signup"}, throttle_classes=(SignupThrottle, AccountThrottle))),
-    path("auth/login", SignInViewSet.as_view({"post": "login"}, throttle_classes=(LoginThrottle, AccountThrottle))),
+    path("auth/login", SignInViewSet.as_view({"post": "login"}, throttle_classes=LOGIN_THROTTLES)),
     path("auth/refresh", SignInViewSet.as_view({"post": "refresh"}, throttle_classes=(RefreshThrottle,))),
     path("auth/logout", SignInViewSet.as_view({"post": "logout"})),
     path("auth/change-password", MeViewSet.as_view({"post": "change_password"}, throttle_classes=(LoginThrottle,))),

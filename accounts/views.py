@@ -39,6 +39,7 @@ from accounts.serializers import (
     TokensResponse,
 )
 from accounts.services import SignedIn, ranks_of, update_profile
+from accounts.throttles import remember_device
 from accounts.tokens import TokenPair
 from core.api.openapi import operation
 from core.api.requests import parse_uuid, validate
@@ -82,7 +83,9 @@ class SignInViewSet(PrivateViewSet):
         fields = validate(SignupRequest, request.data)
         code = fields.pop("referralCode", None)
         result = services.sign_up(**fields, referral_code=code, client=client_of(request), now=timezone.now())
-        return signed_in_response(result, status=201)
+        response = signed_in_response(result, status=201)
+        remember_device(request, response, fields["email"])
+        return response
 
     @operation(
         operation_id="auth_login",
@@ -94,7 +97,9 @@ class SignInViewSet(PrivateViewSet):
     )
     def login(self, request: Request) -> HttpResponse:
         fields = validate(LoginRequest, request.data)
-        return signed_in_response(services.log_in(**fields, client=client_of(request), now=timezone.now()))
+        response = signed_in_response(services.log_in(**fields, client=client_of(request), now=timezone.now()))
+        remember_device(request, response, fields["email"])
+        return response
 
     @operation(
         operation_id="auth_refresh",

@@ -193,6 +193,7 @@ REST_FRAMEWORK = {
         "signup": env.str("THROTTLE_SIGNUP", default="60/hour"),
         "login": env.str("THROTTLE_LOGIN", default="60/min"),
         "account": env.str("THROTTLE_ACCOUNT", default="10/min"),
+        "account_total": env.str("THROTTLE_ACCOUNT_TOTAL", default="100/hour"),
         "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
         "x_sign_in": env.str("THROTTLE_X_SIGN_IN", default="30/min"),
     },

@@ -8,6 +8,7 @@ from core.api.errors import bad_request, not_found, server_error
 from core.api.responses import unchanging
 from ops.health import HelloView, ReadyView, health
 from ops.metrics import metrics
+from staff.login import login
 
 urlpatterns = [
     path("health", health),
@@ -24,6 +25,7 @@ urlpatterns = [
     path("api/v1/purchases", include("purchases.urls")),
     path("api/v1/leaderboard", include("leaderboard.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/login/", login),
     path("admin/", admin.site.urls),
     # The last pattern, so that an unknown path gets the one error shape with DEBUG on as with it off.
     re_path(r"", not_found),

@@ -1,7 +1,9 @@
 """How often one may try to get in."""
 
 import pytest
+from django.test import Client
 
+from accounts.throttles import cookie_of
 from tests.accounts.factories import AUTH, PASSWORD, form, refusal, send, sign_up, success
 
 pytestmark = pytest.mark.django_db
@@ -41,15 +43,63 @@ def test_one_address_tries_so_often_and_no_more(stranger, rates, action, scope, 
     assert post(stranger, action, body, address="203.0.113.2").status_code != 429
 
 
-def test_one_account_is_tried_so_often_from_however_many_addresses(stranger, rates):
+def test_one_account_is_tried_so_often_from_one_address(stranger, rates):
     rates(account="3/min")
     sign_up("ann")
-    tried = ["ann@example.com", "ANN@example.com", " ann@Example.com"]
-    for number, email in enumerate(tried):
-        refusal(post(stranger, "login", login(email), address=f"203.0.113.{number}"), 401, "invalid_credentials")
-    response = post(stranger, "login", login(password=PASSWORD), address="198.51.100.1")
+    for email in ("ann@example.com", "ANN@example.com", " ann@Example.com"):
+        refusal(post(stranger, "login", login(email)), 401, "invalid_credentials")
+    response = post(stranger, "login", login(password=PASSWORD))
     refusal(response, 429, "throttled")
     assert int(response["Retry-After"]) >= 1
+
+
+def test_who_tries_from_an_address_keeps_nobody_out_who_is_at_another(stranger, rates):
+    rates(account="3/min")
+    sign_up("ann")
+    for _ in range(5):
+        post(stranger, "login", login(), address="203.0.113.1")
+    success(post(stranger, "login", login(password=PASSWORD), address="198.51.100.1"))
+
+
+class TestManyAddresses:
+    """Wrong passwords at one account, each from an address of its own."""
+
+    @pytest.fixture
+    def under_attack(self, stranger, rates):
+        rates(account_total="5/hour")
+        ann = Client()
+        success(post(ann, "signup", form("ann"), address="198.51.100.1"), 201)
+        for number in range(20):
+            post(stranger, "login", login(), address=f"203.0.113.{number}")
+        return ann
+
+    def test_they_are_refused_even_with_the_right_password(self, under_attack):
+        response = post(Client(), "login", login(password=PASSWORD), address="203.0.113.99")
+        refusal(response, 429, "throttled")
+        assert int(response["Retry-After"]) >= 1
+
+    def test_a_browser_that_was_signed_in_before_gets_in_from_anywhere(self, under_attack):
+        success(post(under_attack, "login", login(password=PASSWORD), address="192.0.2.7"))
+
+    def test_it_may_try_no_oftener_than_others(self, under_attack, rates):
+        rates(account="3/min", account_total="5/hour")
+        statuses = [post(under_attack, "login", login(), address=f"192.0.2.{at}").status_code for at in range(4)]
+        assert statuses == [401, 401, 401, 429]
+
+    def test_its_cookie_is_good_for_that_account_alone_and_cannot_be_made_up(self, under_attack):
+        (name,) = [name for name in under_attack.cookies if name.startswith("known_device_")]
+        cookie = under_attack.cookies[name]
+        assert cookie["httponly"]
+        sign_up("bob")
+        forger = Client()
+        for made_up in (cookie.value[:-1] + "x", "x", ""):
+            forger.cookies[name] = made_up
+            refusal(post(forger, "login", login(password=PASSWORD), address="192.0.2.8"), 429, "throttled")
+        other = cookie_of("bob@example.com")
+        forger.cookies[other] = cookie.value
+        for number in range(6):
+            post(forger, "login", login("bob@example.com"), address=f"192.0.2.{number}")
+        refusal(post(forger, "login", login("bob@example.com"), address="192.0.2.99"), 429, "throttled")
 
 
 def test_an_unknown_email_is_throttled_like_a_known_one(stranger, rates):
