@@ -43,6 +43,8 @@ class LoginThrottle(PerClientThrottle):
 
     scope = "login"
     counter = "login"
+    # Of a form outside the API, which has it under another name.
+    email: str | None = None
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         email = self.email_of(request)
@@ -52,6 +54,8 @@ class LoginThrottle(PerClientThrottle):
 
     def email_of(self, request: Request) -> str | None:
         """Return the e-mail that was given, whether or not it is registered."""
+        if self.email is not None:
+            return self.email
         email = request.data.get("email") if isinstance(request.data, dict) else None
         return email if isinstance(email, str) else None
 
@@ -94,8 +98,7 @@ def seconds_until_allowed(request: HttpRequest, *, email: str) -> float | None:
     refused = []
     for kind in LOGIN_THROTTLES:
         throttle = kind()
-        throttle.counter = f"admin_{kind.counter}"
-        throttle.email_of = lambda _request: email  # type: ignore[method-assign]
+        throttle.counter, throttle.email = f"admin_{kind.counter}", email
         # They look at META, cookies and the user alone, so Django's request is as good as DRF's.
         if not throttle.allow_request(request, None):  # type: ignore[arg-type]
             refused.append(throttle.wait() or 1.0)

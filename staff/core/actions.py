@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import DatabaseError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -85,7 +85,7 @@ class Confirmation:
         except DomainError as refusal:
             form.add_error(None, str(refusal))
             return refusal.status
-        except OperationalError as exc:
+        except DatabaseError as exc:
             if not is_passing(exc):
                 raise
             form.add_error(None, TryAgain.message)
