@@ -16,7 +16,7 @@ from core.db.sql import fetch_all
 from core.db.transactions import run_transaction
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, act_by_halves
-from markets import identity, listings, prices
+from markets import identity, listings
 from markets.polymarket.client import FAILURES_IN_A_ROW, PolymarketClient, request_by_id
 from markets.polymarket.parsing import ParsedMarket, parse_market
 from markets.staging import (
@@ -111,8 +111,6 @@ def ingest_markets(
     unlisted = [] if category else find_unlisted(limit=recheck_limit)
     stage_all(read_by_id(client, unlisted, tally), tally, listed=False, progress=progress)
     applied = apply_all_but_broken(tally, now=now, checked=unlisted)
-    # Live odds are cached by market: of these THIS is another token now.
-    prices.clear_cached_odds(applied.moved)
     return tally.as_result(applied)
 
 

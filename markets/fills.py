@@ -7,22 +7,18 @@ or a transaction meanwhile.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from core.db.transactions import require_no_transaction
 from core.resilience import Deadline, SharedRateLimit, act_by_halves
 from markets import rules
 from markets.errors import MarketIlliquid, PriceUnavailable, UpstreamError, UpstreamRejected
-from markets.polymarket.books import ONE, BookPrices, merge_books, parse_book, prices_of
+from markets.polymarket.books import ONE, SentBooks, Tokens, prices_of, read_book
 from markets.polymarket.client import FAILURES_IN_A_ROW, fill_client
-from markets.prices import ACQUIRE_TIMEOUT, RETRY_SECONDS, upstream_semaphore
-
-Tokens = tuple[str, str]
-Books = Mapping[str, Mapping[str, Any]]
+from markets.prices import ACQUIRE_TIMEOUT, RETRY_SECONDS, book_rate_limit, upstream_semaphore
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +50,15 @@ class FillPrices:
 class BookRequests:
     """Requests for order books, each for as many orders as have arrived. One per process."""
 
-    def __init__(self, request: Callable[[Sequence[str]], Books], limit: SharedRateLimit) -> None:
+    def __init__(self, request: Callable[[Sequence[str]], SentBooks], limit: SharedRateLimit) -> None:
         self._request = request
         self._limit = limit
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Tokens, Future[Books]]] = []
+        self._waiting: list[tuple[Tokens, Future[SentBooks]]] = []
 
-    def get(self, tokens: Tokens, deadline: Deadline) -> Books:
+    def get(self, tokens: Tokens, deadline: Deadline) -> SentBooks:
         """Return the books of the tokens, requested after this call began. Raises UpstreamError or TimeoutError."""
-        result: Future[Books] = Future()
+        result: Future[SentBooks] = Future()
         with self._lock:
             is_first = not self._waiting
             self._waiting.append((tokens, result))
@@ -89,12 +85,12 @@ class BookRequests:
             result.set_result(books)
 
 
-def fail(results: Sequence[Future[Books]], exc: BaseException) -> None:
+def fail(results: Sequence[Future[SentBooks]], exc: BaseException) -> None:
     for result in results:
         result.set_exception(exc)
 
 
-def request_books(tokens: Sequence[str]) -> Books:
+def request_books(tokens: Sequence[str]) -> SentBooks:
     """Return the books of the tokens; a token that the upstream refuses costs the others nothing.
 
     Raises UpstreamError, also where all tokens are refused.
@@ -112,10 +108,7 @@ def request_books(tokens: Sequence[str]) -> Books:
     return {token: book for part in parts for token, book in part.items()}
 
 
-_requests = BookRequests(
-    request_books,
-    SharedRateLimit("books", per_second=rules.BOOK_REQUESTS_PER_SECOND),
-)
+_requests = BookRequests(request_books, book_rate_limit)
 
 
 def request_fill_prices(tokens: Tokens) -> FillPrices:
@@ -136,19 +129,13 @@ def request_fill_prices(tokens: Tokens) -> FillPrices:
     return fill_prices(books, tokens)
 
 
-def fill_prices(books: Books, tokens: Tokens) -> FillPrices:
+def fill_prices(books: SentBooks, tokens: Tokens) -> FillPrices:
     """Return the prices that the two tokens' books give. A market without a book is illiquid."""
-    found = read_prices(books, tokens)
-    if found is None:
+    book = read_book(books, tokens)
+    if book is None:
         return FillPrices(bid=None, ask=None, sale_bid=Decimal(0), sale_ask=ONE)
+    found = prices_of(book, depth=rules.PRICE_DEPTH)
     return FillPrices(bid=found.bid, ask=found.ask, sale_bid=found.sale_bid, sale_ask=found.sale_ask)
-
-
-def read_prices(books: Books, tokens: Tokens) -> BookPrices | None:
-    """Return the prices of the market's merged book; None where neither token has one that makes sense."""
-    this, that = (parse_book(books[token]) if token in books else None for token in tokens)
-    book = merge_books(this, that)
-    return prices_of(book, depth=rules.PRICE_DEPTH) if book else None
 
 
 def house_prices(this_odds: Decimal) -> FillPrices:

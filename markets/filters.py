@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.forms.utils import ErrorDict, ErrorList
-from django_filters import CharFilter, ChoiceFilter, FilterSet
+from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter
+from django_filters.fields import IsoDateTimeField
 from django_filters.utils import translate_validation
 from drf_spectacular.plumbing import build_choice_description_list
 from drf_spectacular.utils import OpenApiParameter
@@ -58,12 +60,31 @@ class LowerCaseTextFilter(CharFilter):  # type: ignore[misc]
     field_class = LowerCaseTextField
 
 
+class UtcTimeField(IsoDateTimeField):  # type: ignore[misc]
+    """A time in ISO 8601, in UTC; without an offset it is UTC already."""
+
+    def to_python(self, value: str | None) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as exc:  # the first hours of the year 1 east of Greenwich
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from exc
+
+
+class UtcTimeFilter(IsoDateTimeFilter):  # type: ignore[misc]
+    field_class = UtcTimeField
+
+
 class MarketFilter(FilterSet):  # type: ignore[misc]
     """What the list of markets can be narrowed to, and its order. Its values are read; no queryset is built."""
 
     status = ChoiceFilter(choices=[(status, status) for status in (*STATUSES, "all")], error_messages=CHOICE_ERRORS)
     category = LowerCaseTextFilter(max_length=CATEGORY_MAX, error_messages={"max_length": TOO_LONG})
     q = TextFilter(max_length=WORDS_MAX, error_messages={"max_length": TOO_LONG})
+    minLiquidity = NumberFilter(field_name="min_liquidity", min_value=0, max_digits=18, decimal_places=2)
+    maxSpread = NumberFilter(field_name="max_spread", min_value=0, max_value=1, max_digits=5, decimal_places=4)
+    expiresBefore = UtcTimeFilter(field_name="expires_before")
+    expiresAfter = UtcTimeFilter(field_name="expires_after")
     sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
 
     class Meta:
@@ -80,6 +101,7 @@ class MarketPage(serializers.Serializer[dict[str, Any]]):
 # The declared fields and the page, made once and shared by threads: validating changes nothing in them. A FilterSet of
 # every request would copy its fields and build a form: 0.35 ms, a third of a page, where this takes 0.04 ms.
 FILTER_FIELDS: Mapping[str, forms.Field] = {name: each.field for name, each in MarketFilter.base_filters.items()}
+FIELD_NAMES: Mapping[str, str] = {name: each.field_name for name, each in MarketFilter.base_filters.items()}
 PAGE = MarketPage()
 
 
@@ -101,7 +123,8 @@ def validate_market_list(parameters: Mapping[str, Any]) -> Query:
         errors = {"skip": [ErrorDetail("Give either skip or cursor.", code="conflict")]}
     if errors:
         raise serializers.ValidationError(errors)
-    return Query(**{name: value for name, value in values.items() if value}, **page)
+    given = {FIELD_NAMES[name]: value for name, value in values.items() if value not in (None, "")}
+    return Query(**given, **page)
 
 
 def choices_of(name: str) -> dict[str, Any]:
@@ -122,6 +145,20 @@ MARKET_LIST_PARAMETERS = [
         {"type": "string", "maxLength": WORDS_MAX, "minLength": 1},
         description="Words, or beginnings of words, of the title.",
     ),
+    OpenApiParameter(
+        "minLiquidity", {"type": "number", "minimum": 0}, description="In US dollars. House markets have none."
+    ),
+    OpenApiParameter(
+        "maxSpread",
+        {"type": "number", "minimum": 0, "maximum": 1},
+        description="Of open markets alone; one whose bid or ask is unknown doesn't match.",
+    ),
+    OpenApiParameter(
+        "expiresBefore",
+        {"type": "string", "format": "date-time"},
+        description="Exclusive. In ISO 8601, UTC without an offset. A market without an end doesn't match.",
+    ),
+    OpenApiParameter("expiresAfter", {"type": "string", "format": "date-time"}, description="Likewise, but inclusive."),
     OpenApiParameter("sort", **choices_of("sort")),
     MarketPage,
 ]

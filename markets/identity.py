@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple, TypeGuard
 
 from markets.polymarket import values
+from markets.polymarket.books import mirrored_price
 from markets.polymarket.parsing import Odds, ParsedMarket, Skipped, SkipReason
 
 Pair = tuple[str, str]
@@ -146,5 +147,8 @@ def in_stored_order(market: ParsedMarket, identity: Identity) -> ParsedMarket:
         this_option=market.that_option,
         that_option=market.this_option,
         odds=market.odds and Odds(this=market.odds.that, that=market.odds.this),
+        bid=mirrored_price(market.ask),
+        ask=mirrored_price(market.bid),
+        last_trade=mirrored_price(market.last_trade),
         upstream_facts=facts,
     )

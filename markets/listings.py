@@ -4,15 +4,16 @@ An edition is an ordering of all open markets for every sort, frozen at one inst
 ingestion: a list that went on in a changed order would repeat some markets and leave out others; one that stays on its
 edition does neither. Positions without gaps also make a fair sample cheap.
 
-Lists go by status, category and words, in five orders, page by page. Open markets are read from an edition, markets
-that are over by index, matches of a search by their words. `status=all` is those lists one after the other: open,
-closed, resolved, cancelled.
+Lists go by status and category, in five orders, page by page. Open markets are read from an edition, markets that are
+over by index. `status=all` is those lists one after the other: open, closed, resolved, cancelled. A search goes by
+words, liquidity, spread and end, too, and reads all that match.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -25,12 +26,14 @@ from core.db.sql import execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
 from markets.models import PUNCTUATION, MarketEdition
 from markets.rules import SEARCH_TOTAL_MAX
-from markets.selectors import VERSION, render_rows
+from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
+from markets.serializers import SPREAD, price_rules
 
 EDITIONS_KEPT_FOR = timedelta(minutes=30)
 
 EDITION_ORDERS = {
-    "trending": "volume_24hr DESC, id DESC",
+    # What can be bet on first.
+    "trending": f"{CAN_BE_BET_ON} DESC, volume_24hr DESC, id DESC",
     "newest": "created_at DESC, id DESC",
     # Soonest first; those without an end after all dates, those past theirs last.
     "ending": "coalesce(expires_at, 'infinity') <= %(now)s, coalesce(expires_at, 'infinity'), id",
@@ -42,7 +45,7 @@ RANKED = " UNION ALL ".join(
     f"""
     SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
            row_number() OVER (PARTITION BY category ORDER BY {order}) AS category_position, id
-    FROM markets WHERE status = 'open' AND suspended_reason = ''
+    FROM markets AS market WHERE status = 'open' AND suspended_reason = ''
     """  # noqa: S608 - made of the constants above
     for sort, order in EDITION_ORDERS.items()
 )
@@ -90,7 +93,7 @@ def publish_edition(*, now: datetime) -> None:
     Editions older than half an hour are deleted.
     """
     require_transaction("publish_edition")
-    ranked = execute(PUBLISH, {"now": now})
+    ranked = execute(PUBLISH, {"now": now, **price_rules()})
     if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
         execute("ANALYZE markets, market_rankings")
 
@@ -110,7 +113,7 @@ def publish_edition_if_outdated(*, now: datetime) -> bool:
 
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
-AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
+AMOUNT = re.compile(r"-?[0-9]{1,17}\.[0-9]{2}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
 BIGINT_MAX = 2**63 - 1
 STATUSES = ("open", "closed", "resolved", "cancelled")
@@ -161,15 +164,25 @@ ORDERS = {
     "liquidity": Order("market.liquidity", "numeric", "DESC"),
     "volume": Order("market.volume", "numeric", "DESC"),
 }
+# One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
+TRENDING = f"(market.volume_24hr - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
+SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Parameters of a list. `category` is in lower case; `skip` and `cursor` exclude each other."""
+    """Parameters of a list. `category` is in lower case; `skip` and `cursor` exclude each other.
+
+    `expires_after` is inclusive, `expires_before` isn't: ranges that follow each other share no market.
+    """
 
     status: str = "open"
     category: str | None = None
     q: str | None = None
+    min_liquidity: Decimal | None = None
+    max_spread: Decimal | None = None
+    expires_before: datetime | None = None
+    expires_after: datetime | None = None
     sort: str = "trending"
     limit: int = 50
     skip: int = 0
@@ -194,10 +207,13 @@ class Rows:
     cursor: str | None
 
 
-def list_markets(query: Query) -> Page:
-    """Return a page. Raises ValidationError for a cursor of another list, or one whose edition was deleted."""
-    if query.q:
-        return search(query)
+def list_markets(query: Query, *, now: datetime) -> Page:
+    """Return a page; what can be bet on is found as of `now`.
+
+    Raises ValidationError for a cursor of another list, or one whose edition was deleted.
+    """
+    if conditions := conditions_of(query):
+        return search(query, conditions, now=now)
     return all_statuses(query) if query.status == "all" else one_status(query)
 
 
@@ -317,11 +333,18 @@ SEARCH = f"""
 SELECT {VERSION}, {{key}}::text, 0 FROM markets AS market
 WHERE {{matches}} {{after}} ORDER BY {{order}} {{paging}}
 """  # noqa: S608
-MATCHES = """market.search @@ to_tsquery('simple', %(words)s)
-AND (%(status)s = 'all' OR market.status = %(status)s)
-AND NOT (market.status = 'open' AND market.suspended_reason <> '')
-AND (%(category)s::text IS NULL OR market.category = %(category)s)"""
-SEARCH_TOTAL = f"SELECT count(*) FROM (SELECT FROM markets AS market WHERE {MATCHES} LIMIT {SEARCH_TOTAL_MAX}) AS found"  # noqa: S608
+SEARCH_TOTAL = f"""
+SELECT count(*) FROM (SELECT FROM markets AS market WHERE {{matches}} LIMIT {SEARCH_TOTAL_MAX}) AS found
+"""  # noqa: S608
+# What a search may go by, of which each may be missing. Who looks for a spread looks for what is open; one that isn't
+# known matches none, as an end that isn't planned does.
+CONDITIONS = {
+    "q": "market.search @@ to_tsquery('simple', %(words)s)",
+    "min_liquidity": "market.liquidity >= %(min_liquidity)s",
+    "max_spread": f"market.status = 'open' AND {SPREAD} <= %(spread)s",
+    "expires_before": "market.expires_at < %(expires_before)s",
+    "expires_after": "market.expires_at >= %(expires_after)s",
+}
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
 
@@ -336,19 +359,45 @@ def prefixes(text: str) -> str:
     return " & ".join(f"'{word}':*" for word in escaped)
 
 
-def search(query: Query) -> Page:
-    """Return a page of markets whose title or event's title has, for each given word, one that begins with it."""
+def conditions_of(query: Query) -> list[str]:
+    """Return what a list is searched by; nothing of one that an edition or an index has in its order."""
+    return [condition for name, condition in CONDITIONS.items() if getattr(query, name) is not None]
+
+
+def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
+    """Return a page of the markets that fulfil all conditions.
+
+    By words: whose title or event's title has, for each given word, one that begins with it.
+    """
     words = prefixes(query.q or "")
-    if not words:
+    if query.q and not words:
         return Page([], 0, None)
-    order = ORDERS[query.sort]
+    order = SEARCH_ORDERS[query.sort]
     key, last = key_and_id(query, "search")
+    matches = " AND ".join([*conditions, *scope(query)])
     after = f"AND {order.after}" if last else ""
-    sql = SEARCH.format(key=order.key, matches=MATCHES, after=after, order=order.by, paging=paging(query))
-    given = {**parameters(query), "words": words, "key": key, "id": last}
+    sql = SEARCH.format(key=order.key, matches=matches, after=after, order=order.by, paging=paging(query))
+    given = {**parameters(query), **search_parameters(query), "now": now, "words": words, "key": key, "id": last}
     part = cut_page(fetch_all(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
-    ((total,),) = fetch_all(SEARCH_TOTAL, given)
+    ((total,),) = fetch_all(SEARCH_TOTAL.format(matches=matches), given)
     return Page(render_rows(part.rows), total, part.cursor if part.more else None)
+
+
+def scope(query: Query) -> list[str]:
+    """Return the conditions of status and category: only those that there are, so that indexes can serve them."""
+    of_status = [] if query.status == "all" else ["market.status = %(status)s"]
+    of_category = ["market.category = %(category)s"] if query.category else []
+    return [*of_status, *of_category, "NOT (market.status = 'open' AND market.suspended_reason <> '')"]
+
+
+def search_parameters(query: Query) -> dict[str, Any]:
+    return {
+        **price_rules(),
+        "min_liquidity": query.min_liquidity,
+        "spread": query.max_spread,
+        "expires_before": query.expires_before,
+        "expires_after": query.expires_after,
+    }
 
 
 def parameters(query: Query) -> dict[str, Any]:

@@ -144,8 +144,11 @@ class Market(MirroredFields):
     # Probabilities; 0 and 1 can be shown but not bet on.
     this_odds = models.DecimalField(max_digits=5, decimal_places=4)
     that_odds = models.DecimalField(max_digits=5, decimal_places=4)
+    # Of THIS, on Polymarket; null where unknown. Those of a house market follow from its odds (`serializers`).
+    bid = models.DecimalField(max_digits=5, decimal_places=4, null=True)
+    ask = models.DecimalField(max_digits=5, decimal_places=4, null=True)
     odds_updated_at = models.DateTimeField()
-    # Whether the odds are the order book's own, not the catalogue's copy, which may be minutes old.
+    # Whether odds, bid and ask are the order book's own, not the catalogue's copy, which may be minutes old.
     odds_live = models.BooleanField(default=False)
     # US dollars on Polymarket.
     liquidity = models.DecimalField(max_digits=18, decimal_places=2, default=ZERO)
@@ -187,6 +190,13 @@ class Market(MirroredFields):
             models.UniqueConstraint(fields=["polymarket_id"], name="markets_polymarket_id_unique"),
             models.CheckConstraint(condition=Q(this_odds__range=(0, 1)), name="markets_this_odds_in_range"),
             models.CheckConstraint(condition=Q(that_odds__range=(0, 1)), name="markets_that_odds_in_range"),
+            models.CheckConstraint(condition=Q(bid__range=(0, 1)), name="markets_bid_in_range"),
+            models.CheckConstraint(condition=Q(ask__range=(0, 1)), name="markets_ask_in_range"),
+            models.CheckConstraint(condition=Q(bid__lt=F("ask")), name="markets_bid_below_ask"),
+            models.CheckConstraint(
+                condition=Q(market_type="polymarket") | Q(bid__isnull=True, ask__isnull=True),
+                name="markets_house_prices_not_stored",
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=["open", "closed"], resolution__isnull=True, resolved_at__isnull=True)
                 # "Not null" is to be said: without a resolution `IN` is NULL, and a check that is NULL lets the row in.
@@ -241,6 +251,8 @@ class StagedMarket(MirroredFields):
     # NULL: not sent, so what is stored stays.
     this_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
     that_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
+    bid = models.DecimalField(max_digits=5, decimal_places=4, null=True)
+    ask = models.DecimalField(max_digits=5, decimal_places=4, null=True)
     liquidity = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     volume = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     volume_24hr = models.DecimalField(max_digits=18, decimal_places=2, null=True)

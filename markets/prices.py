@@ -1,15 +1,15 @@
-"""Odds from the order book: on demand for whoever looks or bets, and in batches for markets that are watched.
+"""Prices from the order book: on demand for whoever looks, and in batches for markets that are watched.
 
-Live odds are cached for seconds, and requested once however many want them. A semaphore bounds how many threads wait
+What a book said is kept for seconds, and requested once however many want it. A semaphore bounds how many threads wait
 for the upstream, so that lists are served whatever it does.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
-from operator import attrgetter
+from decimal import Decimal
+from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,13 +19,12 @@ from django.db import transaction
 
 from core.db.sql import Row, execute, fetch_all
 from core.jobs.runs import SkippedObjects
-from core.resilience import OBJECT_ERRORS, UpstreamSemaphore, act_by_halves
+from core.resilience import OBJECT_ERRORS, Deadline, SharedRateLimit, UpstreamSemaphore, act_by_halves
 from markets import rules
 from markets.errors import PriceUnavailable, UpstreamError, UpstreamRejected
-from markets.polymarket.client import FAILURES_IN_A_ROW, MIDPOINTS_BATCH, PolymarketClient
-from markets.polymarket.parsing import Odds
+from markets.polymarket.books import SentBooks, ShownPrices, Tokens, is_narrow, shown_prices, spread_of
+from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, PolymarketClient
 
-STEP = Decimal("0.0001")
 # Longer than a client's total timeout, which holds the lock; the lock of a process that died runs out.
 LOCK_SECONDS = 4
 POLL_SECONDS = 0.02
@@ -36,96 +35,147 @@ WATCH_NOTED_SECONDS = 60
 
 # Of the process's threads so many may wait for the upstream, for fills and for live odds together.
 upstream_semaphore = UpstreamSemaphore(settings.WEB_THREADS * 3 // 4)
+# Of all processes, for fills and for live odds together: Polymarket counts them by address.
+book_rate_limit = SharedRateLimit("books", per_second=rules.BOOK_REQUESTS_PER_SECOND)
 
 
 class PricedMarket(Protocol):
-    """A market with what pricing needs."""
+    """A mirrored market with what pricing needs."""
 
-    id: UUID
     this_token_id: str
     that_token_id: str
     this_odds: Decimal
     that_odds: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
     odds_updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
+class BookState:
+    """What was heard of a market's book. `prices`: None where it has no book. `as_of`: when it was requested."""
+
+    prices: ShownPrices | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LiveOdds:
-    """Odds of the order book. `as_of`: when they were requested. `stale`: requesting them again failed since."""
+    """Odds of this moment, and the bid and ask of THIS, None where unknown.
+
+    `as_of`: when they were requested. `stale`: requesting them again failed since.
+    """
 
     this: Decimal
     that: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
     as_of: datetime
     stale: bool = False
 
+    @property
+    def spread(self) -> Decimal | None:
+        return spread_of(self.bid, self.ask)
 
-def odds_from_midpoints(midpoints: Mapping[str, Decimal], this_token: str, that_token: str) -> Odds | None:
-    """Return odds from midpoints by token; None without any. Both books show the same orders, so one is enough."""
-    this = midpoints.get(this_token)
+    @property
+    def illiquid(self) -> bool:
+        return not is_narrow(self.bid, self.ask, max_spread=rules.MAX_SPREAD)
+
+
+def tokens_of(market: PricedMarket) -> Tokens:
+    return market.this_token_id, market.that_token_id
+
+
+def cache_key(tokens: Tokens) -> str:
+    """Return the key by the tokens, in their order: of a market with other tokens nothing is remembered.
+
+    Hashed, because two ids may be longer than a key; they hold no NUL.
+    """
+    return f"live:{sha256(chr(0).join(tokens).encode()).hexdigest()}"
+
+
+def read_shown(sent: SentBooks, tokens: Tokens) -> ShownPrices | None:
+    return shown_prices(sent, tokens, depth=rules.PRICE_DEPTH, max_spread=rules.MAX_SPREAD)
+
+
+def cached_odds(market: PricedMarket, *, now: datetime, max_age: float) -> LiveOdds | None:
+    """Return what was heard last, if that was at most `max_age` seconds ago."""
+    state = cached_state(tokens_of(market), now=now, max_age=max_age)
+    return odds_of(market, state) if state else None
+
+
+def cached_state(tokens: Tokens, *, now: datetime, max_age: float) -> BookState | None:
+    state: BookState | None = cache.get(cache_key(tokens))
+    return state if state and state.as_of >= now - timedelta(seconds=max_age) else None
+
+
+def odds_of(market: PricedMarket, state: BookState) -> LiveOdds:
+    """Return the odds that the book tells; where it tells none, the stored ones.
+
+    Without a book these keep their age: nothing was heard that they could be as old as.
+    """
+    if state.prices is None:
+        return replace(stored_odds(market), bid=None, ask=None)
+    this, bid, ask = state.prices.odds, state.prices.bid, state.prices.ask
     if this is None:
-        that = midpoints.get(that_token)
-        if that is None:
-            return None
-        this = 1 - that
-    this = this.quantize(STEP, rounding=ROUND_HALF_EVEN)
-    return Odds(this=this, that=1 - this)
+        return replace(stored_odds(market), bid=bid, ask=ask, as_of=state.as_of)
+    return LiveOdds(this=this, that=1 - this, bid=bid, ask=ask, as_of=state.as_of)
 
 
-def cached_odds(market_id: UUID, *, now: datetime, max_age: float) -> LiveOdds | None:
-    """Return the odds that were last requested, if they are at most `max_age` seconds old."""
-    odds: LiveOdds | None = cache.get(cache_key(market_id))
-    return odds if odds and odds.as_of >= now - timedelta(seconds=max_age) else None
+def stored_odds(market: PricedMarket) -> LiveOdds:
+    return LiveOdds(
+        this=market.this_odds, that=market.that_odds, bid=market.bid, ask=market.ask, as_of=market.odds_updated_at
+    )
 
 
 def live_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds:
-    """Return odds at most LIVE_SECONDS old, or stale ones, marked so, at most LIVE_STALE_SECONDS old.
+    """Return odds heard at most LIVE_SECONDS ago, or stale ones, marked so, at most LIVE_STALE_SECONDS old.
 
     Raises PriceUnavailable when there are none.
     """
-    if odds := cached_odds(market.id, now=now, max_age=rules.LIVE_SECONDS):
+    if odds := cached_odds(market, now=now, max_age=rules.LIVE_SECONDS):
         return odds
     # Where there are stale odds to show, no thread waits for a slot.
     timeout = 0 if stale_odds(market, now=now) else ACQUIRE_TIMEOUT
     with upstream_semaphore.acquire(timeout=timeout) as acquired:
-        odds = request_once(market, client=client, now=now) if acquired else None
-    if odds := odds or stale_odds(market, now=now):
+        state = request_once(tokens_of(market), client=client, now=now) if acquired else None
+    if odds := odds_of(market, state) if state else stale_odds(market, now=now):
         return odds
     raise PriceUnavailable(retry_after=RETRY_SECONDS)
 
 
-def request_once(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
-    """Request the odds unless another thread, in any process that shares the cache, does: then wait for its result."""
-    lock = f"{cache_key(market.id)}:lock"
+def request_once(tokens: Tokens, *, client: PolymarketClient, now: datetime) -> BookState | None:
+    """Request the book unless another thread, in any process that shares the cache, does: then wait for its result."""
+    lock = f"{cache_key(tokens)}:lock"
     if not cache.add(lock, 1, timeout=LOCK_SECONDS):
-        return wait_for_result(market.id, lock, now=now)
+        return wait_for_result(tokens, lock, now=now)
     try:
-        # Another may have requested them, and released the lock, since this one looked.
-        odds = cached_odds(market.id, now=now, max_age=rules.LIVE_SECONDS)
-        return odds or request_odds(market, client=client, now=now)
+        # Another may have requested it, and released the lock, since this one looked.
+        state = cached_state(tokens, now=now, max_age=rules.LIVE_SECONDS)
+        return state or request_state(tokens, client=client, now=now)
     finally:
         cache.delete(lock)
 
 
-def request_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime) -> LiveOdds | None:
-    tokens = (market.this_token_id, market.that_token_id)
+def request_state(tokens: Tokens, *, client: PolymarketClient, now: datetime) -> BookState | None:
+    if not book_rate_limit.acquire(Deadline(ACQUIRE_TIMEOUT)):
+        return None
     try:
-        found = odds_from_midpoints(client.midpoints(tokens), *tokens)
+        sent = client.books(tokens)
     except UpstreamError:
         return None
-    if found is None:
-        return None
-    odds = LiveOdds(this=found.this, that=found.that, as_of=now)
-    cache.set(cache_key(market.id), odds, timeout=rules.LIVE_STALE_SECONDS)
-    return odds
+    state = BookState(read_shown(sent, tokens), as_of=now)
+    cache.set(cache_key(tokens), state, timeout=rules.LIVE_STALE_SECONDS)
+    return state
 
 
-def wait_for_result(market_id: UUID, lock: str, *, now: datetime) -> LiveOdds | None:
+def wait_for_result(tokens: Tokens, lock: str, *, now: datetime) -> BookState | None:
     """Poll the cache while another thread holds the lock."""
     give_up = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < give_up:
         is_locked = cache.get(lock)
-        if odds := cached_odds(market_id, now=now, max_age=rules.LIVE_SECONDS):
-            return odds
+        if state := cached_state(tokens, now=now, max_age=rules.LIVE_SECONDS):
+            return state
         if not is_locked:
             return None
         time.sleep(POLL_SECONDS)
@@ -133,22 +183,14 @@ def wait_for_result(market_id: UUID, lock: str, *, now: datetime) -> LiveOdds | 
 
 
 def stale_odds(market: PricedMarket, *, now: datetime) -> LiveOdds | None:
-    """Return the youngest odds known, marked as stale, if they are at most LIVE_STALE_SECONDS old."""
+    """Return what was heard last, here or by the refresh, marked as stale; None after LIVE_STALE_SECONDS."""
     bound = rules.LIVE_STALE_SECONDS
-    stored = LiveOdds(this=market.this_odds, that=market.that_odds, as_of=market.odds_updated_at)
-    known = [stored] if stored.as_of >= now - timedelta(seconds=bound) else []
-    if cached := cached_odds(market.id, now=now, max_age=bound):
-        known.append(cached)
-    return replace(max(known, key=attrgetter("as_of")), stale=True) if known else None
-
-
-def cache_key(market_id: UUID) -> str:
-    return f"live:{market_id}"
-
-
-def clear_cached_odds(market_ids: Iterable[UUID]) -> None:
-    """Drop cached live odds of markets whose sides are other tokens now."""
-    cache.delete_many([cache_key(market_id) for market_id in market_ids])
+    state = cached_state(tokens_of(market), now=now, max_age=bound)
+    if state and state.as_of >= market.odds_updated_at:
+        return replace(odds_of(market, state), stale=True)
+    if market.odds_updated_at >= now - timedelta(seconds=bound):
+        return replace(stored_odds(market), stale=True)
+    return None
 
 
 # In one order, so that no two transactions that watch the same markets wait for each other.
@@ -178,48 +220,64 @@ WHERE watch.watched_until > %(now)s AND market.status = 'open' AND market.market
 ORDER BY watch.watched_until DESC LIMIT %(limit)s
 """
 
-# Rows that an ingestion or another refresh holds are left to it, and odds never give way to older ones.
-SET_ODDS = """
+# Rows that an ingestion or another refresh holds are left to it, and prices never give way to older ones.
+LOCKED = """
+JOIN LATERAL (
+    SELECT id, this_odds, that_odds FROM markets
+    WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= %(now)s
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS locked ON true
+"""
+# Odds that the book doesn't tell stay, but nothing is younger than they are.
+SET_PRICES = f"""
 UPDATE markets AS market SET
-    this_odds = fresh.this_odds, that_odds = fresh.that_odds, odds_live = true, odds_updated_at = %(now)s,
-    updated_at = CASE WHEN market.this_odds IS DISTINCT FROM fresh.this_odds THEN %(now)s ELSE market.updated_at END
+    this_odds = fresh.this_odds, that_odds = fresh.that_odds, bid = fresh.bid, ask = fresh.ask,
+    odds_live = true, odds_updated_at = %(now)s,
+    updated_at = CASE
+        WHEN (market.this_odds, market.bid, market.ask) IS DISTINCT FROM (fresh.this_odds, fresh.bid, fresh.ask)
+        THEN %(now)s ELSE market.updated_at END
 FROM (
-    SELECT locked.id, this_odds, that_odds
-    FROM unnest(%(ids)s::uuid[], %(this)s::numeric[], %(that)s::numeric[]) AS given (id, this_odds, that_odds)
-    JOIN LATERAL (
-        SELECT id FROM markets WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= %(now)s
-        FOR NO KEY UPDATE SKIP LOCKED
-    ) AS locked ON true
+    SELECT locked.id, coalesce(given.this_odds, locked.this_odds) AS this_odds,
+        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds, given.bid, given.ask
+    FROM unnest(%(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[])
+        AS given (id, this_odds, bid, ask)
+    {LOCKED}
 ) AS fresh
 WHERE market.id = fresh.id
-"""
+"""  # noqa: S608 - made of the constant above
+# Their odds keep their age, by which the resolution sees that a book is silent.
+SET_WITHOUT_BOOK = f"""
+UPDATE markets AS market SET bid = NULL, ask = NULL, updated_at = %(now)s
+FROM (SELECT locked.id FROM unnest(%(ids)s::uuid[]) AS given (id) {LOCKED}) AS silent
+WHERE market.id = silent.id AND (market.bid IS NOT NULL OR market.ask IS NOT NULL)
+"""  # noqa: S608
+
+Heard = tuple[UUID, ShownPrices | None]
 
 
 def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
-    """Request and store the odds of the watched markets; return `{watched, refreshed}`, and what had to be skipped.
+    """Request and store the prices of the watched markets; return `{watched, refreshed}`, and what had to be skipped.
 
-    Raises UpstreamError; the stored odds then keep their age.
+    Raises UpstreamError; what is stored then keeps its age.
     """
     watched = fetch_all(WATCHED, {"now": now, "limit": rules.REFRESH_LIMIT})
     skipped = SkippedObjects()
-    found = request_watched(client, watched, skipped)
     stored = act_by_halves(
-        found,
-        lambda part: store_odds(dict(part), now=now),
+        request_watched(client, watched, skipped),
+        lambda part: store_prices(part, now=now),
         failures=OBJECT_ERRORS,
-        on_failed=lambda odds, exc: skipped.add(str(odds[0]), exc),
+        on_failed=lambda heard, exc: skipped.add(str(heard[0]), exc),
     )
     return {"watched": len(watched), "refreshed": sum(stored), **skipped.as_result()}
 
 
-def request_watched(client: PolymarketClient, watched: list[Row], skipped: SkippedObjects) -> list[tuple[UUID, Odds]]:
-    """Return the odds of those that have some. Raises UpstreamError, also when all of them were refused."""
+def request_watched(client: PolymarketClient, watched: list[Row], skipped: SkippedObjects) -> list[Heard]:
+    """Return the prices of each market, None without a book. Raises UpstreamError, also when all were refused."""
     refused: list[Exception] = []
 
-    def request(part: list[Row]) -> list[tuple[UUID, Odds]]:
-        midpoints = client.midpoints([token for _, *tokens in part for token in tokens])
-        odds = ((market_id, odds_from_midpoints(midpoints, this, that)) for market_id, this, that in part)
-        return [(market_id, found) for market_id, found in odds if found]
+    def request(part: list[Row]) -> list[Heard]:
+        sent = client.books([token for _, *tokens in part for token in tokens])
+        return [(market_id, read_shown(sent, (this, that))) for market_id, this, that in part]
 
     def skip(row: Row, exc: Exception) -> None:
         refused.append(exc)
@@ -230,18 +288,25 @@ def request_watched(client: PolymarketClient, watched: list[Row], skipped: Skipp
         request,
         failures=(UpstreamRejected, *OBJECT_ERRORS),
         on_failed=skip,
-        size=MIDPOINTS_BATCH // 2,
+        size=BOOKS_BATCH // 2,
         failures_in_a_row=FAILURES_IN_A_ROW,
     )
     if refused and not found:
         raise refused[-1]
-    return [odds for part in found for odds in part]
+    return [heard for part in found for heard in part]
 
 
-def store_odds(odds: dict[UUID, Odds], *, now: datetime) -> int:
-    """Store odds of open markets as of `now`; return how many rows took them."""
-    if not odds:
-        return 0
-    this, that = [pair.this for pair in odds.values()], [pair.that for pair in odds.values()]
+def store_prices(heard: list[Heard], *, now: datetime) -> int:
+    """Store what the books of open markets said as of `now`; return how many rows took prices of a book."""
+    read = [(market_id, prices) for market_id, prices in heard if prices]
+    silent = [market_id for market_id, prices in heard if not prices]
+    columns = {
+        "ids": [market_id for market_id, _ in read],
+        "this": [prices.odds for _, prices in read],
+        "bids": [prices.bid for _, prices in read],
+        "asks": [prices.ask for _, prices in read],
+    }
     with transaction.atomic():
-        return execute(SET_ODDS, {"ids": list(odds), "this": this, "that": that, "now": now})
+        if silent:
+            execute(SET_WITHOUT_BOOK, {"ids": silent, "now": now})
+        return execute(SET_PRICES, {**columns, "now": now}) if read else 0

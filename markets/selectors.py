@@ -20,8 +20,16 @@ from core.api.json import dumps
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_all
 from markets.models import Market, MarketTally
-from markets.serializers import MarketSerializer
+from markets.serializers import ILLIQUID, MarketSerializer, price_rules
 
+# The condition, never null, that a bet on the market can be placed; with `now` and `price_rules()`. It is what there is
+# to see of it: a bet is priced by an order book of its own moment.
+CAN_BE_BET_ON = f"""(
+    market.status = 'open' AND market.suspended_reason = '' AND market.accepting_orders
+    AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
+    AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
+    AND NOT {ILLIQUID}
+)"""
 # A row's version: the transaction that wrote it, and the place it was written to.
 VERSION = "market.id, market.xmin, market.ctid"
 VERSION_WIDTH = 3
@@ -59,7 +67,7 @@ def read_and_cache(ids: list[UUID]) -> dict[UUID, orjson.Fragment]:
     if len(_rendered) > CACHED_MAX:
         _rendered.clear()
     read: dict[UUID, orjson.Fragment] = {}
-    for row in fetch_all(BY_ID, {"ids": ids}):
+    for row in fetch_all(BY_ID, {"ids": ids, **price_rules()}):
         market = render(row[VERSION_WIDTH:])
         _rendered[Version(*row[:VERSION_WIDTH])] = read[row[0]] = market
     return read
@@ -75,9 +83,9 @@ def render(row: Sequence[Any]) -> orjson.Fragment:
     return orjson.Fragment(dumps(MarketSerializer.from_row(row)))
 
 
-def get_market(reference: str) -> orjson.Fragment | None:
-    """Return a market, by our UUID or Polymarket's condition id, as JSON."""
-    parameters = {"id": parse_uuid(reference), "polymarket_id": reference}
+def get_market(reference: str) -> dict[str, Any] | None:
+    """Return a market, by our UUID or Polymarket's condition id, as JSON values."""
+    parameters = {"id": parse_uuid(reference), "polymarket_id": reference, **price_rules()}
     if parameters["id"]:
         condition = "market.id = %(id)s"
     elif CONDITION_ID.fullmatch(reference):
@@ -85,7 +93,7 @@ def get_market(reference: str) -> orjson.Fragment | None:
     else:
         return None
     rows = fetch_all(f"SELECT {MarketSerializer.columns} FROM markets AS market WHERE {condition}", parameters)  # noqa: S608
-    return render(rows[0]) if rows else None
+    return MarketSerializer.from_row(rows[0]) if rows else None
 
 
 def find_market(reference: str) -> Market | None:
@@ -124,9 +132,8 @@ SELECT category_position, edition FROM market_rankings
 WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending' AND category = %(category)s
 ORDER BY category_position DESC LIMIT 1
 """
-# Drawn are open markets before their end, not suspended, that take bets at odds between 0 and 1. Each position is
-# looked up by itself (OFFSET 0 keeps it so): for all at once a planner without statistics of a new edition reads the
-# whole of it.
+# Each position is looked up by itself (OFFSET 0 keeps it so): for all at once a planner without statistics of a new
+# edition reads the whole of it.
 SAMPLE = f"""
 SELECT {VERSION}, market.polymarket_id
 FROM unnest(%(positions)s::integer[]) AS drawn (number)
@@ -135,9 +142,7 @@ CROSS JOIN LATERAL (
     WHERE ranking.edition = %(edition)s AND ranking.sort = 'trending' AND {{position}} OFFSET 0
 ) AS ranking
 JOIN markets AS market ON market.id = ranking.market_id
-WHERE market.status = 'open' AND market.accepting_orders AND market.suspended_reason = ''
-AND (market.expires_at IS NULL OR market.expires_at > %(now)s)
-AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
+WHERE {CAN_BE_BET_ON}
 {{exclusions}}
 """  # noqa: S608
 ANYWHERE = "ranking.position = drawn.number"
@@ -183,7 +188,7 @@ def drawn_rows(sample: Sample, edition: int, positions: list[int]) -> list[tuple
     exclusions = "\n".join(_exclusions) if sample.user_id else ""
     sql = SAMPLE.format(position=IN_CATEGORY if sample.category else ANYWHERE, exclusions=exclusions)
     parameters = {"edition": edition, "positions": positions, "category": sample.category, "now": sample.now}
-    parameters["user_id"] = sample.user_id
+    parameters |= {"user_id": sample.user_id, **price_rules()}
     rows = fetch_all(sql, parameters)
     random.shuffle(rows)
     return [row for row in rows if not names_of(row) & sample.excluded] if sample.excluded else rows

@@ -1,12 +1,29 @@
 """Requests and responses of markets. MarketSerializer is the one declaration of a market's fields."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from core.api.serializers import CreditsField, LowerCaseField, OddsField, ResourceSerializer, response_schema
+from markets import rules
 from markets.models import Market
+
+# What a market shows of its prices, in SQL about `market`; `price_rules()` are its parameters. Those of a house market
+# are not stored but follow from its odds, as in `fills.house_prices`: another HOUSE_SPREAD holds in lists at once.
+BID, ASK = (
+    f"""CASE WHEN market.market_type = 'credits' THEN {around}::numeric(5, 4) ELSE market.{side} END"""
+    for side, around in (
+        ("bid", "greatest(market.this_odds - %(house_spread)s / 2, 0)"),
+        ("ask", "least(market.this_odds + %(house_spread)s / 2, 1)"),
+    )
+)
+SPREAD = f"(({ASK}) - ({BID}))"
+ILLIQUID = "(market.market_type = 'polymarket' AND (market.ask - market.bid <= %(max_spread)s) IS NOT TRUE)"
+
+
+def price_rules() -> dict[str, Any]:
+    return {"house_spread": rules.HOUSE_SPREAD, "max_spread": rules.MAX_SPREAD}
 
 
 class IngestRequest(serializers.Serializer[dict[str, Any]]):
@@ -27,6 +44,22 @@ class UsdField(CreditsField):
         super().__init__(**{"min_value": 0, **kwargs})
 
 
+class PriceField(OddsField):
+    """A bid, an ask or their distance, null where it isn't known."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"allow_null": True, **kwargs})
+
+
+class IlliquidField(serializers.BooleanField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            help_text=f"Bid or ask is unknown, or the spread wider than {rules.MAX_SPREAD}: the odds are those of the "
+            "last trade, or the catalogue's, and no bet is taken.",
+            **kwargs,
+        )
+
+
 class MarketSerializer(ResourceSerializer):
     """A market. To add a mirrored field: the model (and its migration), the parser, and a line here."""
 
@@ -39,6 +72,14 @@ class MarketSerializer(ResourceSerializer):
     thatOption = serializers.CharField(source="that_option")
     thisOdds = OddsField(source="this_odds")
     thatOdds = OddsField(source="that_odds")
+    bid = PriceField(help_text="Of THIS, as `ask` is. THAT's bid is 1 - `ask`, its ask 1 - `bid`.")
+    ask = PriceField()
+    spread = PriceField()
+    illiquid = IlliquidField()
+    pricing = serializers.ChoiceField(
+        choices=["mirror", "fixed"], help_text="From Polymarket's order book, or odds that staff set."
+    )
+    acceptingOrders = serializers.BooleanField(source="accepting_orders")
     liquidity = UsdField()
     volume = UsdField()
     volume24hr = UsdField(source="volume_24hr")
@@ -56,14 +97,27 @@ class MarketSerializer(ResourceSerializer):
 
     class Meta:
         alias = "market"
+        expressions: ClassVar[dict[str, str]] = {
+            "bid": BID,
+            "ask": ASK,
+            "spread": SPREAD,
+            "illiquid": ILLIQUID,
+            "pricing": "CASE market.market_type WHEN 'credits' THEN 'fixed' ELSE 'mirror' END",
+        }
 
 
 class LiveSerializer(ResourceSerializer):
-    """The odds are of `asOf`, liquidity and volume are the catalogue's."""
+    """Odds, bids and asks are of `asOf`, liquidity and volume are the catalogue's."""
 
     polymarketId = serializers.CharField(source="polymarket_id")
     thisOdds = OddsField(source="this")
     thatOdds = OddsField(source="that")
+    thisBid = PriceField(source="this_bid")
+    thisAsk = PriceField(source="this_ask")
+    thatBid = PriceField(source="that_bid")
+    thatAsk = PriceField(source="that_ask")
+    spread = PriceField()
+    illiquid = IlliquidField()
     liquidity = UsdField()
     volume = UsdField()
     volume24hr = UsdField(source="volume_24hr")
@@ -80,7 +134,7 @@ count = serializers.IntegerField
 MarketListResponse = response_schema(
     "MarketListResponse",
     count=count(),
-    total=count(help_text="How many match in all; of a search, up to 10,000."),
+    total=count(help_text="How many match in all; of a search, or by price or end, up to 10,000."),
     nextCursor=serializers.CharField(allow_null=True),
     data=MarketSerializer(many=True),
 )

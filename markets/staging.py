@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
 from core.api.json import dumps
-from core.db.sql import execute, fetch_all, new_id
+from core.db.sql import execute, fetch_all, fetch_value, new_id
 from core.db.transactions import require_transaction
-from markets import identity
+from markets import identity, rules
 from markets.models import EventFields, MarketFields
-from markets.polymarket.parsing import ParsedMarket
+from markets.polymarket.books import is_narrow
+from markets.polymarket.parsing import Odds, ParsedMarket
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ COPIED = (*OWN, *FROM_EVENT)
 # Kept as they were when they weren't sent.
 AMOUNTS = ("liquidity", "volume", "volume_24hr")
 ODDS = ("this_odds", "that_odds")
-STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *AMOUNTS, *ODDS)
+BEST_PRICES = {"bid": "ask", "ask": "bid"}  # each with the one that it mirrors in the book of the other token
+PRICES = (*ODDS, *BEST_PRICES)
+STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *AMOUNTS, *PRICES)
 NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("expires_at", *AMOUNTS, *ODDS)),
+    **dict.fromkeys(("expires_at", *AMOUNTS, *PRICES)),
     **dict.fromkeys(("closed", "accepting_orders", "neg_risk"), False),
     "tags": [],
     "upstream_facts": Jsonb({}),
@@ -77,10 +79,11 @@ CLOSED_BY_STAFF = """coalesce((
     SELECT decision FROM market_resolutions AS record WHERE record.market_id = stored.id AND record.source = 'staff'
     ORDER BY record.id DESC LIMIT 1
 ), '') IN ('closed', 'reopened')"""
-USABLE = """best.this_odds IS NOT NULL AND (
+GIVES_WAY = """(
     (terms.market_id IS NULL AND NOT said.same_tokens)
     OR NOT (stored.odds_live AND stored.odds_updated_at > %(lag_start)s)
 )"""
+USABLE = f"best.this_odds IS NOT NULL AND {GIVES_WAY}"
 
 
 def taken(name: str) -> str:
@@ -94,7 +97,8 @@ def other(name: str) -> str:
 
 # Markets as they are to be: open ones, and closed ones that Polymarket opened again. With a problem (see `identity`)
 # they stay as they are, suspended. The catalogue's prices lag behind the order book's: they don't replace odds that
-# came from there just now. Odds that stay stay with their token. OFFSET 0: computed once a row.
+# came from there just now. Odds that stay stay with their token. A bid and ask that weren't sent aren't known any more:
+# beside other odds the stored ones would be wrong. OFFSET 0: computed once a row.
 FRESH = f"""
 SELECT
     stored.id AS market_id,
@@ -127,10 +131,18 @@ SELECT
         for name in ODDS
     )
 },
+    {
+    ", ".join(
+        f'''CASE
+            WHEN odds.give_way AND terms.market_id IS NOT NULL AND said.swapped_tokens THEN 1 - best.{mirror}
+            WHEN odds.give_way THEN best.{name}
+            ELSE stored.{name} END AS {name}'''
+        for name, mirror in BEST_PRICES.items()
+    )
+},
     stored.odds_live AND NOT odds.taken AND NOT judged.moved AS odds_live,
     CASE WHEN judged.problem <> '' THEN stored.status WHEN best.closed THEN 'closed' ELSE 'open' END AS status,
-    judged.problem AS suspended_reason,
-    judged.moved AS moved
+    judged.problem AS suspended_reason
 FROM ({BEST}) AS best
 JOIN markets AS stored USING (polymarket_id)
 LEFT JOIN (SELECT DISTINCT market_id FROM market_terms) AS terms ON terms.market_id = stored.id
@@ -141,12 +153,14 @@ CROSS JOIN LATERAL (SELECT
     {identity.PROBLEM.format(usable=USABLE)} AS problem,
     best.problem = '' AND terms.market_id IS NULL AND NOT said.same_tokens AS moved OFFSET 0
 ) AS judged
-CROSS JOIN LATERAL (SELECT judged.problem = '' AND {USABLE} AS taken OFFSET 0) AS odds
+CROSS JOIN LATERAL (SELECT
+    judged.problem = '' AND {USABLE} AS taken, judged.problem = '' AND {GIVES_WAY} AS give_way OFFSET 0
+) AS odds
 WHERE (stored.status = 'open' OR (
     stored.status = 'closed' AND NOT best.closed AND judged.problem = '' AND NOT {CLOSED_BY_STAFF}
 ))
 """  # noqa: S608 - made of the constants above
-COMPARED = (*COPIED, *AMOUNTS, *ODDS, "status", "suspended_reason")
+COMPARED = (*COPIED, *AMOUNTS, *PRICES, "status", "suspended_reason")
 CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
 
 # Those that change, and those that were checked, which is noted. Locked in the order of ids, like everywhere, so that
@@ -168,7 +182,7 @@ SELECT id FROM locked
 # places the order book is asked for the odds, by those who refresh them.
 UPDATE = f"""
 WITH updated AS (UPDATE markets AS market SET
-    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *ODDS))},
+    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *PRICES))},
     status = fresh.status,
     suspended_reason = fresh.suspended_reason,
     odds_live = fresh.odds_live,
@@ -181,22 +195,22 @@ WITH updated AS (UPDATE markets AS market SET
     updated_at = %(now)s
 FROM ({FRESH} AND stored.id = ANY(%(locked)s::uuid[])) AS fresh
 WHERE market.id = fresh.market_id AND {CHANGED}
-RETURNING market.id, market.suspended_reason, fresh.moved
+RETURNING market.id, market.suspended_reason
 ), watched AS (
     INSERT INTO market_watches AS watch (market_id, watched_until)
     SELECT id, %(watched_until)s FROM updated WHERE suspended_reason = %(prices_reordered)s ORDER BY id
     ON CONFLICT (market_id) DO UPDATE SET watched_until = greatest(watch.watched_until, excluded.watched_until)
 )
-SELECT count(*), coalesce(array_agg(id) FILTER (WHERE moved), '{{}}') FROM updated
+SELECT count(*) FROM updated
 """  # noqa: S608
 
 INSERT = f"""
 INSERT INTO markets (
-    id, market_type, status, polymarket_id, {columns((*COPIED, *ODDS, *AMOUNTS))},
+    id, market_type, status, polymarket_id, {columns((*COPIED, *PRICES, *AMOUNTS))},
     odds_live, odds_updated_at, upstream_seen_at, created_at, updated_at
 )
 SELECT
-    best.id, 'polymarket', 'open', best.polymarket_id, {columns((*COPIED, *ODDS), "best")},
+    best.id, 'polymarket', 'open', best.polymarket_id, {columns((*COPIED, *PRICES), "best")},
     {", ".join(f"coalesce(best.{name}, 0)" for name in AMOUNTS)},
     false, %(now)s, %(now)s, %(now)s, %(now)s
 FROM ({BEST}) AS best
@@ -220,11 +234,10 @@ RETURNING polymarket_id
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Numbers of rows of `markets`, and the ids of those whose tokens are others now."""
+    """Numbers of rows of `markets`."""
 
     created: int
     updated: int
-    moved: tuple[UUID, ...]
 
 
 def clear_staging() -> None:
@@ -248,15 +261,28 @@ def staged_row(market: Read, ordinal: int, listed: bool) -> tuple[Any, ...]:  # 
     if isinstance(market, Withdrawn):
         given = {**NOTHING, **place, "polymarket_id": market.polymarket_id, "problem": market.problem}
         return tuple(given.get(name, "") for name in STAGED)
+    odds = shown_odds(market)
     special = {
         **place,
         "problem": "",
         "tags": list(market.tags),
         "upstream_facts": Jsonb(market.upstream_facts, dumps=dumps),
-        "this_odds": market.odds.this if market.odds else None,
-        "that_odds": market.odds.that if market.odds else None,
+        "this_odds": odds.this if odds else None,
+        "that_odds": odds.that if odds else None,
     }
     return tuple(special[name] if name in special else getattr(market, name) for name in STAGED)
+
+
+def shown_odds(market: ParsedMarket) -> Odds | None:
+    """Return the odds that the catalogue gives the market; None where it gives none.
+
+    Its prices are half way between bid and ask, also where that says nothing: then the last trade counts.
+    """
+    if market.odds is None or market.last_trade is None:
+        return market.odds
+    if is_narrow(market.bid, market.ask, max_spread=rules.MAX_SPREAD):
+        return market.odds
+    return Odds(this=market.last_trade, that=1 - market.last_trade)
 
 
 def analyze_staging() -> None:
@@ -279,9 +305,9 @@ def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
     facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
     locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
     facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}
-    ((updated, moved),) = fetch_all(UPDATE, facts)
+    updated = fetch_value(UPDATE, facts)
     created = execute(INSERT, facts)
-    return Applied(created=created, updated=updated, moved=tuple(moved))
+    return Applied(created=created, updated=updated)
 
 
 def try_to_apply(first: int, last: int, *, now: datetime) -> None:

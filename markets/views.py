@@ -18,6 +18,7 @@ from markets import filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
 from markets.listings import Query, list_markets
 from markets.models import Market
+from markets.polymarket.books import mirrored_price
 from markets.polymarket.client import job_client, request_client
 
 
@@ -70,7 +71,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         tags=["markets"],
     )
     def list(self, request: Request) -> HttpResponse:
-        page = list_markets(list_query(request.META["QUERY_STRING"]))
+        page = list_markets(list_query(request.META["QUERY_STRING"]), now=timezone.now())
         markets = page.markets
         return json_response(count=len(markets), total=page.total, **next_page(page.next_cursor), data=markets)
 
@@ -122,7 +123,7 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     )
     def in_category(self, request: Request, category: str) -> HttpResponse:
         query = validate(filters.CategoryQuery, {**request.query_params.dict(), "category": category})
-        page = list_markets(Query(**query))
+        page = list_markets(Query(**query), now=timezone.now())
         return json_response(count=len(page.markets), category=query["category"], data=page.markets)
 
     @operation(
@@ -148,20 +149,30 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     def full(self, request: Request, pk: str) -> HttpResponse:
         market = market_or_404(selectors.find_market(pk))
         try:
-            data = self.live_data(request, market) if market.polymarket_id else None
+            live = self.live_data(request, market) if market.polymarket_id else None
         except (PriceUnavailable, Throttled):
-            data = None
-        return json_response(data=serializers.FullMarketSerializer.from_object(market, live=data))
+            live = None
+        return json_response(data={**market_or_404(selectors.get_market(str(market.pk))), "live": live})
 
     def live_data(self, request: Request, market: Market) -> dict[str, Any]:
         now = timezone.now()
-        odds = prices.cached_odds(market.id, now=now, max_age=rules.LIVE_SECONDS)
+        odds = prices.cached_odds(market, now=now, max_age=rules.LIVE_SECONDS)
         if odds is None:
             check_upstream_throttle(request, self)
             odds = prices.live_odds(market, client=request_client(), now=now)
         prices.watch_while_looked_at(market.id, now=now)
         return serializers.LiveSerializer.from_object(
-            market, this=odds.this, that=odds.that, as_of=odds.as_of, stale=odds.stale
+            market,
+            this=odds.this,
+            that=odds.that,
+            this_bid=odds.bid,
+            this_ask=odds.ask,
+            that_bid=mirrored_price(odds.ask),
+            that_ask=mirrored_price(odds.bid),
+            spread=odds.spread,
+            illiquid=odds.illiquid,
+            as_of=odds.as_of,
+            stale=odds.stale,
         )
 
     @operation(

@@ -5,8 +5,8 @@ Shapes: Polymarket API reference, CLOB, `POST /books`. Best prices are found wha
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Final, NamedTuple
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import Any, Final, NamedTuple
 
 from markets.polymarket import values
 
@@ -16,6 +16,9 @@ ZERO: Final = Decimal(0)
 # More shares than all of Polymarket has ever traded on one market: such a size is nonsense.
 SIZE_MAX: Final = Decimal(10) ** 12
 LEVELS_MAX: Final = 10_000
+
+Tokens = tuple[str, str]
+SentBooks = Mapping[str, Mapping[str, Any]]  # by token id, as `client.books` returns them
 
 
 class Level(NamedTuple):
@@ -47,9 +50,29 @@ class BookPrices:
     sale_bid: Decimal
     sale_ask: Decimal
 
-    @property
-    def spread(self) -> Decimal | None:
-        return None if self.bid is None or self.ask is None else self.ask - self.bid
+
+@dataclass(frozen=True, slots=True)
+class ShownPrices:
+    """What is shown of a market whose book was read, of THIS, 4 decimals: for looking at, never for credits.
+
+    `bid`, `ask`: as in BookPrices. `odds`: half way between them, where the spread is narrow enough to mean something,
+    else the price of the last trade; None where there was none, so that the odds known otherwise stay.
+    """
+
+    odds: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+
+
+def spread_of(bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
+    """Return the spread; None where one of the two isn't known."""
+    return None if bid is None or ask is None else ask - bid
+
+
+def is_narrow(bid: Decimal | None, ask: Decimal | None, *, max_spread: Decimal) -> bool:
+    """Return whether both are known and no further apart than `max_spread`; otherwise the market is illiquid."""
+    spread = spread_of(bid, ask)
+    return spread is not None and spread <= max_spread
 
 
 def parse_book(sent: object) -> Book | None:
@@ -107,6 +130,11 @@ def mirrored(book: Book) -> Book:
     )
 
 
+def mirrored_price(price: Decimal | None) -> Decimal | None:
+    """Return what a price of one token is on the other."""
+    return None if price is None else ONE - price
+
+
 def larger_sizes(first: Iterable[Level], second: Iterable[Level]) -> dict[Decimal, Decimal]:
     sizes = dict(first)
     for price, size in second:
@@ -126,6 +154,39 @@ def prices_of(book: Book, *, depth: int) -> BookPrices:
         sale_bid=sale_bid,
         sale_ask=sale_ask,
     )
+
+
+def read_book(sent: SentBooks, tokens: Tokens) -> Book | None:
+    """Return the market's merged book; None where neither token has one that makes sense."""
+    this, that = (parse_book(sent[token]) if token in sent else None for token in tokens)
+    return merge_books(this, that)
+
+
+def shown_prices(sent: SentBooks, tokens: Tokens, *, depth: int, max_spread: Decimal) -> ShownPrices | None:
+    """Return what is to be shown of the market; None where neither token has a book that makes sense."""
+    book = read_book(sent, tokens)
+    if book is None:
+        return None
+    prices = prices_of(book, depth=depth)
+    bid, ask = prices.bid, prices.ask
+    if bid is None or ask is None or ask - bid > max_spread:
+        return ShownPrices(odds=last_trade(sent, tokens), bid=bid, ask=ask)
+    return ShownPrices(odds=((bid + ask) / 2).quantize(STEP, rounding=ROUND_HALF_EVEN), bid=bid, ask=ask)
+
+
+def last_trade(sent: SentBooks, tokens: Tokens) -> Decimal | None:
+    """Return the price of THIS in the last trade, from its own book or else mirrored from THAT's; None without one."""
+    this, that = (parse_trade(sent[token].get("last_trade_price")) if token in sent else None for token in tokens)
+    return mirrored_price(that) if this is None else this
+
+
+def parse_trade(sent: object) -> Decimal | None:
+    """Return the price that something was traded at, 4 decimals; None for what lies not between 0 and 1."""
+    price = values.as_decimal(sent)
+    if price is None or not ZERO < price < ONE:
+        return None
+    rounded = price.quantize(STEP, rounding=ROUND_HALF_EVEN)
+    return rounded if ZERO < rounded < ONE else None
 
 
 def take_shares(levels: Iterable[Level], depth: int) -> tuple[Decimal, Decimal]:

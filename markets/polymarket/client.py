@@ -1,11 +1,10 @@
 """Polymarket's public read API: the Gamma catalogue and the CLOB's prices and market facts. No key is needed.
 
-Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset pagination) and "CLOB" (midpoints, markets).
+Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset pagination) and "CLOB" (books, markets).
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,14 +16,13 @@ from core.resilience import CircuitBreaker, act_by_halves
 from markets import rules
 from markets.errors import UpstreamError, UpstreamGarbled, UpstreamRejected
 from markets.polymarket.transport import Call, Host, Parameters, RequestPolicy, bounded_sessions
-from markets.polymarket.values import as_decimal, as_identifier, as_mapping, as_text
+from markets.polymarket.values import as_identifier, as_mapping, as_text
 
 USER_AGENT: Final = "thisthat/1.0"
 EVENTS_PAGE_MAX: Final = 500  # of /events/keyset
 MARKETS_PAGE_MAX: Final = 100  # of /markets/keyset
 CONDITION_IDS_BATCH: Final = 40  # the API takes 100, but 66 characters each make a request line over 8 KiB
 CONDITION_IDS_PAGES_MAX: Final = 5  # one is expected; many mean that the filter was ignored
-MIDPOINTS_BATCH: Final = 500
 BOOKS_BATCH: Final = 500
 TOKEN_ID_MAX: Final = 100
 FAILURES_IN_A_ROW: Final = 12  # refused requests, smaller and smaller, after which no single object is to blame
@@ -106,17 +104,6 @@ class PolymarketClient:
             parameters += [("condition_ids", condition_id) for condition_id in batch]
             pages = self._pages("/markets/keyset", "markets", parameters, CONDITION_IDS_PAGES_MAX)
             found += [market for page in pages for market in page if _is_one_of(market, batch)]
-        return found
-
-    def midpoints(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
-        """Return the midpoint, in [0, 1], of each token that has a book; the others are absent."""
-        found: dict[str, Decimal] = {}
-        for batch in _batches(list(dict.fromkeys(filter(None, token_ids))), MIDPOINTS_BATCH):
-            payload = [{"token_id": token_id} for token_id in batch]
-            call: _ObjectCall = Call(path="/midpoints", read=_an_object, payload=payload, if_not_found={})
-            sent = self._clob.run(call)
-            prices = {token_id: as_decimal(sent.get(token_id)) for token_id in batch}
-            found |= {token_id: price for token_id, price in prices.items() if price is not None and 0 <= price <= 1}
         return found
 
     def books(self, token_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:

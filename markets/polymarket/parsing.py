@@ -3,14 +3,14 @@
 Names and shapes of the fields: Polymarket API reference, Gamma markets and events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from markets.polymarket import values
+from markets.polymarket import books, values
 from markets.polymarket.categories import derive_category, is_housekeeping
 
 # The longest text kept, in characters, which the fields of the models take from here. Text is cut there; ids and
@@ -87,6 +87,9 @@ class ParsedMarket:
     this_token_id: str
     that_token_id: str
     odds: Odds | None  # None: no usable price was sent, which must never blank a stored one
+    bid: Decimal | None  # best prices of THIS, 4 decimals, between 0 and 1; None: no such order, or not known
+    ask: Decimal | None
+    last_trade: Decimal | None  # of THIS, likewise
     liquidity: Decimal | None  # US dollars, 2 decimals, >= 0; None: not sent
     volume: Decimal | None
     volume_24hr: Decimal | None
@@ -155,6 +158,8 @@ def _parsed(market: Mapping[str, object], event: Mapping[str, object]) -> Parsed
     this_option, that_option = _options(market)
     this_token_id, that_token_id = _token_ids(market)
     tags = _tags(market, event)
+    odds = _odds(market, closed=closed)
+    bid, ask = (None, None) if closed else _best_prices(market, odds)
     return ParsedMarket(
         polymarket_id=polymarket_id,
         upstream_id=values.as_identifier(market.get("id"), ID_MAX),
@@ -165,7 +170,10 @@ def _parsed(market: Mapping[str, object], event: Mapping[str, object]) -> Parsed
         that_option=that_option,
         this_token_id=this_token_id,
         that_token_id=that_token_id,
-        odds=_odds(market, closed=closed),
+        odds=odds,
+        bid=bid,
+        ask=ask,
+        last_trade=books.parse_trade(market.get("lastTradePrice")),
         liquidity=_money(market, "liquidity", "liquidityNum"),
         volume=_money(market, "volume", "volumeNum"),
         volume_24hr=_money(market, "volume24hr", "volume24hrClob"),
@@ -267,6 +275,24 @@ def _probabilities(numbers: list[Decimal | None]) -> Odds | None:
         return None
     this, that = (values.quantized(number, 4) for number in usable)
     return Odds(this, 1 - this if total == 1 else that)
+
+
+def _best_prices(market: Mapping[str, object], odds: Odds | None) -> tuple[Decimal | None, Decimal | None]:
+    """Return bid and ask. Without prices, or where the three contradict each other, none of them is believed."""
+    bid = _best_price(market.get("bestBid"), books.round_down)
+    ask = _best_price(market.get("bestAsk"), books.round_up)
+    if odds is None or (bid is not None and ask is not None and not (bid < ask and bid <= odds.this <= ask)):
+        return None, None
+    return bid, ask
+
+
+def _best_price(sent: object, rounded: Callable[[Decimal], Decimal]) -> Decimal | None:
+    """Return a best price; 0 and 1 stand for none."""
+    price = values.as_decimal(sent)
+    if price is None or not 0 < price < 1:
+        return None
+    price = rounded(price)
+    return price if 0 < price < 1 else None
 
 
 def _money(market: Mapping[str, object], *names: str) -> Decimal | None:

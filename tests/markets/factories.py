@@ -18,6 +18,7 @@ from markets.rules import INGEST_LIMIT_MAX
 
 MARKETS = "/api/v1/markets"
 STALE_BOUND = 60
+CENT = Decimal("0.01")
 BRISK = RequestPolicy(connect=1, read=0.5, total=2, attempts=2, backoff=0.01, backoff_max=0.02)
 
 
@@ -64,8 +65,15 @@ def add_mirrored(number: int = 1, **fields: Any) -> Market:
         "polymarket_id": f"0x{number:064x}",
         "this_token_id": f"{number}1",
         "that_token_id": f"{number}2",
+        **best_prices(fields.get("this_odds", Decimal("0.6000"))),
     }
     return add_market(**(own | fields))
+
+
+def best_prices(odds: Decimal) -> dict[str, Decimal | None]:
+    """Bid and ask a cent below and above the odds, where there is room."""
+    bid, ask = odds - CENT, odds + CENT
+    return {"bid": bid if bid > 0 else None, "ask": ask if ask < 1 else None}
 
 
 def add_past(status: str = "resolved", **fields: Any) -> Market:

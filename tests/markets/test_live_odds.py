@@ -78,7 +78,7 @@ def test_within_a_few_seconds_nothing_is_requested_again(there, live, upstream, 
     first = live().json()
     there.set_price(Decimal("0.99"))
     assert live().json() == first
-    assert [call.path for call in upstream.requests] == ["/midpoints"]
+    assert [call.path for call in upstream.requests] == ["/books"]
 
 
 def test_after_that_it_is_requested_again(there, live, upstream, market_rules):
@@ -93,12 +93,12 @@ def test_many_that_want_it_at_once_request_once_and_all_get_it(transactional_db,
     """Single flight. The stored odds are old, so each response is the one that was requested."""
     market_rules.LIVE_SECONDS = 30
     age_odds()
-    upstream.faults.set("latency", path="/midpoints", seconds=0.1)
+    upstream.faults.set("latency", path="/books", seconds=0.1)
     responses = all_at_once(lambda: Client().get(f"{MARKETS}/{market.pk}/live"), times=6)
     assert [response.status_code for response in responses] == [200] * 6
     assert len({response.content for response in responses}) == 1
     assert responses[0].json()["data"]["stale"] is False
-    assert len(upstream.requests.to("/midpoints")) == 1
+    assert len(upstream.requests.to("/books")) == 1
 
 
 @pytest.mark.parametrize("kind", ["status", "html", "broken_json", "wrong_shape", "reset"])
@@ -106,12 +106,12 @@ def test_when_it_cannot_be_reached_odds_within_the_bound_are_served_as_stale(liv
     """Lesson 29: what is shown carries its age."""
     market_rules.LIVE_SECONDS = 0
     fresh = live().json()["data"]
-    upstream.faults.set(kind, path="/midpoints")
+    upstream.faults.set(kind, path="/books")
     assert live().json()["data"] == fresh | {"stale": True}
 
 
 def test_stored_odds_within_the_bound_will_do(live, upstream, market):
-    upstream.faults.set("status", path="/midpoints")
+    upstream.faults.set("status", path="/books")
     data = live().json()["data"]
     assert (data["stale"], data["thisOdds"]) == (True, float(market.this_odds))
     assert datetime.fromisoformat(data["asOf"]).timestamp() == pytest.approx(
@@ -126,7 +126,7 @@ def test_of_what_was_heard_and_what_is_stored_the_younger_is_served(there, live,
     later = datetime.now(UTC)
     prices.watch_markets([market.pk], until=later + timedelta(hours=1))
     tasks.run_odds_refresh(client=polymarket_client(upstream), now=later)
-    upstream.faults.set("status", path="/midpoints")
+    upstream.faults.set("status", path="/books")
     data = live().json()["data"]
     assert (data["thisOdds"], data["stale"]) == (0.77, True)
 
@@ -134,7 +134,7 @@ def test_of_what_was_heard_and_what_is_stored_the_younger_is_served(there, live,
 @pytest.mark.parametrize("kind", ["status", "html", "broken_json", "wrong_shape", "reset", "malformed"])
 def test_beyond_the_bound_there_is_no_price(live, upstream, kind):
     age_odds()
-    upstream.faults.set(kind, path="/midpoints")
+    upstream.faults.set(kind, path="/books")
     response = live()
     refusal(response, 503, "price_unavailable")
     assert int(response["Retry-After"]) >= 1
@@ -146,7 +146,7 @@ def test_what_was_heard_before_the_bound_counts_no_more(live, upstream, market_r
     heard = cache.get(cache_key(market.pk))
     assert heard is not None
     market_rules.LIVE_SECONDS = market_rules.LIVE_STALE_SECONDS = 0
-    upstream.faults.set("status", path="/midpoints")
+    upstream.faults.set("status", path="/books")
     refusal(live(), 503, "price_unavailable")
 
 
@@ -159,7 +159,7 @@ def test_a_market_whose_book_is_gone_has_no_live_price(there, live):
 @pytest.mark.parametrize("kind", ["hang", "drip"])
 def test_a_hanging_upstream_is_given_up_in_bounded_time(live, upstream, kind):
     age_odds()
-    upstream.faults.set(kind, path="/midpoints", seconds=30 if kind == "hang" else 0.2)
+    upstream.faults.set(kind, path="/books", seconds=30 if kind == "hang" else 0.2)
     started = time.monotonic()
     refusal(live(), 503, "price_unavailable")
     assert time.monotonic() - started < BOUND_SECONDS
@@ -167,11 +167,11 @@ def test_a_hanging_upstream_is_given_up_in_bounded_time(live, upstream, kind):
 
 def test_an_upstream_that_keeps_failing_is_left_alone_and_costs_nothing(live, upstream):
     age_odds()
-    fault = upstream.faults.set("status", path="/midpoints")
+    fault = upstream.faults.set("status", path="/books")
     for _ in range(5):
         refusal(live(), 503, "price_unavailable")
     upstream.faults.clear()
-    hanging = upstream.faults.set("hang", path="/midpoints", seconds=30)
+    hanging = upstream.faults.set("hang", path="/books", seconds=30)
     started = time.monotonic()
     for _ in range(20):
         refusal(live(), 503, "price_unavailable")
@@ -195,7 +195,7 @@ def test_the_full_market_is_the_market_with_its_live_odds(market, api, market_ru
 
 def test_the_full_market_does_without_when_polymarket_is_away(market, api, upstream):
     age_odds()
-    upstream.faults.set("status", path="/midpoints")
+    upstream.faults.set("status", path="/books")
     full = read(api, f"/{market.pk}/full")["data"]
     assert full.pop("live") is None
     assert full == read(api, f"/{market.pk}")["data"]

@@ -65,7 +65,7 @@ def test_only_watched_open_markets_of_polymarket_are_requested(mirrored, now):
     watch(good[2], until=now - timedelta(seconds=1))
     Market.objects.filter(pk=good[1].pk).update(status="closed")
     assert refresh(mirrored, now)["watched"] == 1
-    assert [call.path for call in mirrored.requests] == ["/midpoints"]
+    assert [call.path for call in mirrored.requests] == ["/books"]
     for market in good[1:]:
         market.refresh_from_db()
         assert not market.odds_live
@@ -114,7 +114,7 @@ def test_a_market_without_a_book_keeps_its_odds(mirrored, now):
 def test_prices_that_are_none_leave_the_odds_alone(mirrored, now):
     markets = [here(there) for there in mirrored.world.good_markets()[:10]]
     watch(*markets, until=now + timedelta(minutes=10))
-    mirrored.faults.set("malformed", path="/midpoints")
+    mirrored.faults.set("malformed", path="/books")
     assert refresh(mirrored, now + timedelta(seconds=5))["refreshed"] == 0
     for market in markets:
         was = (market.this_odds, market.odds_updated_at)
@@ -126,7 +126,7 @@ def test_prices_that_are_none_leave_the_odds_alone(mirrored, now):
 def test_a_failure_is_recorded_and_the_odds_keep_their_age(mirrored, now, kind):
     market = here(mirrored.world.good_markets()[0])
     watch(market, until=now + timedelta(minutes=10))
-    mirrored.faults.set(kind, path="/midpoints")
+    mirrored.faults.set(kind, path="/books")
     with pytest.raises(UpstreamError):
         refresh(mirrored, now + timedelta(seconds=5))
     run = last_run(tasks.REFRESH_ODDS)
@@ -140,7 +140,7 @@ def test_a_failure_is_recorded_and_the_odds_keep_their_age(mirrored, now, kind):
 
 def test_the_task_survives_a_failure(mirrored, now):
     watch(here(mirrored.world.good_markets()[0]), until=now + timedelta(minutes=10))
-    mirrored.faults.set("status", status=400, path="/midpoints")
+    mirrored.faults.set("status", status=400, path="/books")
     tasks.refresh_odds()
     assert last_run(tasks.REFRESH_ODDS).status == JobRun.Status.FAILED
     mirrored.faults.clear()

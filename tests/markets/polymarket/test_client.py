@@ -127,41 +127,45 @@ def test_an_ignored_filter_does_not_lead_through_the_whole_catalogue(client, ser
 
 def test_nothing_is_requested_for_no_ids(client, server):
     assert client.markets_by_condition_ids([], closed=True) == []
-    assert client.midpoints([]) == {}
+    assert client.books([]) == {}
     assert client.clob_market("") is None
     assert server.requests == []
 
 
-def test_midpoints_are_decimals_of_the_tokens_that_have_a_book(client, server):
-    server.then(Reply({"1": "0.435", "2": 0.1, "99": "0.5"}))
-    assert client.midpoints(["1", "2", "3", "1"]) == {"1": Decimal("0.435"), "2": Decimal("0.1")}
+def book(token: object, price: object = "0.435") -> dict[str, object]:
+    return {"asset_id": token, "bids": [{"price": price, "size": "100"}], "asks": []}
+
+
+def test_books_are_as_they_were_sent_of_the_tokens_that_have_one(client, server):
+    server.then(Reply([book("2", 0.1), book("99"), book("1")]))
+    assert client.books(["1", "2", "3", "1"]) == {"1": book("1"), "2": book("2", Decimal("0.1"))}
     request = server.requests[0]
-    assert (request.method, request.path) == ("POST", "/midpoints")
+    assert (request.method, request.path) == ("POST", "/books")
     assert request.body == [{"token_id": "1"}, {"token_id": "2"}, {"token_id": "3"}]
 
 
-@pytest.mark.parametrize("price", ["NaN", "-0.1", "1.1", "", None, True, [], {}, "Infinity", "half"])
-def test_a_broken_midpoint_is_left_out_and_spoils_no_other(client, server, price):
-    server.then(Reply({"1": price, "2": "0.5"}))
-    assert client.midpoints(["1", "2"]) == {"2": Decimal("0.5")}
+@pytest.mark.parametrize("broken", ["NaN", None, True, [], {}, {"asset_id": None}, {"asset_id": ["1"]}])
+def test_what_is_no_book_is_left_out_and_spoils_no_other(client, server, broken):
+    server.then(Reply([broken, book("2")]))
+    assert client.books(["1", "2"]) == {"2": book("2")}
 
 
-def test_midpoints_go_in_batches_of_500(client, server):
-    server.always(lambda request: Reply({entry["token_id"]: "0.5" for entry in request.body}))
-    assert len(client.midpoints([str(number) for number in range(1201)])) == 1201
+def test_books_go_in_batches_of_500(client, server):
+    server.always(lambda request: Reply([book(entry["token_id"]) for entry in request.body]))
+    assert len(client.books([str(number) for number in range(1201)])) == 1201
     assert [len(request.body) for request in server.requests] == [500, 500, 201]
 
 
-@pytest.mark.parametrize("reply", [Reply({}), Reply({"error": "No orderbook exists"}, 404)])
-def test_tokens_without_any_book_have_no_midpoints(client, server, reply):
+@pytest.mark.parametrize("reply", [Reply([]), Reply({"error": "No orderbook exists"}, 404)])
+def test_tokens_without_any_book_have_none(client, server, reply):
     server.then(reply)
-    assert client.midpoints(["1"]) == {}
+    assert client.books(["1"]) == {}
 
 
-def test_a_list_instead_of_midpoints_is_garbled(client, server):
-    server.always(Reply([]))
+def test_an_object_instead_of_books_is_garbled(client, server):
+    server.always(Reply({}))
     with pytest.raises(UpstreamGarbled):
-        client.midpoints(["1"])
+        client.books(["1"])
 
 
 def test_the_clobs_facts_of_a_market(client, server):

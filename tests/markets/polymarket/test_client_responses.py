@@ -16,10 +16,10 @@ from tests.markets.polymarket.scripted_server import HTML, Reply, html, scripted
 
 
 def test_every_request_says_who_sends_it(make_client, server):
-    server.then(events(1), Reply({}))
+    server.then(events(1), Reply([]))
     client = make_client(user_agent="thisthat-test/2")
     first_page(client)
-    client.midpoints(["1"])
+    client.books(["1"])
     assert {request.headers["user-agent"] for request in server.requests} == {"thisthat-test/2"}
 
 

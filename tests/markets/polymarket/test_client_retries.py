@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from email.utils import format_datetime
 
 import pytest
@@ -161,14 +160,14 @@ def test_connections_are_used_again(client, server):
 
 
 def test_threads_share_a_client(client, server):
-    server.always(lambda request: Reply({entry["token_id"]: "0.5" for entry in request.body}))
+    server.always(lambda request: Reply([{"asset_id": entry["token_id"]} for entry in request.body]))
     found = []
-    threads = [threading.Thread(target=lambda n=n: found.append(client.midpoints([str(n)]))) for n in range(12)]
+    threads = [threading.Thread(target=lambda n=n: found.append(client.books([str(n)]))) for n in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(int(token) for prices in found for token in prices) == list(range(12))
+    assert sorted(int(token) for books in found for token in books) == list(range(12))
 
 
 def test_a_dead_upstream_is_left_alone_until_the_trial_succeeds(make_client, server):
@@ -204,10 +203,10 @@ def test_a_failed_trial_costs_one_request(make_client, server):
 
 def test_a_dead_catalogue_does_not_take_the_prices_with_it(make_client, server):
     client = make_client(breaker=breaker_after(1))
-    server.then(html(500), Reply({"1": "0.5"}))
+    server.then(html(500), Reply([{"asset_id": "1"}]))
     with pytest.raises(UpstreamUnavailable):
         first_page(client)
-    assert client.midpoints(["1"]) == {"1": Decimal("0.5")}
+    assert client.books(["1"]) == {"1": {"asset_id": "1"}}
 
 
 def test_rejections_never_open_it(make_client, server):

@@ -28,7 +28,7 @@ def test_an_address_that_is_none_is_not_an_upstream_that_is_away(breaker, addres
 
 
 def test_a_payload_that_is_no_json_is_not_an_upstream_that_is_away(server, breaker):
-    call = Call(path="/midpoints", read=dict, payload=[float("nan")])
+    call = Call(path="/books", read=dict, payload=[float("nan")])
     with pytest.raises(requests.exceptions.InvalidJSONError):
         host(server, breaker).run(call)
     assert server.requests == []
