@@ -113,7 +113,8 @@ def publish_edition_if_outdated(*, now: datetime) -> bool:
 
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
-AMOUNT = re.compile(r"-?[0-9]{1,17}\.[0-9]{2}")
+AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
+BELOW_ZERO = re.compile(r"-[0-9]{1,17}\.[0-9]{2}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
 BIGINT_MAX = 2**63 - 1
 STATUSES = ("open", "closed", "resolved", "cancelled")
@@ -134,11 +135,15 @@ def is_place(number: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of rows: the sort key in SQL, its type and its direction; ids decide among equal keys."""
+    """An order of rows: the sort key in SQL, its type and its direction; ids decide among equal keys.
+
+    `signed`: its numbers may be below zero.
+    """
 
     key: str
     type: str
     direction: str
+    signed: bool = False
 
     @property
     def by(self) -> str:
@@ -147,7 +152,7 @@ class Order:
     def accepts(self, key: str) -> bool:
         """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
         if self.type == "numeric":
-            return AMOUNT.fullmatch(key) is not None
+            return bool(AMOUNT.fullmatch(key) or (self.signed and BELOW_ZERO.fullmatch(key)))
         return key == "infinity" or (MOMENT.fullmatch(key) is not None and is_moment(key))
 
     @property
@@ -166,7 +171,7 @@ ORDERS = {
 }
 # One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
 TRENDING = f"(market.volume_24hr - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
-SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC")}
+SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", signed=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +284,7 @@ ORDER BY {{order}} {{paging}}
 
 def past_rows(query: Query) -> Rows:
     order = ORDERS[query.sort]
-    key, last = key_and_id(query, query.status)
+    key, last = key_and_id(query, query.status, order)
     sql = PAST.format(
         key=order.key,
         in_category="AND market.category = %(category)s" if query.category else "",
@@ -291,14 +296,14 @@ def past_rows(query: Query) -> Rows:
     return cut_page(rows, query, lambda row: encode_cursor(query.status, query.sort, row[-2], str(row[0])))
 
 
-def key_and_id(query: Query, kind: str) -> tuple[str | None, UUID | None]:
+def key_and_id(query: Query, kind: str, order: Order) -> tuple[str | None, UUID | None]:
     """Return where the last page ended: the sort key's text, and the market's id."""
     if not query.cursor:
         return None, None
     match decode_cursor(query.cursor):
         case [str(of), query.sort, str(key), str(text)] if of == kind:
             market_id = parse_uuid(text)
-            if market_id and ORDERS[query.sort].accepts(key):
+            if market_id and order.accepts(key):
                 return key, market_id
     raise invalid_cursor()
 
@@ -373,7 +378,7 @@ def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
     if query.q and not words:
         return Page([], 0, None)
     order = SEARCH_ORDERS[query.sort]
-    key, last = key_and_id(query, "search")
+    key, last = key_and_id(query, "search", order)
     matches = " AND ".join([*conditions, *scope(query)])
     after = f"AND {order.after}" if last else ""
     sql = SEARCH.format(key=order.key, matches=matches, after=after, order=order.by, paging=paging(query))

@@ -10,11 +10,10 @@ from django.db import transaction
 from django.test import Client
 
 from devtools.simulators.polymarket import Simulator
-from markets import listings, tasks
+from markets import listings, rules, tasks
 from markets.models import Market
 from markets.polymarket.client import PolymarketClient, fill_client, job_client, request_client
 from markets.polymarket.transport import RequestPolicy
-from markets.rules import INGEST_LIMIT_MAX
 
 MARKETS = "/api/v1/markets"
 STALE_BOUND = 60
@@ -35,7 +34,7 @@ def polymarket_client(simulator: Simulator, policy: RequestPolicy = BRISK) -> Po
 
 def ingest(simulator: Simulator, *, now: datetime | None = None, **options: Any) -> dict[str, Any]:
     """One run of ingestion; by default of everything there is."""
-    wanted = {"limit": INGEST_LIMIT_MAX, "recheck_limit": 1_000} | options
+    wanted = {"limit": rules.INGEST_LIMIT_MAX, "recheck_limit": 1_000} | options
     result = tasks.run_ingestion(client=polymarket_client(simulator), now=now or datetime.now(UTC), **wanted)
     assert result is not None, "another run is under way"
     return result
@@ -74,6 +73,17 @@ def best_prices(odds: Decimal) -> dict[str, Decimal | None]:
     """Bid and ask a cent below and above the odds, where there is room."""
     bid, ask = odds - CENT, odds + CENT
     return {"bid": bid if bid > 0 else None, "ask": ask if ask < 1 else None}
+
+
+def can_be_bet_on(market: Market, now: datetime) -> bool:
+    """Whether a bet on the market can be placed, as far as lists can tell."""
+    known = None not in (market.bid, market.ask)
+    return (
+        (market.status, market.suspended_reason, market.accepting_orders) == ("open", "", True)
+        and (market.expires_at is None or market.expires_at > now)
+        and 0 < market.this_odds < 1
+        and (market.market_type == "credits" or (known and market.ask - market.bid <= rules.MAX_SPREAD))
+    )
 
 
 def add_past(status: str = "resolved", **fields: Any) -> Market:

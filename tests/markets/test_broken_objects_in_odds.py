@@ -24,14 +24,19 @@ def watched(now):
     return markets
 
 
-def refresh(now, poison=frozenset(), price="0.75"):
+def book(token, bid, ask, trade):
+    bids, asks = ([{"price": price, "size": "500"}] for price in (bid, ask))
+    return {"asset_id": token, "bids": bids, "asks": asks, "last_trade_price": trade}
+
+
+def refresh(now, poison=frozenset(), *, bid="0.74", ask="0.76", trade="0.5"):
     """One run against an order book that refuses every request with one of these tokens in it."""
 
     def respond(request):
         tokens = {item["token_id"] for item in request.body}
         if poison & tokens:
             return Reply({"error": "invalid token"}, status=400)
-        return Reply({token: price for token in tokens if token.endswith("1")})
+        return Reply([book(token, bid, ask, trade) for token in tokens if token.endswith("1")])
 
     with scripted_server() as server:
         server.always(respond)
@@ -70,11 +75,21 @@ def test_odds_that_cant_be_stored_cost_no_other_market_its_odds(watched, now):
     assert refreshed(now) == {market.pk for market in watched} - {odd.pk}
 
 
-@pytest.mark.parametrize("price", ["1e-300", "0." + "1" * 90, 1e-300, 0, 1, "0.99999999999999999999999999999999"])
-def test_any_probability_is_taken(watched, now, price):
-    assert refresh(now, price=price) == {"watched": 30, "refreshed": 30}
+@pytest.mark.parametrize("price", ["1e-300", "0." + "1" * 90, 1e-300])
+def test_any_price_between_0_and_1_is_taken(watched, now, price):
+    assert refresh(now, bid=price) == {"watched": 30, "refreshed": 30}
 
 
-@pytest.mark.parametrize("price", [2**80, int("9" * 4_000), -1, [[]], {"a": 1}, True, None, "x" * 5_000, "1e999"])
-def test_what_is_no_probability_is_none(watched, now, price):
-    assert refresh(now, price=price) == {"watched": 30, "refreshed": 0}
+NO_PRICES = [2**80, int("9" * 4_000), -1, 0, 1, [[]], {"a": 1}, True, None, "x" * 5_000, "1e999", "NaN"]
+
+
+@pytest.mark.parametrize("price", NO_PRICES, ids=lambda price: str(price)[:9])
+def test_what_is_no_price_makes_no_book(watched, now, price):
+    assert refresh(now, ask=price) == {"watched": 30, "refreshed": 0}
+
+
+@pytest.mark.parametrize("price", NO_PRICES, ids=lambda price: str(price)[:9])
+def test_what_is_no_price_is_no_last_trade(watched, now, price):
+    """The odds stay where a wide book tells none."""
+    assert refresh(now, bid="0.1", ask="0.9", trade=price) == {"watched": 30, "refreshed": 30}
+    assert set(Market.objects.values_list("this_odds", "bid")) == {(Decimal("0.6"), Decimal("0.1"))}

@@ -27,6 +27,8 @@ def refused(constraint: str, write) -> None:
         ("markets_this_odds_in_range", {"this_odds": Decimal("-0.0001")}),
         ("markets_that_odds_in_range", {"that_odds": Decimal("1.0001")}),
         ("markets_that_odds_in_range", {"that_odds": Decimal("-0.0001")}),
+        ("markets_house_prices_not_stored", {"bid": Decimal("0.5")}),
+        ("markets_house_prices_not_stored", {"ask": Decimal("0.5")}),
         ("markets_figures_not_negative", {"volume": Decimal("-0.01")}),
         ("markets_figures_not_negative", {"volume_24hr": Decimal("-0.01")}),
         ("markets_figures_not_negative", {"liquidity": Decimal("-0.01")}),
@@ -83,7 +85,25 @@ def test_a_market_resolves_to_one_of_three(resolution):
     ],
 )
 def test_a_market_is_polymarkets_with_all_its_ids_or_the_houses_with_none(fields):
-    refused("markets_type_and_upstream", lambda: add_mirrored(**fields))
+    refused("markets_type_and_upstream", lambda: add_mirrored(bid=None, ask=None, **fields))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "bid", "ask"),
+    [
+        ("markets_bid_in_range", "-0.0001", None),
+        ("markets_bid_in_range", "1.0001", None),
+        ("markets_ask_in_range", None, "-0.0001"),
+        ("markets_ask_in_range", None, "1.0001"),
+        ("markets_bid_below_ask", "0.5", "0.5"),
+        ("markets_bid_below_ask", "0.5", "0.4"),
+    ],
+)
+def test_bid_and_ask_are_odds_and_the_bid_is_lower(constraint, bid, ask):
+    given = {"bid": bid and Decimal(bid), "ask": ask and Decimal(ask)}
+    refused(constraint, lambda: add_mirrored(**given))
+    market = add_mirrored()
+    refused(constraint, lambda: Market.objects.filter(pk=market.pk).update(**given))
 
 
 def test_a_condition_id_is_one_market():
@@ -144,7 +164,8 @@ def test_every_constraint_of_markets_has_a_test():
     tested = {
         "markets_this_odds_in_range", "markets_that_odds_in_range", "markets_figures_not_negative",
         "markets_open_with_image", "markets_category_lower_case", "markets_status_and_resolution",
-        "markets_type_and_upstream", "markets_polymarket_id_unique",
+        "markets_type_and_upstream", "markets_polymarket_id_unique", "markets_bid_in_range", "markets_ask_in_range",
+        "markets_bid_below_ask", "markets_house_prices_not_stored",
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(

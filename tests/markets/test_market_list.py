@@ -13,6 +13,7 @@ from tests.markets.factories import (
     MARKETS,
     add_market,
     add_past,
+    can_be_bet_on,
     every_id,
     fields_of,
     ids,
@@ -27,8 +28,8 @@ pytestmark = pytest.mark.django_db
 SORTS = ["trending", "newest", "ending", "liquidity", "volume"]
 STATUSES = ["open", "closed", "resolved", "cancelled"]
 CONTRACT = [
-    "id", "polymarketId", "slug", "title", "description", "thisOption", "thatOption", "thisOdds", "thatOdds", "liquidity",
-    "volume", "volume24hr", "category", "author", "imageUrl", "status", "resolution", "marketType", "expiresAt",
+    "id", "polymarketId", "slug", "title", "description", "thisOption", "thatOption", "thisOdds", "thatOdds", "bid", "ask",
+    "spread", "illiquid", "pricing", "acceptingOrders", "liquidity", "volume", "volume24hr", "category", "author", "imageUrl", "status", "resolution", "marketType", "expiresAt",
     "resolvedAt", "oddsUpdatedAt", "createdAt", "updatedAt",
 ]  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -62,7 +63,10 @@ def in_order(markets: list[Market], sort: str, now: datetime) -> list[str]:
 
     if sort == "ending":
         return [str(market.pk) for market in sorted(markets, key=ending)]
-    field = {"trending": "volume_24hr", "newest": "created_at"}.get(sort, sort)
+    if sort == "trending":
+        ranked = sorted(markets, key=lambda market: (can_be_bet_on(market, now), market.volume_24hr, market.pk))
+        return [str(market.pk) for market in reversed(ranked)]
+    field = {"newest": "created_at"}.get(sort, sort)
     ranked = sorted(markets, key=lambda market: (getattr(market, field), market.pk), reverse=True)
     return [str(market.pk) for market in ranked]
 
@@ -104,6 +108,15 @@ def test_every_field_has_one_type_in_every_market(every_status, api):
         assert market["marketType"] == ("credits" if market["polymarketId"] is None else "polymarket")
         assert (market["resolvedAt"] is None) == (market["resolution"] is None) == (market["status"] in STATUSES[:2])
         assert market["author"] is None
+
+
+def test_so_have_its_prices(every_status, api):
+    for market in read(api, status="all", limit=200)["data"]:
+        known = [market[name] for name in ("bid", "ask", "spread") if market[name] is not None]
+        assert {price.as_tuple().exponent for price in known} <= {-4}
+        assert isinstance(market["illiquid"], bool)
+        assert isinstance(market["acceptingOrders"], bool)
+        assert market["pricing"] == ("fixed" if market["polymarketId"] is None else "mirror")
 
 
 def test_served_values_are_the_stored_ones(mirrored, api):

@@ -16,6 +16,7 @@ from tests.markets.factories import (
     add_market,
     add_mirrored,
     add_past,
+    can_be_bet_on,
     fields_of,
     ids,
     ingest,
@@ -113,11 +114,7 @@ def test_a_market_without_an_end_is_offered(db, api, now):
 
 def test_of_what_was_ingested_everything_fit_and_nothing_else_is_offered(upstream, api, now):
     ingest(upstream)
-    fit = {
-        str(market.pk)
-        for market in Market.objects.filter(status="open", accepting_orders=True)
-        if (market.expires_at is None or market.expires_at > now) and 0 < market.this_odds < 1
-    }
+    fit = {str(market.pk) for market in Market.objects.all() if can_be_bet_on(market, now)}
     assert len(fit) > 50
     seen = set().union(*(drawn(api, count=50) for _ in range(8)))
     assert seen == fit

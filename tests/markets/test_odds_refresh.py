@@ -11,6 +11,7 @@ from devtools.simulators.polymarket import Simulator
 from markets import prices, rules, tasks
 from markets.errors import UpstreamError
 from markets.models import Market, MarketWatch
+from tests.betting.factories import set_book
 from tests.markets.factories import MARKETS, add_market, add_mirrored, ingest, polymarket_client, read
 
 pytestmark = pytest.mark.django_db
@@ -37,12 +38,13 @@ def refresh(upstream, now):
 
 def test_a_watched_market_gets_the_order_books_odds(mirrored, now):
     there = mirrored.world.good_markets()[0]
-    there.set_price(Decimal("0.8725"), gamma=False)
+    set_book(there, "0.86", "0.885")
     watch(here(there), until=now + timedelta(minutes=10))
     later = now + timedelta(seconds=30)
     assert refresh(mirrored, later) == {"watched": 1, "refreshed": 1}
     market = here(there)
     assert (market.this_odds, market.that_odds) == (Decimal("0.8725"), Decimal("0.1275"))
+    assert (market.bid, market.ask) == (Decimal("0.8600"), Decimal("0.8850"))
     assert (market.odds_updated_at, market.updated_at, market.odds_live) == (later, later, True)
 
 
@@ -114,12 +116,70 @@ def test_a_market_without_a_book_keeps_its_odds(mirrored, now):
 def test_prices_that_are_none_leave_the_odds_alone(mirrored, now):
     markets = [here(there) for there in mirrored.world.good_markets()[:10]]
     watch(*markets, until=now + timedelta(minutes=10))
-    mirrored.faults.set("malformed", path="/books")
+    for there in mirrored.world.good_markets()[:10]:
+        there.set_book(bids=[("NaN", 500)], asks=[("0.4", 500)])
     assert refresh(mirrored, now + timedelta(seconds=5))["refreshed"] == 0
     for market in markets:
         was = (market.this_odds, market.odds_updated_at)
         market.refresh_from_db()
         assert (market.this_odds, market.odds_updated_at) == was
+        assert (market.bid, market.ask) == (None, None)
+
+
+def test_a_wide_book_tells_the_last_trade_and_an_empty_one_nothing(mirrored, now):
+    """Lesson 42: never the midpoint of an empty book."""
+    wide, empty = mirrored.world.good_markets()[:2]
+    before = here(empty)
+    wide.set_book(bids=[("0.01", 500)], asks=[("0.99", 500)])
+    wide.set_last_trade("0.62")
+    empty.set_book(bids=[], asks=[])
+    empty.set_last_trade(None)
+    watch(here(wide), here(empty), until=now + timedelta(minutes=10))
+    later = now + timedelta(seconds=30)
+    assert refresh(mirrored, later)["refreshed"] == 2
+    market = here(wide)
+    assert (market.this_odds, market.that_odds) == (Decimal("0.6200"), Decimal("0.3800"))
+    assert (market.bid, market.ask) == (Decimal("0.0100"), Decimal("0.9900"))
+    market = here(empty)
+    assert (market.this_odds, market.that_odds, market.bid, market.ask) == (
+        before.this_odds, before.that_odds, None, None,
+    )  # fmt: skip
+    assert market.odds_updated_at == later, "its book isn't silent: it is empty"
+
+
+def test_a_dust_order_moves_nothing(mirrored, now):
+    there = mirrored.world.good_markets()[0]
+    set_book(there, "0.40", "0.44")
+    watch(here(there), until=now + timedelta(minutes=10))
+    refresh(mirrored, now + timedelta(seconds=30))
+    was = here(there).updated_at
+    there.add_dust("bid", "0.439", 0.01)
+    refresh(mirrored, now + timedelta(seconds=60))
+    assert (here(there).this_odds, here(there).bid) == (Decimal("0.4200"), Decimal("0.4000"))
+    assert here(there).updated_at == was
+
+
+def test_one_poisoned_book_costs_no_other_its_prices(mirrored, now):
+    good = mirrored.world.good_markets()[:5]
+    good[2].set_book(bids=[("0.5", "1e999")], asks=[("-1", 500)])
+    watch(*map(here, good), until=now + timedelta(minutes=10))
+    assert refresh(mirrored, now + timedelta(seconds=30)) == {"watched": 5, "refreshed": 4}
+
+
+def test_the_catalogue_takes_nothing_from_a_book_read_just_now(mirrored, now):
+    there = mirrored.world.good_markets()[0]
+    set_book(there, "0.40", "0.44")
+    watch(here(there), until=now + timedelta(minutes=10))
+    refresh(mirrored, now)
+    set_book(there, "0.60", "0.64")
+    ingest(mirrored, now=now + timedelta(minutes=1))
+    assert (here(there).this_odds, here(there).bid, here(there).ask) == (
+        Decimal("0.4200"), Decimal("0.4000"), Decimal("0.4400"),
+    )  # fmt: skip
+    ingest(mirrored, now=now + timedelta(minutes=6))
+    assert (here(there).this_odds, here(there).bid, here(there).ask) == (
+        Decimal("0.6200"), Decimal("0.6000"), Decimal("0.6400"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["status", "html", "broken_json", "reset"])

@@ -117,7 +117,10 @@ def test_odds_category_image_and_end_are_those_that_were_sent(served, catalogue,
     for market in all_served(api):
         raw, category = catalogue.expected[market["polymarketId"]]
         this, that = (Decimal(price).quantize(Decimal("0.0001")) for price in json.loads(raw["outcomePrices"]))
+        if market["illiquid"] and 0 < (trade := raw.get("lastTradePrice") or 0) < 1:
+            this, that = Decimal(str(trade)), 1 - Decimal(str(trade))
         assert (market["thisOdds"], market["thatOdds"]) == (this, that)
+        assert [float(market[name] or 0) for name in ("bid", "ask")] == [raw.get("bestBid", 0), raw.get("bestAsk", 0)]
         assert [market["thisOption"], market["thatOption"]] == json.loads(raw["outcomes"])
         assert (market["title"], market["imageUrl"]) == (raw["question"], raw["image"])
         assert market["category"] == category
