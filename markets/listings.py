@@ -170,6 +170,7 @@ ORDERS = {
     "volume": Order("market.volume", "numeric", "DESC"),
 }
 # One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
+# Of one status that is over the plain volume makes the same order, and an index has it.
 TRENDING = f"(market.volume_24hr - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
 SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", signed=True)}
 
@@ -342,13 +343,14 @@ SEARCH_TOTAL = f"""
 SELECT count(*) FROM (SELECT FROM markets AS market WHERE {{matches}} LIMIT {SEARCH_TOTAL_MAX}) AS found
 """  # noqa: S608
 # What a search may go by, of which each may be missing. Who looks for a spread looks for what is open; one that isn't
-# known matches none, as an end that isn't planned does.
+# known matches none, as an end that isn't planned does. Ends are said twice, as the index of open markets has them and
+# as that of those that are over.
 CONDITIONS = {
     "q": "market.search @@ to_tsquery('simple', %(words)s)",
     "min_liquidity": "market.liquidity >= %(min_liquidity)s",
     "max_spread": f"market.status = 'open' AND {SPREAD} <= %(spread)s",
-    "expires_before": "market.expires_at < %(expires_before)s",
-    "expires_after": "market.expires_at >= %(expires_after)s",
+    "expires_before": f"market.expires_at < %(expires_before)s AND {ORDERS['ending'].key} < %(expires_before)s",
+    "expires_after": f"market.expires_at >= %(expires_after)s AND {ORDERS['ending'].key} >= %(expires_after)s",
 }
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
@@ -377,7 +379,7 @@ def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
     words = prefixes(query.q or "")
     if query.q and not words:
         return Page([], 0, None)
-    order = SEARCH_ORDERS[query.sort]
+    order = (SEARCH_ORDERS if query.status in ("open", "all") else ORDERS)[query.sort]
     key, last = key_and_id(query, "search", order)
     matches = " AND ".join([*conditions, *scope(query)])
     after = f"AND {order.after}" if last else ""
@@ -389,10 +391,14 @@ def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
 
 
 def scope(query: Query) -> list[str]:
-    """Return the conditions of status and category: only those that there are, so that indexes can serve them."""
-    of_status = [] if query.status == "all" else ["market.status = %(status)s"]
+    """Return the conditions of status and category: only those that there are, as indexes have them."""
     of_category = ["market.category = %(category)s"] if query.category else []
-    return [*of_status, *of_category, "NOT (market.status = 'open' AND market.suspended_reason <> '')"]
+    match query.status:
+        case "all":
+            return [*of_category, "NOT (market.status = 'open' AND market.suspended_reason <> '')"]
+        case "open":
+            return [*of_category, "market.status = 'open' AND market.suspended_reason = ''"]
+    return [*of_category, "market.status = %(status)s AND NOT market.status = 'open'"]
 
 
 def search_parameters(query: Query) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from accounts.staff import StaffMember
 from betting.models import Settlement, SettlementFailure
 from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
+from markets import rules
 from markets.models import Market, MarketResolution, MarketText
+from markets.polymarket.books import is_narrow
 from markets.resolution.staff import closed_by_staff
 from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Link, Rows
@@ -94,7 +96,10 @@ def result_of(market: Market) -> str:
 
 
 def from_polymarket(market: Market) -> dict[str, object]:
+    bid, ask = (DASH if price is None else format_percent(price) for price in (market.bid, market.ask))
+    narrow = is_narrow(market.bid, market.ask, max_spread=rules.MAX_SPREAD)
     return {
+        "Bid and ask of THIS": f"{bid} / {ask}" if narrow else f"{bid} / {ask}, illiquid",
         "Volume": f"${market.volume:,.2f}",
         "Volume of a day": f"${market.volume_24hr:,.2f}",
         "Liquidity": f"${market.liquidity:,.2f}",
