@@ -98,7 +98,8 @@ def other(name: str) -> str:
 # Markets as they are to be: open ones, and closed ones that Polymarket opened again. With a problem (see `identity`)
 # they stay as they are, suspended. The catalogue's prices lag behind the order book's: they don't replace odds that
 # came from there just now. Odds that stay stay with their token. A bid and ask that weren't sent aren't known any more:
-# beside other odds the stored ones would be wrong. OFFSET 0: computed once a row.
+# beside other odds the stored ones would be wrong. Of a market that closed they stay: it may open again. OFFSET 0:
+# computed once a row.
 FRESH = f"""
 SELECT
     stored.id AS market_id,
@@ -154,7 +155,8 @@ CROSS JOIN LATERAL (SELECT
     best.problem = '' AND terms.market_id IS NULL AND NOT said.same_tokens AS moved OFFSET 0
 ) AS judged
 CROSS JOIN LATERAL (SELECT
-    judged.problem = '' AND {USABLE} AS taken, judged.problem = '' AND {GIVES_WAY} AS give_way OFFSET 0
+    judged.problem = '' AND {USABLE} AS taken,
+    judged.problem = '' AND {GIVES_WAY} AND (judged.moved OR NOT best.closed) AS give_way OFFSET 0
 ) AS odds
 WHERE (stored.status = 'open' OR (
     stored.status = 'closed' AND NOT best.closed AND judged.problem = '' AND NOT {CLOSED_BY_STAFF}

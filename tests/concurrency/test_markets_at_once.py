@@ -14,7 +14,7 @@ from django.db import transaction
 from core.jobs.runs import last_run
 from markets import prices, tasks
 from markets.models import Market
-from markets.polymarket.parsing import Odds
+from markets.polymarket.books import ShownPrices
 from tests.betting.factories import execute
 from tests.concurrency.test_bets_at_once import waiting
 from tests.concurrently import all_at_once, in_thread, wait_until
@@ -61,9 +61,11 @@ def test_a_market_that_ends_while_ingestion_waits_for_it_stays_as_it_ended(upstr
 def test_odds_that_came_from_the_order_book_while_ingestion_waits_are_kept(upstream):
     market = Market.objects.order_by("pk").first()
     with ingestion_of_other_prices(upstream, market):
-        prices.store_odds({market.pk: Odds(Decimal("0.3000"), Decimal("0.7000"))}, now=datetime.now(UTC))
+        heard = ShownPrices(odds=Decimal("0.3000"), bid=Decimal("0.2900"), ask=Decimal("0.3100"))
+        prices.store_prices([(market.pk, heard)], now=datetime.now(UTC))
     market.refresh_from_db()
     assert (market.this_odds, market.odds_live) == (Decimal("0.3000"), True)
+    assert (market.bid, market.ask) == (Decimal("0.2900"), Decimal("0.3100"))
 
 
 def test_ingestion_and_resolution_at_once_never_fail_and_what_ended_stays_so(upstream):
