@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,17 @@ class Env(environ.Env):  # type: ignore[misc]
         if not (value.isascii() and value.isdecimal() and 0 < int(value) < 2**16):
             raise ImproperlyConfigured(f"{name} can't be read: {value!r} is no number from 1 to {2**16 - 1}.")
         return int(value)
+
+    def spread(self, name: str, *, default: str) -> Decimal:
+        """Return a distance of odds, above 0 and below 1; in development it may be 0, at which trading costs nothing.
+
+        Raises ImproperlyConfigured with the variable's name.
+        """
+        text = self.str(name, default=default)
+        number = Decimal(text) if re.fullmatch(r"[01]?\.?[0-9]{1,9}", text) else Decimal(-1)
+        if not 0 <= number < 1 or (number == 0 and not self.bool("DEBUG", default=False)):
+            raise ImproperlyConfigured(f"{name} can't be read: {text!r} is no number between 0 and 1, such as 0.02.")
+        return number
 
     def database(self, name: str) -> dict[str, Any]:
         """Return Django's configuration of the database at a URL. Raises ImproperlyConfigured without the URL."""

@@ -16,7 +16,7 @@ from core.db.transactions import require_no_transaction
 from core.resilience import Deadline, SharedRateLimit, act_by_halves
 from markets import rules
 from markets.errors import MarketIlliquid, PriceUnavailable, UpstreamError, UpstreamRejected
-from markets.polymarket.books import ONE, SentBooks, Tokens, prices_of, read_book
+from markets.polymarket.books import ONE, ZERO, SentBooks, Tokens, prices_of, read_book, round_down, round_up
 from markets.polymarket.client import FAILURES_IN_A_ROW, fill_client
 from markets.prices import ACQUIRE_TIMEOUT, RETRY_SECONDS, book_rate_limit, upstream_semaphore
 
@@ -133,13 +133,16 @@ def fill_prices(books: SentBooks, tokens: Tokens) -> FillPrices:
     """Return the prices that the two tokens' books give. A market without a book is illiquid."""
     book = read_book(books, tokens)
     if book is None:
-        return FillPrices(bid=None, ask=None, sale_bid=Decimal(0), sale_ask=ONE)
+        return FillPrices(bid=None, ask=None, sale_bid=ZERO, sale_ask=ONE)
     found = prices_of(book, depth=rules.PRICE_DEPTH)
     return FillPrices(bid=found.bid, ask=found.ask, sale_bid=found.sale_bid, sale_ask=found.sale_ask)
 
 
 def house_prices(this_odds: Decimal) -> FillPrices:
-    """Return the prices of a house market: half of HOUSE_SPREAD on either side of its odds, within 0 and 1."""
+    """Return the prices of a house market: half of HOUSE_SPREAD on either side of its odds, within 0 and 1.
+
+    Rounded to 4 decimals against whoever trades.
+    """
     half = rules.HOUSE_SPREAD / 2
-    bid, ask = max(this_odds - half, Decimal(0)), min(this_odds + half, ONE)
+    bid, ask = round_down(max(this_odds - half, ZERO)), round_up(min(this_odds + half, ONE))
     return FillPrices(bid=bid, ask=ask, sale_bid=bid, sale_ask=ask)

@@ -37,9 +37,9 @@ BET_DELAY = env.int("MARKET_BET_DELAY_MS", default=0) / 1000
 # A price is the volume-weighted price of the first so many shares, so that a single small order moves nothing.
 PRICE_DEPTH = env.int("MARKET_PRICE_DEPTH", default=100)
 # Of a market with a wider spread nobody knows the price: it can't be bet on.
-MAX_SPREAD = Decimal(env.str("MARKET_MAX_SPREAD", default="0.10"))
-# Between the ask and the bid of a house market, whose odds are in the middle: what a round trip costs.
-HOUSE_SPREAD = Decimal(env.str("HOUSE_MARKET_SPREAD", default="0.02"))
+MAX_SPREAD = env.spread("MARKET_MAX_SPREAD", default="0.10")
+# Between the ask and the bid of a house market, whose odds are in the middle: what a round trip costs, never nothing.
+HOUSE_SPREAD = env.spread("HOUSE_MARKET_SPREAD", default="0.02")
 # Requests for order books a second, of all processes together. Polymarket allows 500 in 10 seconds from one address.
 BOOK_REQUESTS_PER_SECOND = env.int("POLYMARKET_BOOK_REQUESTS_PER_SECOND", default=50)
 

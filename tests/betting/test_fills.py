@@ -167,6 +167,15 @@ class TestVolume:
             # At least 2 % of the stake: the spread over an ask below 1.
             assert before - ann.booked()["credit_balance"] >= 2
 
+    @pytest.mark.parametrize(("spread", "lost"), [("0.0001", "0.04"), ("0.0075", "1.26"), ("0.0199", "3.28")])
+    def test_a_spread_of_odd_size_is_rounded_against_who_trades(self, ann, kettle, monkeypatch, spread, lost):
+        monkeypatch.setattr(rules, "HOUSE_SPREAD", Decimal(spread))
+        before = ann.booked()["credit_balance"]
+        ann.sell(ann.bet(kettle, 100))
+        assert before - ann.booked()["credit_balance"] >= Decimal(spread) * 100
+        assert before - ann.booked()["credit_balance"] == Decimal(lost)
+        assert_audit_passes()
+
     @pytest.mark.usefixtures("spread")
     def test_holding_both_sides_of_a_house_market_brings_nothing(self, ann, kettle):
         """One of them pays; together they cost more."""

@@ -46,7 +46,15 @@ def test_a_worker_without_it_does_not_start_and_names_it():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "http"), ("WEB_WORKERS", "two"), ("STOCK_SIGNING_KEYS", "key:short")]
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("WEB_WORKERS", "two"),
+        ("STOCK_SIGNING_KEYS", "key:short"),
+        ("HOUSE_MARKET_SPREAD", "0"),
+        ("HOUSE_MARKET_SPREAD", "-0.02"),
+        ("MARKET_MAX_SPREAD", "wide"),
+    ],
 )
 def test_a_setting_that_cannot_be_read_stops_the_start_with_its_name(name, value):
     ended = run(["manage.py", "check"], PRODUCTION | {name: value})
