@@ -1,7 +1,6 @@
 """Game rules of markets, in one place. Those that read the environment can be changed by whoever runs the service."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 from core.environment import env
 

@@ -65,7 +65,7 @@ class Account:
 
     @property
     def least_cost(self) -> Decimal:
-        """What is lost at least, whoever wins... in the outcome that is the worse of the two."""
+        """What is lost in the worse of the two outcomes."""
         return self.volume - self.returned - min(self.paid_if_this, self.paid_if_that)
 
     def trade(self, price: Price, side: str, stake: Decimal, parts: list[int]) -> None:
@@ -127,7 +127,7 @@ def test_on_house_markets(monkeypatch, spread):
     def check(odds, sequence):
         # Where the spread is cut off at 0 or 1 the side that can be bet on can't be sold.
         fills = house_prices(odds)
-        is_whole = 0 < fills.bid and fills.ask < 1
+        is_whole = fills.bid > 0 and fills.ask < 1
         assert_volume_costs(fills, sequence, least_spread=Decimal(spread) if is_whole else Decimal("0.0001"))
 
     check()

@@ -18,8 +18,6 @@ from markets.errors import MarketIlliquid
 from markets.fills import FillPrices, fill_prices
 from tests.simulation.upstream import TOKENS, Book, Life, as_sent
 
-# Bets that are held to the end are also valued at what is true so many seconds later, which foreknowledge is about.
-HORIZON = 4.0
 # A piece of an order that is added to the upstream's book: is it a bid, its price, its shares.
 Dust = tuple[bool, int, int]
 
@@ -111,9 +109,8 @@ class Exchange:
             return None
         payout = potential_payout(plan.amount, odds)
         filled_at = arrived_at + rules.BET_DELAY
-        known_at = filled_at if filled_at >= life.ends_at else min(filled_at + HORIZON, life.ends_at - 0.001)
         trade = Trade(life, plan, Priced(odds, books, plan.amount, payout))
-        trade.expected = life.expected(known_at, plan.side, payout=float(payout), stake=float(plan.amount))
+        trade.expected = life.expected(filled_at, plan.side, payout=float(payout), stake=float(plan.amount))
         return trade
 
     def _sell(self, trade: Trade) -> None:

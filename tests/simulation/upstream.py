@@ -22,6 +22,8 @@ TOKENS = (THIS, THAT)
 INVALID_SHARE = 0.01
 # What a price is that can be relied on.
 TIGHT = 20
+# Bets that are held to the end are also valued at what is true so many seconds later, which foreknowledge is about.
+HORIZON = 4.0
 Level = tuple[int, int]
 
 
@@ -166,13 +168,14 @@ class Life:
         """The book that each token's is made of; that of THAT is `lag` older."""
         return self.books.at(time), self.books.at(time - lag)
 
-    def expected(self, time: float, side: str, *, payout: float, stake: float) -> float:
-        """What a bet is worth as of a time: its payout at its probability, or its stake back."""
+    def expected(self, filled_at: float, side: str, *, payout: float, stake: float) -> float:
+        """What a bet is worth HORIZON later: its payout at its probability, or its stake back."""
+        if filled_at >= self.ends_at and self.outcome == "invalid":
+            return stake
+        time = filled_at if filled_at >= self.ends_at else min(filled_at + HORIZON, self.ends_at - 0.001)
         chance = self.probability.at(time)
-        chance = chance if side == "this" else 1 - chance
-        if time >= self.ends_at:
-            return stake if self.outcome == "invalid" else payout * chance
-        return (1 - INVALID_SHARE) * chance * payout + INVALID_SHARE * stake
+        won = payout * (chance if side == "this" else 1 - chance)
+        return won if filled_at >= self.ends_at else (1 - INVALID_SHARE) * won + INVALID_SHARE * stake
 
 
 def learn(random: Random, chance: float, strength: float) -> float:
