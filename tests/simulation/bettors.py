@@ -66,6 +66,15 @@ def with_foreknowledge(life: Life, random: Random) -> Iterator[Plan]:
             yield Plan(at=at - early, side=side_of(after - before), max_odds=most, sell_at=sell_at)
 
 
+def news_reader(life: Life, random: Random) -> Iterator[Plan]:
+    """Knows what happens as it happens, while the upstream's book takes its time."""
+    for at, before, after in life.probability.changes():
+        worth = after if after > before else 1 - after
+        if abs(after - before) >= 0.05 and 0 < after < 1:
+            sell_at = later(life, random, at, 3, 10)
+            yield Plan(at=at, side=side_of(after - before), max_odds=Decimal(f"{worth:.4f}"), sell_at=sell_at)
+
+
 def dust_placer(life: Life, random: Random) -> Iterator[Plan]:
     """Places a share or three inside the spread, for a better price than the book's."""
     yield from inside_the_spread(life, random, shares=random.randint(1, 3))
