@@ -14,8 +14,8 @@ from markets.models import Market
 BID, ASK = (
     f"""CASE WHEN market.market_type = 'credits' THEN {around}::numeric(5, 4) ELSE market.{side} END"""
     for side, around in (
-        ("bid", "greatest(market.this_odds - %(house_spread)s / 2, 0)"),
-        ("ask", "least(market.this_odds + %(house_spread)s / 2, 1)"),
+        ("bid", "floor(greatest(market.this_odds - %(house_spread)s / 2, 0) * 10000) / 10000"),
+        ("ask", "ceil(least(market.this_odds + %(house_spread)s / 2, 1) * 10000) / 10000"),
     )
 )
 SPREAD = f"(({ASK}) - ({BID}))"
