@@ -111,15 +111,16 @@ def bet(bot: Bot, plan: Any, where: Round, timeline: "Timeline") -> None:
     bound = "" if plan.max_odds is None else f', "maxOdds": {plan.max_odds}'
     with_dust(where, plan.dust)
     body = f'{{"marketId": "{where.market_id}", "side": "{plan.side}", "amount": {plan.amount}{bound}}}'
+    sent_at = where.now
     placed = bot.post("", body)
     if placed is None:
         return
     payout, stake = placed["bet"]["potentialPayout"], plan.amount
     trade = Trade(where.life, plan, Priced(placed["bet"]["oddsAtBet"], (None, None), stake, payout))
-    trade.expected = where.life.expected(where.now, plan.side, payout=float(payout), stake=float(stake))
+    trade.expected = where.life.expected(sent_at, plan.side, payout=float(payout), stake=float(stake))
     bot.trades.append(trade)
     if plan.sell_at is not None:
-        timeline.add(where.at(plan.sell_at), partial(sell, bot, trade, placed["bet"]["id"], where))
+        timeline.add(where.at(plan.sell_at), partial(sell, bot, trade, placed["bet"]["id"], where), where)
 
 
 def sell(bot: Bot, trade: Any, bet_id: str, where: Round) -> None:
@@ -148,31 +149,47 @@ def with_dust(where: Round, dust: Any) -> None:
 
 
 class Timeline:
-    """What is to happen when, on the monotonic clock; moves of books one after the other, whatever bots wait for."""
+    """What is to happen when, on the monotonic clock.
+
+    Books move one after the other, whatever bots wait for. A bot acts once the moves before it are shown, however busy
+    the machine is: it sees what the upstream shows.
+    """
 
     def __init__(self, until: float) -> None:
         self._until = until
-        self._due: list[tuple[float, int, Callable[[], None], bool]] = []
+        self._due: list[tuple[float, int, Callable[[], None], Round, bool]] = []
         self._numbers = count()
         self._lock = threading.Lock()
 
-    def add(self, at: float, act: Callable[[], None], *, is_move: bool = False) -> None:
+    def add(self, at: float, act: Callable[[], None], where: Round, *, is_move: bool = False) -> None:
         with self._lock:
-            heappush(self._due, (at, next(self._numbers), act, is_move))
+            heappush(self._due, (at, next(self._numbers), act, where, is_move))
 
     def run(self) -> None:
         """Let everything happen when it is due, until all is done or the time is over."""
         begun: list[Future[None]] = []
+        shown: dict[str, Future[None]] = {}
         with ThreadPoolExecutor(THREADS) as orders, ThreadPoolExecutor(1) as moves:
             while time.monotonic() < self._until and (self._due or not all(act.done() for act in begun)):
                 with self._lock:
                     event = heappop(self._due) if self._due and self._due[0][0] <= time.monotonic() else None
                 if event is None:
                     time.sleep(0.002)
+                    continue
+                _, _, act, where, is_move = event
+                if is_move:
+                    shown[where.market_id] = moves.submit(act)
+                    begun.append(shown[where.market_id])
                 else:
-                    begun.append((moves if event[3] else orders).submit(event[2]))
-        for act in begun:
-            act.result()
+                    begun.append(orders.submit(act_after, shown.get(where.market_id), act))
+        for done in begun:
+            done.result()
+
+
+def act_after(move: Future[None] | None, act: Callable[[], None]) -> None:
+    if move is not None:
+        move.result()
+    act()
 
 
 def play(rounds: list[Round], paired: list[tuple[Bot, Any]], *, seed: int, until: float) -> None:
@@ -182,10 +199,10 @@ def play(rounds: list[Round], paired: list[tuple[Bot, Any]], *, seed: int, until
         # Not all at once, so that no two markets end together.
         where.started_at = begun + number * 0.3
         for moment, book in zip(where.life.books.times, where.life.books.values, strict=True):
-            timeline.add(where.at(moment), partial(where.show, book), is_move=True)
+            timeline.add(where.at(moment), partial(where.show, book), where, is_move=True)
         for bot, bettor in paired:
             for plan in bettor(where.life, Random(f"{seed}/{bot.name}/{where.life.number}")):
-                timeline.add(where.at(max(0.0, plan.at)), partial(bet, bot, plan, where, timeline))
+                timeline.add(where.at(max(0.0, plan.at)), partial(bet, bot, plan, where, timeline), where)
     timeline.run()
 
 
