@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / f"bench-arbitrage-{os.getpid()}"
 WEB_PORT, SIMULATOR_PORT = 8879, 8880
 BASE, SIMULATOR = f"http://127.0.0.1:{WEB_PORT}/api/v1/bets", f"http://127.0.0.1:{SIMULATOR_PORT}/_control/market"
-# Simulated seconds in one of ours: a market lives for about 40 seconds, and its book moves every few hundred ms.
-SPEED = 3.0
+# Simulated seconds in one of ours: a market lives for about a minute, and the books move every few hundred ms.
+SPEED = 2.0
 THREADS = 64
 # Sees moves a simulated second early, and is expected to earn.
 FOREKNOWLEDGE = "has foreknowledge"
@@ -249,9 +249,9 @@ def measure(tokens: list[str], arguments: argparse.Namespace) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--seconds", type=float, default=130.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--markets", type=int, default=12)
+    parser.add_argument("--markets", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=32)
     arguments = parser.parse_args()
