@@ -118,6 +118,7 @@ def test_production_mode_is_refused_in_one_line(var_dir):
         "FRONTEND_URL": "https://www.example.com",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "REDIS_URL": "redis://127.0.0.1:1/0",
+        "HOUSE_MARKET_SPREAD": "0.02",
         # The simulator has a refusal of its own.
         "POLYMARKET_GAMMA_URL": "http://127.0.0.1:1",
     }
