@@ -12,7 +12,7 @@ from markets.models import Market
 # What a market shows of its prices, in SQL about `market`; `price_rules()` are its parameters. Those of a house market
 # are not stored but follow from its odds, as in `fills.house_prices`: another HOUSE_SPREAD holds in lists at once.
 BID, ASK = (
-    f"""CASE WHEN market.market_type = 'credits' THEN {around}::numeric(5, 4) ELSE market.{side} END"""
+    f"""CASE WHEN market.market_type = 'credits' THEN ({around})::numeric(5, 4) ELSE market.{side} END"""
     for side, around in (
         ("bid", "floor(greatest(market.this_odds - %(house_spread)s / 2, 0) * 10000) / 10000"),
         ("ask", "ceil(least(market.this_odds + %(house_spread)s / 2, 1) * 10000) / 10000"),
