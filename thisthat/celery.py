@@ -84,7 +84,8 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
-            "schedule": crontab(hour="3", minute="37"),
+            # Every hour, not every night: the table is as large as the time between two purges.
+            "schedule": crontab(minute="37"),
         },
         "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
         "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
