@@ -46,8 +46,8 @@ def provide_services(arguments: Sequence[str]) -> None:
         refuse_bad_folder(var_dir, free_mebibytes=env.int("VAR_FREE_MIB", default=FREE_MEBIBYTES))
     if is_dev:
         take_folder(var_dir)
-    for name, kind in wanted.items():
-        os.environ[name] = use(kind(var_dir)).url
+    for kind in wanted.values():
+        os.environ.update(use(kind(var_dir)).environment)
 
 
 def use(server: EmbeddedServer) -> EmbeddedServer:

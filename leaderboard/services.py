@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from core.db.sql import execute, fetch_all
+from core.db.sql import analyze, execute, fetch_all
 from core.db.transactions import run_transaction
 from leaderboard.models import Board, LeftOutUser, StaleStanding, UserDay
 from leaderboard.rules import KEPT_DAYS, Period, day_of
@@ -67,7 +67,6 @@ REVERSED_SPANS = """
 SELECT (started_at AT TIME ZONE 'UTC')::date, (coalesce(finished_at, reversed_at) AT TIME ZONE 'UTC')::date
 FROM settlements WHERE reversed_at >= %(since)s
 """
-ANALYZE_DAYS = "ANALYZE user_days"
 PURGE_DAYS = "DELETE FROM user_days WHERE day < %(first_kept)s"
 
 
@@ -96,7 +95,7 @@ def update_leaderboard(*, now: datetime, progress: Progress = no_progress) -> Le
         progress(f"{first_day} to {last_day}", days)
     newest = run_transaction(partial(mark_stale, since=since or now))
     if days > MANY:
-        execute(ANALYZE_DAYS)
+        analyze("user_days")
     standings = {}
     # The period of all time comes first: the other periods rank only users whom it ranks.
     for period in Period:

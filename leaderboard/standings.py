@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core.db.sql import execute, fetch_all
+from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
 from leaderboard.models import Board, Order
 from leaderboard.rules import FARTHEST_APART, SPACING, Period, day_of, first_day
@@ -58,7 +58,6 @@ came AS (
 )
 INSERT INTO stale_standings (user_id) SELECT user_id FROM came UNION ALL SELECT user_id FROM gone
 """
-ANALYZE_STALE = "ANALYZE stale_standings"
 DELETE_STALE = "DELETE FROM stale_standings WHERE id <= %(newest)s"
 
 # One count at a time; boards are read meanwhile.
@@ -162,7 +161,6 @@ FROM (
 ) AS behind
 WHERE gap.width > %(farthest)s AND behind.place > 1 AND behind.place %% %(spacing)s = 1
 """
-ANALYZE_MILESTONES = "ANALYZE milestones"
 
 RECORD_BOARD = """
 INSERT INTO boards (period, first_day, total, updated_at) VALUES (%(period)s, %(first_day)s, %(total)s, %(now)s)
@@ -170,29 +168,14 @@ ON CONFLICT (period) DO UPDATE
 SET first_day = excluded.first_day, total = excluded.total, updated_at = excluded.updated_at
 """
 
-# A whole table anew: with most figures different that is far cheaper than changing its rows.
-TABLE_IN_USE = """
-SELECT inhrelid::regclass::text FROM pg_inherits
-WHERE inhparent = 'standings'::regclass AND inhrelid IN (to_regclass(%(a)s), to_regclass(%(b)s))
-"""
-CREATE_TABLE = (
-    "CREATE TABLE {new} (LIKE standings INCLUDING CONSTRAINTS, CONSTRAINT {new}_period CHECK (period = '{period}'))"
-)
+# A whole table anew: with most figures different that is far cheaper than changing its rows. Tables are made and put in
+# place by functions of their owner's (migration 0005).
+BEGIN_TABLE = "SELECT standings_begin_table(%(period)s)"
+# Who reads waits for as long as the last part of this takes: some milliseconds.
+PUT_IN_PLACE = "SELECT standings_put_in_place(%(period)s)"
 FILL_TABLE = """
 INSERT INTO {new} (period, user_id, created_at, minus_pnl, minus_volume)
 SELECT %(period)s, id, created_at, -overall_pnl, -total_volume FROM ({figures}) AS figures
-"""
-INDEX_TABLE = """
-ALTER TABLE {new} ADD CONSTRAINT {new}_pkey PRIMARY KEY (user_id, period);
-CREATE INDEX {new}_by_pnl ON {new} (minus_pnl, created_at, user_id) INCLUDE (period);
-CREATE INDEX {new}_by_volume ON {new} (minus_volume, created_at, user_id) INCLUDE (period);
-ANALYZE {new}
-"""
-# Who reads waits for as long as this takes: some milliseconds.
-SWAP_TABLES = """
-ALTER TABLE standings DETACH PARTITION {old};
-ALTER TABLE standings ATTACH PARTITION {new} FOR VALUES IN ('{period}');
-DROP TABLE {old}
 """
 
 
@@ -227,7 +210,7 @@ def mark_stale(*, since: datetime) -> int:
     execute(MARK_NEW, {"since": since})
     execute(MARK_REVERSED, {"since": since})
     execute(MARK_LEFT_OUT)
-    execute(ANALYZE_STALE)
+    analyze("stale_standings")
     ((newest,),) = fetch_all(NEWEST_STALE)
     return int(newest)
 
@@ -295,18 +278,15 @@ def apply_moves(count: Count, *, total: int) -> None:
 
 def rebuild_table(count: Count) -> tuple[int, int]:
     """Write all standings of the period into a new table, and put that in the old one's place as the last thing."""
-    old, new = table_names(count.period)
-    names = {"old": old, "new": new, "period": count.period, "figures": count.figures}
-    execute(CREATE_TABLE.format(**names))
-    total = execute(FILL_TABLE.format(**names), count.facts)
+    new: str = fetch_value(BEGIN_TABLE, count.facts)
+    total = execute(FILL_TABLE.format(new=new, figures=count.figures), count.facts)
     execute(DELETE_MILESTONES, count.facts)
     for order in Order:
         execute(FIRST_MILESTONE.format(order=order), count.facts)
         # Before there is an index to walk through: sorting all of it is faster.
         add_milestones(count, order, table=new, total=total)
-    execute(ANALYZE_MILESTONES)
-    execute(INDEX_TABLE.format(**names))
-    execute(SWAP_TABLES.format(**names))
+    analyze("milestones")
+    fetch_value(PUT_IN_PLACE, count.facts)
     return total, total
 
 
@@ -320,10 +300,3 @@ def nested_loops() -> Iterator[None]:
 
 def add_milestones(count: Count, order: Order, *, table: str, total: int) -> None:
     execute(ADD_MILESTONES.format(order=order, table=table), count.facts | {"total": total})
-
-
-def table_names(period: Period) -> tuple[str, str]:
-    """Return the name of the period's table, and the one that is free."""
-    a, b = f"standings_{period}_a", f"standings_{period}_b"
-    ((old,),) = fetch_all(TABLE_IN_USE, {"a": a, "b": b})
-    return old, b if old == a else a

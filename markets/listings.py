@@ -22,7 +22,7 @@ from django.db import transaction
 from rest_framework.exceptions import ValidationError
 
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
-from core.db.sql import execute, fetch_all, fetch_value
+from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
 from markets.models import PUNCTUATION, MarketEdition
 from markets.rules import SEARCH_TOTAL_MAX
@@ -95,7 +95,7 @@ def publish_edition(*, now: datetime) -> None:
     require_transaction("publish_edition")
     ranked = execute(PUBLISH, {"now": now, **price_rules()})
     if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
-        execute("ANALYZE markets, market_rankings")
+        analyze("markets", "market_rankings")
 
 
 def is_edition_current() -> bool:

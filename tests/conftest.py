@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
 from betting import orders
 from core.api import responses
+from core.db.roles import CONNECTS_WITH
 from core.jobs import queues
 from markets import selectors as market_selectors
 from tests.api_contract import validate_response
+from tests.roles import as_owner, superuser_settings
 
 # The same examples in every run; pytest's `--hypothesis-profile=default` looks for new ones.
 hypothesis_settings.register_profile("repeatable", derandomize=True)
@@ -34,6 +38,23 @@ NEVER_EMPTIED = (
 )
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings) -> None:
+    """The owner makes the tests' database."""
+    connection.settings_dict.update({name: settings.DATABASE_OWNER[name] for name in CONNECTS_WITH})
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup) -> Iterator[None]:
+    """The service's role uses it; in the end the owner removes it."""
+    owner = {name: connection.settings_dict[name] for name in CONNECTS_WITH}
+    connection.close()
+    connection.settings_dict.update(superuser_settings(owner["OPTIONS"]))
+    yield
+    connection.close()
+    connection.settings_dict.update(owner)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def tables_can_be_emptied() -> Iterator[None]:
     """After a test that commits, Django empties all tables; some refuse that of everybody, so they are told."""
@@ -42,7 +63,8 @@ def tables_can_be_emptied() -> Iterator[None]:
         return [f"ALTER TABLE {table} {change} TRIGGER {table}_never_emptied" for table in NEVER_EMPTIED]
 
     def execute_sql_flush(self: DatabaseOperations, sql_list: list[str]) -> None:
-        flush(self, [*each("DISABLE"), *sql_list, *each("ENABLE ALWAYS")])
+        with as_owner():
+            flush(self, [*each("DISABLE"), *sql_list, *each("ENABLE ALWAYS")])
 
     flush = DatabaseOperations.execute_sql_flush
     DatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]

@@ -1,7 +1,8 @@
 """The environment of a test run, set before Django reads its settings: `-p tests.environment` in pyproject.toml.
 
 The controller starts one database server for all its workers, which find everything in the environment they inherit.
-TEST_DATABASE_URL and TEST_REDIS_URL put the tests on real services instead. Each worker has a database of its own in both.
+TEST_DATABASE_URL, a superuser's, and TEST_REDIS_URL put the tests on real services instead. Each worker has a database of its
+own in both. The owner of the databases and the role of the service are made here (tests/roles.py).
 """
 
 import os
@@ -14,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from devtools.embedded import postgres, valkey
+from devtools.embedded.postgres import MAKE_ROLES, OWNER, ROLE
 
 TEST_DIR = Path(__file__).resolve().parent.parent / "var" / "test"
 # Nothing listens on port 1: a test that forgets to say which upstream it means is refused at once.
@@ -32,7 +34,7 @@ ENVIRONMENT = {
 }
 # What a developer's shell or CI may have set for a service, and no test is meant to see.
 FORGOTTEN = (
-    *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_", "ALLOWED_HOSTS", "FRONTEND_URL", "PORT", "WEB_", "X_"),
+    *("DATABASE_", "REDIS_URL", "SECRET_KEY", "JWT_", "ALLOWED_HOSTS", "FRONTEND_URL", "PORT", "WEB_", "X_"),
     *(
         "CORS_",
         "CSRF_",
@@ -60,9 +62,12 @@ def set_up() -> None:
     url = os.environ.get("TEST_DATABASE_URL")
     if not url:
         _servers.append(postgres.start(TEST_DIR, durable=False))
-        url = _servers[-1].url
+        url = _servers[-1].superuser_url
     remove_leftovers(url)
-    os.environ["DATABASE_URL"] = with_database(url, f"thisthat_{os.getpid()}")
+    make_roles(url)
+    url = with_database(url, f"thisthat_{os.getpid()}")
+    os.environ["TEST_SUPERUSER_URL"] = url
+    os.environ |= {"DATABASE_URL": with_role(url, ROLE), "DATABASE_OWNER_URL": with_role(url, OWNER)}
     redis_url = os.environ.get("TEST_REDIS_URL")
     if not redis_url:
         _servers.append(valkey.start(session_dir(os.getpid()), durable=False))
@@ -77,6 +82,23 @@ def session_dir(pid: int) -> Path:
 def with_database(url: str, name: str) -> str:
     """The same server, and a name of our own: two test runs at once don't meet in one database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def with_role(url: str, role: str) -> str:
+    """The same server and database, for a role whose password is its name."""
+    parts = urlsplit(url)
+    server = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{role}@{server}"))
+
+
+def make_roles(url: str) -> None:
+    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
+        connection.execute(MAKE_ROLES)
+        for role in (OWNER, ROLE):
+            password = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(role))
+            connection.execute(password)
+        # Of the tests alone: each worker has a database of its own.
+        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(OWNER)))
 
 
 def with_redis_database(url: str, number: int) -> str:

@@ -136,7 +136,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = backends.BROKER_OPTIONS
 
 DATABASE_URL = env.str("DATABASE_URL")
 _prepare = env.bool("DATABASE_PREPARE", default=True)
-DATABASES = {"default": backends.database(env.database("DATABASE_URL"), prepare=_prepare)}
+_database = env.database("DATABASE_URL")
+DATABASES = {"default": backends.database(_database, prepare=_prepare)}
+# Whom `migrate` grants what the service needs, and as whom it runs.
+DATABASE_ROLE, DATABASE_ROLE_PASSWORD = _database["USER"], _database["PASSWORD"]
+DATABASE_OWNER_URL = env.str("DATABASE_OWNER_URL", default="")
+DATABASE_OWNER = backends.database(env.database("DATABASE_OWNER_URL"), prepare=_prepare) if DATABASE_OWNER_URL else None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Static files: collected under VAR_DIR, served by the web server itself

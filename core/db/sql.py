@@ -44,6 +44,11 @@ def execute(statement: str, parameters: Parameters = None) -> int:
         return written
 
 
+def analyze(*tables: str) -> None:
+    """Collect the tables' statistics, for joins with what was just written. The service doesn't own them."""
+    fetch_value("SELECT analyze_tables(VARIADIC %s::text[])", [list(tables)])
+
+
 def new_id() -> UUID:
     """Return a UUIDv7 (RFC 9562): new rows go to the right-hand end of the primary key's index."""
     return uuid7()

@@ -25,9 +25,42 @@ from devtools.embedded.server import (
 )
 
 DATABASE = "thisthat"
-SUPERUSER = "postgres"
+SUPERUSER, OWNER, ROLE = "postgres", "thisthat_owner", "thisthat"
 VERSION = 18
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+# Both may be done again. What `postgres` owns of the database is of a time before there was an owner.
+MAKE_ROLES = f"""
+DO $$
+BEGIN
+    IF to_regrole('{OWNER}') IS NULL THEN
+        CREATE ROLE {OWNER} LOGIN;
+    END IF;
+    IF to_regrole('{ROLE}') IS NULL THEN
+        CREATE ROLE {ROLE} LOGIN;
+    END IF;
+END
+$$
+"""
+HAND_OVER = f"""
+DO $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN SELECT oid::regclass AS name FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relowner <> '{OWNER}'::regrole
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO {OWNER}', found.name);
+    END LOOP;
+    FOR found IN SELECT oid::regprocedure AS name FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proowner <> '{OWNER}'::regrole
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO {OWNER}', found.name);
+    END LOOP;
+END
+$$
+"""  # noqa: S608 - constants of this module
 
 SETTINGS = {
     "listen_addresses": "",
@@ -60,10 +93,26 @@ class Postgres(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        return self._url(DATABASE)
+        """The address for the service, whose role may read and write rows."""
+        return self._url(DATABASE, ROLE)
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._sockets), safe='/')}"
+    @property
+    def owner_url(self) -> str:
+        """The address for migrations."""
+        return self._url(DATABASE, OWNER)
+
+    @property
+    def superuser_url(self) -> str:
+        """The address for what concerns the whole server."""
+        return self._url(DATABASE, SUPERUSER)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of a process of the service that uses this server."""
+        return {"DATABASE_URL": self.url, "DATABASE_OWNER_URL": self.owner_url}
+
+    def _url(self, database: str, role: str = SUPERUSER) -> str:
+        return f"postgresql://{role}@/{database}?host={quote(str(self._sockets), safe='/')}"
 
     @cached_property
     def _sockets(self) -> Path:
@@ -125,6 +174,10 @@ class Postgres(EmbeddedServer):
                 found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
                 if found is None:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+                connection.execute(MAKE_ROLES)
+                connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {OWNER}")
+            with psycopg.connect(self._url(DATABASE), autocommit=True) as connection:
+                connection.execute(HAND_OVER)
         except psycopg.Error as exc:
             raise StartupError(f"No database can be made in {self.data}: {str(exc).splitlines()[0]}") from exc
 

@@ -64,6 +64,11 @@ class EmbeddedServer(ABC):
     def url(self) -> str:
         """What its clients are told."""
 
+    @property
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """The settings of a process of the service that uses this server."""
+
     @abstractmethod
     def _prepare(self) -> None:
         """Make what the server needs before its first start. Raises StartupError."""

@@ -41,6 +41,10 @@ class Valkey(EmbeddedServer):
     def _socket(self) -> Path:
         return socket_directory(self.data, self.socket_name, {}) / self.socket_name
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"REDIS_URL": self.url}
+
     def _prepare(self) -> None:
         self.data.mkdir(mode=0o700, exist_ok=True)
         program()

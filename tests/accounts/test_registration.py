@@ -10,6 +10,7 @@ from accounts.models import RefreshToken, User
 from accounts.registration import register, user_registered
 from tests.accounts.factories import everything, numbers, sign_up
 from tests.concurrently import all_at_once
+from tests.roles import as_owner
 
 
 def registered(username="", **fields):
@@ -93,8 +94,9 @@ def test_what_the_database_refuses_for_another_reason_is_not_hidden():
 def test_a_referral_code_that_is_taken_is_drawn_again():
     """The first draw is made to be another user's code, by a trigger that counts."""
     taken = registered().referral_code
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("CREATE SEQUENCE draws")
+        cursor.execute("GRANT ALL ON SEQUENCE draws TO PUBLIC")
         cursor.execute(
             f"CREATE FUNCTION first_draw_is_taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             f"IF nextval('draws') = 1 THEN NEW.referral_code := '{taken}'; END IF; RETURN NEW; END $$"

@@ -10,6 +10,7 @@ from betting.models import Bet, BetSale
 from economy.ledger.audit import audit
 from tests.betting.factories import assert_audit_passes, everything, execute
 from tests.markets.factories import add_market
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 # ruff: noqa: S608 - statements against a database of the tests
@@ -75,7 +76,7 @@ def books(ann, new_player, kettle):
 
 def refuser(act: Callable[[], object]) -> str:
     """The name of what refused."""
-    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+    with pytest.raises(DatabaseError) as caught, as_owner(), transaction.atomic():
         at_once(act)
     return caught.value.__cause__.diag.constraint_name
 

@@ -16,6 +16,7 @@ from tests.betting.factories import assert_audit_passes, execute, order, set_boo
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import ingest, polymarket_client, refusal
 from tests.markets.resolution.factories import decisions, last, resolve, state
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 SIDES = ("this_token_id", "that_token_id", "this_option", "that_option")
@@ -249,7 +250,7 @@ def test_what_was_noted_is_kept(ann, market, there, upstream, table):
     ingest(upstream)
     connection.check_constraints()
     for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET id = id + 1", f"TRUNCATE {table}"):  # noqa: S608
-        with pytest.raises(IntegrityError), transaction.atomic():
+        with pytest.raises(IntegrityError), as_owner(), transaction.atomic():
             execute(statement)
 
 

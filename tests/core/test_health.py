@@ -88,9 +88,9 @@ def test_ready_shows_how_many_broken_objects_a_jobs_last_success_had_to_skip(str
 @pytest.fixture
 def empty_database():
     """The address of a database without a table."""
-    url = os.environ["DATABASE_URL"]
+    url, owner = os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"]
     name = f"test_thisthat_{os.getpid()}_{uuid4().hex[:8]}"
-    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as server:
+    with psycopg.connect(with_database(owner, "postgres"), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         yield with_database(url, name)
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -118,10 +118,10 @@ def test_a_database_of_a_newer_postgresql(directory):
 def test_a_database_with_migrations_of_a_newer_version(directory):
     server = postgres.start(directory, durable=False)
     try:
-        environment = os.environ | {"DATABASE_URL": server.url}
+        environment = os.environ | server.environment
         migrate = [sys.executable, "manage.py", "migrate", "common", "--verbosity", "0"]
         subprocess.run(migrate, cwd=REPOSITORY, env=environment, check=True, timeout=120)
-        with psycopg.connect(server.url, autocommit=True) as connection:
+        with psycopg.connect(server.owner_url, autocommit=True) as connection:
             for app in ("common", "an_app_that_was_removed"):
                 connection.execute(
                     "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())", [app, "9999_later"]

@@ -43,7 +43,11 @@ class Terminal:
 
 def environment_in(var_dir: Path) -> dict[str, str]:
     """Of a service that has its own database and queue there."""
-    given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    given = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")
+    }
     return given | {"VAR_DIR": str(var_dir), "POLYMARKET_GAMMA_URL": "simulator"}
 
 

@@ -10,12 +10,14 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 
+from core.db.roles import secure
 from core.models import JobRun
 from economy import tasks
 from economy.errors import InvariantsBroken
 from economy.ledger import Transfer, audit, post, post_many
 from economy.models import Counterparty, TransactionType
 from tests.economy.factories import NOW, adjustment, booked, execute, give, ledger_entries, make_user
+from tests.roles import as_superuser
 
 
 @pytest.fixture
@@ -31,13 +33,13 @@ def guards_off():
     """As a superuser can: no trigger runs, checks of rows do."""
     # What is still to be checked is checked now: a table with such events can't be altered.
     execute("SET CONSTRAINTS ALL IMMEDIATE")
-    execute("SET session_replication_role = replica")
-    execute("ALTER TABLE credit_transactions DISABLE TRIGGER USER")
-    yield
-    execute("ALTER TABLE credit_transactions ENABLE TRIGGER USER")
-    execute("ALTER TABLE credit_transactions ENABLE ALWAYS TRIGGER credit_transactions_append_only")
-    execute("ALTER TABLE credit_transactions ENABLE ALWAYS TRIGGER credit_transactions_never_emptied")
-    execute("SET session_replication_role = origin")
+    with as_superuser():
+        execute("SET session_replication_role = replica")
+        for table in ("credit_transactions", "users"):
+            execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        yield
+        secure()
+        execute("SET session_replication_role = origin")
 
 
 def broken():

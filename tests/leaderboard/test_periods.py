@@ -8,6 +8,7 @@ from django.db import connection
 from accounts.models import User
 from accounts.staff import COMMAND_LINE
 from betting.reversal import reverse_settlement
+from core.db.sql import analyze
 from core.jobs.runs import last_run
 from leaderboard.models import UserDay
 from leaderboard.rules import KEPT_DAYS
@@ -127,7 +128,7 @@ def test_days_that_no_period_reads_are_purged_nightly_and_nothing_else(db, now):
 def test_purging_reads_the_days_to_purge_and_no_others(db, now):
     with connection.cursor() as cursor:
         cursor.execute(MANY_DAYS, [now])
-        cursor.execute("ANALYZE user_days")
+        analyze("user_days")
         cursor.execute("EXPLAIN " + PURGE_DAYS, {"first_kept": now.date() - timedelta(days=KEPT_DAYS)})
         assert "user_days_pkey" in "".join(line for (line,) in cursor.fetchall())
 

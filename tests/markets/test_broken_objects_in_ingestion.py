@@ -14,6 +14,7 @@ from markets.polymarket import parsing
 from markets.polymarket.client import PolymarketClient
 from tests.markets.factories import BRISK, add_mirrored, ingest, read
 from tests.markets.polymarket.scripted_server import Reply, scripted_server
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ LENGTHS = {
 
 def refuse(table, condition):
     """Have the database refuse some rows, as a constraint that the parser doesn't know would."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {table}_odd CHECK ({condition}) NOT VALID")
 
 

@@ -13,6 +13,7 @@ from markets.models import Market
 from markets.polymarket.client import PolymarketClient
 from tests.markets.factories import BRISK, add_mirrored
 from tests.markets.polymarket.scripted_server import Reply, scripted_server
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +67,7 @@ def test_where_all_are_refused_the_run_says_so(watched, now):
 
 def test_odds_that_cant_be_stored_cost_no_other_market_its_odds(watched, now):
     odd = watched[3]
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             f"ALTER TABLE markets ADD CONSTRAINT odd CHECK (id <> '{odd.pk}' OR this_odds <> 0.75) NOT VALID"
         )

@@ -8,6 +8,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from core.models import JobRun
 from markets.models import Market
 from tests.markets.factories import MARKETS, fields_of, refusal
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 COUNTS = {"total", "created", "updated", "skipped", "errors", "unchanged", "reasons", "coalesced"}
@@ -69,7 +70,7 @@ def test_a_failure_says_when_to_try_again_and_is_not_repeated_within_the_interva
 
 def test_a_failure_of_ours_is_never_reported_as_polymarkets(upstream, api):
     """Nor its text told to anybody."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE market_editions ADD CONSTRAINT swordfish CHECK (id < 0) NOT VALID")
     refusal(post(api), 500, "internal_error")
     assert JobRun.objects.get().error.startswith("IntegrityError")

@@ -15,6 +15,7 @@ from markets.catalog import STAGE_SIZE
 from markets.errors import UpstreamError
 from markets.models import Market, MarketEdition
 from tests.markets.factories import ingest, polymarket_client, read
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -173,7 +174,7 @@ def test_a_run_that_fails_while_it_is_applied_changes_nothing(upstream):
     ingest(upstream)
     before = stored()
     upstream.world.tick(2)
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE market_editions ADD CONSTRAINT no_more_editions CHECK (id < 0) NOT VALID")
     with pytest.raises(IntegrityError, match="no_more_editions"):
         ingest(upstream)

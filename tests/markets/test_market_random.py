@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.db.sql import new_id
+from core.db.sql import analyze, new_id
 from markets.models import Market
 from tests.markets.factories import (
     MARKETS,
@@ -195,7 +195,7 @@ def test_of_an_edition_made_a_moment_ago_only_what_is_drawn_is_read(api, categor
     given = {field.attname: getattr(market, field.attname) for field in COPIED}
     Market.objects.bulk_create([Market(**given, id=new_id()) for _ in range(3_000)], batch_size=1_000)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE markets")
+        analyze("markets")
     publish()
     with CaptureQueriesContext(connection) as captured:
         read(api, "/random", count=10, **({"category": category} if category else {}))

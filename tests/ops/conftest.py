@@ -46,7 +46,7 @@ def database_server(folder) -> Iterator[postgres.Postgres]:
     server = postgres.start(folder)
     try:
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        environment = os.environ | PRODUCTION | {"DATABASE_URL": server.url, "DEBUG": "false"}
+        environment = os.environ | PRODUCTION | server.environment | {"DEBUG": "false"}
         subprocess.run(migrate, cwd=REPOSITORY, env=environment, check=True, timeout=120)
         yield server
     finally:

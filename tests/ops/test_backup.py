@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -16,6 +15,7 @@ from devtools.embedded.postgres import programs
 from tests.architecture.conftest import REPOSITORY
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
+from tests.environment import with_database
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,8 +33,8 @@ def world() -> None:
     settle(market)
 
 
-def url_of(database: str) -> str:
-    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}"))
+def url_of(database: str, of: str = "DATABASE_OWNER_URL") -> str:
+    return with_database(os.environ[of], database)
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def run(*command: str, given: bytes | None = None) -> "subprocess.CompletedProce
     return done
 
 
-def audit(url: str) -> "subprocess.CompletedProcess[str]":
+def audit() -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "manage.py", "audit_ledger", "--json"]
-    environment = os.environ | {"DATABASE_URL": url}
+    environment = os.environ | {"DATABASE_URL": url_of(RESTORED, of="DATABASE_URL")}
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_audit_of_a_restored_backup_passes(restored):
-    done = audit(restored)
+    done = audit()
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["passed"]
@@ -94,6 +94,6 @@ def test_the_audit_finds_what_a_backup_lost(restored):
     with psycopg.connect(restored) as database:
         database.execute("ALTER TABLE credit_transactions DISABLE TRIGGER credit_transactions_append_only")
         database.execute("DELETE FROM credit_transactions WHERE transaction_type = 'bet_payout'")
-    done = audit(restored)
+    done = audit()
     assert done.returncode == 1
     assert not json.loads(done.stdout)["passed"]

@@ -78,14 +78,14 @@ def set_read_only(url, value):
 def test_a_database_that_became_read_only_is_said_to_be_and_left_for_one_that_takes_writes(database_server, running):
     web = running(Web, DATABASE_URL=database_server.url, PUBLIC_CACHE_SECONDS="0")
     assert sign_up(web, "ann").status == 201
-    set_read_only(database_server.url, "on")
+    set_read_only(database_server.superuser_url, "on")
     assert soon(lambda: sign_up(web, "bea").status == 503)
     for _ in range(3):
         assert is_told_to_try_again(sign_up(web, "bea"))
         assert web.get("/api/v1/markets").status == 200
     assert web.get("/ready").json()["checks"]["database"] == "unavailable"
     assert web.get("/ready").status == 503
-    set_read_only(database_server.url, "off")
+    set_read_only(database_server.superuser_url, "off")
     assert soon(lambda: sign_up(web, "bea").status == 201)
     assert web.get("/ready").json()["checks"]["database"] == "ok"
     assert web.said("Traceback") == 0
@@ -100,7 +100,7 @@ def connections(database_url):
 def test_a_connection_to_a_read_only_server_is_dropped_so_that_the_next_may_reach_another(database_server, running):
     web = running(Web, DATABASE_URL=database_server.url, PUBLIC_CACHE_SECONDS="0", WEB_THREADS="1")
     assert sign_up(web, "ann").status == 201
-    set_read_only(database_server.url, "on")
+    set_read_only(database_server.superuser_url, "on")
     assert soon(lambda: sign_up(web, "bea").status == 503)
     first = connections(database_server.url)
     assert sign_up(web, "bea").status == 503

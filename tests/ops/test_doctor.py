@@ -182,8 +182,8 @@ def test_a_setting_that_is_missing_is_one_line():
 
 def test_migrations_that_wait_are_told(all_there):
     name = f"test_thisthat_{os.getpid()}_{uuid4().hex[:8]}"
-    url = os.environ["DATABASE_URL"]
-    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as server:
+    url, owner = os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"]
+    with psycopg.connect(with_database(owner, "postgres"), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         try:
             code, found = examined(all_there | {"DATABASE_URL": with_database(url, name)})

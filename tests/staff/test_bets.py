@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from betting.models import Bet, SettlementFailure
+from core.db.sql import analyze
 from staff.core.tables import MAX_ROWS
 from tests.betting.factories import execute, sign_up
 from tests.betting.settlement.bulk import BETS as MANY_BETS
@@ -40,7 +41,7 @@ def add_many(market, count):
     """Bets without ledger entries: to look at only."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(MANY_BETS, {"market_id": market.pk, "bets": count, "now": timezone.now(), "users": 20})
-        cursor.execute("ANALYZE bets, users, markets")
+        analyze("bets", "users", "markets")
 
 
 def found(browser, **query):

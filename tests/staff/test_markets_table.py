@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from core.db.sql import analyze
 from markets.models import Market, MarketResolution
 from staff.services import refresh_dashboard_counts
 from tests.betting.factories import sign_up
@@ -32,7 +33,7 @@ FROM generate_series(1, %s) AS n
 def add_many(count):
     with connection.cursor() as cursor:
         cursor.execute(MANY, [count])
-        cursor.execute("ANALYZE markets")
+        analyze("markets")
 
 
 @pytest.fixture
@@ -124,8 +125,7 @@ def test_what_is_rare_is_found_by_an_index(desk, three, query):
     add_past("closed", title="Stuck")
     sign_up("ann").bet(three[0], 100)
     refresh_dashboard_counts(now=timezone.now())
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE markets, market_exposures, market_resolutions")
+    analyze("markets", "market_exposures", "market_resolutions")
     statements = asked(desk, f"{MARKETS}?{query}")
     assert any('FROM "markets"' in statement for statement in statements)
     assert rows_read(statements, "markets") <= 20

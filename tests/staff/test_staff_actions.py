@@ -7,6 +7,7 @@ from django.utils import timezone
 from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
 from accounts.models import Permission, StaffAction
 from accounts.staff import COMMAND_LINE, StaffMember, record_action
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -27,13 +28,23 @@ def test_a_record_says_who_from_where_what_why_and_how_it_was_before_and_after(b
 @pytest.mark.parametrize("change", ["UPDATE staff_actions SET reason = 'Other.'", "DELETE FROM staff_actions"])
 def test_a_record_is_neither_changed_nor_removed(boss, change):
     write(StaffMember(boss), boss)
-    with pytest.raises(IntegrityError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(IntegrityError, match="never changed"),
+        as_owner(),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(change)
     assert StaffAction.objects.get().reason == "Asked by mail."
 
 
 def test_the_records_are_not_emptied(boss):
-    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match="never changed"),
+        as_owner(),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute("TRUNCATE staff_actions")
 
 

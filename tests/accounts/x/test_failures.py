@@ -12,6 +12,7 @@ from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
 from tests.concurrently import wait_until
+from tests.roles import as_owner
 
 IN_TRANSACTION = """
 SELECT count(*) FROM pg_stat_activity
@@ -126,12 +127,12 @@ def broken_table(request, x):
     """A table that the database doesn't find, until the test is over."""
 
     def rename(table: str) -> None:
-        with connection.cursor() as cursor:
+        with as_owner(), connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
         request.addfinalizer(lambda: restore(table))
 
     def restore(table: str) -> None:
-        with connection.cursor() as cursor:
+        with as_owner(), connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
 
     return rename

@@ -3,6 +3,7 @@
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.db.sql import analyze
 from economy.ledger import post_from
 from markets.models import Market
 from tests.economy.factories import record_adjustments
@@ -41,7 +42,7 @@ FROM bets WHERE market_id = %(market_id)s
 def add_users(count: int, *, credits_each: int = 1_000) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(USERS, [count])
-        cursor.execute("ANALYZE users")
+        analyze("users")
         post_from(GIFTS, parameters={"amount": credits_each}, now=timezone.now())
         record_adjustments()
 
@@ -53,6 +54,6 @@ def place_many(market: Market, bets: int) -> None:
         cursor.execute(USERS_COUNT)
         (users,) = cursor.fetchone()
         cursor.execute(BETS, given | {"users": users})
-        cursor.execute("ANALYZE bets")
+        analyze("bets")
         post_from(STAKES, parameters=given, now=timezone.now())
-        cursor.execute("ANALYZE bets, users, credit_transactions")
+        analyze("bets", "users", "credit_transactions")

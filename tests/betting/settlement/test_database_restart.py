@@ -15,11 +15,11 @@ from tests.betting.settlement.test_kills import BETS, REPOSITORY, WON, worker
 from tests.devtools.conftest import directory, soon  # noqa: F401 - a fixture
 
 
-def run_elsewhere(url, *arguments):
+def run_elsewhere(server, *arguments):
     done = subprocess.run(
         [sys.executable, "-m", "tests.betting.settlement.other_database", *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "DATABASE_URL": url},
+        env=os.environ | server.environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -33,7 +33,7 @@ def test_a_server_that_crashes_midway_and_comes_back_has_paid_everybody_once(dir
     # Durable: what was committed has to be there after the crash.
     server = postgres.start(directory)
     try:
-        market = run_elsewhere(server.url, "build")
+        market = run_elsewhere(server, "build")
         with worker(server.url) as working:
             working.begin(SimpleNamespace(pk=market), size=500)
             with psycopg.connect(server.url, autocommit=True) as connection:
@@ -43,7 +43,7 @@ def test_a_server_that_crashes_midway_and_comes_back_has_paid_everybody_once(dir
             assert working.exit_code() != 0
         server.stop()
         server = postgres.start(directory)
-        result = json.loads(run_elsewhere(server.url, "check", market))
+        result = json.loads(run_elsewhere(server, "check", market))
         assert 0 < result["left"] < BETS
         assert result["audit"]
     finally:

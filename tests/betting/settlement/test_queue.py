@@ -13,6 +13,7 @@ from markets.resolution.records import market_ended
 from tests.betting.factories import assert_audit_passes, execute
 from tests.betting.settlement.factories import end, outcome
 from tests.markets.factories import add_market
+from tests.roles import as_owner
 from thisthat.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,15 +93,17 @@ def test_a_market_that_fails_as_a_whole_holds_up_no_other_and_fails_the_run(ann)
     bets = [ann.bet(market, 100, "this") for market in (first, *others)]
     for market in (first, *others):
         end(market, "this")
-    execute(REFUSING_ONE.format(first.pk))
+    with as_owner():
+        execute(REFUSING_ONE.format(first.pk))
     try:
         with pytest.raises(MarketsUnsettled, match=str(first.pk)):
             tasks.settle_markets()
         assert [outcome(bet)[0] for bet in bets] == ["pending", "won", "won"]
         assert JobRun.objects.get(job="betting.settle_markets").status == "failed"
     finally:
-        execute("DROP TRIGGER refuse_one ON settlements")
-        execute("DROP FUNCTION refuse_one()")
+        with as_owner():
+            execute("DROP TRIGGER refuse_one ON settlements")
+            execute("DROP FUNCTION refuse_one()")
     tasks.settle_markets()
     assert outcome(bets[0])[0] == "won"
     assert_audit_passes()

@@ -5,6 +5,7 @@ from django.db import DatabaseError, transaction
 
 from economy.stocks.models import Stock
 from tests.economy.stocks.factories import assert_audit_passes, everything, execute, set_price, set_status
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 TRADE = """
@@ -120,7 +121,7 @@ def test_the_database_refuses(ann, acme, rule, statement):
     # A table with checks that wait for the end of the transaction can't be emptied anyway.
     execute("SET CONSTRAINTS ALL IMMEDIATE")
     before = everything()
-    with pytest.raises(DatabaseError) as refusal, transaction.atomic():
+    with pytest.raises(DatabaseError) as refusal, as_owner(), transaction.atomic():
         execute(statement)
     diagnosis = refusal.value.__cause__.diag
     assert rule in diagnosis.constraint_name, diagnosis.message_primary

@@ -11,6 +11,7 @@ from django.db import connection
 from economy.ledger.audit import audit
 from economy.stocks.models import StockTransaction
 from tests.economy.stocks.factories import assert_audit_passes, execute, list_stock, new_trader, set_price
+from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db
 TABLES = ("credit_transactions", "stock_transactions", "stock_prices", "stocks", "stock_holdings")
@@ -36,13 +37,14 @@ def guards_off():
     """As a superuser can: no trigger runs."""
     execute("SET CONSTRAINTS ALL IMMEDIATE")
     enabled = {table: triggers_of(table) for table in TABLES}
-    for table in TABLES:
-        execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    yield
-    execute("SET CONSTRAINTS ALL IMMEDIATE")
-    for table, triggers in enabled.items():
-        for trigger in triggers:
-            execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+    with as_superuser():
+        for table in TABLES:
+            execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        yield
+        execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table, triggers in enabled.items():
+            for trigger in triggers:
+                execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 
 
 def triggers_of(table):

@@ -13,6 +13,7 @@ from markets.polymarket.client import PolymarketClient
 from tests.markets.factories import BRISK, add_mirrored
 from tests.markets.polymarket.scripted_server import Reply, scripted_server
 from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,7 @@ HUGE = 2**80
 
 def refuse(condition):
     """Have the database refuse some records, as a value would that nobody thought of."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE market_resolutions ADD CONSTRAINT odd CHECK ({condition}) NOT VALID")
 
 
@@ -117,7 +118,7 @@ def test_once_it_can_be_stored_it_is_resolved(upstream, now):
     one.resolve("this")
     refuse("false")
     assert resolve(upstream, now=now)["errors"] == 1
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE market_resolutions DROP CONSTRAINT odd")
     result = resolve(upstream, now=now + timedelta(minutes=1))
     assert result["resolved"] == 1

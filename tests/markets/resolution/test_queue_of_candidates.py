@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
+from core.db.sql import analyze
 from markets.models import Market
 from markets.resolution.job import CANDIDATES, find_candidates
 from tests.markets.factories import add_mirrored
@@ -37,7 +38,7 @@ def found(limit: int) -> list[object]:
 def test_a_run_reads_no_more_markets_than_it_may_check():
     with connection.cursor() as cursor:
         cursor.execute(MANY, {"now": NOW})
-        cursor.execute("ANALYZE markets")
+        analyze("markets")
         given = {"now": NOW, "silent_since": NOW, "limit": 20, "half": 10}
         cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + CANDIDATES, given)
         (plan,) = cursor.fetchone()

@@ -7,6 +7,7 @@ from django.test import Client
 from accounts.models import User
 from markets.models import MarketResolution
 from tests.markets.factories import add_market
+from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +50,7 @@ def test_a_member_of_staff_is_named_for_their_own_decisions_alone(source, now):
 @pytest.mark.parametrize("role", ["origin", "replica"])
 def test_a_record_is_never_changed_whoever_tries(statement, trigger, role, now):
     add(now)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), as_superuser(), connection.cursor() as cursor:
         # What is still to be checked would be in TRUNCATE's way before the trigger is.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SELECT set_config('session_replication_role', %s, true)", [role])
