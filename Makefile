@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test screenshots browser check openapi lock bench shell clean
+.PHONY: help run test screenshots browser check openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -65,6 +65,12 @@ openapi: $(VENV)/.installed-dev ## Write docs/openapi.yaml and docs/api.md from 
 	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py write_api_page --schema docs/openapi.yaml \
 		--examples docs/examples.yaml --file docs/api.md
+
+schema: $(VENV)/.installed-dev ## Write core/db/schema.json from the migrations
+	@rm -rf var/schema
+	@$(DEVELOPMENT) VAR_DIR=var/schema $(BIN)/python manage.py migrate --verbosity 0
+	@$(DEVELOPMENT) VAR_DIR=var/schema $(BIN)/python manage.py write_schema
+	@rm -rf var/schema
 
 lock: $(VENV)/.installed-dev ## Pin the newest fitting versions into requirements*.txt
 	$(UV_COMPILE) --upgrade --output-file requirements.txt requirements.in

@@ -8,6 +8,8 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "accounts"
     default = True
+    # Rows are changed and never deleted: the role of the service can't.
+    kept_tables = ("users",)
 
     def ready(self) -> None:
         # Describes the access token to drf-spectacular.

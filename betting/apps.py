@@ -3,6 +3,8 @@ from django.apps import AppConfig
 
 class BettingConfig(AppConfig):
     name = "betting"
+    # Rows are changed and never deleted: the role of the service can't.
+    kept_tables = ("settlements",)
 
     def ready(self) -> None:
         from betting import audit, tasks  # noqa: F401, PLC0415 - they register themselves

@@ -22,6 +22,8 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from core.db import schema
+from core.db.roles import rights_too_many
 from core.db.sql import fetch_all, fetch_one
 from core.jobs.runs import histories
 from core.jobs.scheduling import late_jobs
@@ -76,7 +78,7 @@ def secrets() -> Iterator[str]:
     yield from settings.STOCK_SIGNING_KEYS.values()
     yield from (settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET, settings.X_CLIENT_SECRET)
     yield str(settings.DATABASES["default"].get("PASSWORD") or "")
-    for url in (settings.DATABASE_URL, settings.REDIS_URL):
+    for url in (settings.DATABASE_URL, settings.DATABASE_OWNER_URL, settings.REDIS_URL):
         password = urlsplit(url).password or ""
         yield from (password, unquote(password))
 
@@ -159,6 +161,7 @@ def feature_findings() -> Iterator[Finding]:
 OLDEST_VERSION = 150_000  # as PostgreSQL numbers them; docs/operations.md
 SKEW_SECONDS = 2.0
 STATEMENT_TIMEOUT = "5s"
+MOST_LINES = 10
 START_DATABASE = "Start PostgreSQL, or set DATABASE_URL to where it is."
 START_PROCESSES = "See that worker and beat run (`manage.py work`, `celery beat`), and what their logs say of it."
 
@@ -204,6 +207,28 @@ def check_migrations() -> Iterator[Finding]:
         yield failure("migrations", f"{len(pending)} not applied: {names} …", "Run `python manage.py migrate`.")
     else:
         yield ok("migrations", "all applied")
+
+
+def check_role() -> Iterator[Finding]:
+    rights = rights_too_many()
+    if rights:
+        yield warning(
+            "role",
+            f"the role of DATABASE_URL {', '.join(rights)}",
+            "Keep the owner for migrations, in DATABASE_OWNER_URL, and run as another role: docs/operations.md.",
+        )
+    else:
+        yield ok("role", "the service may read and write rows, and nothing else")
+
+
+def check_schema() -> Iterator[Finding]:
+    lines = schema.differences()
+    for line in lines[:MOST_LINES]:
+        yield failure("schema", line, "Find out who changed it. `python manage.py migrate` makes no such change.")
+    if len(lines) > MOST_LINES:
+        yield failure("schema", f"and {len(lines) - MOST_LINES} more", "`manage.py audit_ledger` lists twenty.")
+    if not lines:
+        yield ok("schema", f"all {schema.examined()} definitions and grants are as migrated")
 
 
 def check_jobs() -> Iterator[Finding]:
@@ -288,6 +313,8 @@ CHECKS: dict[str, Examined] = {
     "settings": Examined(check_configuration, "Read .env.example."),
     "database": Examined(check_database, START_DATABASE),
     "migrations": Examined(check_migrations, START_DATABASE),
+    "role": Examined(check_role, START_DATABASE),
+    "schema": Examined(check_schema, START_DATABASE),
     "cache": Examined(check_cache, START_REDIS),
     "broker": Examined(check_broker, START_REDIS),
     "upstream": Examined(check_upstream, "See that this machine reaches Polymarket."),

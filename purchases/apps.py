@@ -5,6 +5,8 @@ from django.apps import AppConfig
 
 class PurchasesConfig(AppConfig):
     name = "purchases"
+    # Rows are changed and never deleted: the role of the service can't.
+    kept_tables = ("credit_purchases",)
 
     def ready(self) -> None:
         from purchases.rules import packages  # noqa: PLC0415 - settings aren't loaded before

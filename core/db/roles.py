@@ -2,13 +2,14 @@
 
 `secure` is done after every migration, by the owner: triggers that nobody switches off for a session, functions that
 nobody's own tables can mislead, and for the service's role exactly what it needs of each table. What that is follows
-from the triggers that refuse the rest, so that a new table needs no list.
+from the triggers that refuse the rest, and from `kept_tables` of the apps: a new table needs no list.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from psycopg import sql
@@ -23,7 +24,7 @@ WANTED = """
 SELECT relname, oid::regclass::text, CASE
     WHEN relname = 'django_migrations' THEN '{SELECT}'
     WHEN relname || '_append_only' = ANY (triggers) THEN '{INSERT,SELECT}'
-    WHEN relname || '_never_deleted' = ANY (triggers) THEN '{INSERT,SELECT,UPDATE}'
+    WHEN relname = ANY (%(kept)s) OR relname || '_never_deleted' = ANY (triggers) THEN '{INSERT,SELECT,UPDATE}'
     ELSE '{DELETE,INSERT,SELECT,UPDATE}'
 END::text[] AS wanted
 FROM pg_class, LATERAL (SELECT array_agg(tgname::text) AS triggers FROM pg_trigger WHERE tgrelid = pg_class.oid) AS own
@@ -132,7 +133,7 @@ def make_role(role: str, password: str) -> None:
 
 def grant(role: str, schema: str) -> None:
     """Grant the role exactly what it needs of each table, sequence and function, and take from everybody the rest."""
-    to, known = quoted(role), {"role": role}
+    to, known = quoted(role), {"role": role, "kept": kept_tables()}
     if not fetch_value("SELECT has_schema_privilege(%(role)s, current_schema(), 'USAGE')", known):
         execute(f"GRANT USAGE ON SCHEMA {schema} TO {to}")
     if fetch_value("SELECT has_schema_privilege(%(role)s, current_schema(), 'CREATE')", known):
@@ -147,6 +148,16 @@ def grant(role: str, schema: str) -> None:
         execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC, {to}")
         if called:
             execute(f"GRANT EXECUTE ON FUNCTION {function} TO {to}")
+
+
+def kept_tables() -> list[str]:
+    """Return the tables whose rows are never deleted, as the apps say."""
+    return [table for app in apps.get_app_configs() for table in getattr(app, "kept_tables", ())]
+
+
+def wanted_rights() -> dict[str, list[str]]:
+    """Return what the service's role needs of each table."""
+    return {name: wanted for name, _, wanted in fetch_all(WANTED, {"kept": kept_tables()})}
 
 
 def rights_too_many() -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from core.db import schema
 from core.db.sql import execute, fetch_all
 from economy.ledger.posting import EFFECTS, rebuild_columns
 from economy.models import Counterparty
@@ -141,6 +142,11 @@ def by_sql(name: str, statement: str, *, examined: str, breaches: str) -> Invari
     return Invariant(name=name, statement=statement, find=find)
 
 
+def find_schema_changes() -> Finding:
+    lines = schema.differences()
+    return Finding(schema.examined(), len(lines), lines[:EXAMPLES])
+
+
 def by_column(name: str, statement: str, column: str) -> Invariant:
     """Return the invariant that a column of the users is what the entries say."""
     return by_sql(name, statement, examined=USERS, breaches=DIFFERENT.format(column=column))
@@ -178,6 +184,11 @@ INVARIANTS: list[Invariant] = [
         "Signup bonuses are the user's own, referral bonuses for somebody whom the user referred.",
         examined=BONUSES,
         breaches=STRANGE_BONUSES,
+    ),
+    Invariant(
+        name="schema",
+        statement="Triggers, functions, constraints and grants are what the migrations made.",
+        find=find_schema_changes,
     ),
 ]
 POSITIONS: dict[str, str] = {}

@@ -22,6 +22,7 @@ from tests.betting.factories import Player, execute, order, read, sign_up
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.economy.factories import give
 from tests.markets.factories import add_market
+from tests.roles import as_superuser
 
 T = TypeVar("T")
 # As many threads as work at once; what is left waits its turn.
@@ -133,7 +134,7 @@ def test_a_bet_waits_for_the_market_that_is_being_closed_and_is_then_refused(ann
 
 def waiting() -> bool:
     """Whether some other session waits for a lock. What a transaction has seen of that, it sees again until told."""
-    with connection.cursor() as cursor:
+    with as_superuser(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -12,7 +12,7 @@ from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
 from tests.concurrently import wait_until
-from tests.roles import as_owner
+from tests.roles import as_owner, as_superuser
 
 IN_TRANSACTION = """
 SELECT count(*) FROM pg_stat_activity
@@ -85,7 +85,7 @@ def test_while_x_thinks_the_service_holds_no_transaction(x, browser, settings):
     with ThreadPoolExecutor(1) as pool:
         response = pool.submit(browser.get, callback)
         wait_until(lambda: "POST /2/oauth2/token" in x.requests)
-        with connection.cursor() as cursor:
+        with as_superuser(), connection.cursor() as cursor:
             cursor.execute(IN_TRANSACTION)
             assert cursor.fetchone() == (0,)
         assert not response.done()

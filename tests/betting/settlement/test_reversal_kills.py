@@ -21,6 +21,7 @@ from tests.betting.settlement.factories import end, settle
 from tests.betting.settlement.test_kills import left, this_database, worker
 from tests.concurrently import wait_until
 from tests.markets.factories import add_market
+from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BETS, USERS, KILLS = 9_000, 900, 6
@@ -32,7 +33,7 @@ UNDOING = f"{OTHERS} AND backend_xid IS NOT NULL"
 
 
 def number_of(asked: str) -> int:
-    with connection.cursor() as cursor:
+    with as_superuser(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(asked)
         return cursor.fetchone()[0]

@@ -15,6 +15,7 @@ from markets.resolution.records import market_ended
 from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.markets.factories import polymarket_client
 from tests.markets.resolution.factories import decisions, mirror, resolve, some, state
+from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,7 +98,7 @@ def test_five_staff_decide_and_one_decision_counts(upstream):
 
 
 def someone_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
+    with as_superuser(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
