@@ -17,7 +17,7 @@ from tests.core.service_process import run
 SERVICES = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
 OURS = [name for name, service in SERVICES.items() if service.get("image") == "thisthat"]
 # Of the environment that compose itself is run in: of PostgreSQL's image, and of the host's port.
-OF_COMPOSE = {"POSTGRES_PASSWORD", "PORT"}
+OF_COMPOSE = {"POSTGRES_PASSWORD", "DATABASE_PASSWORD", "PORT"}
 SETTINGS = set(re.findall(r"^#?([A-Z_]+)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE))
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 STAGES = re.split(r"^(?=FROM )", (REPOSITORY / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
@@ -28,6 +28,7 @@ SECRETS = {
     "ALLOWED_HOSTS": "api.example.com",
     "FRONTEND_URL": "https://www.example.com",
     "POSTGRES_PASSWORD": "onlyfortests",
+    "DATABASE_PASSWORD": "onlyfortests-too",
 }
 
 
@@ -91,6 +92,11 @@ class TestEachService:
                 assert words[words.index("manage.py") + 1] in get_commands()
             for script in (word for word in words if word.endswith(".py")):
                 assert (REPOSITORY / script).is_file()
+
+
+def test_only_migrations_know_the_owner_of_the_database():
+    assert [name for name in OURS if "DATABASE_OWNER_URL" in SERVICES[name]["environment"]] == ["migrate"]
+    assert all("POSTGRES_PASSWORD" not in SERVICES[name]["environment"]["DATABASE_URL"] for name in OURS)
 
 
 def test_each_queue_has_a_worker_that_is_asked_by_its_name():

@@ -18,12 +18,12 @@ CHANGES = {
         "ALTER TABLE credit_transactions DISABLE TRIGGER credit_transactions_append_only"
     ),
     "trigger bets.bets_never_go_back is another": "ALTER TABLE bets ENABLE TRIGGER bets_never_go_back",
-    "trigger users.users_balance_follows_journal is missing": "DROP TRIGGER users_balance_follows_journal ON users",
+    "trigger users.users_begin_with_nothing is missing": "DROP TRIGGER users_begin_with_nothing ON users",
     "trigger bets.mine is unknown": (
         "CREATE TRIGGER mine BEFORE UPDATE ON bets FOR EACH ROW EXECUTE FUNCTION bets_refuse()"
     ),
-    "function users_check_journal() is another": (
-        "CREATE OR REPLACE FUNCTION users_check_journal() RETURNS trigger LANGUAGE plpgsql"
+    "function credit_transactions_check_chain() is another": (
+        "CREATE OR REPLACE FUNCTION credit_transactions_check_chain() RETURNS trigger LANGUAGE plpgsql"
         " SET search_path = public, pg_temp AS 'BEGIN RETURN NULL; END'"
     ),
     "function bets_refuse() is another": "ALTER FUNCTION bets_refuse() RESET search_path",

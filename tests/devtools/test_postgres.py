@@ -81,6 +81,33 @@ def test_first_start_makes_the_database_with_our_settings(directory):
     assert not is_running(directory)
 
 
+OWNED = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'public.kept'::regclass"
+
+
+def test_it_has_an_owner_and_a_role_for_the_service(directory):
+    server = postgres.start(directory, durable=False)
+    try:
+        roles = "SELECT bool_or(rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls) FROM pg_roles WHERE rolname = current_user"
+        assert [ask(url, roles) for url in (server.url, server.owner_url)] == [False, False]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask(server.url, "CREATE TABLE kept AS SELECT 7 AS number")
+        ask(server.owner_url, "CREATE TABLE kept AS SELECT 7 AS number")
+    finally:
+        server.stop()
+
+
+def test_what_was_made_before_there_was_an_owner_becomes_the_owners(directory):
+    server = postgres.start(directory, durable=False)
+    ask(server.superuser_url, "CREATE TABLE kept AS SELECT 7 AS number")
+    ask(server.superuser_url, "ALTER DATABASE thisthat OWNER TO postgres")
+    ask(server.superuser_url, "DROP ROLE thisthat_owner; DROP ROLE thisthat")
+    server.stop()
+
+    server = postgres.start(directory, durable=False)
+    assert ask(server.owner_url, OWNED) == "thisthat_owner"
+    server.stop()
+
+
 def test_a_server_is_durable_unless_told_otherwise(directory):
     server = postgres.start(directory)
     try:
@@ -92,11 +119,11 @@ def test_a_server_is_durable_unless_told_otherwise(directory):
 
 def test_data_is_still_there_at_the_second_start(directory):
     server = postgres.start(directory, durable=False)
-    ask(server.url, "CREATE TABLE kept AS SELECT 7 AS number")
+    ask(server.superuser_url, "CREATE TABLE kept AS SELECT 7 AS number")
     server.stop()
 
     server = postgres.start(directory, durable=False)
-    assert ask(server.url, "SELECT number FROM kept") == 7
+    assert ask(server.owner_url, "SELECT number FROM kept") == 7
     server.stop()
 
 
@@ -184,7 +211,7 @@ def test_a_server_whose_keeper_was_killed_serves_on_and_is_stopped(directory):
 
 def test_committed_rows_survive_the_death_of_the_server(directory):
     server = postgres.start(directory)
-    ask(server.url, "CREATE TABLE kept AS SELECT 7 AS number")
+    ask(server.superuser_url, "CREATE TABLE kept AS SELECT 7 AS number")
     keeper = keeper_of(directory)
     os.kill(keeper, signal.SIGSTOP)
     os.kill(postmaster(directory), signal.SIGKILL)
@@ -194,7 +221,7 @@ def test_committed_rows_survive_the_death_of_the_server(directory):
     assert (directory / "postgres" / "postmaster.pid").exists()
 
     server = postgres.start(directory)
-    assert ask(server.url, "SELECT number FROM kept") == 7
+    assert ask(server.owner_url, "SELECT number FROM kept") == 7
     server.stop()
 
 

@@ -12,11 +12,14 @@ import psycopg
 import pytest
 from django.utils import timezone
 
+from core.db.sql import execute
 from core.models import JobRun
+from devtools.embedded.postgres import OWNER, ROLE
 from devtools.simulators.polymarket import Simulator
 from ops.doctor import clock_finding
 from tests.core.service_process import PRODUCTION, REDIS_AWAY, run
 from tests.environment import NOWHERE, with_database
+from tests.roles import as_owner
 
 GOOD = PRODUCTION | {
     "ALLOWED_HOSTS": "api.example.com",
@@ -70,6 +73,8 @@ def test_a_sound_service_passes_every_check(all_there):
         "database": "warning",
         "clock": "ok",
         "migrations": "ok",
+        "role": "ok",
+        "schema": "ok",
         "cache": "ok",
         "broker": "ok",
         "upstream": "ok",
@@ -191,6 +196,30 @@ def test_migrations_that_wait_are_told(all_there):
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     assert code == 1
     assert "migrate" in found["migrations"][0]["advice"]
+
+
+def test_a_role_that_may_do_more_is_a_warning(all_there):
+    _, found = examined(
+        all_there | {"DATABASE_URL": all_there["DATABASE_URL"].replace(f"{ROLE}:{ROLE}", f"{OWNER}:{OWNER}")}
+    )
+    assert worst(found["role"]) == "warning"
+    assert "owns tables" in found["role"][0]["text"]
+    assert "DATABASE_OWNER_URL" in found["role"][0]["advice"]
+
+
+def test_what_is_no_longer_as_the_migrations_made_it_is_named(all_there):
+    switch = "ALTER TABLE credit_transactions {} TRIGGER credit_transactions_append_only"
+    with as_owner():
+        execute(switch.format("DISABLE"))
+    try:
+        code, found = examined(all_there)
+    finally:
+        with as_owner():
+            execute(switch.format("ENABLE ALWAYS"))
+    assert [finding["text"] for finding in found["schema"]] == [
+        "trigger credit_transactions.credit_transactions_append_only is another"
+    ]
+    assert code == 1
 
 
 def test_a_folder_that_cannot_be_written_is_a_failure():
