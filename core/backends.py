@@ -21,13 +21,17 @@ DATABASE_TIMEOUTS = {
 REDIS_TIMEOUT_SECONDS = 0.5
 
 
-def database(config: dict[str, Any], *, prepare: bool) -> dict[str, Any]:
+def database(config: dict[str, Any], *, prepare: bool | None) -> dict[str, Any]:
     """Return Django's `DATABASES["default"]`, from what the URL says; its own options win.
 
-    One connection a thread, kept. With `prepare` a statement that comes again is planned once (not behind a proxy that
-    shares connections between transactions, unless it knows prepared statements).
+    One connection a thread, kept. With `prepare` a statement that comes again is planned once; None: unless a pooler is
+    found that shares sessions between transactions (core/db/pooling.py).
     """
-    statements = {"server_side_binding": True, "prepare_threshold": 2 if prepare else None}
+    statements = {
+        "server_side_binding": True,
+        "prepare_threshold": None if prepare is False else 2,
+        "prepare_anyway": prepare is True,
+    }
     return {
         **config,
         "ENGINE": "core.db",

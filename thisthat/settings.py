@@ -135,7 +135,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = backends.BROKER_OPTIONS
 # Database
 
 DATABASE_URL = env.str("DATABASE_URL")
-_prepare = env.bool("DATABASE_PREPARE", default=True)
+_prepare = env.bool("DATABASE_PREPARE") if env.str("DATABASE_PREPARE", default="") else None
 _database = env.database("DATABASE_URL")
 DATABASES = {"default": backends.database(_database, prepare=_prepare)}
 # Whom `migrate` grants what the service needs, and as whom it runs.

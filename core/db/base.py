@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
+from core.db.pooling import Pooling, pooling_of
 from core.resilience import CircuitBreaker
 
 # A refusal is quick. Who has to wait this long before failing spares the others the wait.
@@ -28,6 +29,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Django asks `SELECT 1` at the start of every request, which is a fifth of the time of a short one. After an error a
     connection is kept only if it takes writes: a server that became read-only has another in its place by now.
+
+    Behind a pooler that shares sessions between transactions nothing is left in a session: no prepared statements, no
+    settings, no cursors. `pooling` says what was found; the option `prepare_anyway` leaves prepared statements on.
 
     The option `statement_seconds` bounds every statement, on the server and, for a server that is frozen, here.
     """
@@ -60,15 +64,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except psycopg.Error:
             return False
 
+    pooling = Pooling.NONE
+
     def get_connection_params(self) -> dict[str, Any]:
         parameters: dict[str, Any] = super().get_connection_params()
-        parameters.pop("statement_seconds", None)
+        for own in ("statement_seconds", "prepare_anyway"):
+            parameters.pop(own, None)
         return parameters
 
     def init_connection_state(self) -> None:
         super().init_connection_state()
         if seconds := self.settings_dict["OPTIONS"].get("statement_seconds"):
-            bound_statements(self.connection, seconds)
+            if self.pooling != Pooling.TRANSACTION:
+                bound_statements_there(self.connection, seconds)
+            bound_statements_here(self.connection, seconds)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect. After an attempt timed out, one thread at a time tries, and the others fail at once."""
@@ -83,17 +92,35 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 breaker.record_failure(exc)
             raise
         breaker.record_success()
+        self.adapt(connection, conn_params)
         return connection
 
+    def adapt(self, connection: psycopg.Connection[Any], parameters: dict[str, Any]) -> None:
+        """Use the connection as what stands before the server allows."""
+        prepare = bool(self.settings_dict["OPTIONS"].get("prepare_anyway"))
+        try:
+            self.pooling = pooling_of(connection, parameters, prepare=prepare)
+        except BaseException:
+            connection.close()
+            raise
+        if self.pooling == Pooling.TRANSACTION:
+            self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True
+            if not prepare:
+                connection.prepare_threshold = None
 
-def bound_statements(connection: psycopg.Connection[Any], seconds: float) -> None:
-    """Have statements that take longer fail, and close the connection where the server doesn't say so itself."""
+
+def bound_statements_there(connection: psycopg.Connection[Any], seconds: float) -> None:
+    """Have the server end statements that take longer."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('statement_timeout', %s, false),"
             " set_config('idle_in_transaction_session_timeout', %s, false)",
             [f"{seconds * 1000:.0f}", str(IDLE_IN_TRANSACTION_SECONDS * 1000)],
         )
+
+
+def bound_statements_here(connection: psycopg.Connection[Any], seconds: float) -> None:
+    """Close the connection where the server takes longer, and doesn't say so itself."""
     wait = partial(connection.wait, timeout=seconds + GRACE_SECONDS)
 
     def wait_or_close(*args: Any, **options: Any) -> Any:

@@ -1,11 +1,12 @@
 """Transactions and database locks: a use case's transaction is retried after a collision; blocks require one."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from django.db import OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
+from core.db.pooling import Pooling
 from core.db.sql import execute, fetch_value
 from core.resilience import RetryPolicy
 
@@ -64,12 +65,36 @@ def sqlstate_of(exc: Exception) -> str | None:
 def try_lock(name: str) -> Iterator[bool]:
     """Hold the advisory lock of that name while the block runs; yield False when another session has it.
 
-    The lock belongs to the database session: it is gone the moment its process dies, and needs a connection of its
-    own (no transaction-pooling proxy in between).
+    The lock belongs to the database session: it is gone the moment its process dies. Where a pooler shares sessions
+    between transactions, it belongs to a transaction of a connection of its own.
     """
+    connection.ensure_connection()
+    if connection.pooling == Pooling.TRANSACTION:
+        with try_lock_in_transaction(name) as held:
+            yield held
+        return
     held = fetch_value("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
     try:
         yield held
     finally:
         if held and connection.connection and not connection.connection.closed:
             execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+
+
+@contextmanager
+def try_lock_in_transaction(name: str) -> Iterator[bool]:
+    """Do as `try_lock`, in a transaction that stays open and idle. It has no snapshot, so it holds up no vacuum."""
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            # What the role or the database sets for transactions that are forgotten isn't meant for this one.
+            cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+            (held,) = cursor.fetchone()
+        yield held
+    finally:
+        # A pooler throws away a session that is left in the middle of a transaction.
+        with suppress(DatabaseError):
+            other.rollback()
+        other.close()

@@ -256,7 +256,7 @@ def test_any_path_will_do_and_django_reads_its_url(directory, name):
     database = ConnectionHandler({"default": environ.Env.db_url_config(server.url)})["default"]
     connection = database.get_new_connection(database.get_connection_params())
     try:
-        assert connection.execute("SELECT current_database(), current_user").fetchone() == ("thisthat", "postgres")
+        assert connection.execute("SELECT current_database(), current_user").fetchone() == ("thisthat", "thisthat")
         assert sockets.stat().st_mode & 0o077 == 0
     finally:
         connection.close()

@@ -4,6 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from core.db.pooling import refuse_mixed_up_statements
 from ops.metrics import fresh_folder
 from ops.processes import beat_command
 
@@ -13,6 +14,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        refuse_mixed_up_statements()
         os.environ |= fresh_folder(settings.VAR_DIR)
         command = beat_command()
         os.execv(command[0], command)  # noqa: S606 - becomes the scheduler, so that signals reach it

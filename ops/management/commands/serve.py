@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from core.db.pooling import refuse_mixed_up_statements
 from ops.metrics import fresh_folder
 from ops.processes import web_command
 
@@ -14,6 +15,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        refuse_mixed_up_statements()
         # An API alone needs no static files: the server looks for their folder, and goes on without.
         with suppress(OSError):
             settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
