@@ -34,12 +34,12 @@ screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screens
 	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py
 
 browser:
-	@if ! { command -v chromium && command -v chromedriver && PATH=$$PATH:/usr/sbin command -v nginx; } >/dev/null; then \
+	@if ! { command -v chromium && command -v chromedriver && PATH=$$PATH:/usr/sbin command -v nginx && PATH=$$PATH:/usr/sbin command -v pgbouncer; } >/dev/null; then \
 		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-			echo "Installing Chromium and nginx, which some tests need ..."; \
-			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver nginx-light; } >/dev/null; \
+			echo "Installing Chromium, nginx and PgBouncer, which some tests need ..."; \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver nginx-light pgbouncer; } >/dev/null; \
 		else \
-			echo "Some tests need chromium, chromedriver and nginx: install them (on Debian: apt-get install chromium chromium-driver nginx-light)." >&2; exit 1; \
+			echo "Some tests need chromium, chromedriver, nginx and pgbouncer: install them (on Debian: apt-get install chromium chromium-driver nginx-light pgbouncer)." >&2; exit 1; \
 		fi; \
 	fi
 

@@ -187,13 +187,19 @@ def main() -> None:
     from devtools.embedded import postgres, valkey
 
     database, queue = postgres.start(VAR), valkey.start(VAR)
-    env = environment(database.url, queue.url, VAR_DIR=str(VAR), JWT_ACCESS_EXPIRES_IN="1d")
+    env = environment(
+        database.url,
+        queue.url,
+        DATABASE_OWNER_URL=database.owner_url,
+        VAR_DIR=str(VAR),
+        JWT_ACCESS_EXPIRES_IN="1d",
+    )
     os.environ.update(env)
     try:
         manage(env, "migrate")
         tokens = fill(arguments.users, arguments.markets)
         with web_server(env, port=PORT, workers=arguments.workers, threads=arguments.threads):
-            measure(database.url, tokens, arguments.markets, arguments)
+            measure(database.superuser_url, tokens, arguments.markets, arguments)
         print(manage(env, "audit_ledger").splitlines()[-1])
     finally:
         database.stop()

@@ -20,7 +20,10 @@ def own_database(bench: str) -> Iterator[None]:
 
     database, queue = postgres.start(var), valkey.start(var)
     os.environ.update(
-        environment(database.url, queue.url), VAR_DIR=str(var), DJANGO_SETTINGS_MODULE="thisthat.settings"
+        # Benches make tables of their own, and clean up after themselves.
+        environment(database.superuser_url, queue.url),
+        VAR_DIR=str(var),
+        DJANGO_SETTINGS_MODULE="thisthat.settings",
     )
     import django
     from django.core.management import call_command

@@ -22,8 +22,19 @@ from bench.ledger import execute, report, timed
 
 DAYS, A_DAY = 30, 100  # days of bets; one in so many users bets on a day
 BETTORS = 500
-ONCE_FILLED = "SET session_replication_role = origin"
-WITHOUT_TRIGGERS = "SET session_replication_role = replica"
+# The one is for the checks of foreign keys, the other for triggers that a session can't switch off.
+WITHOUT_CHECKS, WITH_CHECKS = "SET session_replication_role = replica", "SET session_replication_role = origin"
+WITHOUT_TRIGGERS = """
+DO $$
+DECLARE
+    found regclass;
+BEGIN
+    FOR found IN SELECT DISTINCT tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', found);
+    END LOOP;
+END
+$$
+"""
 # Three in ten never bet.
 USERS = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
@@ -89,6 +100,18 @@ FROM places_before AS before JOIN places_after AS after USING (user_id)
 NOON, BEGUN = datetime.now(UTC).replace(hour=12, minute=0), time.monotonic()
 
 
+def switch_triggers_off():
+    execute(WITHOUT_TRIGGERS)
+    execute(WITHOUT_CHECKS)
+
+
+def switch_triggers_on():
+    from core.db.roles import secure
+
+    execute(WITH_CHECKS)
+    secure()
+
+
 def moment(*, days: int = 0) -> datetime:
     return NOON + timedelta(days=days, seconds=time.monotonic() - BEGUN)
 
@@ -115,13 +138,13 @@ def measured(name: str, work: Callable[[], Any], users: int, bare: float | None 
 
 def fill(users: int) -> None:
     now = moment()
-    execute(WITHOUT_TRIGGERS)
+    switch_triggers_off()
     execute(USERS, {"users": users})
     execute(NUMBERED)
     stakes = {"after": 0, "count": users * DAYS // A_DAY, "from_at": now - timedelta(days=DAYS), "until_at": now}
     execute(STAKES, stakes)
     execute(BARE_USERS)
-    execute(ONCE_FILLED)
+    switch_triggers_on()
     execute("VACUUM ANALYZE")
 
 
@@ -139,10 +162,10 @@ def recount(days: int = 0) -> None:
 def move_some(users: int, turn: int) -> None:
     """Have one per cent of the users bet, others each turn."""
     chosen = {"after": users * (DAYS + turn) // A_DAY, "count": users // 100}
-    execute(WITHOUT_TRIGGERS)
+    switch_triggers_off()
     execute(STAKES, chosen | {"from_at": moment(), "until_at": moment()})
     execute(MOVE, chosen)
-    execute(ONCE_FILLED)
+    switch_triggers_on()
 
 
 def counts(users: int) -> None:
@@ -159,10 +182,10 @@ def counts(users: int) -> None:
         ((by_pnl, by_volume),) = fetch_all(CHANGED)
         print(f"  that changed {by_pnl:,} ranks by profit, {by_volume:,} by volume", flush=True)
         execute("DROP TABLE places_before, places_after")
-    execute(WITHOUT_TRIGGERS)
+    switch_triggers_off()
     execute(MOVE_ALL.format(table="users"))
     execute(MOVE_ALL.format(table="bare_users"))
-    execute(ONCE_FILLED)
+    switch_triggers_on()
     execute("VACUUM ANALYZE users, bare_users")
     bare = measured("the bare UPDATE, everything changed", lambda: execute(BARE), users)
     measured("everything changed", lambda: recount(days=1), users, bare)

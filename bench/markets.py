@@ -155,7 +155,7 @@ def main() -> None:
     from devtools.embedded import postgres, valkey
 
     database, queue = postgres.start(VAR), valkey.start(VAR)
-    env = environment(database.url, queue.url)
+    env = environment(database.url, queue.url, DATABASE_OWNER_URL=database.owner_url)
     try:
         manage(env, "migrate")
         if not arguments.no_ingestion:

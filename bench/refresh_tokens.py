@@ -135,7 +135,7 @@ def main() -> None:
 
     database = start(VAR)
     try:
-        configure(database.url)
+        configure(database.superuser_url)
         fill(arguments.tokens, arguments.users)
         measure(arguments.rounds)
     finally:

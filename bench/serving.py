@@ -119,7 +119,7 @@ def main() -> None:
     from devtools.embedded import postgres, valkey
 
     database, queue = postgres.start(VAR), valkey.start(VAR)
-    env = environment(database.url, queue.url, VAR_DIR=str(VAR))
+    env = environment(database.url, queue.url, DATABASE_OWNER_URL=database.owner_url, VAR_DIR=str(VAR))
     third = arguments.slow // 3
     try:
         manage(env, "migrate")
