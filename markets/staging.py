@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
 from core.api.json import dumps
-from core.db.sql import analyze, execute, fetch_all, new_id
+from core.db.sql import analyze, execute, fetch_all, fetch_value, new_id
 from core.db.transactions import require_transaction
 from markets import identity, rules
 from markets.models import EventFields, MarketFields

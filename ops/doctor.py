@@ -23,7 +23,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from core.db import schema
-from core.db.pooling import Pooling
+from core.db.pooling import Pooling, current_pooling
 from core.db.roles import rights_too_many
 from core.db.sql import fetch_all, fetch_one
 from core.jobs.runs import histories
@@ -173,8 +173,8 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
 
 
 def check_database() -> Iterator[Finding]:
-    connection.ensure_connection()
-    shared = connection.pooling == Pooling.TRANSACTION
+    pooling = current_pooling()
+    shared = pooling == Pooling.TRANSACTION
     if not shared:
         fetch_one("SELECT set_config('statement_timeout', %s, false)", [STATEMENT_TIMEOUT])
     before = datetime.now(UTC)
@@ -186,7 +186,7 @@ def check_database() -> Iterator[Finding]:
         yield ok("database", f"PostgreSQL {version} responds")
     if shared:
         yield ok("pooler", "sessions are shared between transactions, and nothing is left in them")
-    elif connection.pooling == Pooling.SESSION:
+    elif pooling == Pooling.SESSION:
         yield ok("pooler", "each connection has a session of its own")
     if not durable:
         yield warning("database", "fsync or full_page_writes is off: a crash loses credits", "Switch both on.")

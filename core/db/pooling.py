@@ -102,6 +102,13 @@ def session_of(session: psycopg.Connection[Any]) -> int:
     return int(value)
 
 
+def current_pooling() -> Pooling:
+    """Return how the current connection, which is made if need be, reaches the database."""
+    connection.ensure_connection()
+    found: Pooling = connection.pooling  # type: ignore[attr-defined]  # of our own backend, core/db/base.py
+    return found
+
+
 def refuse_mixed_up_statements() -> None:
     """Raise ImproperlyConfigured where DATABASE_PREPARE is true, and the pooler can't do with it."""
     if settings.DATABASES["default"]["OPTIONS"]["prepare_anyway"]:

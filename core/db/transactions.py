@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from core.db.pooling import Pooling
+from core.db.pooling import Pooling, current_pooling
 from core.db.sql import execute, fetch_value
 from core.resilience import RetryPolicy
 
@@ -68,8 +68,7 @@ def try_lock(name: str) -> Iterator[bool]:
     The lock belongs to the database session: it is gone the moment its process dies. Where a pooler shares sessions
     between transactions, it belongs to a transaction of a connection of its own.
     """
-    connection.ensure_connection()
-    if connection.pooling == Pooling.TRANSACTION:
+    if current_pooling() == Pooling.TRANSACTION:
         with try_lock_in_transaction(name) as held:
             yield held
         return

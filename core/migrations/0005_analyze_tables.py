@@ -17,5 +17,5 @@ $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("common", "0003_jobs_named_as_tasks")]
+    dependencies = [("common", "0004_smaller_idempotency_keys")]
     operations = [migrations.RunSQL(ANALYZE, "DROP FUNCTION analyze_tables(text[])")]
