@@ -93,6 +93,8 @@ def with_role(url: str, role: str) -> str:
 
 def make_roles(url: str) -> None:
     with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
+        # Two runs that begin at once would change the same rows.
+        connection.execute("SELECT pg_advisory_lock(62)")
         connection.execute(MAKE_ROLES)
         for role in (OWNER, ROLE):
             password = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(role))
