@@ -29,6 +29,7 @@ from tests.accounts.factories import (
     stored,
     success,
 )
+from tests.roles import as_owner
 
 ME = f"{AUTH}/me"
 REFRESH = f"{AUTH}/refresh"
@@ -177,7 +178,8 @@ def test_the_database_holds_no_usable_token(ann):
 @pytest.mark.django_db
 def test_the_tokens_of_a_deleted_user_open_nothing(stranger):
     gone = leaver()
-    gone.user.delete()
+    with as_owner():
+        gone.user.delete()
     refusal(stranger.get(ME, headers=bearer(gone)), 401, "invalid_token")
     refusal(send(stranger, REFRESH, {"refreshToken": gone.tokens.refresh}), 401, "invalid_refresh_token")
 

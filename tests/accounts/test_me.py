@@ -20,6 +20,7 @@ from tests.accounts.factories import (
     success,
     suspend,
 )
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 ME = f"{AUTH}/me"
@@ -71,7 +72,8 @@ def test_a_suspended_user_is_refused_though_the_token_is_good(stranger, ann, now
 
 def test_a_deleted_user_is_refused_though_the_token_is_good(stranger):
     gone = leaver()
-    gone.user.delete()
+    with as_owner():
+        gone.user.delete()
     refusal(stranger.get(ME, headers=bearer(gone)), 401, "invalid_token")
 
 

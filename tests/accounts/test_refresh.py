@@ -24,6 +24,7 @@ from tests.accounts.factories import (
     success,
     suspend,
 )
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 REFRESH = f"{AUTH}/refresh"
@@ -186,7 +187,8 @@ def test_a_suspended_user_gets_no_new_tokens(stranger, ann, now):
 
 def test_a_deleted_user_gets_no_new_tokens(stranger):
     gone = leaver()
-    gone.user.delete()
+    with as_owner():
+        gone.user.delete()
     refusal(send(stranger, REFRESH, {"refreshToken": gone.tokens.refresh}), 401, "invalid_refresh_token")
     assert RefreshToken.objects.count() == 0
 

@@ -12,6 +12,7 @@ from economy.ledger.audit import audit
 from economy.models import CreditAdjustment
 from tests.economy import factories
 from tests.economy.factories import make_user
+from tests.roles import as_owner
 
 Status = CreditAdjustment.Status
 NOW = timezone.now()
@@ -96,7 +97,7 @@ def test_a_decision_is_final_and_no_row_goes(ann, asked, member):
     )
     with refused("never changed"):
         factories.execute("UPDATE credit_adjustments SET decision_reason = 'Yes.'")
-    with refused("never changed"):
+    with refused("never changed"), as_owner():
         factories.execute("DELETE FROM credit_adjustments")
 
 

@@ -8,6 +8,7 @@ from economy.ledger.audit import audit
 from economy.rewards import reward_active_users
 from tests.economy.factories import execute
 from tests.economy.rewards.factories import A_DAY, MORNING, assert_audit_passes
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 A_MOMENT = timedelta(microseconds=1)
@@ -110,5 +111,6 @@ def test_the_nightly_run_and_the_user_count_in_one_definition_of_a_day(ann):
 def test_the_audit_notices_what_was_written_by_anybody_else(ann, edit):
     ann.claim()
     assert_audit_passes()
-    execute(edit)
+    with as_owner():
+        execute(edit)
     assert {name for name, finding in audit().findings.items() if finding.broken} & {"rewards", "streaks"}
