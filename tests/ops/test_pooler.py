@@ -111,7 +111,7 @@ def test_it_is_found_while_others_use_the_pooler(pooled):
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_a_thousand_requests_of_twenty_users_are_each_about_the_user_who_asks(pooled, running, mode):
+def test_a_thousand_requests_of_twenty_users_are_each_about_their_own_user(pooled, running, mode):
     size = 3 if mode == "transaction" else 20
     web = running(Web, DATABASE_URL=pooled(mode, pool_size=size), WEB_THREADS="8", PUBLIC_CACHE_SECONDS="0",
                   THROTTLE_SIGNUP="1000/min")  # fmt: skip
