@@ -109,7 +109,7 @@ def assert_volume_costs(fills: FillPrices, sequence, *, least_spread: Decimal) -
     assert account.least_cost >= CENT
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None, max_examples=400)
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None, max_examples=150)
 @given(books(), orders)
 def test_on_mirrored_markets(fills, sequence):
     """A price has 4 decimals, and the ask is above the bid: at least 0.01 % at the narrowest book that can be."""
