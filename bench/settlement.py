@@ -86,7 +86,8 @@ def probes() -> list[Probe]:
     from django.utils import timezone
 
     from accounts.models import User
-    from betting.orders import get_market_snapshot, price_order, validate_order
+    from betting.orders import get_market_snapshot, validate_order
+    from betting.pricing import price_order
     from betting.services import place_bet
     from core.db.transactions import run_transaction
     from tests.betting.factories import order

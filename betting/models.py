@@ -21,7 +21,7 @@ def odds_column() -> "models.DecimalField[Any, Any]":
 
 
 def rounded_down(exact: Any) -> Func:
-    """Return an expression rounded as `betting.orders` rounds credits: down, to 2 decimals."""
+    """Return an expression rounded as `betting.pricing` rounds credits: down, to 2 decimals."""
     return Func(exact, function="trunc", template="trunc(%(expressions)s, 2)", output_field=credits_column())
 
 

@@ -38,7 +38,7 @@ EXAMPLES = 20
 FIRST = UUID(int=0)
 
 # What each pending bet of a market pays. The rest of the stake pays `rest / odds`, rounded down:
-# `betting.orders.potential_payout`, and the constraint bets_status_and_outcome. What a 50-50 market pays (resolution
+# `betting.pricing.potential_payout`, and the constraint bets_status_and_outcome. What a 50-50 market pays (resolution
 # invalid) is said here and in that constraint, nowhere else.
 OUTCOMES = """
 SELECT id, user_id, settlement_count, amount - sold_amount AS stake,

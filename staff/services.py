@@ -133,7 +133,7 @@ WHERE entry.created_at >= %(since)s AND entry.counterparty = 'escrow'
 UNION SELECT market_id FROM settlements WHERE reversed_at >= %(since)s
 """
 EVERY = "SELECT DISTINCT market_id FROM bets WHERE status = 'pending'"
-# What a bet pays is said in betting.settlement: the rest of the stake over its odds, rounded down.
+# What a bet pays, as `betting.pricing.potential_payout`: the rest of the stake over its odds, rounded down.
 COUNT_EXPOSURES = """
 WITH touched AS MATERIALIZED ({touched}), owed AS MATERIALIZED (
     SELECT market_id, count(*) AS bets, sum(amount - sold_amount) AS stake,

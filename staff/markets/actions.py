@@ -17,7 +17,7 @@ from unfold.widgets import (
 
 from accounts.models import Permission
 from accounts.staff import StaffMember
-from betting.orders import potential_payout
+from betting.pricing import potential_payout
 from betting.reversal import preview_reversal, reverse_settlement
 from betting.rules import PREVIEW_LIMIT
 from betting.selectors import get_open_exposure

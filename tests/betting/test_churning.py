@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from betting.errors import MarketNotAccepting
 from betting.models import Bet
-from betting.orders import Price, position_value, potential_payout
+from betting.pricing import Price, position_value, potential_payout
 from markets import rules
 from markets.errors import MarketIlliquid
 from markets.fills import FillPrices, fill_prices, house_prices

@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from betting.models import Bet
-from betting.orders import clear_cache, get_market_snapshot, price_order, validate_order
+from betting.orders import clear_cache, get_market_snapshot, validate_order
+from betting.pricing import price_order
 from betting.services import place_bet
 from markets import identity, prices, tasks
 from markets.errors import PriceUnavailable
