@@ -8,6 +8,7 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Collate, Lower, Now
 
 from accounts import rules
+from core.columns import credits_column
 from core.db.sql import new_id
 
 USERNAME_REGEX = f"^[{rules.USERNAME_CHARACTERS}]{{{rules.MIN_USERNAME_LENGTH},{rules.MAX_USERNAME_LENGTH}}}$"
@@ -35,9 +36,9 @@ class UserManager(BaseUserManager["User"]):
         return self.with_email(username or "").get()
 
 
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    """Return a column of credits, with two decimals, that the economy's ledger alone changes."""
-    return models.DecimalField(max_digits=18, decimal_places=2, default=0, db_default=0, editable=False, **options)
+def ledger_column() -> "models.DecimalField[Any, Any]":
+    """Return a column of credits that the economy's ledger alone changes."""
+    return credits_column(default=0, db_default=0, editable=False)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -61,17 +62,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     # How often all sessions were ended: access tokens and browsers that were told an earlier count are good no more.
     sessions_ended = models.IntegerField(default=0, db_default=0, editable=False)
 
-    credit_balance = credits_column()
-    held_credits = credits_column()
+    credit_balance = ledger_column()
+    held_credits = ledger_column()
     available_credits = models.GeneratedField(
         expression=F("credit_balance") - F("held_credits"),
-        output_field=models.DecimalField(max_digits=18, decimal_places=2),
+        output_field=credits_column(),
         db_persist=True,
     )
-    locked_credits = credits_column()
-    expended_credits = credits_column()
-    total_volume = credits_column()
-    overall_pnl = credits_column()
+    locked_credits = ledger_column()
+    expended_credits = ledger_column()
+    total_volume = ledger_column()
+    overall_pnl = ledger_column()
     # How many ledger entries this user has: the last one's sequence number.
     journal_length = models.BigIntegerField(default=0, db_default=0, editable=False)
     consecutive_days_online = models.IntegerField(default=0, db_default=0, editable=False)
@@ -82,7 +83,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     referred_by = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="referred")
     referral_count = models.IntegerField(default=0, db_default=0, editable=False)
-    referral_credits_earned = credits_column()
+    referral_credits_earned = ledger_column()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -4,15 +4,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, Q
 
+from core.columns import TOO_MANY_CREDITS, credits_column
 from core.db.sql import new_id
 from markets.models import Market
-
-# What numeric(18,2) holds ends below it. NaN, which PostgreSQL takes for greater than any number, isn't below it.
-TOO_MUCH = 10**16
-
-
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=18, decimal_places=2, **options)
 
 
 def odds_column() -> "models.DecimalField[Any, Any]":
@@ -72,7 +66,7 @@ class Bet(models.Model):
             models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bets_amount_positive"),
+            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bets_amount_positive"),
             models.CheckConstraint(condition=Q(odds_at_bet__gt=0, odds_at_bet__lt=1), name="bets_odds_in_range"),
             models.CheckConstraint(
                 condition=Q(potential_payout=rounded_down(F("amount") / F("odds_at_bet"))),
@@ -142,10 +136,12 @@ class BetSale(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["bet", "occurrence"], name="bet_sales_once"),
             models.CheckConstraint(condition=Q(occurrence__gte=0), name="bet_sales_occurrence_not_negative"),
-            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bet_sales_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bet_sales_amount_positive"
+            ),
             models.CheckConstraint(condition=Q(odds__gt=0, odds__lt=1), name="bet_sales_odds_in_range"),
             models.CheckConstraint(
-                condition=Q(payout__gte=0, payout__lt=TOO_MUCH), name="bet_sales_payout_not_negative"
+                condition=Q(payout__gte=0, payout__lt=TOO_MANY_CREDITS), name="bet_sales_payout_not_negative"
             ),
         ]
 

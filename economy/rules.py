@@ -20,10 +20,9 @@ ADMIN_ADJUSTMENT_LIMIT = Decimal(env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_00
 
 # The database's constraints have these too: another value needs a migration.
 LEVERAGE_MAX = 100
-# What a column holds ends below these. NaN, which PostgreSQL takes for greater than any number, isn't below them.
+# What a column holds ends below it. NaN, which PostgreSQL takes for greater than any number, isn't below it.
 TOO_MANY_SHARES = 10**10
-TOO_MANY_CREDITS = 10**16
-# No price, supply and leverage may make a value that numeric(18,2) can't hold.
+# No price, supply and leverage may make a value that a column of credits can't hold.
 GREATEST_WORTH = 10**15
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200

@@ -3,16 +3,11 @@
 No foreign key to users: a million look-ups an update, and locks on rows that bets need, for what is derived.
 """
 
-from typing import Any
-
 from django.db import models
 from django.db.models import Q
 
+from core.columns import credits_column
 from leaderboard.rules import Period
-
-
-def credits_column() -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=18, decimal_places=2)
 
 
 class UserDay(models.Model):

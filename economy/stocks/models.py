@@ -4,17 +4,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from core.columns import TOO_MANY_CREDITS, credits_column
 from core.db.sql import new_id
-from economy.rules import GREATEST_WORTH, LEVERAGE_MAX, TOO_MANY_CREDITS, TOO_MANY_SHARES
+from economy.rules import GREATEST_WORTH, LEVERAGE_MAX, TOO_MANY_SHARES
 
 
 def shares_column(**options: Any) -> "models.DecimalField[Any, Any]":
     """Shares, or a price in credits a share."""
     return models.DecimalField(max_digits=18, decimal_places=8, **options)
-
-
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=18, decimal_places=2, **options)
 
 
 def exact_column() -> "models.DecimalField[Any, Any]":
