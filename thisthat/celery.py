@@ -8,7 +8,6 @@ from typing import Any
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import beat_init, setup_logging
-from django.conf import settings
 from django.utils import timezone
 from kombu import Exchange, Queue
 
@@ -62,9 +61,11 @@ def every(seconds: float, task: str) -> dict[str, Any]:
 @app.on_after_configure.connect
 def set_schedule(sender: Celery, **kwargs: Any) -> None:
     """Set the time of every job. A job's name in `job_runs` is its task's."""
+    from markets import rules as markets  # noqa: PLC0415 - reads the environment, which the settings complete first
+
     sender.conf.beat_schedule = {
-        "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(settings.MARKET_INGEST_CRON)},
-        "refresh-odds": every(settings.MARKET_ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
+        "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(markets.INGEST_CRON)},
+        "refresh-odds": every(markets.ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
         "publish-edition": every(60, "markets.publish_edition"),
         "resolve-markets": every(60, "markets.resolve"),
         "settle-markets": every(60, "betting.settle_markets"),
