@@ -25,12 +25,11 @@ from betting.settlement import SettlementPreview, preview_settlement, retry_sett
 from markets import house
 from markets.models import Market
 from markets.resolution import staff as decisions
+from markets.resolution.staff import NOT_OVER, OVER
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
 from staff.core.formatting import change_url, format_credits, format_percent
 
 Status = Market.Status
-NOT_OVER = (Status.OPEN, Status.CLOSED)
-OVER = (Status.RESOLVED, Status.CANCELLED)
 Outcome = Literal["this", "that", "invalid"]
 
 
