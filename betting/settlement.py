@@ -27,10 +27,10 @@ from economy import ledger
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from markets.models import Market
 from markets.resolution.records import send_market_ended
+from markets.resolution.staff import OVER
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
-OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
 # What is wrong with one bet or one user for good: that bet's settlement fails. Anything else stops the run.
 REFUSALS = (IntegrityError, DataError, InsufficientCredits, AlreadyPosted, UnknownUser)
 MAX_ERROR_LETTERS = 500

@@ -109,7 +109,10 @@ class MarketFields(models.Model):
 
 
 class MirroredFields(MarketFields, EventFields):
-    """What is copied from Polymarket: a field added here and in `polymarket.parsing` is ingested without more code."""
+    """What is copied from Polymarket: a field added here and in `polymarket.parsing` is ingested without more code.
+
+    Not so one that may be missing and then stays as it was: see StagedMarket, and AMOUNTS of `staging`.
+    """
 
     polymarket_id = models.CharField(max_length=parsing.ID_MAX, null=True)
 

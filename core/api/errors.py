@@ -24,11 +24,10 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from core.api.middleware import current_request_id
+from core.rules import REFUSALS_KEPT, REFUSALS_SECONDS
 
 logger = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS = 2
-REFUSALS_KEPT = 20
-REFUSALS_SECONDS = 14 * 24 * 3600
 # No connection, no more resources (disk, memory, connections), cancelled or shutting down, errors of the system;
 # read-only after a failover; serialization failure, deadlock, lock not available.
 # Source: PostgreSQL documentation, appendix A, error codes.

@@ -19,7 +19,15 @@ from markets.listings import prefixes
 from markets.models import Market, MarketResolution, MarketTally
 from markets.resolution.records import needing_staff
 from staff.core.actions import ActionTable
-from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
+from staff.core.formatting import (
+    DASH,
+    format_credits,
+    format_minute,
+    format_percent,
+    format_time,
+    link_to,
+    status_label,
+)
 from staff.core.pages import Detail
 from staff.core.tables import DetailTable, Recent, staff_member
 from staff.markets.actions import MARKET_ACTIONS, creating
@@ -141,7 +149,7 @@ class MarketTable(ActionTable):
 
     @admin.display(description="Ends, UTC")
     def ends(self, market: Market) -> str:
-        return f"{market.expires_at:%Y-%m-%d %H:%M}" if market.expires_at else DASH
+        return format_minute(market.expires_at)
 
     def detail(self, request: HttpRequest, original: Market) -> Detail:
         return market_page(original, by=staff_member(request))
