@@ -1,4 +1,4 @@
-"""UTC days: by them rewards, limits and leaderboards count, and the dashboard. SQL has them as `AT TIME ZONE 'UTC'`."""
+"""UTC days, by which leaderboards and the dashboard count. Their SQL has them as `AT TIME ZONE 'UTC'`."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
