@@ -85,7 +85,7 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
-            # Every hour, not every night: the table is as large as the time between two purges.
+            # Every hour, not once a day: the table is as large as the time between two purges.
             "schedule": crontab(minute="37"),
         },
         "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
