@@ -294,7 +294,7 @@ class MarketText(models.Model):
     """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="texts", db_index=False)
-    title = models.CharField(max_length=500)
+    title = models.CharField(max_length=parsing.TITLE_MAX)
     description = models.TextField()
     # From the first bet, or the edit before, to the edit.
     shown_at = models.DateTimeField()
@@ -315,7 +315,7 @@ class MarketTally(models.Model):
     """
 
     status = models.CharField(max_length=9)
-    category = models.CharField(max_length=50)
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
     markets = models.IntegerField()
 
     class Meta:
@@ -420,7 +420,7 @@ class MarketRanking(models.Model):
     edition = models.BigIntegerField()
     sort = models.CharField(max_length=9, choices=Sort)
     position = models.IntegerField()
-    category = models.CharField(max_length=50)
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
     category_position = models.IntegerField()
     market_id = models.UUIDField()
 

@@ -215,17 +215,24 @@ class Percent(forms.DecimalField):
 class QuestionForm(ReasonForm):
     """Asks for the question of a house market; times are UTC."""
 
-    title = forms.CharField(max_length=500, widget=Text())
-    this_option = forms.CharField(max_length=100, label="THIS", widget=Text())
-    that_option = forms.CharField(max_length=100, label="THAT", widget=Text())
+    title = forms.CharField(max_length=house.LONGEST["title"], widget=Text())
+    this_option = forms.CharField(max_length=house.LONGEST["this_option"], label="THIS", widget=Text())
+    that_option = forms.CharField(max_length=house.LONGEST["that_option"], label="THAT", widget=Text())
     description = forms.CharField(
         required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}), help_text="How it will be decided."
     )
     category = forms.SlugField(
-        max_length=50, initial="general", widget=Text(), help_text="In lower case: a-z, 0-9 and hyphens."
+        max_length=house.LONGEST["category"],
+        initial="general",
+        widget=Text(),
+        help_text="In lower case: a-z, 0-9 and hyphens.",
     )
     image_url = forms.URLField(
-        max_length=2000, label="Picture", assume_scheme="https", widget=Text(), help_text="The picture's address."
+        max_length=house.LONGEST["image_url"],
+        label="Picture",
+        assume_scheme="https",
+        widget=Text(),
+        help_text="The picture's address.",
     )
     expires_at = forms.DateTimeField(
         required=False,

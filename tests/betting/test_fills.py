@@ -12,9 +12,10 @@ from django.db import transaction
 from core.resilience import Deadline, SharedRateLimit
 from markets import rules
 from markets.fills import house_prices, request_fill_prices
+from markets.models import Market
 from tests.betting.factories import Player, assert_audit_passes, order, read, sign_up
 from tests.concurrently import in_thread
-from tests.markets.factories import add_market, refusal
+from tests.markets.factories import add_market, ingest, refusal
 from tests.markets.polymarket.scripted_server import Reply, scripted_server
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +185,16 @@ class TestVolume:
 
 
 class TestRequests:
+    def test_ids_as_long_as_ingestion_takes_them_have_a_price(self, ann, upstream):
+        """What the parser lets through, pricing takes."""
+        odd = upstream.world.good_markets()[0]
+        odd.change_tokens(length=150)
+        odd.set_book(bids=[("0.39", 1_000)], asks=[("0.40", 1_000)])
+        ingest(upstream)
+        market = Market.objects.get(polymarket_id=odd.condition_id)
+        assert len(market.this_token_id) == 150
+        assert ann.bet(market, 10)["oddsAtBet"] == Decimal("0.4000")
+
     def test_no_transaction_is_open_while_the_book_is_requested(self, mirrored):
         tokens = (mirrored.this_token_id, mirrored.that_token_id)
         with transaction.atomic(), pytest.raises(transaction.TransactionManagementError):
