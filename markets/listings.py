@@ -12,7 +12,7 @@ words, liquidity, spread and end, too, and reads all that match.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -24,23 +24,63 @@ from rest_framework.exceptions import ValidationError
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
-from markets.models import PUNCTUATION, MarketEdition
-from markets.rules import SEARCH_TOTAL_MAX
+from markets.models import PUNCTUATION, SORTS, MarketEdition
+from markets.rules import EDITIONS_KEPT_FOR, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
 
-EDITIONS_KEPT_FOR = timedelta(minutes=30)
+# Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
+AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
+BELOW_ZERO = re.compile(r"-[0-9]{1,17}\.[0-9]{2}")
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
 
-EDITION_ORDERS = {
-    # What can be bet on first.
-    "trending": f"{CAN_BE_BET_ON} DESC, volume_24hr DESC, id DESC",
-    "newest": "created_at DESC, id DESC",
-    # Soonest first; those without an end after all dates, those past theirs last.
-    "ending": "coalesce(expires_at, 'infinity') <= %(now)s, coalesce(expires_at, 'infinity'), id",
-    "liquidity": "liquidity DESC, id DESC",
-    "volume": "volume DESC, id DESC",
-}
 
+def is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of rows: the sort key in SQL, its type and its direction; ids decide among equal keys.
+
+    `signed`: its numbers may be below zero.
+    """
+
+    key: str
+    type: str
+    direction: str
+    signed: bool = False
+
+    @property
+    def by(self) -> str:
+        return f"{self.key} {self.direction}, market.id {self.direction}"
+
+    def accepts(self, key: str) -> bool:
+        """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
+        if self.type == "numeric":
+            return bool(AMOUNT.fullmatch(key) or (self.signed and BELOW_ZERO.fullmatch(key)))
+        return key == "infinity" or (MOMENT.fullmatch(key) is not None and is_moment(key))
+
+    @property
+    def after(self) -> str:
+        """Return the condition for rows behind the one where the last page ended."""
+        sign = "<" if self.direction == "DESC" else ">"
+        return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
+
+
+ORDERS = {name: Order(sort.key, sort.type, sort.direction) for name, sort in SORTS.items()}
+# One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
+# Of one status that is over the plain volume makes the same order, and an index has it.
+TRENDING = f"({ORDERS['trending'].key} - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
+SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", signed=True)}
+
+# In an edition what can be bet on is trending first, and what is past its end is ending last.
+FIRST_IN_EDITIONS = {"trending": f"{CAN_BE_BET_ON} DESC, ", "ending": f"{ORDERS['ending'].key} <= %(now)s, "}
+EDITION_ORDERS = {name: FIRST_IN_EDITIONS.get(name, "") + order.by for name, order in ORDERS.items()}
 RANKED = " UNION ALL ".join(
     f"""
     SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
@@ -112,67 +152,13 @@ def publish_edition_if_outdated(*, now: datetime) -> bool:
         return True
 
 
-# Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
-AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
-BELOW_ZERO = re.compile(r"-[0-9]{1,17}\.[0-9]{2}")
-MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
 BIGINT_MAX = 2**63 - 1
 STATUSES = ("open", "closed", "resolved", "cancelled")
-
-
-def is_moment(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_place(number: int) -> bool:
     """Return whether it numbers an edition or a position; JSON's `true` is an int to Python, but not to PostgreSQL."""
     return type(number) is int and 1 <= number <= BIGINT_MAX
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order of rows: the sort key in SQL, its type and its direction; ids decide among equal keys.
-
-    `signed`: its numbers may be below zero.
-    """
-
-    key: str
-    type: str
-    direction: str
-    signed: bool = False
-
-    @property
-    def by(self) -> str:
-        return f"{self.key} {self.direction}, market.id {self.direction}"
-
-    def accepts(self, key: str) -> bool:
-        """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
-        if self.type == "numeric":
-            return bool(AMOUNT.fullmatch(key) or (self.signed and BELOW_ZERO.fullmatch(key)))
-        return key == "infinity" or (MOMENT.fullmatch(key) is not None and is_moment(key))
-
-    @property
-    def after(self) -> str:
-        """Return the condition for rows behind the one where the last page ended."""
-        sign = "<" if self.direction == "DESC" else ">"
-        return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
-
-
-ORDERS = {
-    "trending": Order("market.volume_24hr", "numeric", "DESC"),
-    "newest": Order("market.created_at", "timestamptz", "DESC"),
-    "ending": Order("coalesce(market.expires_at, 'infinity')", "timestamptz", "ASC"),
-    "liquidity": Order("market.liquidity", "numeric", "DESC"),
-    "volume": Order("market.volume", "numeric", "DESC"),
-}
-# One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
-# Of one status that is over the plain volume makes the same order, and an index has it.
-TRENDING = f"(market.volume_24hr - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
-SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", signed=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,9 +262,11 @@ def edition_and_position(query: Query) -> tuple[int | None, int]:
     raise invalid_cursor()
 
 
+# Said twice: the indexes of markets that are over have the second as their condition.
+PAST_STATUS = "market.status = %(status)s AND NOT market.status = 'open'"
 PAST = f"""
 SELECT {VERSION}, {{key}}::text, {TOTAL} FROM markets AS market
-WHERE market.status = %(status)s AND NOT market.status = 'open' {{in_category}} {{after}}
+WHERE {PAST_STATUS} {{in_category}} {{after}}
 ORDER BY {{order}} {{paging}}
 """  # noqa: S608
 
@@ -398,7 +386,7 @@ def scope(query: Query) -> list[str]:
             return [*of_category, "NOT (market.status = 'open' AND market.suspended_reason <> '')"]
         case "open":
             return [*of_category, "market.status = 'open' AND market.suspended_reason = ''"]
-    return [*of_category, "market.status = %(status)s AND NOT market.status = 'open'"]
+    return [*of_category, PAST_STATUS]
 
 
 def search_parameters(query: Query) -> dict[str, Any]:

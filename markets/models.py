@@ -1,6 +1,8 @@
 """Markets, what ingestion stages, why markets got their results, and the editions that lists are read from."""
 
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -27,14 +29,37 @@ def words_of(field: str) -> Func:
     return Func(F(field), Value(PUNCTUATION), Value(" " * len(PUNCTUATION)), function="translate", output_field=TEXT)
 
 
-# An open end sorts after every date.
-ENDING = Coalesce("expires_at", Value("infinity"), output_field=models.DateTimeField())
-PAST_ORDERS: dict[str, tuple[OrderBy, OrderBy]] = {
-    "trending": (F("volume_24hr").desc(), F("id").desc()),
-    "newest": (F("created_at").desc(), F("id").desc()),
-    "ending": (ENDING.asc(), F("id").asc()),
-    "liquidity": (F("liquidity").desc(), F("id").desc()),
-    "volume": (F("volume").desc(), F("id").desc()),
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """What a list is sorted by: a column, ids deciding among equal values. `null_as`: what its nulls count as."""
+
+    column: str
+    type: Literal["numeric", "timestamptz"]
+    direction: Literal["ASC", "DESC"] = "DESC"
+    null_as: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the sort key in SQL about `market`."""
+        return f"coalesce(market.{self.column}, '{self.null_as}')" if self.null_as else f"market.{self.column}"
+
+    @property
+    def of_index(self) -> tuple[OrderBy, OrderBy]:
+        """Return the same order for an index."""
+        key: F | Coalesce = F(self.column)
+        if self.null_as:
+            key = Coalesce(self.column, Value(self.null_as), output_field=models.DateTimeField())
+        is_descending = self.direction == "DESC"
+        return OrderBy(key, descending=is_descending), OrderBy(F("id"), descending=is_descending)
+
+
+# The sorts of market lists: editions, cursors and the indexes of markets that are over are made of them.
+SORTS = {
+    "trending": Sort("volume_24hr", "numeric"),
+    "newest": Sort("created_at", "timestamptz"),
+    "ending": Sort("expires_at", "timestamptz", "ASC", null_as="infinity"),
+    "liquidity": Sort("liquidity", "numeric"),
+    "volume": Sort("volume", "numeric"),
 }
 
 
@@ -42,8 +67,8 @@ def past_indexes() -> list[models.Index]:
     """For every sort of the markets that are over: by status, and by status and category."""
     over = ~Q(status="open")
     return [
-        models.Index(*(F(field) for field in scope), *order, condition=over, name=f"markets_{prefix}_{sort}")
-        for sort, order in PAST_ORDERS.items()
+        models.Index(*(F(field) for field in scope), *sort.of_index, condition=over, name=f"markets_{prefix}_{name}")
+        for name, sort in SORTS.items()
         for prefix, scope in (("past", ["status"]), ("past_in", ["status", "category"]))
     ]
 
@@ -409,16 +434,9 @@ class MarketEdition(models.Model):
 class MarketRanking(models.Model):
     """A market's place in an edition: positions count from 1 without gaps, over all and within the category."""
 
-    class Sort(models.TextChoices):
-        TRENDING = "trending"
-        NEWEST = "newest"
-        ENDING = "ending"
-        LIQUIDITY = "liquidity"
-        VOLUME = "volume"
-
     pk = models.CompositePrimaryKey("edition", "sort", "position")
     edition = models.BigIntegerField()
-    sort = models.CharField(max_length=9, choices=Sort)
+    sort = models.CharField(max_length=9, choices=[(name, name.capitalize()) for name in SORTS])
     position = models.IntegerField()
     category = models.CharField(max_length=parsing.CATEGORY_MAX)
     category_position = models.IntegerField()

@@ -11,10 +11,13 @@ RANDOM_COUNT, RANDOM_COUNT_MAX = 10, 50
 CATEGORY_LIMIT, CATEGORY_LIMIT_MAX = 20, 100
 EXCLUDE_MAX = 500
 SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
+# A cursor stays on the edition that its list began with, and is good for as long.
+EDITIONS_KEPT_FOR = timedelta(minutes=30)
 
 # Ingestion. It runs at these times: minute, hour, day, month and weekday, in UTC.
 INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
-# A run reads so many good markets, and checks so many open ones that Polymarket no longer lists.
+# A run reads at most INGEST_LIMIT markets that can be listed. Of the open markets here that Polymarket no longer lists
+# it requests RECHECK_LIMIT by their id.
 INGEST_LIMIT, INGEST_LIMIT_MAX = env.int("MARKET_INGEST_LIMIT", default=500), 50_000
 RECHECK_LIMIT = env.int("MARKET_RECHECK_LIMIT", default=1_000)
 # A request to ingest within so many seconds of the last run gets that run's result.
