@@ -22,7 +22,6 @@ from core.db.sql import fetch_one
 from core.db.transactions import require_transaction
 from markets.errors import PriceUnavailable
 from markets.models import Market
-from markets.prices import RETRY_SECONDS
 from markets.selectors import CONDITION_ID
 
 CENT = Decimal("0.01")
@@ -238,7 +237,7 @@ class MarketSnapshot:
         The words count, too: they are what the user chose between.
         """
         if priced.sides != self.sides:
-            raise PriceUnavailable(retry_after=RETRY_SECONDS)
+            raise PriceUnavailable
 
     @property
     def sides(self) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ from betting.orders import CENT, MarketSnapshot, Order, Sale, get_market_snapsho
 from core.db.sql import fetch_one
 from markets.errors import PriceUnavailable
 from markets.fills import FillPrices, house_prices, request_fill_prices
-from markets.prices import RETRY_SECONDS
 
 # -- Payouts and values
 
@@ -68,7 +67,7 @@ class Price:
     def ensure_fresh(self, *, now: datetime) -> None:
         """Raise PriceUnavailable for a price older than allowed: waiting for locks may have taken that long."""
         if self.as_of is not None and self.as_of < now - rules.FILL_MAX_AGE:
-            raise PriceUnavailable(retry_after=RETRY_SECONDS)
+            raise PriceUnavailable
 
     def valid_for(self, *, now: datetime) -> int:
         """Return for how many whole seconds the price is good."""

@@ -5,6 +5,7 @@ Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset paginati
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -232,8 +233,8 @@ def job_client() -> PolymarketClient:
 
 @cache
 def fill_client() -> PolymarketClient:
-    """Return this process's client for the order books of fills."""
-    return make_client(FILL)
+    """Return this process's client for the order books of fills. One attempt: `fills` retries, by FILL."""
+    return make_client(replace(FILL, attempts=1))
 
 
 @cache
