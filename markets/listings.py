@@ -25,7 +25,7 @@ from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, pars
 from core.db.sql import execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
 from markets.models import PUNCTUATION, SORTS, MarketEdition
-from markets.rules import EDITIONS_KEPT_FOR, SEARCH_TOTAL_MAX
+from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
 
@@ -111,8 +111,9 @@ SELECT reltuples < %(rows)s OR 2 > (
 ) FROM pg_class WHERE oid = 'market_rankings'::regclass
 """
 
-# Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others.
-IS_CURRENT = """
+# Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others. Of those
+# that ended or turned illiquid since, only the first places are looked at: a bounded number of rows.
+IS_CURRENT = f"""
 SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
     SELECT position FROM market_rankings
     WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
@@ -123,8 +124,17 @@ SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'),
         WHERE ranking.edition = (SELECT max(id) FROM market_editions) AND ranking.sort = 'trending'
         AND ranking.market_id = market.id
     )
+) AND NOT EXISTS (
+    SELECT FROM (
+        SELECT ranking.position, {CAN_BE_BET_ON} AS fit
+        FROM market_editions AS edition
+        JOIN market_rankings AS ranking ON ranking.edition = edition.id
+        JOIN markets AS market ON market.id = ranking.market_id
+        WHERE edition.id = (SELECT max(id) FROM market_editions) AND edition.published_at <= %(published_by)s
+        AND ranking.sort = 'trending' AND ranking.position <= %(first_places)s
+    ) AS place HAVING min(position) FILTER (WHERE NOT fit) < max(position) FILTER (WHERE fit)
 )
-"""
+"""  # noqa: S608 - made of the constant above
 
 
 def publish_edition(*, now: datetime) -> None:
@@ -138,15 +148,20 @@ def publish_edition(*, now: datetime) -> None:
         execute("ANALYZE markets, market_rankings")
 
 
-def is_edition_current() -> bool:
-    """Return whether the newest edition holds the markets that are open, and no other."""
-    return bool(fetch_value(IS_CURRENT))
+def is_edition_current(*, now: datetime) -> bool:
+    """Return whether the newest edition holds the markets that are open, and no other.
+
+    Also False for one of some minutes ago whose first places have what can't be bet on before what can.
+    """
+    published_by = now - EDITION_IN_ORDER_FOR
+    given = {"now": now, "published_by": published_by, "first_places": LIST_LIMIT_MAX, **price_rules()}
+    return bool(fetch_value(IS_CURRENT, given))
 
 
 def publish_edition_if_outdated(*, now: datetime) -> bool:
-    """Give markets that opened or closed other than by ingestion their place; return whether there were any."""
+    """Give markets that opened, closed or ended other than by ingestion their place; return whether there were any."""
     with transaction.atomic(durable=True):
-        if is_edition_current():
+        if is_edition_current(now=now):
             return False
         publish_edition(now=now)
         return True

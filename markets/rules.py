@@ -11,6 +11,8 @@ RANDOM_COUNT, RANDOM_COUNT_MAX = 10, 50
 CATEGORY_LIMIT, CATEGORY_LIMIT_MAX = 20, 100
 EXCLUDE_MAX = 500
 SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
+# After so long what ended or turned illiquid since leaves the first places of what is trending.
+EDITION_IN_ORDER_FOR = timedelta(minutes=2)
 # A cursor stays on the edition that its list began with, and is good for as long.
 EDITIONS_KEPT_FOR = timedelta(minutes=30)
 
