@@ -374,6 +374,7 @@ class MarketResolution(models.Model):
 
     class Source(models.TextChoices):
         POLYMARKET = "polymarket"
+        CATALOGUE = "catalogue"  # Polymarket's, as ingestion read it
         STAFF = "staff"
         CLOCK = "clock"  # a house market reached its end
 
@@ -407,7 +408,8 @@ class MarketResolution(models.Model):
                 name="market_resolutions_known_decision",
             ),
             models.CheckConstraint(
-                condition=Q(source__in=["polymarket", "staff", "clock"]), name="market_resolutions_known_source"
+                condition=Q(source__in=["polymarket", "catalogue", "staff", "clock"]),
+                name="market_resolutions_known_source",
             ),
             models.CheckConstraint(condition=Q(reason__regex=r"\S"), name="market_resolutions_with_reason"),
             models.CheckConstraint(

@@ -15,6 +15,7 @@ from markets.polymarket.parsing import CATEGORY_MAX, ID_MAX, ParsedMarket, Skipp
 
 WAITING_STATUSES: Final = ("requested", "proposed", "disputed")
 HALF: Final = Decimal("0.5")
+OPEN_UPSTREAM: Final = "Open."
 
 Tokens = tuple[str, str]
 
@@ -59,7 +60,7 @@ def decide(market: ParsedMarket | Skipped | None, tokens: Tokens) -> UpstreamOut
         return UpstreamOutcome(Outcome.UNKNOWN, "The options aren't those that were bet on.")
     status = stated_status(market.upstream_facts)
     if not market.closed:
-        return UpstreamOutcome(Outcome.OPEN, f"Open, {status}." if status in WAITING_STATUSES else "Open.")
+        return UpstreamOutcome(Outcome.OPEN, f"Open, {status}." if status in WAITING_STATUSES else OPEN_UPSTREAM)
     if status in WAITING_STATUSES:
         return UpstreamOutcome(Outcome.WAITING, f"Closed, {status}.")
     return by_prices(market.upstream_facts.get("outcomePrices"), status)

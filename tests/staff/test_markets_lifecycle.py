@@ -94,6 +94,15 @@ def test_the_support_opens_nothing(member, browser, mary):
     assert status(market) == "closed"
 
 
+def test_staff_see_when_the_catalogue_closed_a_market_and_opened_it_again(mary, market, there, upstream):
+    there.close()
+    ingest(upstream)
+    assert "Catalogue – Polymarket's catalogue has it as closed." in text_of(mary.get(page(market)))
+    there.reopen()
+    ingest(upstream)
+    assert "Catalogue – Open." in text_of(mary.get(page(market)))
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
