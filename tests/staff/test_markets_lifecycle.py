@@ -9,6 +9,7 @@ from betting.models import Bet
 from devtools.simulators.polymarket import Simulator
 from markets import identity
 from markets.models import Market
+from staff.core.formatting import DASH
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import add_market, add_past, clear_clients, ingest
@@ -97,10 +98,10 @@ def test_the_support_opens_nothing(member, browser, mary):
 def test_staff_see_when_the_catalogue_closed_a_market_and_opened_it_again(mary, market, there, upstream):
     there.close()
     ingest(upstream)
-    assert "Catalogue – Polymarket's catalogue has it as closed." in text_of(mary.get(page(market)))
+    assert f"Catalogue {DASH} Polymarket's catalogue has it as closed." in text_of(mary.get(page(market)))
     there.reopen()
     ingest(upstream)
-    assert "Catalogue – Open." in text_of(mary.get(page(market)))
+    assert f"Catalogue {DASH} Open." in text_of(mary.get(page(market)))
 
 
 @pytest.mark.parametrize(
