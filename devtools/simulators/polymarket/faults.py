@@ -294,5 +294,6 @@ BAD_BOOKS: tuple[Json, ...] = (
 
 def spoil_books(tokens: list[str]) -> list[object]:
     """Return a body of `/books` with a bad book for every token, and things that are no books between them."""
+    junk: tuple[object, ...] = (None, "book", [], 7)
     books = [{"asset_id": token} | bad for token, bad in zip(tokens, cycle(BAD_BOOKS), strict=False)]
-    return [thing for book, junk in zip(books, cycle((None, "book", [], 7)), strict=False) for thing in (book, junk)]
+    return [thing for pair in zip(books, cycle(junk), strict=False) for thing in pair]
