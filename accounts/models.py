@@ -75,6 +75,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     overall_pnl = ledger_column()
     # How many ledger entries this user has: the last one's sequence number.
     journal_length = models.BigIntegerField(default=0, db_default=0, editable=False)
+    # The hash of the last one, which covers all before it; null where there is none.
+    ledger_head = models.BinaryField(max_length=32, null=True, editable=False)
     consecutive_days_online = models.IntegerField(default=0, db_default=0, editable=False)
     last_daily_reward_at = models.DateTimeField(null=True, editable=False)
 
@@ -219,6 +221,9 @@ class StaffAction(models.Model):
     reason = models.CharField(max_length=rules.MAX_REASON_LENGTH)
     before = models.JSONField(encoder=DjangoJSONEncoder)
     after = models.JSONField(encoder=DjangoJSONEncoder)
+    # A trigger sets them: the place in the chain of all actions, and the SHA-256 of this one and the hash before.
+    sequence = models.BigIntegerField(db_default=0, editable=False)
+    hash = models.BinaryField(max_length=32, db_default=Value(b""), editable=False)
 
     class Meta:
         db_table = "staff_actions"
@@ -229,6 +234,7 @@ class StaffAction(models.Model):
             models.Index(fields=["staff", "-id"], name="staff_actions_staff"),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["sequence"], name="staff_actions_sequence_unique"),
             models.CheckConstraint(condition=~Q(reason=""), name="staff_actions_for_a_reason"),
             models.CheckConstraint(condition=Q(action__regex=r"^[a-z_]+$"), name="staff_actions_action_named"),
         ]

@@ -94,6 +94,8 @@ class CreditTransaction(models.Model):
     occurrence = models.IntegerField(default=0, db_default=0)
     description = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField()
+    # SHA-256 of the entry and of the user's entry before it: `ledger_hash` in the database, docs/ledger.md.
+    hash = models.BinaryField(max_length=32, editable=False)
 
     class Meta:
         db_table = "credit_transactions"

@@ -63,7 +63,7 @@ class RunSummary:
 # Whoever waited for a lock is judged by the row as it is then.
 STREAK = "CASE WHEN users.last_daily_reward_at >= %(yesterday)s THEN users.consecutive_days_online + 1 ELSE 1 END"
 DUE = f"""
-SELECT id, credit_balance, held_credits, journal_length, {STREAK} AS streak FROM users
+SELECT id, credit_balance, held_credits, journal_length, ledger_head, {STREAK} AS streak FROM users
 WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
 ORDER BY id FOR NO KEY UPDATE {{waiting}}
 """  # noqa: S608 - constants of this module
