@@ -3,6 +3,7 @@
 `locked` and `profit`, two checks of the economy's, follow from the stakes that are registered here.
 """
 
+from economy.ledger.anchors import register_chain
 from economy.ledger.audit import by_sql, register, register_positions
 from economy.models import Counterparty
 
@@ -92,6 +93,18 @@ WHERE finished_at IS NOT NULL AND reversed_at IS NULL AND bets.status = 'pending
 AND NOT EXISTS (SELECT FROM settlement_failures WHERE bet_id = bets.id)
 """
 
+# A settlement that is finished or reversed is as it was recorded last, and none that was recorded is gone.
+UNLIKE_RECORDS = """
+SELECT 'settlements ' || coalesce(settlement.id, settlement_id) AS id
+FROM settlements AS settlement FULL JOIN (
+    SELECT DISTINCT ON (settlement_id) settlement_id, state FROM settlement_records
+    ORDER BY settlement_id, sequence DESC
+) AS record ON settlement_id = settlement.id
+WHERE settlement.id IS NULL OR (
+    (finished_at IS NOT NULL OR reversed_at IS NOT NULL) AND state IS DISTINCT FROM settlement_state(settlement)
+)
+"""
+
 register_positions(Counterparty.ESCROW, OPEN_STAKES)
 register(
     by_sql(
@@ -132,4 +145,10 @@ register(
         examined=SETTLEMENTS,
         breaches=LEFT_OVER,
     )
+)
+register_chain(
+    "settlements_chain",
+    "The hash of every settlement's record covers it and all before, and settlements are as they were recorded.",
+    table="settlement_records",
+    breaches=UNLIKE_RECORDS,
 )

@@ -207,6 +207,25 @@ class Settlement(models.Model):
         return f"{self.resolution}: {self.won} won, {self.lost} lost, {self.cancelled} cancelled"
 
 
+class SettlementRecord(models.Model):
+    """What a settlement came to when it was finished, or reversed: a chain of all of them, written by triggers alone.
+
+    `state` is the settlement's row; `hash`: SHA-256 of this row and the hash before. Evidence, which stays as it is
+    whatever becomes of the settlement: it has no foreign key.
+    """
+
+    sequence = models.BigIntegerField(primary_key=True)
+    settlement_id = models.UUIDField(db_index=True)
+    state = models.JSONField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "settlement_records"
+
+    def __str__(self) -> str:
+        return f"{self.sequence}: {self.settlement_id}"
+
+
 class SettlementFailure(models.Model):
     """A failed settlement: a bet that the database refused to settle, skipped until staff have it retried."""
 

@@ -83,8 +83,11 @@ class CreditTransaction(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # The unique constraint's index begins with it.
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="transactions")
+    # The unique constraint's index begins with it. Triggers do what a foreign key would, which would look for the user
+    # once more: an entry has to be its user's next one, and a user with entries can't be deleted.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, db_constraint=False, related_name="transactions"
+    )
     sequence = models.BigIntegerField()
     amount = models.DecimalField(max_digits=18, decimal_places=2)
     balance_after = models.DecimalField(max_digits=18, decimal_places=2)
@@ -129,6 +132,56 @@ class CreditTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction_type} {self.amount}"
+
+
+class LedgerAnchor(models.Model):
+    """What all chains came to at one moment (`economy.ledger.anchors`); each covers the one before. Append-only.
+
+    `users`: all; `entries`: the ledger's; `circulation`: the sum of all balances. `counterparties`: the balance of each,
+    as text. `chains`: length and head of the other chains. `heads_hash`: over the heads that moved since the anchor
+    before. A trigger makes `hash`, over all of these. `filed_at`, `posted_at`: when it was published.
+    """
+
+    sequence = models.BigIntegerField(primary_key=True)
+    anchored_at = models.DateTimeField()
+    users = models.BigIntegerField()
+    entries = models.BigIntegerField()
+    circulation = models.DecimalField(max_digits=24, decimal_places=2)
+    counterparties = models.JSONField()
+    chains = models.JSONField()
+    heads_hash = models.BinaryField(max_length=32)
+    hash = models.BinaryField(max_length=32)
+    filed_at = models.DateTimeField(null=True)
+    posted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "ledger_anchors"
+        indexes = [
+            models.Index(fields=["sequence"], condition=Q(filed_at__isnull=True), name="ledger_anchors_unfiled"),
+            models.Index(fields=["sequence"], condition=Q(posted_at__isnull=True), name="ledger_anchors_unposted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence}: {self.entries} entries"
+
+
+class LedgerAnchorHead(models.Model):
+    """The last hash of a user who had new entries when an anchor was made. Append-only.
+
+    Evidence, which stays as it is whatever becomes of the rows that it is about: it has no foreign keys.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "sequence")
+    user_id = models.UUIDField()
+    sequence = models.BigIntegerField()
+    anchor = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "ledger_anchor_heads"
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.sequence}"
 
 
 class DailyReward(models.Model):

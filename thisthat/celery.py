@@ -50,7 +50,13 @@ app.conf.update(
 app.autodiscover_tasks()
 
 # Sent once when the scheduler starts, so that a first start has markets and stocks at once, and no midnight is missed.
-AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
+AT_START = (
+    "markets.ingest",
+    "economy.seed_stocks",
+    "economy.reward_active_users",
+    "economy.anchor",
+    "leaderboard.update",
+)
 
 
 def every(seconds: float, task: str) -> dict[str, Any]:
@@ -89,6 +95,11 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
             "schedule": crontab(minute="37"),
         },
         "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
+        "anchor-ledger": {
+            "task": "economy.anchor",
+            "schedule": crontab(minute="2"),
+            "options": {"expire_seconds": 3600},
+        },
         "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
     }
 

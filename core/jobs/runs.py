@@ -23,7 +23,7 @@ MAX_SKIPPED_KEPT = 20
 def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
     """Run `work` under the job's lock and record it. None when another process is running the job now.
 
-    What `work` raises is recorded as the run's error and raised again.
+    What `work` raises is recorded as the run's error, its `result` where it has one, and raised again.
     """
     with try_lock(f"job:{job}") as held:
         if not held:
@@ -62,7 +62,8 @@ class SkippedObjects:
 
 def record_failure(run: JobRun, exc: BaseException) -> None:
     try:
-        finish(run, status=JobRun.Status.FAILED, error=storable(f"{type(exc).__name__}: {exc}"))
+        error = storable(f"{type(exc).__name__}: {exc}")
+        finish(run, status=JobRun.Status.FAILED, result=getattr(exc, "result", None), error=error)
     except DatabaseError:
         # The next run finds the row still running and marks it abandoned.
         logger.warning("could not record that %s failed", run.job)
