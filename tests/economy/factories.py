@@ -78,6 +78,22 @@ def ledger_entries(user: User, *columns: str) -> list[tuple[Any, ...]]:
     return list(CreditTransaction.objects.filter(user=user).order_by("sequence").values_list(*columns))
 
 
+HASH = """
+SELECT ledger_hash(
+    (SELECT hash FROM credit_transactions WHERE user_id = %(user_id)s AND sequence = %(sequence)s - 1), %(user_id)s,
+    ledger_content(%(sequence)s, %(id)s, %(amount)s::numeric, %(balance_after)s::numeric, %(transaction_type)s,
+        %(counterparty)s, %(reference_id)s, %(occurrence)s, %(created_at)s, %(description)s)
+)
+"""
+
+
+def hash_of(**row: Any) -> bytes | None:
+    """The hash of an entry with these columns, as the ledger would make it, whatever else is wrong with the entry."""
+    with connection.cursor() as cursor:
+        cursor.execute(HASH, row)
+        return cursor.fetchone()[0]
+
+
 def execute(statement: str, *parameters: Any) -> int:
     """Raw SQL, as the application's own role can send it; returns how many rows it touched."""
     with connection.cursor() as cursor:
