@@ -30,6 +30,7 @@ BARE_TABLES = """
 CREATE TABLE bare_users (LIKE users INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
 ALTER TABLE bare_users SET (fillfactor = 80);
 CREATE TABLE bare_entries (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
+ALTER TABLE bare_entries ALTER hash DROP NOT NULL;
 """
 BARE_USERS = """
 INSERT INTO bare_users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active,

@@ -22,6 +22,7 @@ ALTER TABLE bare_users SET (fillfactor = 80);
 CREATE TABLE bare_bets (LIKE bets INCLUDING DEFAULTS INCLUDING INDEXES);
 ALTER TABLE bare_bets SET (fillfactor = 85);
 CREATE TABLE bare_ledger (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
+ALTER TABLE bare_ledger ALTER hash DROP NOT NULL;
 """
 COPY_USERS = "INSERT INTO bare_users ({columns}) SELECT {columns} FROM users"
 COPY = "INSERT INTO bare_bets SELECT * FROM bets; INSERT INTO bare_ledger SELECT * FROM credit_transactions"

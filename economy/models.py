@@ -137,9 +137,9 @@ class CreditTransaction(models.Model):
 class LedgerAnchor(models.Model):
     """What all chains came to at one moment (`economy.ledger.anchors`); each covers the one before. Append-only.
 
-    `users`: all; `entries`: the ledger's; `circulation`: the sum of all balances. `counterparties`: the balance of each,
-    as text. `chains`: length and head of the other chains. `heads_hash`: over the heads that moved since the anchor
-    before. A trigger makes `hash`, over all of these. `filed_at`, `posted_at`: when it was published.
+    `users`: all; `entries`: the ledger's; `circulation`: the sum of all balances. `counterparties`: the balance of
+    each, as text. `chains`: length and head of the other chains. `heads_hash`: over the heads that moved since the
+    anchor before. A trigger makes `hash`, over all of these. `filed_at`, `posted_at`: when it was published.
     """
 
     sequence = models.BigIntegerField(primary_key=True)

@@ -89,6 +89,11 @@ def last_finished_run(job: str) -> JobRun | None:
     return ended.order_by("-started_at").first()
 
 
+def last_run_with_result(job: str) -> JobRun | None:
+    """Return the job's newest run that left a result, whether it succeeded or failed."""
+    return JobRun.objects.filter(job=job, result__isnull=False).order_by("-started_at").first()
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What `job_runs` says of a job. `success`: start and end of its last run that succeeded.

@@ -1,8 +1,8 @@
 """Anchors: once an hour, a hash over all that the chains came to, kept for good, logged, and published elsewhere.
 
-A chain shows that a part of it was changed; whoever owns the database can compute all of it anew. An anchor is what it came
-to at a time: of every user who has new entries, the last one's hash (`ledger_anchor_heads`); of the other chains the last
-hash; and the hash of the anchor before. The audit compares them with today's rows, and with the copies outside.
+A chain shows that a part of it was changed; whoever owns the database can compute all of it anew. An anchor is what it
+came to at a time: of every user who has new entries, the last one's hash (`ledger_anchor_heads`); of the other chains
+the last hash; and the hash of the anchor before. The audit compares them with today's rows, and with copies outside.
 """
 
 import json
@@ -40,7 +40,8 @@ FROM (
     FROM {heads} GROUP BY anchor, part
 ) AS parts GROUP BY anchor
 """
-# One statement, so that all of it is of one moment. What is added to the sums is between the last anchor's heads and these.
+# One statement, so that all of it is of one moment. What is added to the sums is between the last anchor's heads and
+# these.
 ANCHOR = """
 WITH previous AS MATERIALIZED (
     SELECT coalesce(max(sequence), 0) AS sequence FROM ledger_anchors
@@ -64,10 +65,13 @@ WITH previous AS MATERIALIZED (
     FROM unnest(%(accounts)s::text[]) AS account LEFT JOIN moved ON counterparty = account
     LEFT JOIN ledger_anchors ON sequence = (SELECT sequence FROM previous)
 ), totals AS (
-    SELECT count(*) AS users, coalesce(sum(journal_length), 0) AS entries, coalesce(sum(credit_balance), 0) AS circulation
+    SELECT count(*) AS users, coalesce(sum(journal_length), 0) AS entries,
+        coalesce(sum(credit_balance), 0) AS circulation
     FROM users
 )
-INSERT INTO ledger_anchors (sequence, anchored_at, users, entries, circulation, counterparties, chains, heads_hash, hash)
+INSERT INTO ledger_anchors (
+    sequence, anchored_at, users, entries, circulation, counterparties, chains, heads_hash, hash
+)
 SELECT previous.sequence + 1, %(now)s, totals.users, totals.entries, circulation, sums.counterparties, {chains},
     coalesce(heads_hash, sha256('')), ''
 FROM previous CROSS JOIN totals CROSS JOIN sums LEFT JOIN ({heads_hash}) AS hashed ON true

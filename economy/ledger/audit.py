@@ -19,7 +19,8 @@ from economy.models import Counterparty
 EXAMPLES = 20
 
 CHAINED = """hash = ledger_hash(lag(hash) OVER history, user_id, ledger_content(
-    sequence, id, amount, balance_after, transaction_type, counterparty, reference_id, occurrence, created_at, description
+    sequence, id, amount, balance_after, transaction_type, counterparty, reference_id, occurrence, created_at,
+    description
 ))"""
 # One pass over the ledger, in order: each entry against the one before it, and sums by user.
 TOTALS = f"""

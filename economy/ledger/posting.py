@@ -105,8 +105,8 @@ AND {user} IN (SELECT debts.user_id FROM debts WHERE debts.repaid < debts.lent)"
 OWES_OF_ONE, OWES_OF_MANY = OWES.format(user="moved.user_id"), OWES.format(user="user_id")
 # What an entry's hash covers besides the hash before it: docs/ledger.md has the recipe.
 CONTENT = """ledger_content(
-    {sequence}, {id}, amount::numeric, ({balance_after})::numeric, transaction_type, counterparty, reference_id, occurrence, {created_at},
-    description
+    {sequence}, {id}, amount::numeric, ({balance_after})::numeric, transaction_type, counterparty, reference_id,
+    occurrence, {created_at}, description
 )"""
 CONTENT_OF_ONE = CONTENT.format(
     sequence="users.journal_length + 1",
