@@ -140,6 +140,9 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=5_000)
     arguments = parser.parse_args()
     with own_database("ledger"):
+        from django.utils import timezone
+
+        from economy.ledger.anchors import anchor
         from economy.ledger.audit import audit
         from tests.economy.factories import record_adjustments
 
@@ -150,6 +153,8 @@ def main() -> None:
         fill(arguments.rows, arguments.users, arguments.batch)
         single(arguments.posts)
         record_adjustments()
+        report("an anchor, the first", timed(lambda: anchor(now=timezone.now())), arguments.users)
+        report("an anchor, nothing moved", timed(lambda: anchor(now=timezone.now())), arguments.users)
         found = audit()
         print(f"audit of {found.findings['chains'].examined:,} rows: {found.seconds:.2f} s, passed: {found.passed}")
         sys.exit(not found.passed)

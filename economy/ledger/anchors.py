@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from economy.ledger.audit import EXAMPLES, Finding, Invariant, by_sql, register
 from economy.models import Counterparty, LedgerAnchor
 
 logger = logging.getLogger(__name__)
+Opener = Callable[[str], AbstractContextManager[Callable[[str], None]]]
 PUBLISHED_PER_RUN = 1_000
 # For one anchor, in seconds; the response's body isn't read for anything.
 URL_SECONDS, MAX_RESPONSE_BYTES = 10.0, 64 * 1024
@@ -115,16 +116,16 @@ def publish(*, now: datetime) -> dict[str, int]:
     """
     require_no_transaction("publish")
     published, failed = {}, []
-    for column, place, open_place in PLACES:
-        if not place():
+    places: list[tuple[str, str, Opener]] = [
+        ("filed_at", rules.ANCHOR_FILE, open_file),
+        ("posted_at", rules.ANCHOR_URL, open_url),
+    ]
+    for column, place, open_place in places:
+        if not place:
             continue
-        waiting = LedgerAnchor.objects.filter(**{column: None}).order_by("sequence")[:PUBLISHED_PER_RUN]
         done: list[int] = []
         try:
-            with open_place(place()) as write:
-                for made in waiting:
-                    write(as_line(made))
-                    done.append(made.sequence)
+            write_waiting(column, place, open_place, done)
         except (OSError, requests.RequestException) as exc:
             logger.warning("ledger anchors couldn't be published: %s", exc)
             failed.append(f"{type(exc).__name__}: {exc}")
@@ -133,6 +134,15 @@ def publish(*, now: datetime) -> dict[str, int]:
     if failed:
         raise AnchorsUnpublished("; ".join(failed))
     return published
+
+
+def write_waiting(column: str, place: str, open_place: Opener, done: list[int]) -> None:
+    """Write the anchors that weren't published yet, the oldest first; add those that were written to `done`."""
+    waiting = LedgerAnchor.objects.filter(**{column: None}).order_by("sequence")[:PUBLISHED_PER_RUN]
+    with open_place(place) as write:
+        for made in waiting:
+            write(as_line(made))
+            done.append(made.sequence)
 
 
 @contextmanager
@@ -160,20 +170,14 @@ def open_url(url: str) -> Iterator[Callable[[str], None]]:
         yield write
 
 
-PLACES = (
-    ("filed_at", lambda: rules.ANCHOR_FILE, open_file),
-    ("posted_at", lambda: rules.ANCHOR_URL, open_url),
-)
-
-
 def compare_published(lines: Iterable[str]) -> Finding:
     """Compare the lines of ANCHOR_FILE with the table: each anchor that was published must be there, unchanged."""
-    known = {made.sequence: as_line(made) for made in LedgerAnchor.objects.all()}
+    known = {as_line(made) for made in LedgerAnchor.objects.iterator()}
     examined, broken = 0, []
     for line in lines:
         if line.strip():
             examined += 1
-            if line.strip() not in known.values():
+            if line.strip() not in known:
                 broken.append(line.strip())
     return Finding(examined, len(broken), broken[:EXAMPLES])
 
