@@ -1,8 +1,8 @@
 """Chains the entries that exist: set-based, for a thousand users a transaction, and where it stopped when started again.
 
 Every entry is written anew once. Of a large ledger that is long, and takes as much room again until VACUUM has been:
-1,000,000 entries took about 20 s, so 100,000,000 take more than half an hour. Nothing may be posted from here to the
-end of the next migration: stop web and workers first. The entries' guard is off inside each transaction only, which
+156,500 entries took up to 25 s on a busy machine, so 100,000,000 may take hours. Nothing may be posted from here to
+the end of the next migration: stop web and workers first. The entries' guard is off inside each transaction only, which
 holds a lock on the table that keeps everybody else from writing.
 """
 
