@@ -31,6 +31,7 @@ NEVER_EMPTIED = (
     "staff_actions",
     "purchase_events",
     "stock_status_changes",
+    "recorded_rules",
 )
 
 
