@@ -3,9 +3,10 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Collate, Lower, Now
+from django.utils import timezone
 
 from accounts import rules
 from core.columns import credits_column
@@ -24,8 +25,20 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, username: str, password: str | None = None, **fields: Any) -> "User":
-        staff = {"is_staff": True, "is_superuser": True}
-        return self.create_user(email=email, username=username, password=password, **staff, **fields)
+        """Create a superuser, as `manage.py createsuperuser` does, and the record of it as a staff action."""
+        with transaction.atomic(using=self._db):
+            staff = {"is_staff": True, "is_superuser": True}
+            user = self.create_user(email=email, username=username, password=password, **staff, **fields)
+            StaffAction.objects.using(self._db).create(
+                created_at=timezone.now(),
+                action="create_superuser",
+                target_type="accounts.user",
+                target_id=str(user.pk),
+                reason="Made from the command line.",
+                before={},
+                after={"staff": True, "superuser": True, "roles": []},
+            )
+        return user
 
     def with_email(self, email: str) -> "QuerySet[User]":
         """Return the one user of that e-mail, in any case, by the unique index, which `iexact` wouldn't use."""
@@ -104,6 +117,20 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(F("id").desc(), condition=Q(held_credits__gt=0), name="users_with_hold"),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(
+                    credit_balance__lt=10**16,
+                    held_credits__lt=10**16,
+                    available_credits__lt=10**16,
+                    locked_credits__lt=10**16,
+                    expended_credits__lt=10**16,
+                    total_volume__lt=10**16,
+                    overall_pnl__lt=10**16,
+                    referral_credits_earned__lt=10**16,
+                ),
+                name="users_hold_numbers",
+            ),
             models.UniqueConstraint(Lower("email"), name="users_email_unique"),
             models.UniqueConstraint(Lower("username"), name="users_username_unique"),
             models.UniqueConstraint(fields=["referral_code"], name="users_referral_code_unique"),
@@ -207,7 +234,7 @@ class Permission(models.TextChoices):
 class StaffAction(models.Model):
     """The record of a staff member's action: its target, address, reason, and the state before and after. Append-only.
 
-    Written by `accounts.staff.record_action` alone, in the transaction that has the effect.
+    Written by `accounts.staff.record_action` alone, in the transaction that has the effect, and by `create_superuser`.
     """
 
     created_at = models.DateTimeField()

@@ -110,14 +110,14 @@ def probes() -> list[Probe]:
 
 
 def fill(bets: int, users: int) -> Any:
-    from markets.models import Market
     from tests.betting.settlement.bulk import add_users, place_many
+    from tests.betting.settlement.factories import end
     from tests.markets.factories import add_market
 
     add_users(users, credits_each=100_000)
     market = add_market()
     place_many(market, bets)
-    Market.objects.filter(pk=market.pk).update(status="resolved", resolution="this", resolved_at=market.created_at)
+    end(market)
     return market
 
 

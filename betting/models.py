@@ -66,6 +66,16 @@ class Bet(models.Model):
             models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(
+                    potential_payout__lt=TOO_MANY_CREDITS,
+                    sold_amount__lt=TOO_MANY_CREDITS,
+                    sold_payout__lt=TOO_MANY_CREDITS,
+                    actual_payout__lt=TOO_MANY_CREDITS,
+                ),
+                name="bets_hold_numbers",
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bets_amount_positive"),
             models.CheckConstraint(condition=Q(odds_at_bet__gt=0, odds_at_bet__lt=1), name="bets_odds_in_range"),
             models.CheckConstraint(
@@ -183,6 +193,10 @@ class Settlement(models.Model):
             )
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(paid__lt=TOO_MANY_CREDITS, refunded__lt=TOO_MANY_CREDITS), name="settlements_hold_numbers"
+            ),
             models.UniqueConstraint(fields=["market", "generation"], name="settlements_once"),
             models.UniqueConstraint(
                 fields=["market"], condition=Q(reversed_at__isnull=True), name="settlements_one_in_force"

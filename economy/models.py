@@ -1,6 +1,7 @@
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import TruncDate
 
 from accounts.models import User
@@ -184,6 +185,31 @@ class LedgerAnchorHead(models.Model):
         return f"{self.user_id} {self.sequence}"
 
 
+# NaN is greater than any number.
+ALL_NUMBERS = Func(F("numbers"), template="1e18 > ALL (%(expressions)s)", output_field=models.BooleanField())
+
+
+class RecordedRule(models.Model):
+    """The numbers of a rule, recorded when they first had an effect, by `economy.recorded_rules`; never changed.
+
+    A rule that is changed gets another row: the audit compares what was given years ago with the rules of that time.
+    """
+
+    name = models.CharField(max_length=80)
+    numbers = ArrayField(models.DecimalField(max_digits=26, decimal_places=8))
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "recorded_rules"
+        constraints = [
+            models.UniqueConstraint(fields=["name", "numbers"], name="recorded_rules_once"),
+            models.CheckConstraint(condition=Q(ALL_NUMBERS) & Q(numbers__len__gt=0), name="recorded_rules_are_numbers"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.numbers}"
+
+
 class DailyReward(models.Model):
     """What a user got for a UTC day: one row a day, written by `economy.rewards` alone, together with the streak.
 
@@ -238,6 +264,8 @@ class Debt(models.Model):
             models.Index(fields=["user", "created_at"], condition=Q(repaid__lt=models.F("lent")), name="debts_open")
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(lent__lt=10**16, repaid__lt=10**16), name="debts_hold_numbers"),
             models.CheckConstraint(condition=Q(lent__gt=0, repaid__gte=0), name="debts_sums_not_negative"),
             models.CheckConstraint(
                 condition=Q(repaid__lte=models.F("lent")), name="debts_repaid_at_most_what_was_lent"
@@ -267,6 +295,8 @@ class CreditAdjustment(models.Model):
     # The indexes begin with these.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="adjustments")
     amount = models.DecimalField(max_digits=18, decimal_places=2)
+    # What one of the staff could move alone when it was asked for.
+    limit_in_force = models.DecimalField(max_digits=18, decimal_places=2)
     reason = models.CharField(max_length=500)
     status = models.CharField(max_length=8, choices=Status)
     # Null for who used a command.
@@ -296,6 +326,15 @@ class CreditAdjustment(models.Model):
             # NaN is greater than any number.
             models.CheckConstraint(
                 condition=~Q(amount=0) & Q(amount__lt=10**16), name="credit_adjustments_amount_not_zero"
+            ),
+            models.CheckConstraint(
+                condition=Q(limit_in_force__gte=0, limit_in_force__lt=10**16),
+                name="credit_adjustments_limit_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="applied")
+                | Q(amount__gte=-models.F("limit_in_force"), amount__lte=models.F("limit_in_force")),
+                name="credit_adjustments_alone_within_limit",
             ),
             models.CheckConstraint(condition=~Q(reason=""), name="credit_adjustments_for_a_reason"),
             models.CheckConstraint(

@@ -23,6 +23,8 @@ class UserDay(models.Model):
         db_table = "user_days"
         indexes = [models.Index(fields=["user_id", "day"], name="user_days_by_user")]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(realized_pnl__lt=10**16), name="user_days_hold_numbers"),
             models.CheckConstraint(condition=Q(volume__gte=0, volume__lt=10**16), name="user_days_volume_not_negative"),
         ]
 
@@ -79,6 +81,10 @@ class Standing(models.Model):
             ),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(minus_pnl__lt=10**16, minus_volume__lt=10**16), name="standings_hold_numbers"
+            ),
             models.CheckConstraint(condition=Q(period__in=Period.values), name="standings_period_known"),
         ]
 
@@ -101,6 +107,8 @@ class Milestone(models.Model):
         db_table = "milestones"
         indexes = [models.Index(fields=["period", "order", "passed"], name="milestones_by_place")]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(figure__lt=10**16), name="milestones_hold_numbers"),
             models.CheckConstraint(condition=Q(period__in=Period.values), name="milestones_period_known"),
             models.CheckConstraint(condition=Q(order__in=Order.values), name="milestones_order_known"),
             models.CheckConstraint(condition=Q(passed__gte=0), name="milestones_passed_not_negative"),

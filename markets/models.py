@@ -215,6 +215,11 @@ class Market(MirroredFields):
             *past_indexes(),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(liquidity__lt=10**16, volume__lt=10**16, volume_24hr__lt=10**16),
+                name="markets_hold_numbers",
+            ),
             models.UniqueConstraint(fields=["polymarket_id"], name="markets_polymarket_id_unique"),
             models.CheckConstraint(condition=Q(this_odds__range=(0, 1)), name="markets_this_odds_in_range"),
             models.CheckConstraint(condition=Q(that_odds__range=(0, 1)), name="markets_that_odds_in_range"),
@@ -289,6 +294,14 @@ class StagedMarket(MirroredFields):
         db_table = "market_staging"
         # Without statistics, as right after a first ingestion, joins are planned for few rows: then each is a look-up.
         indexes = [models.Index(fields=["polymarket_id"], name="market_staging_by_id")]
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(this_odds__lt=10, that_odds__lt=10, bid__lt=10, ask__lt=10)
+                & Q(liquidity__lt=10**16, volume__lt=10**16, volume_24hr__lt=10**16),
+                name="market_staging_hold_numbers",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title

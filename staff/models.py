@@ -64,6 +64,8 @@ class LedgerDay(models.Model):
     class Meta:
         db_table = "ledger_days"
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(given__lt=10**18, taken__lt=10**18), name="ledger_days_hold_numbers"),
             models.CheckConstraint(
                 condition=Q(transfers__gte=1, given__gte=0, taken__gte=0), name="ledger_days_sums_not_negative"
             ),
@@ -86,6 +88,10 @@ class LedgerHour(models.Model):
 
     class Meta:
         db_table = "ledger_hours"
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(given__lt=10**18, taken__lt=10**18), name="ledger_hours_hold_numbers"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.begins_at} {self.transaction_type}"
@@ -124,6 +130,11 @@ class MarketExposure(models.Model):
         db_table = "market_exposures"
         indexes = [models.Index(F("worst").desc(), name="market_exposures_worst")]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(stake__lt=10**18, this_payout__lt=10**18, that_payout__lt=10**18, worst__lt=10**18),
+                name="market_exposures_hold_numbers",
+            ),
             models.CheckConstraint(
                 condition=Q(bets__gte=1, stake__gt=0, this_payout__gte=0, that_payout__gte=0),
                 name="market_exposures_not_negative",

@@ -34,6 +34,7 @@ NEVER_EMPTIED = (
     "ledger_anchors",
     "ledger_anchor_heads",
     "settlement_records",
+    "recorded_rules",
 )
 
 

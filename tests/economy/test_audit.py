@@ -60,9 +60,8 @@ CACHED = [
     ("journal_length = journal_length + 1", {"balances"}),
     ("locked_credits = 1", {"locked"}),
     ("expended_credits = 1", {"expended"}),
-    ("total_volume = 'NaN'", {"volume"}),
+    ("total_volume = 7", {"volume"}),
     ("overall_pnl = -7", {"profit"}),
-    ("overall_pnl = 'NaN'", {"profit"}),
     ("referral_credits_earned = 1", {"referrals"}),
 ]
 

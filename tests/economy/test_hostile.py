@@ -139,6 +139,8 @@ ATTACKS = {
     "a balance lowered by hand": sql("UPDATE users SET credit_balance = credit_balance - 1 WHERE id = '{ann}'"),
     "a negative balance": sql("UPDATE users SET credit_balance = -1 WHERE id = '{ann}'"),
     "a balance of NaN": sql("UPDATE users SET credit_balance = 'NaN' WHERE id = '{ann}'"),
+    "a volume of NaN": sql("UPDATE users SET total_volume = 'NaN' WHERE id = '{ann}'"),
+    "a profit of NaN": sql("UPDATE users SET overall_pnl = 'NaN' WHERE id = '{ann}'"),
     "an infinite balance": sql("UPDATE users SET credit_balance = 'Infinity' WHERE id = '{ann}'"),
     "a huge balance": sql("UPDATE users SET credit_balance = 1e16 WHERE id = '{ann}'"),
     "two balances exchanged": sql(

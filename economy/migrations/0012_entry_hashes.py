@@ -39,7 +39,7 @@ DROP FUNCTION ledger_content(bigint, uuid, numeric, numeric, text, text, uuid, i
 
 
 class Migration(migrations.Migration):
-    dependencies = [("economy", "0009_stock_status_changes"), ("accounts", "0008_chains")]
+    dependencies = [("economy", "0011_numbers"), ("accounts", "0010_chains")]
     operations = [
         migrations.AddField(
             model_name="credittransaction",

@@ -85,7 +85,7 @@ EXECUTE FUNCTION users_refuse_credits();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("economy", "0011_chain_entries")]
+    dependencies = [("economy", "0013_chain_entries")]
     operations = [
         migrations.AlterField(
             model_name="credittransaction",

@@ -79,7 +79,7 @@ DROP FUNCTION settlement_records_refuse_change();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("betting", "0007_first_bet_fixes_terms")]
+    dependencies = [("betting", "0008_numbers")]
     operations = [
         migrations.CreateModel(
             name="SettlementRecord",

@@ -63,7 +63,7 @@ DROP FUNCTION ledger_anchors_refuse_change();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("economy", "0012_chain")]
+    dependencies = [("economy", "0014_chain")]
     operations = [
         migrations.CreateModel(
             name="LedgerAnchor",

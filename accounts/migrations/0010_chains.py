@@ -55,7 +55,7 @@ DROP FUNCTION staff_actions_hash(bytea, staff_actions);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0007_erasure")]
+    dependencies = [("accounts", "0009_numbers")]
     operations = [
         migrations.AddField(
             model_name="user",

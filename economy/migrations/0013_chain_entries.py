@@ -48,5 +48,5 @@ def chain_entries(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("economy", "0010_entry_hashes")]
+    dependencies = [("economy", "0012_entry_hashes")]
     operations = [migrations.RunPython(chain_entries, migrations.RunPython.noop)]
