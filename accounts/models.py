@@ -3,11 +3,13 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Collate, Lower, Now
+from django.utils import timezone
 
 from accounts import rules
+from core.columns import credits_column
 from core.db.sql import new_id
 
 USERNAME_REGEX = f"^[{rules.USERNAME_CHARACTERS}]{{{rules.MIN_USERNAME_LENGTH},{rules.MAX_USERNAME_LENGTH}}}$"
@@ -23,8 +25,20 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, username: str, password: str | None = None, **fields: Any) -> "User":
-        staff = {"is_staff": True, "is_superuser": True}
-        return self.create_user(email=email, username=username, password=password, **staff, **fields)
+        """Create a superuser, as `manage.py createsuperuser` does, and the record of it as a staff action."""
+        with transaction.atomic(using=self._db):
+            staff = {"is_staff": True, "is_superuser": True}
+            user = self.create_user(email=email, username=username, password=password, **staff, **fields)
+            StaffAction.objects.using(self._db).create(
+                created_at=timezone.now(),
+                action="create_superuser",
+                target_type="accounts.user",
+                target_id=str(user.pk),
+                reason="Made from the command line.",
+                before={},
+                after={"staff": True, "superuser": True, "roles": []},
+            )
+        return user
 
     def with_email(self, email: str) -> "QuerySet[User]":
         """Return the one user of that e-mail, in any case, by the unique index, which `iexact` wouldn't use."""
@@ -35,9 +49,9 @@ class UserManager(BaseUserManager["User"]):
         return self.with_email(username or "").get()
 
 
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    """Return a column of credits, with two decimals, that the economy's ledger alone changes."""
-    return models.DecimalField(max_digits=18, decimal_places=2, default=0, db_default=0, editable=False, **options)
+def ledger_column() -> "models.DecimalField[Any, Any]":
+    """Return a column of credits that the economy's ledger alone changes."""
+    return credits_column(default=0, db_default=0, editable=False)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -61,19 +75,21 @@ class User(AbstractBaseUser, PermissionsMixin):
     # How often all sessions were ended: access tokens and browsers that were told an earlier count are good no more.
     sessions_ended = models.IntegerField(default=0, db_default=0, editable=False)
 
-    credit_balance = credits_column()
-    held_credits = credits_column()
+    credit_balance = ledger_column()
+    held_credits = ledger_column()
     available_credits = models.GeneratedField(
         expression=F("credit_balance") - F("held_credits"),
-        output_field=models.DecimalField(max_digits=18, decimal_places=2),
+        output_field=credits_column(),
         db_persist=True,
     )
-    locked_credits = credits_column()
-    expended_credits = credits_column()
-    total_volume = credits_column()
-    overall_pnl = credits_column()
+    locked_credits = ledger_column()
+    expended_credits = ledger_column()
+    total_volume = ledger_column()
+    overall_pnl = ledger_column()
     # How many ledger entries this user has: the last one's sequence number.
     journal_length = models.BigIntegerField(default=0, db_default=0, editable=False)
+    # The hash of the last one, which covers all before it; null where there is none.
+    ledger_head = models.BinaryField(max_length=32, null=True, editable=False)
     consecutive_days_online = models.IntegerField(default=0, db_default=0, editable=False)
     last_daily_reward_at = models.DateTimeField(null=True, editable=False)
 
@@ -82,7 +98,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     referred_by = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="referred")
     referral_count = models.IntegerField(default=0, db_default=0, editable=False)
-    referral_credits_earned = credits_column()
+    referral_credits_earned = ledger_column()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -101,6 +117,20 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(F("id").desc(), condition=Q(held_credits__gt=0), name="users_with_hold"),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(
+                    credit_balance__lt=10**16,
+                    held_credits__lt=10**16,
+                    available_credits__lt=10**16,
+                    locked_credits__lt=10**16,
+                    expended_credits__lt=10**16,
+                    total_volume__lt=10**16,
+                    overall_pnl__lt=10**16,
+                    referral_credits_earned__lt=10**16,
+                ),
+                name="users_hold_numbers",
+            ),
             models.UniqueConstraint(Lower("email"), name="users_email_unique"),
             models.UniqueConstraint(Lower("username"), name="users_username_unique"),
             models.UniqueConstraint(fields=["referral_code"], name="users_referral_code_unique"),
@@ -204,7 +234,7 @@ class Permission(models.TextChoices):
 class StaffAction(models.Model):
     """The record of a staff member's action: its target, address, reason, and the state before and after. Append-only.
 
-    Written by `accounts.staff.record_action` alone, in the transaction that has the effect.
+    Written by `accounts.staff.record_action` alone, in the transaction that has the effect, and by `create_superuser`.
     """
 
     created_at = models.DateTimeField()
@@ -218,6 +248,9 @@ class StaffAction(models.Model):
     reason = models.CharField(max_length=rules.MAX_REASON_LENGTH)
     before = models.JSONField(encoder=DjangoJSONEncoder)
     after = models.JSONField(encoder=DjangoJSONEncoder)
+    # A trigger sets them: the place in the chain of all actions, and the SHA-256 of this one and the hash before.
+    sequence = models.BigIntegerField(db_default=0, editable=False)
+    hash = models.BinaryField(max_length=32, db_default=Value(b""), editable=False)
 
     class Meta:
         db_table = "staff_actions"
@@ -228,6 +261,7 @@ class StaffAction(models.Model):
             models.Index(fields=["staff", "-id"], name="staff_actions_staff"),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["sequence"], name="staff_actions_sequence_unique"),
             models.CheckConstraint(condition=~Q(reason=""), name="staff_actions_for_a_reason"),
             models.CheckConstraint(condition=Q(action__regex=r"^[a-z_]+$"), name="staff_actions_action_named"),
         ]

@@ -1,4 +1,4 @@
-"""Hash, check and judge passwords, and end all sessions when one changes.
+"""Hash, check and judge passwords, and revoke all refresh tokens when one changes; access tokens expire by themselves.
 
 What a new password must be is in `accounts.rules.PASSWORD_VALIDATORS`.
 """

@@ -1,4 +1,4 @@
-"""Rules for usernames, names, passwords, referral codes, and how long what belongs to a sign-in lasts.
+"""Rules for e-mails, usernames, names, passwords, referral codes, and how long what belongs to a sign-in lasts.
 
 Lifetimes of tokens are for operators to tune: JWT_ACCESS_EXPIRES_IN and JWT_REFRESH_EXPIRES_IN. Read by the settings,
 so it imports no model.
@@ -23,7 +23,7 @@ MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 MAX_REASON_LENGTH = 500
 
 # What a new password must be, wherever it is set, in the order in which the reasons against it are given. The last one
-# refuses nothing: it ends the user's sessions.
+# refuses nothing: it revokes the user's refresh tokens.
 _DJANGOS = "django.contrib.auth.password_validation"
 PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {
@@ -44,12 +44,16 @@ ACTIVITY_INTERVAL = timedelta(minutes=5)
 # How long a user may stay at X before coming back.
 X_SIGN_IN_LIFETIME = timedelta(minutes=10)
 
-# The domain of the made-up addresses of users who signed in with X, which gives no e-mail; nobody else may use it.
+# The domain of the made-up addresses of users who signed in with X, which gives no e-mail.
 X_EMAIL_DOMAIN = "x.oauth"
+# E-mail addresses of these domains, in lower case, are refused at sign-up.
+REFUSED_EMAIL_DOMAINS = frozenset({X_EMAIL_DOMAIN})
 
 # Without 0, 1, I and O, so that a code can be read aloud.
 REFERRAL_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 REFERRAL_CODE_LENGTH = 8
+# What may be entered where a code is asked for, and what a sign-in with X keeps of that: longer ones are no code.
+MAX_REFERRAL_CODE_INPUT, MAX_REFERRAL_CODE_KEPT = 50, 32
 
 # They change the direction of all that follows, outside the name too.
 DIRECTION_CHANGES = re.compile("[\u202a-\u202e\u2066-\u2069]")

@@ -69,7 +69,8 @@ class EmailField(serializers.EmailField):
 
     def to_internal_value(self, data: Any) -> str:
         email = super().to_internal_value(data)
-        if not isinstance(data, str) or not email.isascii() or email.lower().endswith(f"@{rules.X_EMAIL_DOMAIN}"):
+        domain = email.lower().rpartition("@")[2]
+        if not isinstance(data, str) or not email.isascii() or domain in rules.REFUSED_EMAIL_DOMAINS:
             self.fail("invalid")
         return email
 
@@ -84,7 +85,13 @@ class SignupRequest(serializers.Serializer[dict[str, Any]]):
     email = EmailField(max_length=rules.MAX_EMAIL_LENGTH)
     password = PasswordField()
     name = NameField()
-    referralCode = TextField(max_length=50, required=False, allow_null=True, allow_blank=True, help_text="In any case.")
+    referralCode = TextField(
+        max_length=rules.MAX_REFERRAL_CODE_INPUT,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="In any case.",
+    )
 
 
 class LoginRequest(serializers.Serializer[dict[str, Any]]):

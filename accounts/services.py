@@ -88,9 +88,10 @@ def log_out(*, refresh_token: str, now: datetime) -> None:
 def change_own_password(
     *, user_id: UUID, current_password: str, new_password: str, client: Client, now: datetime
 ) -> SignedIn:
-    """Change the password, which signs the user out everywhere, and sign in again here.
+    """Change the password, which revokes all refresh tokens, and sign in again here.
 
-    Raises WrongPassword, ValidationError for a weak new one, and AccountSuspended.
+    Access tokens that were issued before stay good until they expire. Raises WrongPassword, ValidationError for a weak
+    new one, and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
     if not passwords.check_password(current_password, user):
@@ -107,7 +108,7 @@ def change_own_password(
 
 
 def store_password(user: User, encoded: str, *, now: datetime) -> None:
-    """Store a hashed password, inside the caller's transaction, which holds the user's lock."""
+    """Store a hashed password, and revoke all refresh tokens; the caller's transaction holds the user's lock."""
     User.objects.filter(pk=user.pk).update(password=encoded)
     tokens.revoke_all_refresh_tokens(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
 

@@ -48,7 +48,7 @@ COMMAND_LINE = StaffMember(user=None)
 
 
 def validate_reason(reason: str) -> str:
-    """Return the reason, trimmed. Raises ReasonMissing, ReasonTooLong."""
+    """Return the reason of any staff action, trimmed. Raises ReasonMissing, ReasonTooLong."""
     reason = reason.strip()
     if not reason:
         raise ReasonMissing

@@ -1,4 +1,4 @@
-"""Has bots try to game the prices of the running service, and fails where one earns that knows nothing beforehand.
+"""Has bots try to game the prices of the running service, and fails if any without foreknowledge makes a profit.
 
 `python -m bench.arbitrage`: the markets and the bettors of tests/simulation, in real time over HTTP. Their books are
 shown by a simulated Polymarket, moving some times a second; a database and a queue of its own are in var/. What isn't

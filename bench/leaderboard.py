@@ -62,8 +62,8 @@ FROM users
 # Stakes of the users numbered from `after` on, in the order of time.
 STAKES = """
 INSERT INTO credit_transactions (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
-    reference_id, description, created_at)
-SELECT new_id(), id, 1, -10, 0, 'bet_placed', 'escrow', gen_random_uuid(), '',
+    reference_id, description, hash, created_at)
+SELECT new_id(), id, 1, -10, 0, 'bet_placed', 'escrow', gen_random_uuid(), '', '',
     %(from_at)s + (n - %(after)s) * (%(until_at)s - %(from_at)s) / %(count)s
 FROM numbered WHERE n > %(after)s AND n <= %(after)s + %(count)s ORDER BY n
 """

@@ -22,6 +22,7 @@ ALTER TABLE bare_users SET (fillfactor = 80);
 CREATE TABLE bare_bets (LIKE bets INCLUDING DEFAULTS INCLUDING INDEXES);
 ALTER TABLE bare_bets SET (fillfactor = 85);
 CREATE TABLE bare_ledger (LIKE credit_transactions INCLUDING DEFAULTS INCLUDING INDEXES);
+ALTER TABLE bare_ledger ALTER hash DROP NOT NULL;
 """
 COPY_USERS = "INSERT INTO bare_users ({columns}) SELECT {columns} FROM users"
 COPY = "INSERT INTO bare_bets SELECT * FROM bets; INSERT INTO bare_ledger SELECT * FROM credit_transactions"
@@ -86,7 +87,8 @@ def probes() -> list[Probe]:
     from django.utils import timezone
 
     from accounts.models import User
-    from betting.orders import get_market_snapshot, price_order, validate_order
+    from betting.orders import get_market_snapshot, validate_order
+    from betting.pricing import price_order
     from betting.services import place_bet
     from core.db.transactions import run_transaction
     from tests.betting.factories import order
@@ -108,14 +110,14 @@ def probes() -> list[Probe]:
 
 
 def fill(bets: int, users: int) -> Any:
-    from markets.models import Market
     from tests.betting.settlement.bulk import add_users, place_many
+    from tests.betting.settlement.factories import end
     from tests.markets.factories import add_market
 
     add_users(users, credits_each=100_000)
     market = add_market()
     place_many(market, bets)
-    Market.objects.filter(pk=market.pk).update(status="resolved", resolution="this", resolved_at=market.created_at)
+    end(market)
     return market
 
 

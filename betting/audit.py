@@ -3,7 +3,8 @@
 `locked` and `profit`, two checks of the economy's, follow from the stakes that are registered here.
 """
 
-from economy.ledger.audit import by_sql, register, register_positions
+from economy.ledger.anchors import register_chain
+from economy.ledger.audit import SLACK, by_sql, register, register_positions
 from economy.models import Counterparty
 
 OPEN_STAKES = "SELECT user_id, amount - sold_amount AS staked FROM bets WHERE status = 'pending'"
@@ -23,6 +24,23 @@ FROM bets AS bet FULL JOIN entries ON reference_id = bet.id AND entries.user_id 
 WHERE bet.id IS NULL OR reference_id IS NULL
 OR (placed, sold, settled) IS DISTINCT FROM (bet.amount, bet.sold_payout, coalesce(bet.actual_payout, 0))
 """
+
+# As the constraints of the table say, which whoever owns the table can drop.
+IMPOSSIBLE_TERMS = """
+SELECT id FROM bets WHERE NOT (odds_at_bet > 0 AND odds_at_bet < 1 AND amount > 0 AND amount < 1e16)
+OR potential_payout <> trunc(amount / nullif(odds_at_bet, 0), 2)
+UNION
+SELECT bet_id FROM bet_sales WHERE NOT (odds > 0 AND odds < 1 AND amount > 0 AND amount < 1e16)
+"""
+OUT_OF_ORDER = f"""
+SELECT id FROM bets WHERE resolved_at < placed_at - {SLACK}
+UNION
+SELECT bet_id FROM bet_sales AS sale JOIN bets ON bets.id = bet_id
+WHERE sale.created_at < placed_at - {SLACK} OR (status <> 'pending' AND sale.created_at > resolved_at + {SLACK})
+UNION
+SELECT id FROM settlements
+WHERE finished_at < started_at - {SLACK} OR reversed_at < coalesce(finished_at, started_at) - {SLACK}
+"""  # noqa: S608 - constants
 
 SALES = "SELECT count(*) FROM bet_sales"
 # A sale that brought nothing has no ledger entry.
@@ -92,6 +110,38 @@ WHERE finished_at IS NOT NULL AND reversed_at IS NULL AND bets.status = 'pending
 AND NOT EXISTS (SELECT FROM settlement_failures WHERE bet_id = bets.id)
 """
 
+# A settlement that is finished or reversed is as it was recorded last, and none that was recorded is gone.
+CHANGED_SINCE_RECORDED = """
+SELECT 'settlements ' || coalesce(settlement.id, settlement_id) AS id
+FROM settlements AS settlement FULL JOIN (
+    SELECT DISTINCT ON (settlement_id) settlement_id, state FROM settlement_records
+    ORDER BY settlement_id, sequence DESC
+) AS record ON settlement_id = settlement.id
+WHERE settlement.id IS NULL OR (
+    (finished_at IS NOT NULL OR reversed_at IS NOT NULL) AND state IS DISTINCT FROM settlement_state(settlement)
+)
+"""
+# What decided a market is the newest record of a result, or of one undone. A settlement that was reversed has the
+# record of what was undone then.
+UNLIKE_RECORDS = f"""
+WITH decided AS MATERIALIZED (
+    SELECT DISTINCT ON (market_id) market_id, decision, seen_at FROM market_resolutions
+    WHERE decision IN ('this', 'that', 'invalid', 'cancelled', 'reopened') ORDER BY market_id, id DESC
+)
+SELECT settlement.id FROM settlements AS settlement JOIN markets AS market ON market.id = market_id
+LEFT JOIN decided USING (market_id)
+WHERE reversed_at IS NULL AND (
+    settlement.resolution IS DISTINCT FROM market.resolution
+    OR coalesce(decision, '') <> CASE market.status WHEN 'cancelled' THEN 'cancelled' ELSE settlement.resolution END
+)
+UNION
+SELECT settlement.id FROM settlements AS settlement LEFT JOIN market_resolutions AS undone
+    ON undone.market_id = settlement.market_id AND undone.decision = 'reopened'
+    AND undone.facts ->> 'undone' = settlement.resolution
+    AND undone.seen_at BETWEEN settlement.reversed_at - {SLACK} AND settlement.reversed_at + {SLACK}
+WHERE reversed_at IS NOT NULL AND undone.id IS NULL
+"""  # noqa: S608 - constants
+
 register_positions(Counterparty.ESCROW, OPEN_STAKES)
 register(
     by_sql(
@@ -103,8 +153,26 @@ register(
 )
 register(
     by_sql(
+        "bet_terms",
+        "Every bet and sale is of an amount above 0 at odds between 0 and 1, and a bet may pay stake over odds.",
+        examined=BETS,
+        breaches=IMPOSSIBLE_TERMS,
+    )
+)
+register(
+    by_sql(
+        "bet_times",
+        "No bet was sold or settled before it was placed, or sold after it was settled, and no settlement ended before "
+        "it began.",
+        examined=BETS,
+        breaches=OUT_OF_ORDER,
+    )
+)
+register(
+    by_sql(
         "sales",
-        "What is sold of a bet is the sum of its sales, each at its odds, and each paid once.",
+        "What is sold of a bet is the sum of its sales, each paid once: its stake, times the bid recorded with it, "
+        "over the odds of the bet.",
         examined=SALES,
         breaches=SALES_UNLIKE_BETS,
     )
@@ -127,9 +195,24 @@ register(
 )
 register(
     by_sql(
+        "resolutions",
+        "Every settlement is of its market's result, as the newest resolution record decided it; one that was reversed "
+        "has the record of it.",
+        examined=SETTLEMENTS,
+        breaches=UNLIKE_RECORDS,
+    )
+)
+register(
+    by_sql(
         "left_over",
         "No bet is left pending by a finished settlement, but failed settlements.",
         examined=SETTLEMENTS,
         breaches=LEFT_OVER,
     )
+)
+register_chain(
+    "settlements_chain",
+    "The hash of every settlement's record covers it and all before, and settlements are as they were recorded.",
+    table="settlement_records",
+    breaches=CHANGED_SINCE_RECORDED,
 )

@@ -4,15 +4,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, Q
 
+from core.columns import TOO_MANY_CREDITS, credits_column
 from core.db.sql import new_id
 from markets.models import Market
-
-# What numeric(18,2) holds ends below it. NaN, which PostgreSQL takes for greater than any number, isn't below it.
-TOO_MUCH = 10**16
-
-
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=18, decimal_places=2, **options)
 
 
 def odds_column() -> "models.DecimalField[Any, Any]":
@@ -21,7 +15,7 @@ def odds_column() -> "models.DecimalField[Any, Any]":
 
 
 def rounded_down(exact: Any) -> Func:
-    """Return an expression rounded as `betting.orders` rounds credits: down, to 2 decimals."""
+    """Return an expression rounded as `betting.pricing` rounds credits: down, to 2 decimals."""
     return Func(exact, function="trunc", template="trunc(%(expressions)s, 2)", output_field=credits_column())
 
 
@@ -72,7 +66,17 @@ class Bet(models.Model):
             models.Index(fields=["market", "id"], condition=Q(status="pending"), name="bets_pending_of_market"),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bets_amount_positive"),
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(
+                    potential_payout__lt=TOO_MANY_CREDITS,
+                    sold_amount__lt=TOO_MANY_CREDITS,
+                    sold_payout__lt=TOO_MANY_CREDITS,
+                    actual_payout__lt=TOO_MANY_CREDITS,
+                ),
+                name="bets_hold_numbers",
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bets_amount_positive"),
             models.CheckConstraint(condition=Q(odds_at_bet__gt=0, odds_at_bet__lt=1), name="bets_odds_in_range"),
             models.CheckConstraint(
                 condition=Q(potential_payout=rounded_down(F("amount") / F("odds_at_bet"))),
@@ -142,10 +146,12 @@ class BetSale(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["bet", "occurrence"], name="bet_sales_once"),
             models.CheckConstraint(condition=Q(occurrence__gte=0), name="bet_sales_occurrence_not_negative"),
-            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MUCH), name="bet_sales_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bet_sales_amount_positive"
+            ),
             models.CheckConstraint(condition=Q(odds__gt=0, odds__lt=1), name="bet_sales_odds_in_range"),
             models.CheckConstraint(
-                condition=Q(payout__gte=0, payout__lt=TOO_MUCH), name="bet_sales_payout_not_negative"
+                condition=Q(payout__gte=0, payout__lt=TOO_MANY_CREDITS), name="bet_sales_payout_not_negative"
             ),
         ]
 
@@ -187,6 +193,10 @@ class Settlement(models.Model):
             )
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(paid__lt=TOO_MANY_CREDITS, refunded__lt=TOO_MANY_CREDITS), name="settlements_hold_numbers"
+            ),
             models.UniqueConstraint(fields=["market", "generation"], name="settlements_once"),
             models.UniqueConstraint(
                 fields=["market"], condition=Q(reversed_at__isnull=True), name="settlements_one_in_force"
@@ -209,6 +219,25 @@ class Settlement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resolution}: {self.won} won, {self.lost} lost, {self.cancelled} cancelled"
+
+
+class SettlementRecord(models.Model):
+    """What a settlement came to when it was finished, or reversed: a chain of all of them, written by triggers alone.
+
+    `state` is the settlement's row; `hash`: SHA-256 of this row and the hash before. Evidence, which stays as it is
+    whatever becomes of the settlement: it has no foreign key.
+    """
+
+    sequence = models.BigIntegerField(primary_key=True)
+    settlement_id = models.UUIDField(db_index=True)
+    state = models.JSONField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "settlement_records"
+
+    def __str__(self) -> str:
+        return f"{self.sequence}: {self.settlement_id}"
 
 
 class SettlementFailure(models.Model):

@@ -1,18 +1,14 @@
-"""Orders: what a user wants to bet, validated; the market as read for betting; the price; and what it pays.
+"""Orders: what a user wants to bet or sell, validated; and the market as read for betting.
 
 Request bodies are validated by hand, because a DRF serializer takes longer than everything else that Python does for a
-bet. Amounts and odds are JSON numbers, read exactly as Decimal, never as a float.
-
-Prices: the stored odds of a house market, or Polymarket's from the order book, seconds old. All amounts are rounded
-down to the cent, in the house's favour, and that is exact: odds are whole ten-thousandths, so a quotient of cents has a
-denominator below 10,000, and what isn't a whole cent is at least 1/10,000 of a cent away from one, far more than the 28
-digits of a Decimal lose.
+bet. Amounts and odds are JSON numbers, read exactly as Decimal, never as a float. What they cost and bring:
+`betting.pricing`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -25,17 +21,13 @@ from core.api.requests import parse_uuid
 from core.db.sql import fetch_one
 from core.db.transactions import require_transaction
 from markets.errors import PriceUnavailable
-from markets.fills import FillPrices, house_prices, request_fill_prices
 from markets.models import Market
-from markets.prices import RETRY_SECONDS
 from markets.selectors import CONDITION_ID
 
 CENT = Decimal("0.01")
 ONE = Decimal(1)
 REFERENCE_MAX = 200
 SIDES = frozenset(Bet.Side.values)
-# Returns the current time; called again after waiting for locks.
-Clock = Callable[[], datetime]
 
 
 # -- Orders, validated
@@ -190,27 +182,6 @@ def to_odds(value: Any) -> Decimal:
     return odds
 
 
-# -- Payouts and values
-
-
-def potential_payout(amount: Decimal, odds: Decimal) -> Decimal:
-    """Return the credits that a winning stake of `amount` pays, at odds between 0 and 1: `amount / odds`."""
-    return (amount / odds).quantize(CENT, ROUND_DOWN)
-
-
-def position_value(stake: Decimal, *, current_odds: Decimal, odds_at_bet: Decimal) -> Decimal:
-    """Return the credits that a stake is worth now: `stake * current_odds / odds_at_bet`.
-
-    The values of its parts, each rounded down, never add up to more than the value of the whole.
-    """
-    return (stake * current_odds / odds_at_bet).quantize(CENT, ROUND_DOWN)
-
-
-def can_be_bet_on(odds: Decimal) -> bool:
-    """Return whether the odds are between 0 and 1: at 0 a payout has no bound, at 1 there is nothing to win."""
-    return 0 < odds < 1
-
-
 # -- Market snapshots
 
 
@@ -266,7 +237,7 @@ class MarketSnapshot:
         The words count, too: they are what the user chose between.
         """
         if priced.sides != self.sides:
-            raise PriceUnavailable(retry_after=RETRY_SECONDS)
+            raise PriceUnavailable
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -327,102 +298,3 @@ def fetch_snapshot(statement: str, parameters: dict[str, Any]) -> MarketSnapshot
     if row is None:
         raise MarketNotFound
     return MarketSnapshot(*row)
-
-
-# -- Prices, and orders with a price
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The prices of a market, and when they were requested; `as_of` is None for a house market's, which don't age."""
-
-    fills: FillPrices
-    as_of: datetime | None
-
-    def to_buy(self, side: Bet.Side | str) -> Decimal:
-        """Return the odds at which the side is bought, its ask. Raises MarketIlliquid, MarketNotAccepting."""
-        return ensure_can_be_bet_on(self.fills.to_buy(is_this=side == Bet.Side.THIS))
-
-    def to_sell(self, side: Bet.Side | str) -> Decimal:
-        """Return the odds at which the side is sold, its bid. Raises MarketIlliquid, MarketNotAccepting."""
-        return ensure_can_be_bet_on(self.fills.to_sell(is_this=side == Bet.Side.THIS))
-
-    def ensure_fresh(self, *, now: datetime) -> None:
-        """Raise PriceUnavailable for a price older than allowed: waiting for locks may have taken that long."""
-        if self.as_of is not None and self.as_of < now - rules.FILL_MAX_AGE:
-            raise PriceUnavailable(retry_after=RETRY_SECONDS)
-
-    def valid_for(self, *, now: datetime) -> int:
-        """Return for how many whole seconds the price is good."""
-        left = (self.as_of or now) + rules.FILL_MAX_AGE - now
-        return max(0, int(left.total_seconds()))
-
-
-@dataclass(frozen=True, slots=True)
-class PricedOrder:
-    """An order, the market that it names, and the price found for it."""
-
-    order: Order
-    market: MarketSnapshot
-    price: Price
-
-
-def ensure_can_be_bet_on(odds: Decimal) -> Decimal:
-    """Return the odds. Raises MarketNotAccepting for odds that can't be bet on."""
-    if not can_be_bet_on(odds):
-        raise MarketNotAccepting("At these odds there is nothing to bet on.")
-    return odds
-
-
-def price_order(
-    *, order: Order, market: MarketSnapshot, now: datetime, before_upstream: Callable[[], None]
-) -> PricedOrder:
-    """Return the order with its price; no transaction may be open, because the upstream is requested.
-
-    `now` is when the order arrived. `before_upstream` is called before the upstream is requested, and may refuse (a
-    throttle). Raises MarketNotOpen, MarketExpired, MarketNotAccepting, MarketIlliquid, PriceUnavailable.
-    """
-    market.ensure_takes_orders(now=now)
-    price = get_price(market, now=now, before_upstream=before_upstream)
-    price.to_buy(order.side)
-    return PricedOrder(order, market, price)
-
-
-def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
-    """Return what the bet would be, as the contract's Quote. Raises MarketIlliquid, MarketNotAccepting, OddsMoved.
-
-    `bid`, `ask` and `spread` are of the order's side; `ask` is `odds`.
-    """
-    amount, side, fills = priced.order.amount, priced.order.side, priced.price.fills
-    odds = priced.price.to_buy(side)
-    priced.order.ensure_within_bounds(odds)
-    payout = potential_payout(amount, odds)
-    bid = fills.to_sell(is_this=side == Bet.Side.THIS)
-    return {
-        "odds": odds,
-        "potentialPayout": payout,
-        "profit": payout - amount,
-        "bid": bid,
-        "ask": odds,
-        "spread": odds - bid,
-        "shares": payout,
-        "asOf": priced.price.as_of or now,
-        "validFor": priced.price.valid_for(now=now),
-    }
-
-
-def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callable[[], None]) -> Price:
-    """Return the market's price: of an order book that is requested now, or the house's. Raises PriceUnavailable."""
-    if market.is_house:
-        return house_price(market)
-    before_upstream()
-    return Price(request_fill_prices((market.this_token_id, market.that_token_id)), as_of=now)
-
-
-def house_price(market: MarketSnapshot) -> Price:
-    return Price(house_prices(market.this_odds), as_of=None)
-
-
-def locked_price(market: MarketSnapshot, price: Price) -> Price:
-    """Return the price to book at, once the market is locked: the house's may have changed since it was read."""
-    return house_price(market) if market.is_house else price

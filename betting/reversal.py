@@ -18,7 +18,7 @@ from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
 from economy import ledger
 from markets.models import Market
-from markets.resolution.staff import reopen_for_reversal, state_of
+from markets.resolution.staff import market_state, reopen_for_reversal
 
 SETTLED = "market_id = %(market_id)s AND status IN ('won', 'lost', 'cancelled')"
 # In the order of ids, as everywhere.
@@ -126,10 +126,10 @@ def reverse_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: da
 
     def act() -> Reversal:
         lock_ended_market(market_id)
-        before = state_of(Market.objects.only("status", "resolution").get(pk=market_id))
+        before = market_state(Market.objects.only("status", "resolution").get(pk=market_id))
         market = reopen_for_reversal(market_id=market_id, by=by, reason=reason, now=now)
         done = take_back({"market_id": market_id, "staff_id": by.user and by.user.pk, "reason": reason, "now": now})
-        after = {**state_of(market), "bets": done.bets, "users": done.users, "taken": done.taken, "debt": done.debt}
+        after = {**market_state(market), "bets": done.bets, "users": done.users, "taken": done.taken, "debt": done.debt}
         record_action("reverse_market", by=by, target=market, reason=reason, before=before, after=after, now=now)
         return done
 

@@ -15,7 +15,7 @@ FILL_MAX_AGE = env.seconds("MARKET_FILL_MAX_AGE", default=5)
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 OFFSET_MAX = 1_000_000
-# So many users are named before a settlement or a reversal: those whom most is paid to or taken from.
+# At most this many users are listed in the preview of a settlement or reversal, largest amounts first.
 PREVIEW_LIMIT = 200
 # Markets with open bets are watched for so long at a time; the sweep comes round well before.
 WATCHED_FOR = timedelta(minutes=15)

@@ -87,10 +87,11 @@ class BetSerializer(ResourceSerializer):
         alias = "bet"
         expressions = {
             "remaining_amount": "CASE bet.status WHEN 'pending' THEN bet.amount - bet.sold_amount ELSE 0.00 END",
+            # `pricing.potential_payout` of the stake that is left.
             "remaining_payout": "CASE bet.status WHEN 'pending' THEN "
             "trunc((bet.amount - bet.sold_amount) / bet.odds_at_bet, 2) ELSE 0.00 END",
             "current_odds": CURRENT_ODDS,
-            # `orders.position_value` of the stake; a bet that is over has none.
+            # `pricing.position_value` of the stake; a bet that is over has none.
             "current_value": "CASE bet.status WHEN 'pending' THEN "
             f"trunc((bet.amount - bet.sold_amount) * {CURRENT_ODDS} / bet.odds_at_bet, 2) ELSE 0.00 END",
         }

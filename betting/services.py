@@ -1,15 +1,15 @@
-"""Use cases: place a bet, price a sale, sell a bet, keep the odds of markets with bets fresh.
+"""Use cases: place a bet, sell one, keep the odds of markets with bets fresh.
 
-Prices are found first, with no transaction open (`betting.orders.price_order`, `price_sale`); then one short
-transaction books. Locks are taken in one order: market (shared), user, bet. The functions that book run inside the
-caller's transaction, which `core.api.idempotency` opens; `clock` returns the time once all locks are held.
+Prices are found first, with no transaction open (`betting.pricing`); then one short transaction books. Locks are taken
+in one order: market (shared), user, bet. The functions that book run inside the caller's transaction, which
+`core.api.idempotency` opens; `clock` returns the time once all locks are held.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
@@ -17,27 +17,28 @@ from django.core.cache import cache
 from betting import rules
 from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, PositionChanged
 from betting.models import Bet
-from betting.orders import (
-    Clock,
-    MarketSnapshot,
-    Order,
-    Price,
+from betting.orders import MarketSnapshot, Order, lock_market_snapshot
+from betting.pricing import (
+    LOCK_POSITION,
+    Position,
     PricedOrder,
-    Sale,
-    get_market_snapshot,
-    get_price,
-    lock_market_snapshot,
+    PricedSale,
+    fetch_position,
     locked_price,
     position_value,
     potential_payout,
 )
 from betting.selectors import get_bet
 from betting.serializers import BetSerializer
-from core.db.sql import execute, fetch_all, fetch_one, fetch_value, new_id
+from core.db.sql import execute, fetch_all, fetch_value, new_id
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
 from markets.prices import watch_markets
+
+# Returns the current time; called again after waiting for locks.
+Clock = Callable[[], datetime]
+
 
 # -- Placing
 
@@ -120,38 +121,6 @@ def render_placed_bet(terms: dict[str, Any], market: MarketSnapshot) -> dict[str
 # -- Selling
 
 
-class Position(NamedTuple):
-    """A bet as read for selling. `stake`: what of it isn't sold, in credits."""
-
-    market_id: UUID
-    side: str
-    status: str
-    odds_at_bet: Decimal
-    stake: Decimal
-    sale_count: int
-
-    def ensure_sellable(self, amount: Decimal | None) -> None:
-        """Raise BetNotSellable or AmountExceedsStake where `amount` of the stake (None: all) can't be sold."""
-        if self.status != Bet.Status.PENDING:
-            raise BetNotSellable
-        if amount is not None and amount > self.stake:
-            raise AmountExceedsStake
-
-    def value(self, stake: Decimal, odds: Decimal) -> Decimal:
-        return position_value(stake, current_odds=odds, odds_at_bet=self.odds_at_bet)
-
-
-@dataclass(frozen=True, slots=True)
-class PricedSale:
-    """A sale with its price. A sale without an amount is of whatever is left when it is booked."""
-
-    bet_id: UUID
-    sale: Sale
-    position: Position
-    market: MarketSnapshot
-    price: Price
-
-
 @dataclass(frozen=True, slots=True)
 class SoldBet:
     """The bet as it is now, what the sale brought, the user's balance, and what the rest of the bet is worth."""
@@ -162,11 +131,6 @@ class SoldBet:
     remaining_value: Decimal
 
 
-POSITION = """
-SELECT market_id, side, status, odds_at_bet, amount - sold_amount, sale_count
-FROM bets WHERE id = %(bet_id)s AND user_id = %(user_id)s
-"""
-LOCK_POSITION = f"{POSITION} FOR NO KEY UPDATE"
 LOCK_USER = "SELECT credit_balance FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE"
 INSERT_SALE = """
 WITH sale AS (
@@ -179,36 +143,6 @@ UPDATE bets SET sold_amount = sold_amount + %(amount)s, sold_payout = sold_payou
     resolved_at = CASE WHEN sold_amount + %(amount)s = amount THEN %(now)s END
 WHERE id = %(bet_id)s
 """
-
-
-def price_sale(
-    *, bet_id: UUID, sale: Sale, user_id: UUID, now: datetime, before_upstream: Callable[[], None]
-) -> PricedSale:
-    """Return the sale with its price; no transaction may be open, because the upstream may be asked.
-
-    Raises BetNotFound, BetNotSellable, AmountExceedsStake, MarketNotOpen, MarketExpired, MarketNotAccepting,
-    MarketIlliquid, PriceUnavailable.
-    """
-    position = fetch_position(POSITION, bet_id, user_id)
-    position.ensure_sellable(sale.amount)
-    market = get_market_snapshot(str(position.market_id))
-    market.ensure_open(now=now)
-    price = get_price(market, now=now, before_upstream=before_upstream)
-    price.to_sell(position.side)
-    return PricedSale(bet_id, sale, position, market, price)
-
-
-def quote_sale(*, priced: PricedSale, now: datetime) -> dict[str, Any]:
-    """Return what the sale would bring, as the contract's quote of a sale. Raises OddsMoved."""
-    odds = priced.price.to_sell(priced.position.side)
-    priced.sale.ensure_within_bounds(odds)
-    amount = priced.position.stake if priced.sale.amount is None else priced.sale.amount
-    return {
-        "creditsReturned": priced.position.value(amount, odds),
-        "odds": odds,
-        "asOf": priced.price.as_of or now,
-        "validFor": priced.price.valid_for(now=now),
-    }
 
 
 def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
@@ -234,14 +168,6 @@ def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
     remaining_value = position.value(position.stake - part, odds)
     bet = get_sold_bet(priced.bet_id, user_id, odds, remaining_value)
     return SoldBet(bet, proceeds, entry.balance_after if entry else balance, remaining_value)
-
-
-def fetch_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:
-    """Return the user's bet as read for selling. Raises BetNotFound, also for another user's bet."""
-    row = fetch_one(statement, {"bet_id": bet_id, "user_id": user_id})
-    if row is None:
-        raise BetNotFound
-    return Position(*row)
 
 
 def lock_user(user_id: UUID) -> Decimal:

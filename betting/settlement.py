@@ -27,10 +27,10 @@ from economy import ledger
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from markets.models import Market
 from markets.resolution.records import send_market_ended
+from markets.resolution.staff import OVER
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
-OVER = (Market.Status.RESOLVED, Market.Status.CANCELLED)
 # What is wrong with one bet or one user for good: that bet's settlement fails. Anything else stops the run.
 REFUSALS = (IntegrityError, DataError, InsufficientCredits, AlreadyPosted, UnknownUser)
 MAX_ERROR_LETTERS = 500
@@ -38,7 +38,7 @@ EXAMPLES = 20
 FIRST = UUID(int=0)
 
 # What each pending bet of a market pays. The rest of the stake pays `rest / odds`, rounded down:
-# `betting.orders.potential_payout`, and the constraint bets_status_and_outcome. What a 50-50 market pays (resolution
+# `betting.pricing.potential_payout`, and the constraint bets_status_and_outcome. What a 50-50 market pays (resolution
 # invalid) is said here and in that constraint, nowhere else.
 OUTCOMES = """
 SELECT id, user_id, settlement_count, amount - sold_amount AS stake,

@@ -9,7 +9,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from betting import orders, selectors, serializers, services
+from betting import orders, pricing, selectors, serializers, services
 from betting.errors import (
     AmountExceedsStake,
     BetNotFound,
@@ -22,9 +22,8 @@ from betting.errors import (
     PositionChanged,
 )
 from betting.filters import BET_PARAMETERS, BetFilter, BetPage
-from betting.orders import PricedOrder
+from betting.pricing import PricedOrder, PricedSale
 from betting.selectors import Query
-from betting.services import PricedSale
 from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
@@ -77,7 +76,7 @@ class BetViewSet(ViewSet):
         order = orders.validate_order(request.data)
         now = timezone.now()
         market = orders.get_cached_market_snapshot(order.market, now=now)
-        priced = orders.price_order(order=order, market=market, now=now, before_upstream=self.throttle(request))
+        priced = pricing.price_order(order=order, market=market, now=now, before_upstream=self.throttle(request))
         services.watch_market(market=market, now=now)
         return partial(self.commit_bet, priced, current_user_id(request))
 
@@ -97,8 +96,8 @@ class BetViewSet(ViewSet):
         order = orders.validate_order(request.data)
         now = timezone.now()
         market = orders.get_market_snapshot(order.market)
-        priced = orders.price_order(order=order, market=market, now=now, before_upstream=self.throttle(request))
-        return json_response(quote=orders.quote_order(priced=priced, now=now))
+        priced = pricing.price_order(order=order, market=market, now=now, before_upstream=self.throttle(request))
+        return json_response(quote=pricing.quote_order(priced=priced, now=now))
 
     @operation(
         operation_id="bets_mine",
@@ -143,7 +142,7 @@ class BetViewSet(ViewSet):
     )
     def quote_sale(self, request: Request, bet_id: str) -> HttpResponse:
         priced = self.price_sale(request, bet_id)
-        return json_response(quote=services.quote_sale(priced=priced, now=timezone.now()))
+        return json_response(quote=pricing.quote_sale(priced=priced, now=timezone.now()))
 
     @operation(
         operation_id="bets_sell",
@@ -159,7 +158,7 @@ class BetViewSet(ViewSet):
         return partial(self.commit_sale, self.price_sale(request, bet_id), current_user_id(request))
 
     def price_sale(self, request: Request, bet_id: str) -> PricedSale:
-        return services.price_sale(
+        return pricing.price_sale(
             bet_id=bet_id_or_404(bet_id),
             sale=orders.validate_sale(request.data),
             user_id=current_user_id(request),

@@ -27,22 +27,10 @@ from economy.errors import (
     SecondPersonNeeded,
 )
 from economy.ledger import Transfer
-from economy.ledger.audit import by_sql, register
 from economy.models import CreditAdjustment, TransactionType
 
 Status = CreditAdjustment.Status
 ZERO = Decimal(0)
-
-ADJUSTMENTS = "SELECT count(*) FROM credit_adjustments"
-# Nothing that waits or was declined is in the ledger.
-ADJUSTMENTS_UNLIKE_LEDGER = """
-SELECT coalesce(adjustment.id, reference_id) AS id
-FROM (SELECT * FROM credit_adjustments WHERE status IN ('applied', 'approved')) AS adjustment
-FULL JOIN (
-    SELECT reference_id, user_id, amount FROM credit_transactions WHERE transaction_type = 'admin_adjustment'
-) AS entries ON reference_id = adjustment.id
-WHERE (adjustment.user_id, adjustment.amount) IS DISTINCT FROM (entries.user_id, entries.amount)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +83,13 @@ def begin_adjustment(
 ) -> CreditAdjustment:
     """Record the adjustment, applied where it is within the limit. The user is locked."""
     check_available(user, request.amount)
-    within = get_adjusted_today(user.pk, by=by, now=now) + abs(request.amount) <= rules.ADMIN_ADJUSTMENT_LIMIT
+    limit = rules.ADMIN_ADJUSTMENT_LIMIT
+    within = get_adjusted_today(user.pk, by=by, now=now) + abs(request.amount) <= limit
     adjustment = CreditAdjustment.objects.create(
         request_id=request.request_id,
         user=user,
         amount=request.amount,
+        limit_in_force=limit,
         reason=reason,
         status=Status.APPLIED if within else Status.PENDING,
         requested_by=by.user,
@@ -243,13 +233,3 @@ def check_hold(user: User, change: Decimal) -> None:
 def credits_state(user: User) -> dict[str, object]:
     """Return what the record of a staff action keeps of a user's credits."""
     return {"balance": user.credit_balance, "held": user.held_credits, "available": user.available_credits}
-
-
-register(
-    by_sql(
-        "adjustments",
-        "What staff gave and took was asked for and, beyond the limit, approved; and is in the ledger once.",
-        examined=ADJUSTMENTS,
-        breaches=ADJUSTMENTS_UNLIKE_LEDGER,
-    )
-)

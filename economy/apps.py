@@ -8,4 +8,6 @@ class EconomyConfig(AppConfig):
 
     def ready(self) -> None:
         # They register themselves: invariants with the audit, receivers with their signals.
-        from economy import adjustments, referrals, rewards, tasks  # noqa: F401, PLC0415
+        from economy import audit, referrals, tasks  # noqa: F401, PLC0415
+        from economy.ledger import anchors  # noqa: F401, PLC0415
+        from economy.stocks import audit as stocks_audit  # noqa: F401, PLC0415

@@ -1,5 +1,7 @@
 """Errors of the economy that clients, staff and jobs branch on: each has a stable `code`."""
 
+from typing import Any
+
 from core.api.errors import DomainError
 
 # The ledger
@@ -25,9 +27,23 @@ class UnknownUser(LookupError):
 
 
 class InvariantsBroken(DomainError):
+    """`result` is the audit's report, which the job's run keeps."""
+
     code = "books_dont_balance"
     status = 500
     message = "The audit of the ledger found broken invariants."
+
+    def __init__(self, message: str = "", *, result: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class AnchorsUnpublished(DomainError):
+    """Anchors of the ledger couldn't be written outside the database; the next run tries again."""
+
+    code = "anchors_unpublished"
+    status = 500
+    message = "Anchors of the ledger couldn't be published."
 
 
 class UsersUnpaid(DomainError):

@@ -1,6 +1,7 @@
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import TruncDate
 
 from accounts.models import User
@@ -83,8 +84,11 @@ class CreditTransaction(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # The unique constraint's index begins with it.
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="transactions")
+    # The unique constraint's index begins with it. Triggers do what a foreign key would, which would look for the user
+    # once more: an entry has to be its user's next one, and a user with entries can't be deleted.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, db_constraint=False, related_name="transactions"
+    )
     sequence = models.BigIntegerField()
     amount = models.DecimalField(max_digits=18, decimal_places=2)
     balance_after = models.DecimalField(max_digits=18, decimal_places=2)
@@ -94,6 +98,8 @@ class CreditTransaction(models.Model):
     occurrence = models.IntegerField(default=0, db_default=0)
     description = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField()
+    # SHA-256 of the entry and of the user's entry before it: `ledger_hash` in the database, docs/ledger.md.
+    hash = models.BinaryField(max_length=32, editable=False)
 
     class Meta:
         db_table = "credit_transactions"
@@ -127,6 +133,81 @@ class CreditTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction_type} {self.amount}"
+
+
+class LedgerAnchor(models.Model):
+    """What all chains came to at one moment (`economy.ledger.anchors`); each covers the one before. Append-only.
+
+    `users`: all; `entries`: the ledger's; `circulation`: the sum of all balances. `counterparties`: the balance of
+    each, as text. `chains`: length and head of the other chains. `heads_hash`: over the heads that moved since the
+    anchor before. A trigger makes `hash`, over all of these. `filed_at`, `posted_at`: when it was published.
+    """
+
+    sequence = models.BigIntegerField(primary_key=True)
+    anchored_at = models.DateTimeField()
+    users = models.BigIntegerField()
+    entries = models.BigIntegerField()
+    circulation = models.DecimalField(max_digits=24, decimal_places=2)
+    counterparties = models.JSONField()
+    chains = models.JSONField()
+    heads_hash = models.BinaryField(max_length=32)
+    hash = models.BinaryField(max_length=32)
+    filed_at = models.DateTimeField(null=True)
+    posted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "ledger_anchors"
+        indexes = [
+            models.Index(fields=["sequence"], condition=Q(filed_at__isnull=True), name="ledger_anchors_unfiled"),
+            models.Index(fields=["sequence"], condition=Q(posted_at__isnull=True), name="ledger_anchors_unposted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence}: {self.entries} entries"
+
+
+class LedgerAnchorHead(models.Model):
+    """The last hash of a user who had new entries when an anchor was made. Append-only.
+
+    Evidence, which stays as it is whatever becomes of the rows that it is about: it has no foreign keys.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "sequence")
+    user_id = models.UUIDField()
+    sequence = models.BigIntegerField()
+    anchor = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "ledger_anchor_heads"
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.sequence}"
+
+
+# NaN is greater than any number.
+ALL_NUMBERS = Func(F("numbers"), template="1e18 > ALL (%(expressions)s)", output_field=models.BooleanField())
+
+
+class RecordedRule(models.Model):
+    """The numbers of a rule, recorded when they first had an effect, by `economy.recorded_rules`; never changed.
+
+    A rule that is changed gets another row: the audit compares what was given years ago with the rules of that time.
+    """
+
+    name = models.CharField(max_length=80)
+    numbers = ArrayField(models.DecimalField(max_digits=26, decimal_places=8))
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "recorded_rules"
+        constraints = [
+            models.UniqueConstraint(fields=["name", "numbers"], name="recorded_rules_once"),
+            models.CheckConstraint(condition=Q(ALL_NUMBERS) & Q(numbers__len__gt=0), name="recorded_rules_are_numbers"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.numbers}"
 
 
 class DailyReward(models.Model):
@@ -183,6 +264,8 @@ class Debt(models.Model):
             models.Index(fields=["user", "created_at"], condition=Q(repaid__lt=models.F("lent")), name="debts_open")
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(lent__lt=10**16, repaid__lt=10**16), name="debts_hold_numbers"),
             models.CheckConstraint(condition=Q(lent__gt=0, repaid__gte=0), name="debts_sums_not_negative"),
             models.CheckConstraint(
                 condition=Q(repaid__lte=models.F("lent")), name="debts_repaid_at_most_what_was_lent"
@@ -212,6 +295,8 @@ class CreditAdjustment(models.Model):
     # The indexes begin with these.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False, related_name="adjustments")
     amount = models.DecimalField(max_digits=18, decimal_places=2)
+    # What one of the staff could move alone when it was asked for.
+    limit_in_force = models.DecimalField(max_digits=18, decimal_places=2)
     reason = models.CharField(max_length=500)
     status = models.CharField(max_length=8, choices=Status)
     # Null for who used a command.
@@ -241,6 +326,15 @@ class CreditAdjustment(models.Model):
             # NaN is greater than any number.
             models.CheckConstraint(
                 condition=~Q(amount=0) & Q(amount__lt=10**16), name="credit_adjustments_amount_not_zero"
+            ),
+            models.CheckConstraint(
+                condition=Q(limit_in_force__gte=0, limit_in_force__lt=10**16),
+                name="credit_adjustments_limit_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="applied")
+                | Q(amount__gte=-models.F("limit_in_force"), amount__lte=models.F("limit_in_force")),
+                name="credit_adjustments_alone_within_limit",
             ),
             models.CheckConstraint(condition=~Q(reason=""), name="credit_adjustments_for_a_reason"),
             models.CheckConstraint(

@@ -13,6 +13,7 @@ from core.db.sql import fetch_value
 from economy import rules
 from economy.ledger import Transfer, post_many
 from economy.models import TransactionType
+from economy.recorded_rules import REFERRAL_BONUS, REFERRAL_CAP, SIGNUP_BONUS, record_rule
 from economy.serializers import ReferredUserSerializer
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def on_user_registered(*, user: User, referrer: User | None, now: datetime, **kw
 
 def grant_registration_bonuses(*, user_id: UUID, referrer_id: UUID | None, now: datetime) -> None:
     """Post the new user's starting credits, and the referrer's bonus where one is due; each once for a new user."""
+    record_rule(SIGNUP_BONUS, rules.STARTING_CREDITS, now=now)
     transfers = [
         Transfer(
             user_id=user_id,
@@ -49,6 +51,8 @@ def grant_registration_bonuses(*, user_id: UUID, referrer_id: UUID | None, now: 
     ]
     # The new user's row is locked already, and no other transaction can see it: the order of the two doesn't matter.
     if referrer_id and is_bonus_due(referrer_id, now):
+        record_rule(REFERRAL_BONUS, rules.REFERRAL_BONUS_CREDITS, now=now)
+        record_rule(REFERRAL_CAP, rules.REFERRAL_DAILY_CAP, now=now)
         transfers.append(
             Transfer(
                 user_id=referrer_id,

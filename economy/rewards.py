@@ -25,7 +25,7 @@ from core.db.transactions import COLLISIONS, require_transaction, run_transactio
 from economy import ledger, rules
 from economy.errors import UsersUnpaid
 from economy.ledger import Batch
-from economy.ledger.audit import by_sql, register
+from economy.recorded_rules import DAILY_REWARD, RECORD, parameters_of
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
@@ -63,7 +63,7 @@ class RunSummary:
 # Whoever waited for a lock is judged by the row as it is then.
 STREAK = "CASE WHEN users.last_daily_reward_at >= %(yesterday)s THEN users.consecutive_days_online + 1 ELSE 1 END"
 DUE = f"""
-SELECT id, credit_balance, held_credits, journal_length, {STREAK} AS streak FROM users
+SELECT id, credit_balance, held_credits, journal_length, ledger_head, {STREAK} AS streak FROM users
 WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
 ORDER BY id FOR NO KEY UPDATE {{waiting}}
 """  # noqa: S608 - constants of this module
@@ -80,6 +80,7 @@ rewarded AS (
     SELECT reference_id, user_id, %(day)s, streak, amount, %(now)s FROM running JOIN locked ON locked.id = user_id
 )
 """
+RECORD_SCHEDULE = f"recorded AS ({RECORD})"
 STATE = """
 SELECT is_active, consecutive_days_online, last_daily_reward_at, credit_balance FROM users WHERE id = %(user_id)s
 """
@@ -89,26 +90,6 @@ SELECT id FROM users
 WHERE id > %(after)s AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
 AND (%(since)s::timestamptz IS NULL OR greatest(last_active_at, last_login_at) >= %(since)s)
 ORDER BY id LIMIT %(batch)s
-"""
-
-# What the audit checks: rewards against the ledger's entries, and streaks against the rewards.
-REWARDS = "SELECT count(*) FROM daily_rewards"
-REWARDS_UNLIKE_LEDGER = """
-SELECT coalesce(reward.id, paid.id) AS id FROM daily_rewards AS reward FULL JOIN (
-    SELECT id, reference_id, user_id, amount FROM credit_transactions WHERE transaction_type = 'daily_reward'
-) AS paid ON paid.reference_id = reward.id
-WHERE (paid.user_id, paid.amount) IS DISTINCT FROM (reward.user_id, reward.credits)
-"""
-WRONG_STREAKS = """
-SELECT id FROM (
-    SELECT id, streak, CASE WHEN lag(day) OVER days = day - 1 THEN lag(streak) OVER days + 1 ELSE 1 END AS counted
-    FROM daily_rewards WINDOW days AS (PARTITION BY user_id ORDER BY day)
-) AS rewards WHERE streak <> counted
-UNION ALL
-SELECT users.id FROM users LEFT JOIN (
-    SELECT DISTINCT ON (user_id) user_id, streak, created_at FROM daily_rewards ORDER BY user_id, day DESC
-) AS newest ON newest.user_id = users.id
-WHERE (consecutive_days_online, last_daily_reward_at) IS DISTINCT FROM (coalesce(streak, 0), newest.created_at)
 """
 
 
@@ -133,12 +114,13 @@ def reward_users(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> Ba
     today = midnight_before(now)
     facts: dict[str, Any] = {"today": today, "yesterday": today - A_DAY, "day": today.date(), "now": now}
     scale: dict[str, Any] = {"scale": rules.DAILY_REWARDS, "longest": len(rules.DAILY_REWARDS)}
+    recorded = parameters_of(DAILY_REWARD, rules.DAILY_REWARDS)
     return ledger.post_from(
         TRANSFERS,
-        parameters={"users": users, **facts, **scale},
+        parameters={"users": users, **facts, **scale, **recorded},
         users=DUE.format(waiting=waiting),
         columns=SET_STREAK,
-        also=INSERT_REWARDS,
+        also=f"{INSERT_REWARDS}, {RECORD_SCHEDULE}",
         now=now,
     )
 
@@ -212,21 +194,3 @@ def reward_or_split(users: list[UUID], summary: RunSummary, *, now: datetime, wa
     else:
         summary.users += given.users
         summary.credits += given.amount
-
-
-register(
-    by_sql(
-        "rewards",
-        "Every daily reward was paid once, to its user, and none was paid without its row.",
-        examined=REWARDS,
-        breaches=REWARDS_UNLIKE_LEDGER,
-    )
-)
-register(
-    by_sql(
-        "streaks",
-        "A streak is the number of consecutive UTC days rewarded, and each user's is that of the newest reward.",
-        examined=REWARDS,
-        breaches=WRONG_STREAKS,
-    )
-)

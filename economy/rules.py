@@ -17,13 +17,17 @@ DAILY_REWARDS = [*(Decimal(1_000 + 500 * day) for day in range(17)), Decimal(10_
 DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
 # Credits that one of the staff may give a user, or take, in a UTC day without a second.
 ADMIN_ADJUSTMENT_LIMIT = Decimal(env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_000))
+# Where anchors of the ledger are published, besides the log: a file that lines are added to, and an address that gets
+# each as JSON. Neither should be in reach of who owns the database.
+ANCHOR_FILE = env.str("ANCHOR_FILE", default="")
+ANCHOR_URL = env.str("ANCHOR_URL", default="")
+ANCHORS_SHOWN = 24  # besides the newest
 
 # The database's constraints have these too: another value needs a migration.
 LEVERAGE_MAX = 100
-# What a column holds ends below these. NaN, which PostgreSQL takes for greater than any number, isn't below them.
+# What a column holds ends below it. NaN, which PostgreSQL takes for greater than any number, isn't below it.
 TOO_MANY_SHARES = 10**10
-TOO_MANY_CREDITS = 10**16
-# No price, supply and leverage may make a value that numeric(18,2) can't hold.
+# No price, supply and leverage may make a value that a column of credits can't hold.
 GREATEST_WORTH = 10**15
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200

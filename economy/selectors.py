@@ -9,15 +9,19 @@ from uuid import UUID
 
 from django.db.models import F, Sum
 
+from accounts.models import User
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor
 from core.db.sql import fetch_all
-from economy.models import Debt
-from economy.serializers import PositionSerializer, StockSerializer, TransactionSerializer
+from core.jobs.runs import last_run_with_result
+from economy import rules
+from economy.models import Counterparty, Debt, LedgerAnchor
+from economy.serializers import AnchorSerializer, PositionSerializer, StockSerializer, TransactionSerializer
 from economy.stocks.valuation import NOTHING, Position, average_price, percent, value
 
 SEQUENCE_MAX = 2**63 - 1
 SUMMARY_MAX = 20_000
 A_DAY = timedelta(hours=24)
+NOTHING_COUNTED = Decimal("0.00")
 
 # A user's entries are numbered without gaps: the last number is how many there are, and an offset is a number.
 ALL = f"""
@@ -97,6 +101,41 @@ def position_of(cursor: str | None) -> int:
     if len(parts) != 1 or type(parts[0]) is not int or not 1 <= parts[0] <= SEQUENCE_MAX:
         raise invalid_cursor()
     return parts[0]
+
+
+def get_proof() -> dict[str, Any]:
+    """Return what the newest anchors say of all credits, and what the last audit found: a few rows, never a count."""
+    anchors = list(LedgerAnchor.objects.order_by("-sequence")[: rules.ANCHORS_SHOWN + 1])
+    newest = anchors[0] if anchors else None
+    sums = newest.counterparties if newest else {}
+    audited = last_run_with_result("economy.audit_ledger")
+    checks = audited.result["checks"] if audited and audited.result else {}
+    shown = [AnchorSerializer.from_object(made, hash=bytes(made.hash).hex()) for made in anchors]
+    return {
+        "asOf": newest and newest.anchored_at,
+        "circulation": newest.circulation if newest else NOTHING_COUNTED,
+        "counterparties": {str(account): Decimal(sums.get(account, NOTHING_COUNTED)) for account in Counterparty},
+        "entries": newest.entries if newest else 0,
+        "users": newest.users if newest else 0,
+        "invariants": [
+            {"name": name, "holds": not found["broken"], "checked": found["examined"]} for name, found in checks.items()
+        ],
+        "auditedAt": audited and audited.finished_at,
+        "head": shown[0] if shown else None,
+        "previous": shown[1:],
+    }
+
+
+def get_proof_of_user(user_id: UUID) -> dict[str, Any]:
+    """Return what the user's own entries have to come to, as of one moment."""
+    user = User.objects.only("credit_balance", "journal_length", "ledger_head").get(pk=user_id)
+    head = user.ledger_head
+    return {
+        "userId": user_id,
+        "balance": user.credit_balance,
+        "entries": user.journal_length,
+        "head": None if head is None else bytes(head).hex(),
+    }
 
 
 def get_debt(user_id: UUID) -> Decimal:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from core.api.serializers import (
@@ -16,7 +16,7 @@ from core.api.serializers import (
     offset_page_schema,
     response_schema,
 )
-from economy.models import TransactionType
+from economy.models import Counterparty, TransactionType
 from economy.rules import LEVERAGE_MAX, TOO_MANY_SHARES
 from economy.stocks.models import Stock, StockTransaction
 from economy.stocks.valuation import SHARE, percent
@@ -36,9 +36,16 @@ class TransactionSerializer(ResourceSerializer):
     balanceAfter = CreditsField(source="balance_after")
     description = serializers.CharField()
     createdAt = serializers.DateTimeField(source="created_at")
+    sequence = serializers.IntegerField(help_text="1, 2, 3 … of the user's entries.")
+    counterparty = serializers.ChoiceField(choices=Counterparty.choices)
+    occurrence = serializers.IntegerField(help_text="Numbers what may happen to a reference again.")
+    hash = serializers.CharField(
+        help_text="SHA-256, in hexadecimal, of this entry and the hash of the entry before: docs/ledger.md."
+    )
 
     class Meta:
         alias = "entry"
+        expressions = {"hash": "encode(entry.hash, 'hex')"}
 
 
 class ReferredUserSerializer(ResourceSerializer):
@@ -69,6 +76,50 @@ ReferralsResponse = response_schema(
     referralCount=count(),
     referralCreditsEarned=CreditsField(),
     referredUsers=ReferredUserSerializer(many=True),
+)
+
+# Proof of the ledger
+
+
+class InvariantSerializer(ResourceSerializer):
+    """What the last audit found about an invariant; docs/ledger.md says what each is."""
+
+    name = serializers.CharField()
+    holds = serializers.BooleanField()
+    checked = serializers.IntegerField(help_text="How many were examined.")
+
+
+class AnchorSerializer(ResourceSerializer):
+    """An anchor: an hourly hash over every user's last entry, and over the anchor before."""
+
+    sequence = serializers.IntegerField()
+    hash = serializers.CharField(help_text="SHA-256, in hexadecimal.")
+    anchoredAt = serializers.DateTimeField(source="anchored_at")
+
+
+CounterpartiesSerializer = inline_serializer(
+    "Counterparties", {str(account): CreditsField(max_digits=24) for account in Counterparty}
+)
+ProofResponse = response_schema(
+    "ProofResponse",
+    asOf=serializers.DateTimeField(
+        allow_null=True, help_text="The time of the newest anchor, whose numbers these are; null before the first."
+    ),
+    circulation=CreditsField(max_digits=24, help_text="What all users have; with the counterparties it adds up to 0."),
+    counterparties=CounterpartiesSerializer,
+    entries=count(),
+    users=count(),
+    invariants=InvariantSerializer(many=True),
+    auditedAt=serializers.DateTimeField(allow_null=True),
+    head=AnchorSerializer(allow_null=True),
+    previous=AnchorSerializer(many=True, help_text="The anchors before, newest first."),
+)
+MyProofResponse = response_schema(
+    "MyProofResponse",
+    userId=serializers.UUIDField(help_text="What the hash of the first entry begins with."),
+    balance=CreditsField(),
+    entries=count(),
+    head=serializers.CharField(allow_null=True, help_text="The hash of the newest entry; null without entries."),
 )
 
 # Orders of stocks: numbers are JSON numbers, read exactly, and never a float on the way

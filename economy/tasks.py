@@ -10,6 +10,7 @@ from core.jobs.queues import enqueue_best_effort
 from core.jobs.runs import run_job
 from economy import rewards
 from economy.errors import InvariantsBroken
+from economy.ledger import anchors
 from economy.ledger.audit import audit
 from economy.stocks import prices, trading
 from economy.stocks.prices import price_changed
@@ -25,8 +26,19 @@ def audit_or_fail() -> dict[str, Any]:
     report = audit()
     if not report.passed:
         broken = {name: finding.examples for name, finding in report.findings.items() if finding.broken}
-        raise InvariantsBroken(f"Broken invariants: {broken}")
+        raise InvariantsBroken(f"Broken invariants: {broken}", result=report.as_dict())
     return report.as_dict()
+
+
+@shared_task(name="economy.anchor")
+def anchor() -> None:
+    """Anchor the ledger's chains, and publish it; fails, for staff to see, where it couldn't be published."""
+    run_job("economy.anchor", anchor_and_publish)
+
+
+def anchor_and_publish() -> dict[str, Any]:
+    made = anchors.anchor(now=timezone.now())
+    return {"sequence": made.sequence, "entries": made.entries, **anchors.publish(now=timezone.now())}
 
 
 @shared_task(name="economy.reward_active_users")

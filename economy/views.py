@@ -67,6 +67,31 @@ class TransactionViewSet(ViewSet):
         )
 
 
+class ProofViewSet(PublicReadsMixin, ViewSet):
+    """What shows that the ledger is whole, and that its past is what it was."""
+
+    cached_actions: ClassVar[frozenset[str]] = frozenset({"everybody"})
+    private_actions: ClassVar[frozenset[str]] = frozenset({"mine"})
+
+    @operation(
+        operation_id="proof",
+        summary="All credits, what the last audit found, and the newest anchors of the ledger",
+        responses=serializers.ProofResponse,
+        tags=["proof"],
+    )
+    def everybody(self, request: Request) -> HttpResponse:
+        return json_response(**selectors.get_proof())
+
+    @operation(
+        operation_id="proof_mine",
+        summary="What the user's own entries have to come to",
+        responses=serializers.MyProofResponse,
+        tags=["proof"],
+    )
+    def mine(self, request: Request) -> HttpResponse:
+        return json_response(**selectors.get_proof_of_user(current_user_id(request)))
+
+
 class DailyCreditsViewSet(ViewSet):
     """The reward of the day."""
 

@@ -3,16 +3,11 @@
 No foreign key to users: a million look-ups an update, and locks on rows that bets need, for what is derived.
 """
 
-from typing import Any
-
 from django.db import models
 from django.db.models import Q
 
+from core.columns import credits_column
 from leaderboard.rules import Period
-
-
-def credits_column() -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=18, decimal_places=2)
 
 
 class UserDay(models.Model):
@@ -28,6 +23,8 @@ class UserDay(models.Model):
         db_table = "user_days"
         indexes = [models.Index(fields=["user_id", "day"], name="user_days_by_user")]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(realized_pnl__lt=10**16), name="user_days_hold_numbers"),
             models.CheckConstraint(condition=Q(volume__gte=0, volume__lt=10**16), name="user_days_volume_not_negative"),
         ]
 
@@ -84,6 +81,10 @@ class Standing(models.Model):
             ),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(minus_pnl__lt=10**16, minus_volume__lt=10**16), name="standings_hold_numbers"
+            ),
             models.CheckConstraint(condition=Q(period__in=Period.values), name="standings_period_known"),
         ]
 
@@ -106,6 +107,8 @@ class Milestone(models.Model):
         db_table = "milestones"
         indexes = [models.Index(fields=["period", "order", "passed"], name="milestones_by_place")]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(figure__lt=10**16), name="milestones_hold_numbers"),
             models.CheckConstraint(condition=Q(period__in=Period.values), name="milestones_period_known"),
             models.CheckConstraint(condition=Q(order__in=Order.values), name="milestones_order_known"),
             models.CheckConstraint(condition=Q(passed__gte=0), name="milestones_passed_not_negative"),

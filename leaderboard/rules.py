@@ -1,6 +1,6 @@
 """The numbers of the leaderboards, and the periods that they cover."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from django.db import models
 
@@ -20,11 +20,6 @@ class Period(models.TextChoices):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
-
-
-def day_of(moment: datetime) -> date:
-    """Return the UTC day of a moment."""
-    return moment.astimezone(UTC).date()
 
 
 def first_day(period: Period, today: date) -> date:

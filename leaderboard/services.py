@@ -6,19 +6,17 @@ only read, from snapshots: an update neither waits for a bet nor makes one wait.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
+from core.days import A_DAY, LATEST_COMMIT, day_of, midnight
 from core.db.sql import analyze, execute, fetch_all
 from core.db.transactions import run_transaction
 from leaderboard.models import Board, LeftOutUser, StaleStanding, UserDay
-from leaderboard.rules import KEPT_DAYS, Period, day_of
+from leaderboard.rules import KEPT_DAYS, Period
 from leaderboard.standings import delete_stale, mark_stale, update_standings
 
-# A row's time is taken before its transaction commits; none of ours runs nearly so long.
-LATEST_COMMIT = timedelta(hours=1)
-A_DAY = timedelta(days=1)
 # Rows after which the planner's idea of a table is out of date; otherwise its own housekeeping is soon enough.
 MANY = 10_000
 # Called with what was counted and how many rows that wrote.
@@ -144,7 +142,3 @@ def count_days(first: date, last: date) -> int:
 def purge_days(*, now: datetime) -> int:
     """Delete the days that no period reads any more; return how many users' days that were."""
     return run_transaction(partial(execute, PURGE_DAYS, {"first_kept": first_kept(day_of(now))}))
-
-
-def midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.days import day_of
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
 from leaderboard.models import Board, Order
-from leaderboard.rules import FARTHEST_APART, SPACING, Period, day_of, first_day
+from leaderboard.rules import FARTHEST_APART, SPACING, Period, first_day
 
 # Up to this share of a board's rows, or this many where that is more, changing rows in place is cheaper than writing
 # the whole table anew.

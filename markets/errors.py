@@ -51,6 +51,10 @@ class PriceUnavailable(DomainError):
     code = "price_unavailable"
     status = 503
     message = "Polymarket can't be asked for this market's price at the moment. Try again in a few seconds."
+    RETRY_SECONDS: ClassVar[float] = 2
+
+    def __init__(self, message: str = "", *, retry_after: float | None = RETRY_SECONDS) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class MarketIlliquid(DomainError):

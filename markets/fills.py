@@ -7,31 +7,42 @@ or a transaction meanwhile.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from core.db.transactions import require_no_transaction
 from core.resilience import Deadline, SharedRateLimit, act_by_halves
 from markets import rules
 from markets.errors import MarketIlliquid, PriceUnavailable, UpstreamError, UpstreamRejected
-from markets.polymarket.books import ONE, ZERO, SentBooks, Tokens, prices_of, read_book, round_down, round_up
-from markets.polymarket.client import FAILURES_IN_A_ROW, fill_client
-from markets.prices import ACQUIRE_TIMEOUT, RETRY_SECONDS, book_rate_limit, upstream_semaphore
+from markets.polymarket.books import (
+    ONE,
+    ZERO,
+    BookPrices,
+    SentBooks,
+    Tokens,
+    prices_of,
+    read_book,
+    round_down,
+    round_up,
+)
+from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, FILL, fill_client
+from markets.polymarket.transport import is_retriable
+from markets.prices import ACQUIRE_TIMEOUT, book_rate_limit, upstream_semaphore
 
 
-@dataclass(frozen=True, slots=True)
-class FillPrices:
+class LimitUsedUp(TimeoutError):
+    """No request may be sent before the deadline."""
+
+
+class FillPrices(BookPrices):
     """Odds of THIS at which an order fills: `ask` buys THIS, `bid` buys THAT; None where the market is illiquid.
 
     `sale_bid` sells THIS, `sale_ask` sells THAT; 0 and 1 where nobody buys.
     """
 
-    bid: Decimal | None
-    ask: Decimal | None
-    sale_bid: Decimal
-    sale_ask: Decimal
+    __slots__ = ()
 
     def to_buy(self, *, is_this: bool) -> Decimal:
         """Return the odds at which the side is bought. Raises MarketIlliquid."""
@@ -47,6 +58,49 @@ class FillPrices:
         return odds
 
 
+Waiting = tuple[Tokens, Future[SentBooks]]
+
+
+class Batch:
+    """Orders that share requests. Each gets its books as soon as both of its tokens are heard of or refused."""
+
+    def __init__(self, waiting: Sequence[Waiting]) -> None:
+        self._waiting = list(waiting)
+        self._heard: dict[str, Mapping[str, Any]] = {}
+        self._refused: dict[str, Exception] = {}
+
+    @property
+    def tokens(self) -> list[str]:
+        return list(dict.fromkeys(token for tokens, _ in self._waiting for token in tokens))
+
+    def hear(self, tokens: Sequence[str], books: SentBooks) -> None:
+        """Take what was sent for these tokens; one that isn't among it has no book."""
+        self._heard |= {token: books.get(token, {}) for token in tokens}
+        self._respond()
+
+    def refuse(self, token: str, exc: Exception) -> None:
+        """Take the upstream's refusal of a token. An order fails of it only where its other one is refused, too."""
+        self._refused[token] = exc
+        self._respond()
+
+    def fail(self, exc: BaseException) -> None:
+        """Fail all orders that still wait."""
+        for _, result in self._waiting:
+            result.set_exception(exc)
+        self._waiting = []
+
+    def _respond(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for tokens, result in waiting:
+            heard, refused = ([token for token in tokens if token in known] for known in (self._heard, self._refused))
+            if len(refused) == len(tokens):
+                result.set_exception(self._refused[refused[0]])
+            elif len(heard) + len(refused) == len(tokens):
+                result.set_result({token: self._heard[token] for token in heard})
+            else:
+                self._waiting.append((tokens, result))
+
+
 class BookRequests:
     """Requests for order books, each for as many orders as have arrived. One per process."""
 
@@ -54,7 +108,7 @@ class BookRequests:
         self._request = request
         self._limit = limit
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Tokens, Future[SentBooks]]] = []
+        self._waiting: list[Waiting] = []
 
     def get(self, tokens: Tokens, deadline: Deadline) -> SentBooks:
         """Return the books of the tokens, requested after this call began. Raises UpstreamError or TimeoutError."""
@@ -67,48 +121,47 @@ class BookRequests:
         return result.result(max(0, deadline.remaining()))
 
     def _request_for_all(self, deadline: Deadline) -> None:
-        """Request the books of all that wait when the request may be sent, and give them the response."""
+        """Request the books of all that wait when the request may be sent, and give each order its own."""
         time.sleep(deadline.bounded(rules.FILL_COLLECT_SECONDS))
         is_allowed = self._limit.acquire(deadline)
         with self._lock:
-            batch, self._waiting = self._waiting, []
-        results = [result for _, result in batch]
+            batch, self._waiting = Batch(self._waiting), []
         if not is_allowed:
-            fail(results, TimeoutError("the rate limit is used up"))
+            batch.fail(LimitUsedUp())
             return
         try:
-            books = self._request([token for tokens, _ in batch for token in tokens])
+            self._request_by_halves(batch, deadline)
+        except (UpstreamError, LimitUsedUp) as exc:
+            batch.fail(exc)
         except BaseException as exc:
-            fail(results, exc)
+            batch.fail(exc)
             raise
-        for result in results:
-            result.set_result(books)
+
+    def _request_by_halves(self, batch: Batch, deadline: Deadline) -> None:
+        """Request the batch, and by halves what is refused: a token that the upstream refuses costs no other its book.
+
+        For the first request the rate limit has been asked; for each further one, also a retry, it is asked here.
+        """
+        has_permit = True
+
+        def request(tokens: list[str]) -> None:
+            nonlocal has_permit
+            if not has_permit and not (deadline.remaining() > 0 and self._limit.acquire(deadline)):
+                raise LimitUsedUp
+            has_permit = False
+            batch.hear(tokens, self._request(tokens))
+
+        act_by_halves(
+            batch.tokens,
+            lambda tokens: FILL.run(lambda: request(tokens), is_retriable=is_retriable, deadline=deadline),
+            failures=UpstreamRejected,
+            on_failed=batch.refuse,
+            size=BOOKS_BATCH,
+            failures_in_a_row=FAILURES_IN_A_ROW,
+        )
 
 
-def fail(results: Sequence[Future[SentBooks]], exc: BaseException) -> None:
-    for result in results:
-        result.set_exception(exc)
-
-
-def request_books(tokens: Sequence[str]) -> SentBooks:
-    """Return the books of the tokens; a token that the upstream refuses costs the others nothing.
-
-    Raises UpstreamError, also where all tokens are refused.
-    """
-    refusals: list[Exception] = []
-    parts = act_by_halves(
-        tokens,
-        fill_client().books,
-        failures=UpstreamRejected,
-        on_failed=lambda _token, exc: refusals.append(exc),
-        failures_in_a_row=FAILURES_IN_A_ROW,
-    )
-    if refusals and not parts:
-        raise refusals[0]
-    return {token: book for part in parts for token, book in part.items()}
-
-
-_requests = BookRequests(request_books, book_rate_limit)
+_requests = BookRequests(lambda tokens: fill_client().books(tokens), book_rate_limit)
 
 
 def request_fill_prices(tokens: Tokens) -> FillPrices:
@@ -121,11 +174,11 @@ def request_fill_prices(tokens: Tokens) -> FillPrices:
         time.sleep(rules.BET_DELAY)
     with upstream_semaphore.acquire(timeout=ACQUIRE_TIMEOUT) as acquired:
         if not acquired:
-            raise PriceUnavailable(retry_after=RETRY_SECONDS)
+            raise PriceUnavailable
         try:
             books = _requests.get(tokens, Deadline(rules.FILL_SECONDS))
         except (UpstreamError, TimeoutError) as exc:
-            raise PriceUnavailable(retry_after=RETRY_SECONDS) from exc
+            raise PriceUnavailable from exc
     return fill_prices(books, tokens)
 
 
@@ -134,8 +187,7 @@ def fill_prices(books: SentBooks, tokens: Tokens) -> FillPrices:
     book = read_book(books, tokens)
     if book is None:
         return FillPrices(bid=None, ask=None, sale_bid=ZERO, sale_ask=ONE)
-    found = prices_of(book, depth=rules.PRICE_DEPTH)
-    return FillPrices(bid=found.bid, ask=found.ask, sale_bid=found.sale_bid, sale_ask=found.sale_ask)
+    return FillPrices(*prices_of(book, depth=rules.PRICE_DEPTH))
 
 
 def house_prices(this_odds: Decimal) -> FillPrices:

@@ -18,6 +18,7 @@ from rest_framework.exceptions import ErrorDetail
 from core.api.serializers import ClampedIntegerField, LowerCaseField
 from markets.listings import ORDERS, STATUSES, Query
 from markets.models import Market
+from markets.polymarket.parsing import CATEGORY_MAX
 from markets.rules import (
     CATEGORY_LIMIT,
     CATEGORY_LIMIT_MAX,
@@ -29,7 +30,6 @@ from markets.rules import (
     SKIP_MAX,
 )
 
-CATEGORY_MAX = 50
 WORDS_MAX = 100
 TOO_LONG = "Ensure this field has no more than %(limit_value)d characters."
 CHOICE_ERRORS = {"invalid_choice": '"%(value)s" is not a valid choice.'}

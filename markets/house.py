@@ -23,11 +23,18 @@ from markets.errors import (
 )
 from markets.listings import publish_edition
 from markets.models import Market, MarketTerms
+from markets.polymarket import parsing
 from markets.resolution.staff import lock_market
 
 # What users bet on, in words: fixed once somebody did. Changing the rest moves no stakes.
 TERMS = ("title", "this_option", "that_option", "description")
-LONGEST = {"title": 500, "this_option": 100, "that_option": 100, "image_url": 2000, "category": 50}
+LONGEST = {
+    "title": parsing.TITLE_MAX,
+    "this_option": parsing.OPTION_MAX,
+    "that_option": parsing.OPTION_MAX,
+    "image_url": parsing.IMAGE_URL_MAX,
+    "category": parsing.CATEGORY_MAX,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ OTHER_WORDS: Final = "Its options at Polymarket aren't those that were bet on"
 TOKENS_REORDERED: Final = "Polymarket lists its tokens in another order, but not its options."
 OPTIONS_REORDERED: Final = "Polymarket lists its options in another order, but not its tokens."
 PRICES_REORDERED: Final = "Polymarket lists its prices in another order, or they swapped places at once."
+# Follows one of the above: then the resolution looks at the market, however far off its planned end is.
+CLOSED_THERE: Final = " Polymarket has closed it."
 
 # -- In SQL, for rows `best` (what was staged), `stored` (the market) and `terms` (null where nobody has bet)
 
@@ -78,12 +80,14 @@ def quoted(text: str) -> str:
 PROBLEM: Final = f"""CASE
     WHEN best.problem <> '' THEN best.problem
     WHEN terms.market_id IS NULL THEN ''
-    WHEN NOT ({SAME_TOKENS}) AND NOT ({SWAPPED_TOKENS}) THEN {quoted(OTHER_TOKENS)}
     WHEN ({SAME_TOKENS} AND {SAME_WORDS}) OR ({SWAPPED_TOKENS} AND {SWAPPED_WORDS}) THEN
         CASE WHEN {{usable}} AND NOT best.closed AND {SWAPPED_PRICES} THEN {quoted(PRICES_REORDERED)} ELSE '' END
-    WHEN {SAME_WORDS} THEN {quoted(TOKENS_REORDERED)}
-    WHEN {SWAPPED_WORDS} THEN {quoted(OPTIONS_REORDERED)}
-    ELSE {quoted(OTHER_WORDS)} || ': “' || best.this_option || '” and “' || best.that_option || '”.'
+    ELSE CASE
+        WHEN NOT ({SAME_TOKENS}) AND NOT ({SWAPPED_TOKENS}) THEN {quoted(OTHER_TOKENS)}
+        WHEN {SAME_WORDS} THEN {quoted(TOKENS_REORDERED)}
+        WHEN {SWAPPED_WORDS} THEN {quoted(OPTIONS_REORDERED)}
+        ELSE {quoted(OTHER_WORDS)} || ': “' || best.this_option || '” and “' || best.that_option || '”.'
+    END || CASE WHEN best.closed THEN {quoted(CLOSED_THERE)} ELSE '' END
 END"""
 
 

@@ -12,7 +12,7 @@ words, liquidity, spread and end, too, and reads all that match.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -24,100 +24,15 @@ from rest_framework.exceptions import ValidationError
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
-from markets.models import PUNCTUATION, MarketEdition
-from markets.rules import SEARCH_TOTAL_MAX
+from markets.models import PUNCTUATION, SORTS, MarketEdition
+from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
-
-EDITIONS_KEPT_FOR = timedelta(minutes=30)
-
-EDITION_ORDERS = {
-    # What can be bet on first.
-    "trending": f"{CAN_BE_BET_ON} DESC, volume_24hr DESC, id DESC",
-    "newest": "created_at DESC, id DESC",
-    # Soonest first; those without an end after all dates, those past theirs last.
-    "ending": "coalesce(expires_at, 'infinity') <= %(now)s, coalesce(expires_at, 'infinity'), id",
-    "liquidity": "liquidity DESC, id DESC",
-    "volume": "volume DESC, id DESC",
-}
-
-RANKED = " UNION ALL ".join(
-    f"""
-    SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
-           row_number() OVER (PARTITION BY category ORDER BY {order}) AS category_position, id
-    FROM markets AS market WHERE status = 'open' AND suspended_reason = ''
-    """  # noqa: S608 - made of the constants above
-    for sort, order in EDITION_ORDERS.items()
-)
-
-PUBLISH = f"""
-WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id)
-INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
-SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
-FROM edition, ({RANKED}) AS ranked
-"""  # noqa: S608
-
-# Returns whether the planner has no statistics of so many rows: it then reads all markets where a few are needed.
-DELETE_OLD = """
-WITH old AS (
-    DELETE FROM market_editions
-    WHERE published_at < %(before)s AND id < (SELECT max(id) FROM market_editions)
-    RETURNING id
-), deleted AS (
-    DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
-)
-SELECT reltuples < %(rows)s OR 2 > (
-    SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename IN ('markets', 'market_rankings')
-) FROM pg_class WHERE oid = 'market_rankings'::regclass
-"""
-
-# Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others.
-IS_CURRENT = """
-SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
-    SELECT position FROM market_rankings
-    WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
-    ORDER BY position DESC LIMIT 1
-), 0) AND NOT EXISTS (
-    SELECT FROM markets AS market WHERE market.status = 'open' AND market.suspended_reason = '' AND NOT EXISTS (
-        SELECT FROM market_rankings AS ranking
-        WHERE ranking.edition = (SELECT max(id) FROM market_editions) AND ranking.sort = 'trending'
-        AND ranking.market_id = market.id
-    )
-)
-"""
-
-
-def publish_edition(*, now: datetime) -> None:
-    """Make an edition of the markets that are open and not suspended, in the caller's transaction.
-
-    Editions older than half an hour are deleted.
-    """
-    require_transaction("publish_edition")
-    ranked = execute(PUBLISH, {"now": now, **price_rules()})
-    if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
-        analyze("markets", "market_rankings")
-
-
-def is_edition_current() -> bool:
-    """Return whether the newest edition holds the markets that are open, and no other."""
-    return bool(fetch_value(IS_CURRENT))
-
-
-def publish_edition_if_outdated(*, now: datetime) -> bool:
-    """Give markets that opened or closed other than by ingestion their place; return whether there were any."""
-    with transaction.atomic(durable=True):
-        if is_edition_current():
-            return False
-        publish_edition(now=now)
-        return True
-
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
 AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
 BELOW_ZERO = re.compile(r"-[0-9]{1,17}\.[0-9]{2}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
-BIGINT_MAX = 2**63 - 1
-STATUSES = ("open", "closed", "resolved", "cancelled")
 
 
 def is_moment(text: str) -> bool:
@@ -126,11 +41,6 @@ def is_moment(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_place(number: int) -> bool:
-    """Return whether it numbers an edition or a position; JSON's `true` is an int to Python, but not to PostgreSQL."""
-    return type(number) is int and 1 <= number <= BIGINT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +72,108 @@ class Order:
         return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
 
 
-ORDERS = {
-    "trending": Order("market.volume_24hr", "numeric", "DESC"),
-    "newest": Order("market.created_at", "timestamptz", "DESC"),
-    "ending": Order("coalesce(market.expires_at, 'infinity')", "timestamptz", "ASC"),
-    "liquidity": Order("market.liquidity", "numeric", "DESC"),
-    "volume": Order("market.volume", "numeric", "DESC"),
-}
+ORDERS = {name: Order(sort.key, sort.type, sort.direction) for name, sort in SORTS.items()}
 # One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
 # Of one status that is over the plain volume makes the same order, and an index has it.
-TRENDING = f"(market.volume_24hr - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
+TRENDING = f"({ORDERS['trending'].key} - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
 SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", signed=True)}
+
+# In an edition what can be bet on is trending first, and what is past its end is ending last.
+FIRST_IN_EDITIONS = {"trending": f"{CAN_BE_BET_ON} DESC, ", "ending": f"{ORDERS['ending'].key} <= %(now)s, "}
+EDITION_ORDERS = {name: FIRST_IN_EDITIONS.get(name, "") + order.by for name, order in ORDERS.items()}
+RANKED = " UNION ALL ".join(
+    f"""
+    SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {order}) AS position, category,
+           row_number() OVER (PARTITION BY category ORDER BY {order}) AS category_position, id
+    FROM markets AS market WHERE status = 'open' AND suspended_reason = ''
+    """  # noqa: S608 - made of the constants above
+    for sort, order in EDITION_ORDERS.items()
+)
+
+PUBLISH = f"""
+WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id)
+INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
+SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
+FROM edition, ({RANKED}) AS ranked
+"""  # noqa: S608
+
+# Returns whether the planner has no statistics of so many rows: it then reads all markets where a few are needed.
+DELETE_OLD = """
+WITH old AS (
+    DELETE FROM market_editions
+    WHERE published_at < %(before)s AND id < (SELECT max(id) FROM market_editions)
+    RETURNING id
+), deleted AS (
+    DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
+)
+SELECT reltuples < %(rows)s OR 2 > (
+    SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename IN ('markets', 'market_rankings')
+) FROM pg_class WHERE oid = 'market_rankings'::regclass
+"""
+
+# Positions have no gaps, so an edition's last one is its count. As many may be open as before, and yet others. Of those
+# that ended or turned illiquid since, only the first places are looked at: a bounded number of rows.
+IS_CURRENT = f"""
+SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'), 0) = coalesce((
+    SELECT position FROM market_rankings
+    WHERE edition = (SELECT max(id) FROM market_editions) AND sort = 'trending'
+    ORDER BY position DESC LIMIT 1
+), 0) AND NOT EXISTS (
+    SELECT FROM markets AS market WHERE market.status = 'open' AND market.suspended_reason = '' AND NOT EXISTS (
+        SELECT FROM market_rankings AS ranking
+        WHERE ranking.edition = (SELECT max(id) FROM market_editions) AND ranking.sort = 'trending'
+        AND ranking.market_id = market.id
+    )
+) AND NOT EXISTS (
+    SELECT FROM (
+        SELECT ranking.position, {CAN_BE_BET_ON} AS fit
+        FROM market_editions AS edition
+        JOIN market_rankings AS ranking ON ranking.edition = edition.id
+        JOIN markets AS market ON market.id = ranking.market_id
+        WHERE edition.id = (SELECT max(id) FROM market_editions) AND edition.published_at <= %(published_by)s
+        AND ranking.sort = 'trending' AND ranking.position <= %(first_places)s
+    ) AS place HAVING min(position) FILTER (WHERE NOT fit) < max(position) FILTER (WHERE fit)
+)
+"""  # noqa: S608 - made of the constant above
+
+
+def publish_edition(*, now: datetime) -> None:
+    """Make an edition of the markets that are open and not suspended, in the caller's transaction.
+
+    Editions older than half an hour are deleted.
+    """
+    require_transaction("publish_edition")
+    ranked = execute(PUBLISH, {"now": now, **price_rules()})
+    if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
+        analyze("markets", "market_rankings")
+
+
+def is_edition_current(*, now: datetime) -> bool:
+    """Return whether the newest edition holds the markets that are open, and no other.
+
+    Also False for one of some minutes ago whose first places have what can't be bet on before what can.
+    """
+    published_by = now - EDITION_IN_ORDER_FOR
+    given = {"now": now, "published_by": published_by, "first_places": LIST_LIMIT_MAX, **price_rules()}
+    return bool(fetch_value(IS_CURRENT, given))
+
+
+def publish_edition_if_outdated(*, now: datetime) -> bool:
+    """Give markets that opened, closed or ended other than by ingestion their place; return whether there were any."""
+    with transaction.atomic(durable=True):
+        if is_edition_current(now=now):
+            return False
+        publish_edition(now=now)
+        return True
+
+
+BIGINT_MAX = 2**63 - 1
+STATUSES = ("open", "closed", "resolved", "cancelled")
+
+
+def is_place(number: int) -> bool:
+    """Return whether it numbers an edition or a position; JSON's `true` is an int to Python, but not to PostgreSQL."""
+    return type(number) is int and 1 <= number <= BIGINT_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,9 +277,11 @@ def edition_and_position(query: Query) -> tuple[int | None, int]:
     raise invalid_cursor()
 
 
+# Said twice: the indexes of markets that are over have the second as their condition.
+PAST_STATUS = "market.status = %(status)s AND NOT market.status = 'open'"
 PAST = f"""
 SELECT {VERSION}, {{key}}::text, {TOTAL} FROM markets AS market
-WHERE market.status = %(status)s AND NOT market.status = 'open' {{in_category}} {{after}}
+WHERE {PAST_STATUS} {{in_category}} {{after}}
 ORDER BY {{order}} {{paging}}
 """  # noqa: S608
 
@@ -398,7 +401,7 @@ def scope(query: Query) -> list[str]:
             return [*of_category, "NOT (market.status = 'open' AND market.suspended_reason <> '')"]
         case "open":
             return [*of_category, "market.status = 'open' AND market.suspended_reason = ''"]
-    return [*of_category, "market.status = %(status)s AND NOT market.status = 'open'"]
+    return [*of_category, PAST_STATUS]
 
 
 def search_parameters(query: Query) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Markets, what ingestion stages, why markets got their results, and the editions that lists are read from."""
 
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -27,14 +29,37 @@ def words_of(field: str) -> Func:
     return Func(F(field), Value(PUNCTUATION), Value(" " * len(PUNCTUATION)), function="translate", output_field=TEXT)
 
 
-# An open end sorts after every date.
-ENDING = Coalesce("expires_at", Value("infinity"), output_field=models.DateTimeField())
-PAST_ORDERS: dict[str, tuple[OrderBy, OrderBy]] = {
-    "trending": (F("volume_24hr").desc(), F("id").desc()),
-    "newest": (F("created_at").desc(), F("id").desc()),
-    "ending": (ENDING.asc(), F("id").asc()),
-    "liquidity": (F("liquidity").desc(), F("id").desc()),
-    "volume": (F("volume").desc(), F("id").desc()),
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """What a list is sorted by: a column, ids deciding among equal values. `null_as`: what its nulls count as."""
+
+    column: str
+    type: Literal["numeric", "timestamptz"]
+    direction: Literal["ASC", "DESC"] = "DESC"
+    null_as: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the sort key in SQL about `market`."""
+        return f"coalesce(market.{self.column}, '{self.null_as}')" if self.null_as else f"market.{self.column}"
+
+    @property
+    def of_index(self) -> tuple[OrderBy, OrderBy]:
+        """Return the same order for an index."""
+        key: F | Coalesce = F(self.column)
+        if self.null_as:
+            key = Coalesce(self.column, Value(self.null_as), output_field=models.DateTimeField())
+        is_descending = self.direction == "DESC"
+        return OrderBy(key, descending=is_descending), OrderBy(F("id"), descending=is_descending)
+
+
+# The sorts of market lists: editions, cursors and the indexes of markets that are over are made of them.
+SORTS = {
+    "trending": Sort("volume_24hr", "numeric"),
+    "newest": Sort("created_at", "timestamptz"),
+    "ending": Sort("expires_at", "timestamptz", "ASC", null_as="infinity"),
+    "liquidity": Sort("liquidity", "numeric"),
+    "volume": Sort("volume", "numeric"),
 }
 
 
@@ -42,8 +67,8 @@ def past_indexes() -> list[models.Index]:
     """For every sort of the markets that are over: by status, and by status and category."""
     over = ~Q(status="open")
     return [
-        models.Index(*(F(field) for field in scope), *order, condition=over, name=f"markets_{prefix}_{sort}")
-        for sort, order in PAST_ORDERS.items()
+        models.Index(*(F(field) for field in scope), *sort.of_index, condition=over, name=f"markets_{prefix}_{name}")
+        for name, sort in SORTS.items()
         for prefix, scope in (("past", ["status"]), ("past_in", ["status", "category"]))
     ]
 
@@ -109,7 +134,10 @@ class MarketFields(models.Model):
 
 
 class MirroredFields(MarketFields, EventFields):
-    """What is copied from Polymarket: a field added here and in `polymarket.parsing` is ingested without more code."""
+    """What is copied from Polymarket: a field added here and in `polymarket.parsing` is ingested without more code.
+
+    Not so one that may be missing and then stays as it was: see StagedMarket, and AMOUNTS of `staging`.
+    """
 
     polymarket_id = models.CharField(max_length=parsing.ID_MAX, null=True)
 
@@ -187,6 +215,11 @@ class Market(MirroredFields):
             *past_indexes(),
         ]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(liquidity__lt=10**16, volume__lt=10**16, volume_24hr__lt=10**16),
+                name="markets_hold_numbers",
+            ),
             models.UniqueConstraint(fields=["polymarket_id"], name="markets_polymarket_id_unique"),
             models.CheckConstraint(condition=Q(this_odds__range=(0, 1)), name="markets_this_odds_in_range"),
             models.CheckConstraint(condition=Q(that_odds__range=(0, 1)), name="markets_that_odds_in_range"),
@@ -261,6 +294,14 @@ class StagedMarket(MirroredFields):
         db_table = "market_staging"
         # Without statistics, as right after a first ingestion, joins are planned for few rows: then each is a look-up.
         indexes = [models.Index(fields=["polymarket_id"], name="market_staging_by_id")]
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(this_odds__lt=10, that_odds__lt=10, bid__lt=10, ask__lt=10)
+                & Q(liquidity__lt=10**16, volume__lt=10**16, volume_24hr__lt=10**16),
+                name="market_staging_hold_numbers",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -291,7 +332,7 @@ class MarketText(models.Model):
     """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="texts", db_index=False)
-    title = models.CharField(max_length=500)
+    title = models.CharField(max_length=parsing.TITLE_MAX)
     description = models.TextField()
     # From the first bet, or the edit before, to the edit.
     shown_at = models.DateTimeField()
@@ -312,7 +353,7 @@ class MarketTally(models.Model):
     """
 
     status = models.CharField(max_length=9)
-    category = models.CharField(max_length=50)
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
     markets = models.IntegerField()
 
     class Meta:
@@ -346,6 +387,7 @@ class MarketResolution(models.Model):
 
     class Source(models.TextChoices):
         POLYMARKET = "polymarket"
+        CATALOGUE = "catalogue"  # Polymarket's, as ingestion read it
         STAFF = "staff"
         CLOCK = "clock"  # a house market reached its end
 
@@ -379,7 +421,8 @@ class MarketResolution(models.Model):
                 name="market_resolutions_known_decision",
             ),
             models.CheckConstraint(
-                condition=Q(source__in=["polymarket", "staff", "clock"]), name="market_resolutions_known_source"
+                condition=Q(source__in=["polymarket", "catalogue", "staff", "clock"]),
+                name="market_resolutions_known_source",
             ),
             models.CheckConstraint(condition=Q(reason__regex=r"\S"), name="market_resolutions_with_reason"),
             models.CheckConstraint(
@@ -406,18 +449,11 @@ class MarketEdition(models.Model):
 class MarketRanking(models.Model):
     """A market's place in an edition: positions count from 1 without gaps, over all and within the category."""
 
-    class Sort(models.TextChoices):
-        TRENDING = "trending"
-        NEWEST = "newest"
-        ENDING = "ending"
-        LIQUIDITY = "liquidity"
-        VOLUME = "volume"
-
     pk = models.CompositePrimaryKey("edition", "sort", "position")
     edition = models.BigIntegerField()
-    sort = models.CharField(max_length=9, choices=Sort)
+    sort = models.CharField(max_length=9, choices=[(name, name.capitalize()) for name in SORTS])
     position = models.IntegerField()
-    category = models.CharField(max_length=50)
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
     category_position = models.IntegerField()
     market_id = models.UUIDField()
 

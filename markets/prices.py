@@ -28,9 +28,8 @@ from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, Polymarket
 # Longer than a client's total timeout, which holds the lock; the lock of a process that died runs out.
 LOCK_SECONDS = 4
 POLL_SECONDS = 0.02
-# How long to wait for a slot: in less time an upstream that is well has responded to somebody.
+# How long to wait for a slot. While the upstream responds in its usual time, slots get free sooner.
 ACQUIRE_TIMEOUT = 0.25
-RETRY_SECONDS = 2
 WATCH_NOTED_SECONDS = 60
 
 # Of the process's threads so many may wait for the upstream, for fills and for live odds together.
@@ -141,7 +140,7 @@ def live_odds(market: PricedMarket, *, client: PolymarketClient, now: datetime) 
         state = request_once(tokens_of(market), client=client, now=now) if acquired else None
     if odds := odds_of(market, state) if state else stale_odds(market, now=now):
         return odds
-    raise PriceUnavailable(retry_after=RETRY_SECONDS)
+    raise PriceUnavailable
 
 
 def request_once(tokens: Tokens, *, client: PolymarketClient, now: datetime) -> BookState | None:

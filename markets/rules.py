@@ -11,8 +11,15 @@ RANDOM_COUNT, RANDOM_COUNT_MAX = 10, 50
 CATEGORY_LIMIT, CATEGORY_LIMIT_MAX = 20, 100
 EXCLUDE_MAX = 500
 SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
+# After so long what ended or turned illiquid since leaves the first places of what is trending.
+EDITION_IN_ORDER_FOR = timedelta(minutes=2)
+# A cursor stays on the edition that its list began with, and is good for as long.
+EDITIONS_KEPT_FOR = timedelta(minutes=30)
 
-# Ingestion. A run reads so many good markets, and checks so many open ones that Polymarket no longer lists.
+# Ingestion. It runs at these times: minute, hour, day, month and weekday, in UTC.
+INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
+# A run reads at most INGEST_LIMIT markets that can be listed. Of the open markets here that Polymarket no longer lists
+# it requests RECHECK_LIMIT by their id.
 INGEST_LIMIT, INGEST_LIMIT_MAX = env.int("MARKET_INGEST_LIMIT", default=500), 50_000
 RECHECK_LIMIT = env.int("MARKET_RECHECK_LIMIT", default=1_000)
 # A request to ingest within so many seconds of the last run gets that run's result.
@@ -22,6 +29,8 @@ INGEST_MIN_INTERVAL = env.int("MARKET_INGEST_MIN_INTERVAL", default=60)
 # stale, until they are LIVE_STALE_SECONDS old.
 LIVE_SECONDS = env.float("MARKET_LIVE_SECONDS", default=3.0)
 LIVE_STALE_SECONDS = env.float("MARKET_LIVE_STALE_SECONDS", default=60.0)
+# The odds of watched markets are refreshed once in so many seconds.
+ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
 # For so long after somebody looked at a market its odds are kept fresh.
 WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
 # One refresh requests at most this many markets, those looked at last first.

@@ -20,6 +20,7 @@ from core.api.json import dumps
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_all
 from markets.models import Market, MarketTally
+from markets.polymarket.parsing import ID_MAX
 from markets.serializers import ILLIQUID, MarketSerializer, price_rules
 
 # The condition, never null, that a bet on the market can be placed; with `now` and `price_rules()`. It is what there is
@@ -36,7 +37,7 @@ VERSION_WIDTH = 3
 BY_ID = f"SELECT {VERSION}, {MarketSerializer.columns} FROM markets AS market WHERE market.id = ANY(%(ids)s)"  # noqa: S608
 CACHED_MAX = 5_000
 # Condition ids are text that Polymarket made; longer or stranger than this, it isn't one.
-CONDITION_ID = re.compile(r"[\x21-\x7e]{1,200}")
+CONDITION_ID = re.compile(rf"[\x21-\x7e]{{1,{ID_MAX}}}")
 
 
 class Version(NamedTuple):

@@ -5,9 +5,17 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from core.api.serializers import CreditsField, LowerCaseField, OddsField, ResourceSerializer, response_schema
+from core.api.serializers import (
+    CreditsField,
+    LowerCaseField,
+    OddsField,
+    ResourceSerializer,
+    next_page_schema,
+    response_schema,
+)
 from markets import rules
 from markets.models import Market
+from markets.polymarket.parsing import CATEGORY_MAX
 
 # What a market shows of its prices, in SQL about `market`; `price_rules()` are its parameters. Those of a house market
 # are not stored but follow from its odds, as in `fills.house_prices`: another HOUSE_SPREAD holds in lists at once.
@@ -28,7 +36,7 @@ def price_rules() -> dict[str, Any]:
 
 class IngestRequest(serializers.Serializer[dict[str, Any]]):
     limit = serializers.IntegerField(min_value=1, required=False)
-    category = LowerCaseField(max_length=50, required=False, allow_null=True)
+    category = LowerCaseField(max_length=CATEGORY_MAX, required=False, allow_null=True)
     force = serializers.BooleanField(default=False, help_text="Staff only: never the last run's result.")
 
     def validate_limit(self, limit: int) -> int:
@@ -135,7 +143,7 @@ MarketListResponse = response_schema(
     "MarketListResponse",
     count=count(),
     total=count(help_text="How many match in all; of a search, or by price or end, up to 10,000."),
-    nextCursor=serializers.CharField(allow_null=True),
+    **next_page_schema(),
     data=MarketSerializer(many=True),
 )
 MarketSampleResponse = response_schema("MarketSampleResponse", count=count(), data=MarketSerializer(many=True))

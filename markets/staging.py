@@ -15,6 +15,7 @@ from markets import identity, rules
 from markets.models import EventFields, MarketFields
 from markets.polymarket.books import is_narrow
 from markets.polymarket.parsing import Odds, ParsedMarket
+from markets.resolution.policy import OPEN_UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ Read = ParsedMarket | Withdrawn
 CATALOGUE_LAG = timedelta(minutes=5)
 # For so long the order book's odds are kept fresh where the catalogue's prices can't be right.
 BOOK_ASKED_FOR = timedelta(minutes=10)
+
+# Why a market closed or opened. Where the resolution finds it open as well, that has nothing to add.
+REASONS = {"closed": "Polymarket's catalogue has it as closed.", "open": OPEN_UPSTREAM}
 
 
 def names_of(fields: type[MarketFields | EventFields]) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ def other(name: str) -> str:
 # computed once a row.
 FRESH = f"""
 SELECT
-    stored.id AS market_id,
+    stored.id AS market_id, stored.status AS former_status,
     {
     ", ".join(
         f"CASE WHEN terms.market_id IS NULL AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
@@ -181,7 +185,7 @@ WITH locked AS MATERIALIZED (
 SELECT id FROM locked
 """  # noqa: S608 - made of the constants above
 # Compared again: what was written while the locks were waited for isn't undone. Where the prices seem to have swapped
-# places the order book is asked for the odds, by those who refresh them.
+# places the order book is asked for the odds, by those who refresh them. What closed or opened is recorded for staff.
 UPDATE = f"""
 WITH updated AS (UPDATE markets AS market SET
     {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *PRICES))},
@@ -197,7 +201,12 @@ WITH updated AS (UPDATE markets AS market SET
     updated_at = %(now)s
 FROM ({FRESH} AND stored.id = ANY(%(locked)s::uuid[])) AS fresh
 WHERE market.id = fresh.market_id AND {CHANGED}
-RETURNING market.id, market.suspended_reason
+RETURNING market.id, market.suspended_reason, market.status, fresh.former_status,
+    CASE WHEN market.status <> fresh.former_status THEN market.upstream_facts END AS facts
+), recorded AS (
+    INSERT INTO market_resolutions (market_id, decision, source, reason, facts, seen_at)
+    SELECT id, status, 'catalogue', %(reasons)s::jsonb ->> status, jsonb_build_object('gamma', facts), %(now)s
+    FROM updated WHERE status <> former_status ORDER BY id
 ), watched AS (
     INSERT INTO market_watches AS watch (market_id, watched_until)
     SELECT id, %(watched_until)s FROM updated WHERE suspended_reason = %(prices_reordered)s ORDER BY id
@@ -308,6 +317,7 @@ def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
     facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
     locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
     facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}
+    facts |= {"reasons": Jsonb(REASONS)}
     updated = fetch_value(UPDATE, facts)
     created = execute(INSERT, facts)
     return Applied(created=created, updated=updated)

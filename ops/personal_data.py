@@ -29,7 +29,7 @@ from core.api.json import dumps
 from core.db.sql import execute
 from core.db.transactions import require_transaction, run_transaction
 from core.models import IdempotencyKey
-from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt
+from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt, LedgerAnchorHead
 from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
 from markets.models import MarketResolution
 from purchases.models import CreditPurchase, PurchaseEvent
@@ -65,6 +65,7 @@ SECTIONS = (
     Section("email_addresses", EmailAddress),
     Section("idempotency_keys", IdempotencyKey, "user_id", hidden=("request_hash",)),
     Section("ledger_entries", CreditTransaction),
+    Section("ledger_anchor_heads", LedgerAnchorHead, "user_id"),
     Section("daily_rewards", DailyReward),
     Section("debts", Debt),
     Section("credit_adjustments", CreditAdjustment, hidden=("requested_by", "decided_by")),
@@ -109,7 +110,7 @@ def snapshot() -> Iterator[None]:
 def user_row(user_id: UUID) -> dict[str, Any]:
     """Return the user's own row, without the password's hash."""
     row: dict[str, Any] = User.objects.values(*columns_of(User, "password")).get(pk=user_id)
-    return row
+    return {column: readable(value) for column, value in row.items()}
 
 
 def staff_actions_about(user_id: UUID) -> QuerySet[Any, dict[str, Any]]:

@@ -14,4 +14,4 @@ class PurchasesConfig(AppConfig):
         # A package that can't be parsed stops the start.
         packages()
         # The audit's invariants about purchases.
-        import_module("purchases.services")
+        import_module("purchases.audit")

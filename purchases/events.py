@@ -1,4 +1,4 @@
-"""Process Stripe's events, each once, in whatever order they come, and look up what was never said.
+"""Process Stripe's events, each once, in any order, and look up at Stripe purchases whose event never arrived.
 
 Credits are granted when a session is paid, and taken back when all of the money is given back. What needs a human's
 judgement is recorded for staff: a payment of another amount, a refund of a part or one that failed, a dispute.
@@ -164,6 +164,7 @@ def find_purchase(event: StripeEvent) -> UUID | None:
 
 
 def apply_stripe_event(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
+    """Do what an event about a locked purchase says, unless it was done before: grant, fail, refund, or tell staff."""
     # One event is about one purchase: a second delivery waits for its lock.
     if PurchaseEvent.objects.filter(provider_event_id=event.id).exists():
         return
@@ -172,7 +173,7 @@ def apply_stripe_event(event: StripeEvent, purchase: CreditPurchase, *, now: dat
     elif event.type == REFUNDED and event.is_refunded:
         apply_refund(event, purchase, now=now)
     else:
-        record_dispute(event, purchase, f"{event.type}: {event.summary}", now=now)
+        record_for_staff(event, purchase, f"{event.type}: {event.summary}", now=now)
 
 
 def apply_session(event: StripeEvent, purchase: CreditPurchase, *, now: datetime) -> None:
@@ -183,7 +184,7 @@ def apply_session(event: StripeEvent, purchase: CreditPurchase, *, now: datetime
         if event.cents == in_cents(purchase.usd_amount) and event.currency == CURRENCY:
             complete_purchase(purchase, event_id=event.id, now=now)
         else:
-            record_dispute(event, purchase, f"Paid {event.cents} cents of {event.currency}.", now=now)
+            record_for_staff(event, purchase, f"Paid {event.cents} cents of {event.currency}.", now=now)
     elif event.type in NEVER_PAID and purchase.status == Status.PENDING:
         purchase.status = Status.FAILED
         purchase.save(update_fields=["status"])
@@ -205,6 +206,7 @@ def store_payment_id(event: StripeEvent, purchase: CreditPurchase) -> None:
         purchase.save(update_fields=["payment_id"])
 
 
-def record_dispute(event: StripeEvent, purchase: CreditPurchase, note: str, *, now: datetime) -> None:
+def record_for_staff(event: StripeEvent, purchase: CreditPurchase, note: str, *, now: datetime) -> None:
+    """Record, as `disputed`, an event that moves no credits and that staff have to judge; `note` says what it is."""
     logger.error("Stripe's event about purchase %s needs a look by staff: %s", purchase.pk, note)
     record_event(purchase, Kind.DISPUTED, event_id=event.id, note=note, now=now)

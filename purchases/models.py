@@ -103,7 +103,7 @@ class PurchaseEvent(models.Model):
         STARTED = "started"
         COMPLETED = "completed"
         FAILED = "failed"
-        DISPUTED = "disputed"  # the provider sent an event that doesn't fit: for staff
+        DISPUTED = "disputed"  # for staff: a dispute, a partial or failed refund, a wrong amount, an unknown event
         REFUNDED = "refunded"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -1,4 +1,4 @@
-"""Jobs of purchases: what a provider said and couldn't be processed, and what it never said."""
+"""Jobs of purchases: retry events that failed, and look up pending purchases."""
 
 from typing import Any
 

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,7 @@ class StaffConfig(AppConfig):
     name = "staff"
     label = "staff"
     verbose_name = "System"
+
+    def ready(self) -> None:
+        # The audit's invariant about staff.
+        import_module("staff.audit")

@@ -15,7 +15,7 @@ from staff.core.formatting import format_credits, format_percent, format_time, l
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable, Recent
 from staff.markets.page import settlement_status
-from staff.markets.table import WIDE, OfMarkets
+from staff.markets.table import WIDE, MarketRelatedTable
 from staff.selectors import find_user_id
 
 SHOWN = 200
@@ -176,10 +176,10 @@ class SettlementFilter(Recent):
 
 
 @admin.register(Settlement)
-class SettlementTable(OfMarkets):
+class SettlementTable(MarketRelatedTable):
     """What was paid for each market that is over, newest first."""
 
-    list_display = ("begun", "of_market", "as_", "state", "won", "lost", "cancelled", "paid_", "refunded_")
+    list_display = ("begun", "market_link", "as_", "state", "won", "lost", "cancelled", "paid_", "refunded_")
     list_filter = (SettlementFilter,)
 
     @admin.display(description="Begun, UTC")
@@ -204,10 +204,10 @@ class SettlementTable(OfMarkets):
 
 
 @admin.register(SettlementFailure)
-class FailureTable(OfMarkets):
+class FailureTable(MarketRelatedTable):
     """Bets that the database refused to settle, newest first."""
 
-    list_display = ("failed", "of_market", "bet_", "user_", "error")
+    list_display = ("failed", "market_link", "bet_", "user_", "error")
     list_select_related = ("market", "bet__user")
 
     @admin.display(description="When, UTC")

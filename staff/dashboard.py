@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Permission
+from core.jobs.scheduling import is_overdue
 from core.models import JobRun
 from economy.models import Counterparty
 from staff.core.formatting import count_of, format_duration, format_integer, largest_unit, plural, time_ago
@@ -89,9 +90,9 @@ def words_of(run: Run, *, now: datetime) -> str:
     return f"{run.status} {time_ago(run.started_at, now=now)}{took}{': ' if run.error else ''}{run.error}"
 
 
-INGEST, AUDIT = "markets.ingest", "economy.audit_ledger"
-# Thrice the time between two ingestions or counts; and a day and two hours.
-LATE, LATE_AUDIT = timedelta(minutes=15), timedelta(hours=26)
+INGEST, COUNT, AUDIT = "markets.ingest", "staff.count_days", "economy.audit_ledger"
+# The audit is daily; the time that it takes comes on top.
+LATE_AUDIT = timedelta(hours=26)
 GOOD, BAD = "good", "bad"
 
 
@@ -106,7 +107,7 @@ class Tile:
 
 def credit_tiles(metrics: DashboardMetrics, *, now: datetime) -> list[Tile]:
     today, counted_at = metrics.days[-1], metrics.counted_at
-    state = BAD if counted_at is None or now - counted_at > LATE else ""
+    state = BAD if counted_at is None or is_overdue(COUNT, last_at=counted_at, now=now) else ""
     return [
         of_credits("In circulation", metrics.circulation, f"counted {time_ago(counted_at, now=now)}", state),
         of_credits("Stake", metrics.open.stake, f"in {count_of(metrics.open.bets, 'open bet')}"),
@@ -130,7 +131,7 @@ def market_tile(metrics: DashboardMetrics, *, now: datetime) -> Tile:
     last = successes.order_by("-finished_at").values_list("finished_at", flat=True).first()
     oldest = metrics.ages.oldest_at
     note = f"oldest odds {largest_unit(now - oldest)}" if oldest else "no open markets"
-    state = BAD if last is None or now - last > LATE else GOOD
+    state = BAD if last is None or is_overdue(INGEST, last_at=last, now=now) else GOOD
     value, unit = (largest_unit(now - last), "ago") if last else ("never", "")
     return Tile("Markets read", value, unit, note, state)
 

@@ -1,4 +1,4 @@
-"""Defines why staff services refuse, each with a stable code."""
+"""Errors that staff services raise: one class for each condition, with its stable code."""
 
 from core.api.errors import DomainError
 

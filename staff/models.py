@@ -7,11 +7,13 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 from django_celery_beat.models import PeriodicTask
 
+from core.columns import credits_column
 from markets.models import Market
 
 
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=20, decimal_places=2, **options)
+def sum_column(**options: Any) -> "models.DecimalField[Any, Any]":
+    """Return a column for a sum of many users' credits."""
+    return credits_column(max_digits=20, **options)
 
 
 class Job(PeriodicTask):  # type: ignore[misc]
@@ -56,12 +58,14 @@ class LedgerDay(models.Model):
     transaction_type = models.CharField(max_length=20)
     counterparty = models.CharField(max_length=10)
     transfers = models.BigIntegerField()
-    given = credits_column()
-    taken = credits_column()
+    given = sum_column()
+    taken = sum_column()
 
     class Meta:
         db_table = "ledger_days"
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(given__lt=10**18, taken__lt=10**18), name="ledger_days_hold_numbers"),
             models.CheckConstraint(
                 condition=Q(transfers__gte=1, given__gte=0, taken__gte=0), name="ledger_days_sums_not_negative"
             ),
@@ -79,11 +83,15 @@ class LedgerHour(models.Model):
     transaction_type = models.CharField(max_length=20)
     counterparty = models.CharField(max_length=10)
     transfers = models.BigIntegerField()
-    given = credits_column()
-    taken = credits_column()
+    given = sum_column()
+    taken = sum_column()
 
     class Meta:
         db_table = "ledger_hours"
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(given__lt=10**18, taken__lt=10**18), name="ledger_hours_hold_numbers"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.begins_at} {self.transaction_type}"
@@ -111,17 +119,22 @@ class MarketExposure(models.Model):
         Market, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="exposure"
     )
     bets = models.BigIntegerField()
-    stake = credits_column()
-    this_payout = credits_column()
-    that_payout = credits_column()
+    stake = sum_column()
+    this_payout = sum_column()
+    that_payout = sum_column()
     worst = models.GeneratedField(
-        expression=Greatest("this_payout", "that_payout"), output_field=credits_column(), db_persist=True
+        expression=Greatest("this_payout", "that_payout"), output_field=sum_column(), db_persist=True
     )
 
     class Meta:
         db_table = "market_exposures"
         indexes = [models.Index(F("worst").desc(), name="market_exposures_worst")]
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(stake__lt=10**18, this_payout__lt=10**18, that_payout__lt=10**18, worst__lt=10**18),
+                name="market_exposures_hold_numbers",
+            ),
             models.CheckConstraint(
                 condition=Q(bets__gte=1, stake__gt=0, this_payout__gte=0, that_payout__gte=0),
                 name="market_exposures_not_negative",

@@ -12,13 +12,13 @@ from django.db.models.functions import Collate, Lower
 
 from accounts.models import User
 from core.api.requests import parse_uuid
+from core.days import day_of
 from core.db.sql import fetch_all
 from core.models import JobRun
 from economy.models import TransactionType
 from markets.models import Market
 from staff.core.formatting import when
 from staff.models import CountedDay, Job, LedgerDay, MarketExposure
-from staff.services import day_of
 
 DAYS = 30
 MARKETS = 7

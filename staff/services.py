@@ -6,7 +6,7 @@ time what the dashboard shows of the ledger and of open bets, so that its page r
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from functools import partial
 
 from celery import current_app
@@ -18,6 +18,7 @@ from kombu.exceptions import KombuError
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.backends import QUICK_BROKER_OPTIONS
+from core.days import A_DAY, LATEST_COMMIT, day_of, midnight
 from core.db.sql import execute
 from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
@@ -85,11 +86,6 @@ def lock_job(job_id: int) -> PeriodicTask:
 
 # The dashboard's counts
 
-# A row's time is taken before its transaction commits; none of ours runs nearly so long.
-LATEST_COMMIT = timedelta(hours=1)
-A_DAY = timedelta(days=1)
-
-
 # By the BRIN index on the ledger entries' time: no more is read than the span has.
 OF_SPAN = "FROM credit_transactions WHERE created_at >= %(from_at)s AND created_at < %(until_at)s"
 COUNT_HOURS = f"""
@@ -133,7 +129,7 @@ WHERE entry.created_at >= %(since)s AND entry.counterparty = 'escrow'
 UNION SELECT market_id FROM settlements WHERE reversed_at >= %(since)s
 """
 EVERY = "SELECT DISTINCT market_id FROM bets WHERE status = 'pending'"
-# What a bet pays is said in betting.settlement: the rest of the stake over its odds, rounded down.
+# What a bet pays, as `betting.pricing.potential_payout`: the rest of the stake over its odds, rounded down.
 COUNT_EXPOSURES = """
 WITH touched AS MATERIALIZED ({touched}), owed AS MATERIALIZED (
     SELECT market_id, count(*) AS bets, sum(amount - sold_amount) AS stake,
@@ -221,13 +217,5 @@ def count_exposures(since: datetime | None) -> int:
     return execute(statement, {"since": since} if since else {})
 
 
-def midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
 def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def day_of(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()

@@ -35,6 +35,10 @@ NEVER_EMPTIED = (
     "staff_actions",
     "purchase_events",
     "stock_status_changes",
+    "ledger_anchors",
+    "ledger_anchor_heads",
+    "settlement_records",
+    "recorded_rules",
 )
 
 

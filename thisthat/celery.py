@@ -8,7 +8,6 @@ from typing import Any
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import beat_init, setup_logging
-from django.conf import settings
 from django.utils import timezone
 from kombu import Exchange, Queue
 
@@ -51,7 +50,13 @@ app.conf.update(
 app.autodiscover_tasks()
 
 # Sent once when the scheduler starts, so that a first start has markets and stocks at once, and no midnight is missed.
-AT_START = ("markets.ingest", "economy.seed_stocks", "economy.reward_active_users", "leaderboard.update")
+AT_START = (
+    "markets.ingest",
+    "economy.seed_stocks",
+    "economy.reward_active_users",
+    "economy.anchor",
+    "leaderboard.update",
+)
 
 
 def every(seconds: float, task: str) -> dict[str, Any]:
@@ -62,9 +67,11 @@ def every(seconds: float, task: str) -> dict[str, Any]:
 @app.on_after_configure.connect
 def set_schedule(sender: Celery, **kwargs: Any) -> None:
     """Set the time of every job. A job's name in `job_runs` is its task's."""
+    from markets import rules as markets  # noqa: PLC0415 - reads the environment, which the settings complete first
+
     sender.conf.beat_schedule = {
-        "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(settings.MARKET_INGEST_CRON)},
-        "refresh-odds": every(settings.MARKET_ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
+        "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(markets.INGEST_CRON)},
+        "refresh-odds": every(markets.ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
         "publish-edition": every(60, "markets.publish_edition"),
         "resolve-markets": every(60, "markets.resolve"),
         "settle-markets": every(60, "betting.settle_markets"),
@@ -84,10 +91,15 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
-            # Every hour, not every night: the table is as large as the time between two purges.
+            # Every hour, not once a day: the table is as large as the time between two purges.
             "schedule": crontab(minute="37"),
         },
         "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
+        "anchor-ledger": {
+            "task": "economy.anchor",
+            "schedule": crontab(minute="2"),
+            "options": {"expire_seconds": 3600},
+        },
         "audit-ledger": {"task": "economy.audit_ledger", "schedule": crontab(hour="4", minute="7")},
     }
 

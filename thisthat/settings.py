@@ -231,15 +231,13 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 
-# Polymarket and the markets; their numbers are of markets and of seconds
+# Polymarket
 
 POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com").rstrip("/")
 POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com").rstrip("/")
 if not DEBUG and POLYMARKET_GAMMA_URL == "simulator":
     raise ImproperlyConfigured("Set POLYMARKET_GAMMA_URL to Polymarket's: the simulator is for development only.")
 SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)
-MARKET_INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")
-MARKET_ODDS_REFRESH_SECONDS = env.int("MARKET_ODDS_REFRESH_SECONDS", default=30)
 
 # The keys that sign trades of stocks, and Stripe's
 

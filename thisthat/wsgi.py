@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from core.rules import MAX_BODY_BYTES
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thisthat.settings")
 django = get_wsgi_application()
-
-from core.api.json import MAX_BODY_BYTES  # noqa: E402 - its imports need the settings
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 from django.db import models, transaction
 
-from accounts.rules import X_SIGN_IN_LIFETIME
+from accounts.rules import MAX_REFERRAL_CODE_KEPT, X_SIGN_IN_LIFETIME
 
 RANDOM_BYTES = 32
-REFERRAL_CODE = re.compile(r"[A-Za-z0-9]{1,32}")
+REFERRAL_CODE = re.compile(rf"[A-Za-z0-9]{{1,{MAX_REFERRAL_CODE_KEPT}}}")
 PURGE_BATCH = 10
 
 
@@ -58,7 +58,7 @@ class OAuthState(models.Model):
     state_hash = models.CharField(max_length=64, primary_key=True)
     browser_hash = models.CharField(max_length=64)
     verifier = models.CharField(max_length=128)
-    referral_code = models.CharField(max_length=32, blank=True, default="")
+    referral_code = models.CharField(max_length=MAX_REFERRAL_CODE_KEPT, blank=True, default="")
     expires_at = models.DateTimeField()
 
     objects: ClassVar[OAuthStateManager] = OAuthStateManager()

@@ -33,7 +33,7 @@ from accounts.tokens import Client, TokenPair, issue_token_pair
 from accounts.x import protocol
 from accounts.x.models import OAuthState
 from accounts.x.protocol import PROVIDER, XProfile
-from core.api.errors import is_passing
+from core.api.errors import is_transient
 
 logger = logging.getLogger(__name__)
 DENIED = "access_denied"  # RFC 6749, 4.1.2.1
@@ -95,7 +95,7 @@ def database_failures_reported() -> Iterator[None]:
     try:
         yield
     except DatabaseFailure as error:
-        logger.error("sign-in with X: the database failed", exc_info=not is_passing(error))  # noqa: TRY400 - no stack for an outage
+        logger.error("sign-in with X: the database failed", exc_info=not is_transient(error))  # noqa: TRY400 - no stack for an outage
         raise XSignInFailed(XSignInError.DATABASE_ERROR, type(error).__name__) from error
 
 

@@ -24,15 +24,14 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from core.api.middleware import current_request_id
+from core.rules import REFUSALS_KEPT, REFUSALS_SECONDS
 
 logger = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS = 2
-REFUSALS_KEPT = 20
-REFUSALS_SECONDS = 14 * 24 * 3600
 # No connection, no more resources (disk, memory, connections), cancelled or shutting down, errors of the system;
 # read-only after a failover; serialization failure, deadlock, lock not available.
 # Source: PostgreSQL documentation, appendix A, error codes.
-PASSING_STATES = ("08", "53", "57014", "57P", "58", "25006", "40001", "40P01", "55P03")
+TRANSIENT_SQLSTATES = ("08", "53", "57014", "57P", "58", "25006", "40001", "40P01", "55P03")
 
 
 class DomainError(Exception):
@@ -134,7 +133,7 @@ def render(exc: Exception, request: HttpRequest | Request | None = None) -> Http
     response = HttpResponse(orjson.dumps(body), status=status, headers=headers, content_type="application/json")
     where = request.path if request else "-"
     # These mark the response as logged, so that Django doesn't write a second line about it.
-    if is_passing(exc):
+    if is_transient(exc):
         # A line each, no stack: an outage makes many of these.
         log_response("%s: unavailable: %s", where, exc, response=response, logger=logger)
     elif body["code"] == InternalError.code:
@@ -180,7 +179,7 @@ def refusals_key(user_id: UUID) -> str:
 
 def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return status, body and headers of the response to a failure."""
-    exc = in_our_words(exc)
+    exc = as_api_error(exc)
     if isinstance(exc, DomainError):
         return exc.status, envelope(str(exc), exc.code), retry_header(exc.retry_after)
     if isinstance(exc, exceptions.ValidationError):
@@ -191,7 +190,7 @@ def describe(exc: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     return InternalError.status, unexpected(), {}
 
 
-def in_our_words(exc: Exception) -> Exception:
+def as_api_error(exc: Exception) -> Exception:
     """Return what Django and the database raise as an error of this API; anything else as it is."""
     if isinstance(exc, Http404):
         return exceptions.NotFound()
@@ -201,7 +200,7 @@ def in_our_words(exc: Exception) -> Exception:
         return PayloadTooLarge()
     if isinstance(exc, (SuspiciousOperation, DjangoBadRequest, UnreadablePostError)):
         return BadRequest()
-    return TryAgain(retry_after=TRY_AGAIN_SECONDS) if is_passing(exc) else exc
+    return TryAgain(retry_after=TRY_AGAIN_SECONDS) if is_transient(exc) else exc
 
 
 def describe_api_exception(exc: exceptions.APIException) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -226,7 +225,7 @@ def retry_header(seconds: float | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
-def is_passing(exc: Exception) -> bool:
+def is_transient(exc: Exception) -> bool:
     """Return whether a retry may help: the database or Redis is in a state that passes, or requests collided."""
     if isinstance(exc, RedisError):
         return True
@@ -235,7 +234,7 @@ def is_passing(exc: Exception) -> bool:
     state = getattr(exc.__cause__, "sqlstate", None)
     if state is None:
         return isinstance(exc, (OperationalError, InterfaceError))
-    return bool(state.startswith(PASSING_STATES))
+    return bool(state.startswith(TRANSIENT_SQLSTATES))
 
 
 def flatten(errors: Any, field: str = "") -> Iterator[dict[str, str]]:

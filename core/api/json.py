@@ -15,8 +15,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 from core.api.errors import MalformedJson, PayloadTooLarge
+from core.rules import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_DEPTH = 64
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS

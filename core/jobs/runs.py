@@ -23,7 +23,7 @@ MAX_SKIPPED_KEPT = 20
 def run_job(job: str, work: Callable[[], dict[str, Any]]) -> JobRun | None:
     """Run `work` under the job's lock and record it. None when another process is running the job now.
 
-    What `work` raises is recorded as the run's error and raised again.
+    What `work` raises is recorded as the run's error, its `result` where it has one, and raised again.
     """
     with try_lock(f"job:{job}") as held:
         if not held:
@@ -62,7 +62,8 @@ class SkippedObjects:
 
 def record_failure(run: JobRun, exc: BaseException) -> None:
     try:
-        finish(run, status=JobRun.Status.FAILED, error=storable(f"{type(exc).__name__}: {exc}"))
+        error = storable(f"{type(exc).__name__}: {exc}")
+        finish(run, status=JobRun.Status.FAILED, result=getattr(exc, "result", None), error=error)
     except DatabaseError:
         # The next run finds the row still running and marks it abandoned.
         logger.warning("could not record that %s failed", run.job)
@@ -86,6 +87,11 @@ def last_run(job: str) -> JobRun | None:
 def last_finished_run(job: str) -> JobRun | None:
     ended = JobRun.objects.filter(job=job).exclude(status=JobRun.Status.RUNNING)
     return ended.order_by("-started_at").first()
+
+
+def last_run_with_result(job: str) -> JobRun | None:
+    """Return the job's newest run that left a result, whether it succeeded or failed."""
+    return JobRun.objects.filter(job=job, result__isnull=False).order_by("-started_at").first()
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,12 @@ def late_jobs(history: Mapping[str, History], *, now: datetime, periods: int = L
     return sorted(found, key=lambda late: late.job)
 
 
+def is_overdue(task: str, *, last_at: datetime, now: datetime) -> bool:
+    """Return whether LATE_AFTER_PERIODS of a job's periods have passed since then, switched on or not."""
+    schedule = next(entry["schedule"] for entry in entries().values() if entry["task"] == task)
+    return after(schedule, last_at, LATE_AFTER_PERIODS) < now
+
+
 def entries() -> Mapping[str, Mapping[str, Any]]:
     """Return the entries of the schedule, by name: `task`, `schedule`, `options`."""
     found: Mapping[str, Mapping[str, Any]] = current_app.conf.beat_schedule

@@ -19,7 +19,6 @@ from contextlib import suppress
 from typing import Any
 
 LOOK_FOR_USERS_EVERY = 0.5
-STOP_SECONDS = 60
 # What this process says itself, among what the server prints.
 PREFIX = "keeper: "
 
@@ -135,7 +134,7 @@ class Keeper:
         for number in (*self._spec["stop_signals"], signal.SIGKILL):
             with suppress(ProcessLookupError):
                 server.send_signal(number)
-            if ended.wait(STOP_SECONDS):
+            if ended.wait(self._spec["signal_seconds"]):
                 return
 
 

@@ -25,7 +25,8 @@ from devtools.embedded import keeper
 
 # Recovery after a power cut may take a while; a server that won't come up at all is noticed at once.
 START_SECONDS = 180
-STOP_SECONDS = 60
+# How long a process that stops a server waits for its keeper, which goes on without it.
+KEEPER_SECONDS = 60
 # Operating systems limit the length of a socket's path: to 104 bytes on macOS, to 108 on Linux.
 LONGEST_SOCKET_PATH = 100
 
@@ -47,8 +48,9 @@ class EmbeddedServer(ABC):
 
     name: ClassVar[str]
     socket_name: ClassVar[str]
-    # Tried in turn, before SIGKILL.
+    # Tried in turn, and SIGKILL at last; after each the server has `signal_seconds` to end.
     stop_signals: ClassVar[Sequence[signal.Signals]]
+    signal_seconds: ClassVar[float] = 60
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
         """`durable=False` trades safety at a power cut for speed: for tests. A server that runs stays as it is."""
@@ -137,7 +139,7 @@ class EmbeddedServer(ABC):
     def is_running(self) -> bool:
         return is_locked(self._file("keeper")) or is_locked(self._file("running"))
 
-    def keepers_words(self) -> list[str]:
+    def new_keeper_messages(self) -> list[str]:
         """Return what the keeper has said since this was last asked: each restart, and why."""
         with suppress(FileNotFoundError), self._output.open("rb") as output:
             if output.seek(0, os.SEEK_END) < self._output_read:
@@ -169,11 +171,11 @@ class EmbeddedServer(ABC):
                 return
             if not self.is_running():
                 if launched:
-                    raise StartupError(f"The embedded {self.name} didn't start: {self._last_words()}")
+                    raise StartupError(f"The embedded {self.name} didn't start: {self._last_log_lines()}")
                 self._launch()
                 launched = True
             time.sleep(0.02)
-        raise StartupError(f"The embedded {self.name} wasn't ready within {START_SECONDS} s: {self._last_words()}")
+        raise StartupError(f"The embedded {self.name} wasn't ready within {START_SECONDS} s: {self._last_log_lines()}")
 
     def _launch(self) -> None:
         spec = {
@@ -185,6 +187,7 @@ class EmbeddedServer(ABC):
             "running": str(self._file("running")),
             "stale": [str(path) for path in self._stale()],
             "stop_signals": list(self.stop_signals),
+            "signal_seconds": self.signal_seconds,
         }
         with self._output.open("wb") as output:
             subprocess.run(  # noqa: S603 - our own program
@@ -201,22 +204,22 @@ class EmbeddedServer(ABC):
             # Its keeper stops a server whose directory was removed.
             return
         if is_locked(self._file("keeper")):
-            self._send_and_wait("keeper", signal.SIGTERM)
+            self._send_and_wait("keeper", signal.SIGTERM, seconds=KEEPER_SECONDS)
             return
         # The keeper was killed: the server itself is told.
-        for number in self.stop_signals:
+        for number in (*self.stop_signals, signal.SIGKILL):
             if not self.is_running():
                 return
-            self._send_and_wait("running", number)
+            self._send_and_wait("running", number, seconds=self.signal_seconds)
 
-    def _send_and_wait(self, whom: str, number: signal.Signals) -> None:
+    def _send_and_wait(self, whom: str, number: signal.Signals, *, seconds: float) -> None:
         with suppress(ProcessLookupError):
             os.kill(int(self._file(whom).read_text()), number)
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + seconds
         while self.is_running() and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _last_words(self) -> str:
+    def _last_log_lines(self) -> str:
         """Return what it said last of this start, in one line."""
         since = self._output.stat().st_mtime
         logs = [path for path in self._logs() if path.stat().st_mtime >= since]

@@ -18,20 +18,30 @@ from economy.ledger.posting import EFFECTS, rebuild_columns
 from economy.models import Counterparty
 
 EXAMPLES = 20
+# How far times may seem to go back, in SQL: a run gives all that it pays the time at which it began, for some minutes,
+# and the system times of machines differ by seconds.
+SLACK = "interval '15 minutes'"
 
+CHAINED = """hash = ledger_hash(lag(hash) OVER history, user_id, ledger_content(
+    sequence, id, amount, balance_after, transaction_type, counterparty, reference_id, occurrence, created_at,
+    description
+))"""
 # One pass over the ledger, in order: each entry against the one before it, and sums by user.
 TOTALS = f"""
 CREATE TEMPORARY TABLE audit_totals ON COMMIT DROP AS
 SELECT user_id, count(*) AS length, max(sequence) AS last_sequence, sum(amount) AS balance,
     sum(balance_after) FILTER (WHERE is_last) AS last_balance, count(*) FILTER (WHERE NOT follows) AS breaks,
+    count(*) FILTER (WHERE NOT chained) AS forged, (array_agg(hash) FILTER (WHERE is_last))[1] AS last_hash,
+    count(*) FILTER (WHERE is_earlier) AS earlier,
     sum({EFFECTS["expended_credits"]}) AS expended_credits, sum({EFFECTS["total_volume"]}) AS total_volume,
     sum({EFFECTS["referral_credits_earned"]}) AS referral_credits_earned,
     sum(CASE WHEN counterparty IN ('escrow', 'stocks') THEN amount ELSE 0 END) AS returned
 FROM (
-    SELECT user_id, sequence, amount, balance_after, transaction_type, counterparty,
+    SELECT user_id, sequence, amount, balance_after, transaction_type, counterparty, hash, {CHAINED} AS chained,
         lead(sequence) OVER history IS NULL AS is_last,
         sequence = lag(sequence, 1, 0::bigint) OVER history + 1
-        AND balance_after = lag(balance_after, 1, 0::numeric) OVER history + amount AS follows
+        AND balance_after = lag(balance_after, 1, 0::numeric) OVER history + amount AS follows,
+        created_at < lag(created_at) OVER history - {SLACK} AS is_earlier
     FROM credit_transactions WINDOW history AS (PARTITION BY user_id ORDER BY sequence)
 ) AS entries
 GROUP BY user_id
@@ -49,7 +59,9 @@ SELECT users.id AS user_id, coalesce(balance, 0) AS credit_balance, coalesce(len
     coalesce(locked, 0) AS locked_credits, coalesce(totals.expended_credits, 0) AS expended_credits,
     coalesce(totals.total_volume, 0) AS total_volume, coalesce(returned, 0) + coalesce(staked, 0) AS overall_pnl,
     coalesce(totals.referral_credits_earned, 0) AS referral_credits_earned,
-    coalesce(breaks = 0 AND length = last_sequence AND balance = last_balance AND balance >= 0, true) AS whole
+    last_hash AS ledger_head,
+    coalesce(breaks = 0 AND forged = 0 AND length = last_sequence AND balance = last_balance AND balance >= 0
+        AND users.ledger_head IS NOT DISTINCT FROM last_hash, true) AS whole
 FROM users LEFT JOIN audit_totals AS totals ON totals.user_id = users.id
 LEFT JOIN audit_positions AS positions ON positions.user_id = users.id
 """
@@ -65,6 +77,21 @@ SELECT id FROM (
     WINDOW history AS (PARTITION BY user_id ORDER BY sequence)
 ) AS entries WHERE NOT follows
 """
+FORGED = f"""
+SELECT id FROM (
+    SELECT id, {CHAINED} AS chained FROM credit_transactions
+    WHERE user_id IN (SELECT user_id FROM audit_totals WHERE forged > 0)
+    WINDOW history AS (PARTITION BY user_id ORDER BY sequence)
+) AS entries WHERE NOT chained
+UNION ALL
+"""  # noqa: S608 - constants of the ledger
+GOING_BACK = f"""
+SELECT id FROM (
+    SELECT id, created_at < lag(created_at) OVER history - {SLACK} AS is_earlier
+    FROM credit_transactions WHERE user_id IN (SELECT user_id FROM audit_totals WHERE earlier > 0)
+    WINDOW history AS (PARTITION BY user_id ORDER BY sequence)
+) AS entries WHERE is_earlier
+"""  # noqa: S608 - constants of this module
 OWNERLESS = "SELECT user_id AS id FROM audit_totals WHERE user_id NOT IN (SELECT id FROM users)"
 WRONG_BALANCES = """
 SELECT user_id AS id FROM audit_expected AS expected JOIN users ON users.id = user_id
@@ -76,6 +103,7 @@ DIFFERENT = """
 SELECT user_id AS id FROM audit_expected AS expected JOIN users ON users.id = user_id
 WHERE users.{column} IS DISTINCT FROM expected.{column}
 """
+FORGED += DIFFERENT.format(column="ledger_head")
 BONUSES = "SELECT count(*) FROM credit_transactions WHERE transaction_type IN ('signup_bonus', 'referral_bonus')"
 STRANGE_BONUSES = """
 SELECT id FROM credit_transactions AS bonus
@@ -93,6 +121,7 @@ SELECT coalesce(debt.reference_id, ledger.reference_id) AS id FROM debts AS debt
     FROM credit_transactions WHERE counterparty = 'house' GROUP BY reference_id, transaction_type, user_id
 ) AS ledger USING (reference_id, transaction_type, user_id)
 WHERE (debt.lent, debt.repaid, debt.entries) IS DISTINCT FROM (ledger.lent, ledger.repaid, ledger.entries)
+OR ledger.repaid > ledger.lent
 """
 
 
@@ -158,6 +187,18 @@ INVARIANTS: list[Invariant] = [
         "Every user's entries are numbered without gaps, and each balance is the one before plus the amount.",
         examined=ENTRIES,
         breaches=BROKEN_CHAINS,
+    ),
+    by_sql(
+        "ledger_chain",
+        "The hash of every ledger entry covers it and all of the user's before; the user's head is the last one's.",
+        examined=ENTRIES,
+        breaches=FORGED,
+    ),
+    by_sql(
+        "times",
+        "No entry of a user is older than the one before it, but for the minutes that a run takes.",
+        examined=ENTRIES,
+        breaches=GOING_BACK,
     ),
     by_sql("owners", "Every ledger entry has its user.", examined=ENTRIES, breaches=OWNERLESS),
     by_sql(

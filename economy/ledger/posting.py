@@ -103,30 +103,45 @@ OF_MANY = ", ".join(f"sum({effect}) AS {column}" for column, effect in EFFECTS.i
 OWES = """amount > 0 AND counterparty <> 'house'
 AND {user} IN (SELECT debts.user_id FROM debts WHERE debts.repaid < debts.lent)"""
 OWES_OF_ONE, OWES_OF_MANY = OWES.format(user="moved.user_id"), OWES.format(user="user_id")
+# What an entry's hash covers besides the hash before it: docs/ledger.md has the recipe.
+CONTENT = """ledger_content(
+    {sequence}, {id}, amount::numeric, ({balance_after})::numeric, transaction_type, counterparty, reference_id,
+    occurrence, {created_at}, description
+)"""
+CONTENT_OF_ONE = CONTENT.format(
+    sequence="users.journal_length + 1",
+    id="change.id",
+    balance_after="users.credit_balance + amount",
+    created_at="%(ledger_now)s::timestamptz",
+)
+CONTENT_OF_MANY = CONTENT.format(
+    sequence="sequence", id="id", balance_after="balance_after", created_at="%(ledger_now)s::timestamptz"
+)
 INSERT_ENTRIES = """
 INSERT INTO credit_transactions (
     id, user_id, sequence, amount, balance_after,
-    transaction_type, counterparty, reference_id, occurrence, description, created_at
+    transaction_type, counterparty, reference_id, occurrence, description, created_at, hash
 )
 """
 
 # In READ COMMITTED the UPDATE waits for the row, then judges its newest version.
 POST = f"""
 WITH transfer AS (
-    SELECT %(ledger_user_id)s::uuid AS user_id, %(ledger_amount)s::numeric AS amount,
+    SELECT new_id() AS id, %(ledger_user_id)s::uuid AS user_id, %(ledger_amount)s::numeric AS amount,
         %(ledger_transaction_type)s::text AS transaction_type, %(ledger_counterparty)s::text AS counterparty,
         %(ledger_reference_id)s::uuid AS reference_id, %(ledger_occurrence)s::integer AS occurrence,
         %(ledger_staked)s::numeric AS staked, %(ledger_description)s::text AS description,
         %(ledger_now)s::timestamptz AS created_at
 ), moved AS (
-    UPDATE users SET {CHANGED} FROM (SELECT user_id, amount AS asked, {OF_ONE} FROM transfer) AS change
-    WHERE users.id = change.user_id AND (asked > 0 OR users.credit_balance - users.held_credits + asked >= 0)
+    UPDATE users SET {CHANGED}, ledger_head = ledger_hash(users.ledger_head, users.id, {CONTENT_OF_ONE})
+    FROM (SELECT transfer.*, {OF_ONE} FROM transfer) AS change
+    WHERE users.id = change.user_id AND (amount > 0 OR users.credit_balance - users.held_credits + amount >= 0)
     RETURNING users.id AS user_id, users.credit_balance AS balance_after, users.journal_length AS sequence,
-        %(ledger_now)s::timestamptz AS now
+        users.ledger_head AS hash, %(ledger_now)s::timestamptz AS now
 ), written AS (
     {INSERT_ENTRIES}
-    SELECT new_id(), user_id, sequence, amount, balance_after,
-        transaction_type, counterparty, reference_id, occurrence, description, created_at
+    SELECT id, user_id, sequence, amount, balance_after,
+        transaction_type, counterparty, reference_id, occurrence, description, created_at, hash
     FROM moved JOIN transfer USING (user_id)
     RETURNING id
 ){{also}}
@@ -137,7 +152,7 @@ USER_EXISTS = "SELECT 1 FROM users WHERE id = %(ledger_user_id)s"
 
 # Whose rows are locked, in the order of ids: those whom the transfers name, unless the caller says whom.
 LOCK_NAMED_USERS = """
-SELECT id, credit_balance, held_credits, journal_length FROM users
+SELECT id, credit_balance, held_credits, journal_length, ledger_head FROM users
 WHERE id IN (SELECT user_id FROM transfers) ORDER BY id FOR NO KEY UPDATE
 """
 TRANSFERS = """
@@ -147,21 +162,30 @@ transfers AS MATERIALIZED (
 )
 """
 LOCKED_USERS = "locked AS MATERIALIZED ({users})"
-# Running balances and sequence numbers from what was locked. `begin` makes `transfers` and `locked`.
+# Running balances, sequence numbers and hashes from what was locked. `begin` makes `transfers` and `locked`.
 POST_MANY = f"""
 WITH {{begin}}, running AS MATERIALIZED (
-    SELECT new_id() AS id, transfers.*, held_credits,
-        credit_balance + sum(amount) OVER history AS balance_after,
-        journal_length + count(*) FILTER (WHERE amount <> 0) OVER history AS sequence
-    FROM transfers LEFT JOIN locked ON locked.id = user_id
+    SELECT placed.*, ledger_chain(ledger_head, user_id, {CONTENT_OF_MANY}) FILTER (WHERE amount <> 0) OVER history
+        AS hash, lead(place) OVER history IS NULL AS is_last
+    FROM (
+        SELECT new_id() AS id, transfers.*, held_credits, ledger_head,
+            credit_balance + sum(amount) OVER history AS balance_after,
+            journal_length + count(*) FILTER (WHERE amount <> 0) OVER history AS sequence
+        FROM transfers LEFT JOIN locked ON locked.id = user_id
+        WINDOW history AS (PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING)
+    ) AS placed
     WINDOW history AS (PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING)
 ), moved AS (
-    UPDATE users SET {CHANGED}{{columns}} FROM (SELECT user_id, {OF_MANY} FROM running GROUP BY user_id) AS change
+    UPDATE users SET {CHANGED}, ledger_head = coalesce(change.ledger_head, users.ledger_head){{columns}}
+    FROM (
+        SELECT user_id, {OF_MANY}, (array_agg(hash) FILTER (WHERE is_last))[1] AS ledger_head
+        FROM running GROUP BY user_id
+    ) AS change
     WHERE users.id = change.user_id
 ), written AS (
     {INSERT_ENTRIES}
     SELECT id, user_id, sequence, amount, balance_after,
-        transaction_type, counterparty, reference_id, occurrence, description, %(ledger_now)s
+        transaction_type, counterparty, reference_id, occurrence, description, %(ledger_now)s, hash
     FROM running WHERE amount <> 0 AND balance_after IS NOT NULL
 ){{also}}
 {{result}}
@@ -281,7 +305,8 @@ def post_from(
     a lock that keeps its rows as they are.
 
     More of the same statement, in SQL: `users` is a SELECT that locks the users itself, in the order of their ids, and
-    gives at least `id`, `credit_balance`, `held_credits`, `journal_length`; `source` then reads it as `locked`.
+    gives at least `id`, `credit_balance`, `held_credits`, `journal_length`, `ledger_head`; `source` then reads it as
+    `locked`.
     `columns` are assignments to the caller's own columns of those users. `also` are CTEs, separated by commas, that
     write the caller's rows from `locked` and `running` (the transfers, whose values are computed once).
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.

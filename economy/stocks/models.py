@@ -4,17 +4,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from core.columns import TOO_MANY_CREDITS, credits_column
 from core.db.sql import new_id
-from economy.rules import GREATEST_WORTH, LEVERAGE_MAX, TOO_MANY_CREDITS, TOO_MANY_SHARES
+from economy.rules import GREATEST_WORTH, LEVERAGE_MAX, TOO_MANY_SHARES
 
 
 def shares_column(**options: Any) -> "models.DecimalField[Any, Any]":
     """Shares, or a price in credits a share."""
     return models.DecimalField(max_digits=18, decimal_places=8, **options)
-
-
-def credits_column(**options: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=18, decimal_places=2, **options)
 
 
 def exact_column() -> "models.DecimalField[Any, Any]":
@@ -46,6 +43,11 @@ class Stock(models.Model):
     class Meta:
         db_table = "stocks"
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(current_price__lt=TOO_MANY_SHARES, circulating_supply__lt=TOO_MANY_SHARES),
+                name="stocks_hold_numbers",
+            ),
             models.CheckConstraint(condition=Q(symbol__regex=r"^[A-Z0-9]{1,10}$"), name="stocks_symbol_valid"),
             models.CheckConstraint(condition=Q(current_price__gt=0), name="stocks_price_positive"),
             models.CheckConstraint(
@@ -201,6 +203,10 @@ class StockTransaction(models.Model):
     class Meta:
         db_table = "stock_transactions"
         constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(total_amount__lt=TOO_MANY_CREDITS), name="stock_transactions_hold_numbers"
+            ),
             models.UniqueConstraint(fields=["user", "sequence"], name="stock_transactions_sequence_unique"),
             models.UniqueConstraint(fields=["transaction_hash"], name="stock_transactions_hash_unique"),
             models.CheckConstraint(condition=Q(sequence__gte=1), name="stock_transactions_sequence_positive"),

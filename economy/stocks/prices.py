@@ -17,10 +17,10 @@ from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.sql import execute, new_id
 from core.db.transactions import run_transaction
 from economy.errors import InvalidPrice
-from economy.ledger.audit import by_sql, register
+from economy.recorded_rules import STOCK, record_rule
 from economy.rules import GREATEST_WORTH
 from economy.stocks.models import Stock
-from economy.stocks.trading import STOCKS, LockedStock, close_worthless_of, list_worthless_holders, lock_stock
+from economy.stocks.trading import LockedStock, close_worthless_of, list_worthless_holders, lock_stock
 
 # Sent with `stock_id` once a new price is committed. It may be lost: the sweep finds what is to be closed, too.
 price_changed = Signal()
@@ -74,21 +74,6 @@ WITH added AS (
 )
 UPDATE stocks SET status = %(status)s, updated_at = %(now)s WHERE id = %(stock_id)s
 """
-# What the audit checks: prices and statuses against their histories.
-PRICES_UNLIKE_HISTORY = """
-SELECT stocks.id FROM stocks LEFT JOIN (
-    SELECT stock_id, count(*) AS changes, max(sequence) AS last FROM stock_prices GROUP BY stock_id
-) AS history ON history.stock_id = stocks.id
-LEFT JOIN stock_prices AS row ON row.stock_id = stocks.id AND row.sequence = last
-WHERE (price_sequence, price_sequence, current_price) IS DISTINCT FROM (changes, last, row.price)
-"""
-STATUSES_UNLIKE_HISTORY = """
-SELECT stocks.id FROM stocks LEFT JOIN (
-    SELECT DISTINCT ON (stock_id) stock_id, status, sequence FROM stock_status_changes ORDER BY stock_id, sequence DESC
-) AS last ON stock_id = stocks.id
-WHERE stocks.status <> coalesce(last.status, 'active')
-OR coalesce(last.sequence, 0) <> (SELECT count(*) FROM stock_status_changes WHERE stock_id = stocks.id)
-"""
 
 
 def seed_stocks(*, now: datetime) -> int:
@@ -99,7 +84,10 @@ def seed_stocks(*, now: datetime) -> int:
 def list_stock(stock: ListedStock, *, now: datetime) -> int:
     """List the stock unless its symbol is taken; return 1 or 0. Runs inside the caller's transaction."""
     terms = stock._asdict() | {"price": Decimal(stock.price), "supply": Decimal(stock.supply)}
-    return execute(LIST_STOCK, {**terms, "id": new_id(), "price_id": new_id(), "now": now})
+    listed = execute(LIST_STOCK, {**terms, "id": new_id(), "price_id": new_id(), "now": now})
+    if listed:
+        record_rule(STOCK + stock.symbol, stock.supply, stock.max_leverage, now=now)
+    return listed
 
 
 def set_price(*, stock_id: UUID, price: Decimal, by: StaffMember, reason: str, now: datetime) -> None:
@@ -162,21 +150,3 @@ def validate_price(stock: LockedStock, price: Decimal) -> None:
 def plain(price: Decimal) -> str:
     """Return the price in digits, without zeros at the end."""
     return f"{price.normalize():f}"
-
-
-register(
-    by_sql(
-        "stock_prices",
-        "Every stock's price is the last of its history, which has no gaps.",
-        examined=STOCKS,
-        breaches=PRICES_UNLIKE_HISTORY,
-    )
-)
-register(
-    by_sql(
-        "stock_statuses",
-        "Every stock's status is the last of its history, which has no gaps; without one it is active.",
-        examined=STOCKS,
-        breaches=STATUSES_UNLIKE_HISTORY,
-    )
-)

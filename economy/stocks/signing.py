@@ -16,7 +16,7 @@ from uuid import UUID
 from django.conf import settings
 
 from core.db.sql import fetch_all
-from economy.ledger.audit import EXAMPLES, Finding, Invariant, register
+from economy.ledger.audit import EXAMPLES, Finding
 
 FORM = "stock-transaction/1"
 CHUNK = 5_000
@@ -167,12 +167,3 @@ def find_forgeries() -> Finding:
     verified = verify_stock_transactions()
     ids = [str(breach.transaction_id) for breach in verified.breaches]
     return Finding(verified.examined, len(ids), ids[:EXAMPLES])
-
-
-register(
-    Invariant(
-        name="stock_signatures",
-        statement="Every trade is as it was signed, and follows the user's trade before it.",
-        find=find_forgeries,
-    )
-)

@@ -36,8 +36,7 @@ class Book:
     asks: tuple[Level, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BookPrices:
+class BookPrices(NamedTuple):
     """Odds of THIS that the first shares of a book give, 4 decimals, rounded against whoever trades here.
 
     `bid`, `ask`: volume-weighted prices of the first `depth` shares; None where there are fewer. `sale_bid`,

@@ -5,6 +5,7 @@ Paths, parameters and limits: Polymarket API reference, "Gamma" (keyset paginati
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from django.conf import settings
 from core.resilience import CircuitBreaker, act_by_halves
 from markets import rules
 from markets.errors import UpstreamError, UpstreamGarbled, UpstreamRejected
+from markets.polymarket.parsing import ID_MAX
 from markets.polymarket.transport import Call, Host, Parameters, RequestPolicy, bounded_sessions
 from markets.polymarket.values import as_identifier, as_mapping, as_text
 
@@ -24,7 +26,6 @@ MARKETS_PAGE_MAX: Final = 100  # of /markets/keyset
 CONDITION_IDS_BATCH: Final = 40  # the API takes 100, but 66 characters each make a request line over 8 KiB
 CONDITION_IDS_PAGES_MAX: Final = 5  # one is expected; many mean that the filter was ignored
 BOOKS_BATCH: Final = 500
-TOKEN_ID_MAX: Final = 100
 FAILURES_IN_A_ROW: Final = 12  # refused requests, smaller and smaller, after which no single object is to blame
 PROBE: Final = RequestPolicy(connect=2, read=2, total=3, attempts=1)
 
@@ -115,7 +116,7 @@ class PolymarketClient:
             call: Call[list[Any]] = Call(path="/books", read=_a_list, payload=payload, if_not_found=[])
             sent = self._clob.run(call)
             for book in map(as_mapping, sent):
-                found[as_identifier(book.get("asset_id"), TOKEN_ID_MAX)] = book
+                found[as_identifier(book.get("asset_id"), ID_MAX)] = book
         return {token_id: found[token_id] for token_id in wanted if token_id in found}
 
     def clob_market(self, condition_id: str) -> dict[str, Any] | None:
@@ -232,8 +233,8 @@ def job_client() -> PolymarketClient:
 
 @cache
 def fill_client() -> PolymarketClient:
-    """Return this process's client for the order books of fills."""
-    return make_client(FILL)
+    """Return this process's client for the order books of fills. One attempt: `fills` retries, by FILL."""
+    return make_client(replace(FILL, attempts=1))
 
 
 @cache

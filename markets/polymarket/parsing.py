@@ -126,7 +126,7 @@ class _Skip(Exception):
 
 
 def parse_market(market: object, event: Mapping[str, object] | None = None) -> ParsedMarket | Skipped:
-    """Parse one market object; never raises, whatever values.JSON `market` and `event` are.
+    """Parse one market object; never raises, whatever JSON `market` and `event` are.
 
     `event` is the object in which the market was nested (a nested market carries no tags); without it the first of the
     market's own `events` is used.

@@ -126,7 +126,7 @@ class Host:
         deadline = Deadline(policy.total)
         try:
             return policy.run(
-                lambda: self._attempt(call, deadline), is_retriable=_is_retriable, deadline=deadline, sleep=self._sleep
+                lambda: self._attempt(call, deadline), is_retriable=is_retriable, deadline=deadline, sleep=self._sleep
             )
         except UpstreamError as error:
             # An open breaker refuses many calls a second: those are worth no warning each.
@@ -184,7 +184,7 @@ def measured(api: str, path: str) -> Iterator[None]:
         ATTEMPTS.labels(api, path.split("/")[1], outcome).observe(time.perf_counter() - start)
 
 
-def _is_retriable(error: Exception) -> bool:
+def is_retriable(error: Exception) -> bool:
     return isinstance(error, UpstreamGarbled) or (isinstance(error, UpstreamUnavailable) and error.retriable)
 
 

@@ -77,9 +77,10 @@ class CheckedMarket:
 
 
 # Closed ones are here until they are resolved. Open ones are past their planned end, or watched (somebody looks at
-# them, or bet on them) with an order book that fell silent. The other open ones that Polymarket no longer lists are
-# ingestion's to check: it closes them, and then they are here. Many are past their end for months: they get half of
-# the places, those first that weren't checked since they ended. Each part reads no more of an index than it returns.
+# them, or bet on them) with an order book that fell silent, or suspended (a few) and closed upstream: ingestion doesn't
+# close those, which may be other markets. The other open ones that Polymarket no longer lists are ingestion's to check:
+# it closes them, and then they are here. Many are past their end for months: they get half of the places, those first
+# that weren't checked since they ended. Each part reads no more of an index than it returns, but for suspended ones.
 WANTED = "id, polymarket_id, this_token_id, that_token_id, upstream_checked_at"
 ENDED = f"SELECT {WANTED}, expires_at FROM markets WHERE status = 'open' AND market_type = 'polymarket'"  # noqa: S608
 CANDIDATES = f"""
@@ -108,6 +109,10 @@ SELECT candidate.id, polymarket_id, this_token_id, that_token_id, (
             AND status = 'open' AND market_type = 'polymarket' LIMIT 1
         ) AS market
         WHERE watch.watched_until > %(now)s
+        ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
+    ) UNION (
+        SELECT {WANTED} FROM markets
+        WHERE status = 'open' AND suspended_reason <> '' AND suspended_reason LIKE '%%{identity.CLOSED_THERE}'
         ORDER BY upstream_checked_at NULLS FIRST, id LIMIT %(limit)s
     )
 ) AS candidate

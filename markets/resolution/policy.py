@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 from markets.polymarket import values
-from markets.polymarket.parsing import ID_MAX, ParsedMarket, Skipped
+from markets.polymarket.parsing import CATEGORY_MAX, ID_MAX, ParsedMarket, Skipped
 
 WAITING_STATUSES: Final = ("requested", "proposed", "disputed")
 HALF: Final = Decimal("0.5")
-_WORD_MAX: Final = 50
+OPEN_UPSTREAM: Final = "Open."
 
 Tokens = tuple[str, str]
 
@@ -60,7 +60,7 @@ def decide(market: ParsedMarket | Skipped | None, tokens: Tokens) -> UpstreamOut
         return UpstreamOutcome(Outcome.UNKNOWN, "The options aren't those that were bet on.")
     status = stated_status(market.upstream_facts)
     if not market.closed:
-        return UpstreamOutcome(Outcome.OPEN, f"Open, {status}." if status in WAITING_STATUSES else "Open.")
+        return UpstreamOutcome(Outcome.OPEN, f"Open, {status}." if status in WAITING_STATUSES else OPEN_UPSTREAM)
     if status in WAITING_STATUSES:
         return UpstreamOutcome(Outcome.WAITING, f"Closed, {status}.")
     return by_prices(market.upstream_facts.get("outcomePrices"), status)
@@ -68,9 +68,9 @@ def decide(market: ParsedMarket | Skipped | None, tokens: Tokens) -> UpstreamOut
 
 def stated_status(facts: Mapping[str, values.JSON]) -> str:
     """Return `umaResolutionStatus`, or "disputed" from the history: there resolved markets still say "proposed"."""
-    status = values.as_text(facts.get("umaResolutionStatus"), _WORD_MAX).lower()
+    status = values.as_text(facts.get("umaResolutionStatus"), CATEGORY_MAX).lower()
     history = values.as_list(facts.get("umaResolutionStatuses")) or [""]
-    last = values.as_text(history[-1], _WORD_MAX).lower()
+    last = values.as_text(history[-1], CATEGORY_MAX).lower()
     return status or (last if last == "disputed" else "")
 
 

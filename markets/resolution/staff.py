@@ -92,15 +92,16 @@ def decide(
         market = lock_market(market_id, decision.allowed)
         if decision is OPENING and not closed_by_staff(market):
             raise MarketStatusConflict("It isn't staff who closed this market last.")
-        before = state_of(market)
+        before = market_state(market)
         apply_decision(decision, market, by=by, reason=reason, now=now)
-        record_action(action, by=by, target=market, reason=reason, before=before, after=state_of(market), now=now)
+        record_action(action, by=by, target=market, reason=reason, before=before, after=market_state(market), now=now)
         return market
 
     return run_transaction(act)
 
 
-def state_of(market: Market) -> dict[str, str | None]:
+def market_state(market: Market) -> dict[str, str | None]:
+    """Return what the record of a staff action keeps of a market, before and after."""
     return {"status": str(market.status), "resolution": market.resolution and str(market.resolution)}
 
 

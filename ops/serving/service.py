@@ -13,8 +13,8 @@ from django.utils.module_loading import import_string
 from whitenoise import WhiteNoise
 
 from core.api.errors import DomainError, render
-from core.api.json import MAX_BODY_BYTES
 from core.api.responses import respond_from_memory
+from core.rules import MAX_BODY_BYTES
 from ops.health import health
 from ops.serving.asgi import Environ, Response, WSGIApplication, encode
 from ops.serving.threads import Lane

@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from accounts.models import Permission
 from accounts.rules import MAX_REASON_LENGTH
 from accounts.staff import StaffMember
-from core.api.errors import DomainError, TryAgain, is_passing
+from core.api.errors import DomainError, TryAgain, is_transient
 from staff.core.formatting import change_url
 from staff.core.pages import Link
 from staff.core.tables import DetailTable, staff_member
@@ -86,7 +86,7 @@ class Confirmation:
             form.add_error(None, str(refusal))
             return refusal.status
         except DatabaseError as exc:
-            if not is_passing(exc):
+            if not is_transient(exc):
                 raise
             form.add_error(None, TryAgain.message)
             return TryAgain.status

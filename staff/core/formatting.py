@@ -58,6 +58,11 @@ def format_time(moment: datetime | None, *, otherwise: str = DASH) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else otherwise
 
 
+def format_minute(moment: datetime | None) -> str:
+    """Format a time in UTC, to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else DASH
+
+
 def link_to(page: str, text: object, *args: object, query: str = "") -> SafeString:
     """Return a link to a page of the admin, by its URL's name and arguments."""
     address = reverse(f"admin:{page}", args=args) + (query and f"?{query}")

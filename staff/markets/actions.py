@@ -17,7 +17,7 @@ from unfold.widgets import (
 
 from accounts.models import Permission
 from accounts.staff import StaffMember
-from betting.orders import potential_payout
+from betting.pricing import potential_payout
 from betting.reversal import preview_reversal, reverse_settlement
 from betting.rules import PREVIEW_LIMIT
 from betting.selectors import get_open_exposure
@@ -25,12 +25,11 @@ from betting.settlement import SettlementPreview, preview_settlement, retry_sett
 from markets import house
 from markets.models import Market
 from markets.resolution import staff as decisions
+from markets.resolution.staff import NOT_OVER, OVER
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
 from staff.core.formatting import change_url, format_credits, format_percent
 
 Status = Market.Status
-NOT_OVER = (Status.OPEN, Status.CLOSED)
-OVER = (Status.RESOLVED, Status.CANCELLED)
 Outcome = Literal["this", "that", "invalid"]
 
 
@@ -216,17 +215,24 @@ class Percent(forms.DecimalField):
 class QuestionForm(ReasonForm):
     """Asks for the question of a house market; times are UTC."""
 
-    title = forms.CharField(max_length=500, widget=Text())
-    this_option = forms.CharField(max_length=100, label="THIS", widget=Text())
-    that_option = forms.CharField(max_length=100, label="THAT", widget=Text())
+    title = forms.CharField(max_length=house.LONGEST["title"], widget=Text())
+    this_option = forms.CharField(max_length=house.LONGEST["this_option"], label="THIS", widget=Text())
+    that_option = forms.CharField(max_length=house.LONGEST["that_option"], label="THAT", widget=Text())
     description = forms.CharField(
         required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}), help_text="How it will be decided."
     )
     category = forms.SlugField(
-        max_length=50, initial="general", widget=Text(), help_text="In lower case: a-z, 0-9 and hyphens."
+        max_length=house.LONGEST["category"],
+        initial="general",
+        widget=Text(),
+        help_text="In lower case: a-z, 0-9 and hyphens.",
     )
     image_url = forms.URLField(
-        max_length=2000, label="Picture", assume_scheme="https", widget=Text(), help_text="The picture's address."
+        max_length=house.LONGEST["image_url"],
+        label="Picture",
+        assume_scheme="https",
+        widget=Text(),
+        help_text="The picture's address.",
     )
     expires_at = forms.DateTimeField(
         required=False,

@@ -19,7 +19,15 @@ from markets.listings import prefixes
 from markets.models import Market, MarketResolution, MarketTally
 from markets.resolution.records import needing_staff
 from staff.core.actions import ActionTable
-from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
+from staff.core.formatting import (
+    DASH,
+    format_credits,
+    format_minute,
+    format_percent,
+    format_time,
+    link_to,
+    status_label,
+)
 from staff.core.pages import Detail
 from staff.core.tables import DetailTable, Recent, staff_member
 from staff.markets.actions import MARKET_ACTIONS, creating
@@ -141,7 +149,7 @@ class MarketTable(ActionTable):
 
     @admin.display(description="Ends, UTC")
     def ends(self, market: Market) -> str:
-        return f"{market.expires_at:%Y-%m-%d %H:%M}" if market.expires_at else DASH
+        return format_minute(market.expires_at)
 
     def detail(self, request: HttpRequest, original: Market) -> Detail:
         return market_page(original, by=staff_member(request))
@@ -175,7 +183,7 @@ class SourceFilter(Recent):
     values = MarketResolution.Source.values
 
 
-class OfMarkets(DetailTable):
+class MarketRelatedTable(DetailTable):
     """A table of what belongs to markets, found by a market's id."""
 
     view_permission = Permission.VIEW_MARKETS
@@ -192,14 +200,14 @@ class OfMarkets(DetailTable):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return of_market(queryset, search_term), False
+        return rows_of_market(queryset, search_term), False
 
     @admin.display(description="Market")
-    def of_market(self, row: Any) -> str:
+    def market_link(self, row: Any) -> str:
         return link_to("markets_market_change", row.market.title, row.market_id)
 
 
-def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+def rows_of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
     """Return the rows of the market of that id, or of the markets that match."""
     if not term.strip():
         return queryset
@@ -209,10 +217,10 @@ def of_market(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
 
 
 @admin.register(MarketResolution)
-class ResolutionRecordTable(OfMarkets):
+class ResolutionRecordTable(MarketRelatedTable):
     """Resolution records, newest first. They never change."""
 
-    list_display = ("at", "of_market", "decision_", "source", "who", "reason")
+    list_display = ("at", "market_link", "decision_", "source", "who", "reason")
     list_filter = (DecisionFilter, SourceFilter)
     list_display_links = ("at",)
     list_select_related = ("market", "staff")

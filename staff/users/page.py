@@ -319,7 +319,7 @@ def sessions(user: User, *, now: datetime) -> Rows:
     tokens = RefreshToken.objects.filter(pk__in=newest).order_by("-created_at")
     return Rows(
         title="Signed in",
-        columns=("Last refreshed, UTC", "From", "Counterparty", "Until, UTC"),
+        columns=("Last refreshed, UTC", "Address", "Browser", "Until, UTC"),
         rows=[
             (
                 format_time(token.created_at),

@@ -17,7 +17,7 @@ from betting.models import Bet
 from economy.ledger.audit import audit
 from economy.models import CreditTransaction
 from markets.models import Market
-from tests.economy.factories import BOOKED
+from tests.economy.factories import BOOKED, create_user
 
 BETS = "/api/v1/bets"
 
@@ -80,7 +80,7 @@ def number(value: Any) -> Any:
 def sign_up(username: str = "ann", **fields: Any) -> Player:
     """A new user, with the credits that signing up brings."""
     with transaction.atomic():
-        user = User.objects.create_user(email=f"{username}@example.com", username=username, **fields)
+        user = create_user(username, **fields)
         user_registered.send(sender=User, user=user, referrer=None, now=datetime.now(UTC))
     user.refresh_from_db()
     return Player(user, str(AccessToken.for_user(user)))

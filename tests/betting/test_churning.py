@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from betting.errors import MarketNotAccepting
 from betting.models import Bet
-from betting.orders import Price, position_value, potential_payout
+from betting.pricing import Price, position_value, potential_payout
 from markets import rules
 from markets.errors import MarketIlliquid
 from markets.fills import FillPrices, fill_prices, house_prices
@@ -109,7 +109,7 @@ def assert_volume_costs(fills: FillPrices, sequence, *, least_spread: Decimal) -
     assert account.least_cost >= CENT
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None, max_examples=400)
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None, max_examples=150)
 @given(books(), orders)
 def test_on_mirrored_markets(fills, sequence):
     """A price has 4 decimals, and the ask is above the bid: at least 0.01 % at the narrowest book that can be."""

@@ -10,11 +10,14 @@ import pytest
 from django.db import transaction
 
 from core.resilience import Deadline, SharedRateLimit
+from devtools.simulators.polymarket.faults import BAD_BOOKS
 from markets import rules
-from markets.fills import house_prices, request_fill_prices
+from markets.fills import BookRequests, LimitUsedUp, fill_prices, house_prices, request_fill_prices
+from markets.models import Market
+from markets.polymarket.client import fill_client
 from tests.betting.factories import Player, assert_audit_passes, order, read, sign_up
 from tests.concurrently import in_thread
-from tests.markets.factories import add_market, refusal
+from tests.markets.factories import add_market, ingest, refusal
 from tests.markets.polymarket.scripted_server import Reply, scripted_server
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +187,16 @@ class TestVolume:
 
 
 class TestRequests:
+    def test_ids_as_long_as_ingestion_takes_them_have_a_price(self, ann, upstream):
+        """What the parser lets through, pricing takes."""
+        odd = upstream.world.good_markets()[0]
+        odd.change_tokens(length=150)
+        odd.set_book(bids=[("0.39", 1_000)], asks=[("0.40", 1_000)])
+        ingest(upstream)
+        market = Market.objects.get(polymarket_id=odd.condition_id)
+        assert len(market.this_token_id) == 150
+        assert ann.bet(market, 10)["oddsAtBet"] == Decimal("0.4000")
+
     def test_no_transaction_is_open_while_the_book_is_requested(self, mirrored):
         tokens = (mirrored.this_token_id, mirrored.that_token_id)
         with transaction.atomic(), pytest.raises(transaction.TransactionManagementError):
@@ -218,6 +231,42 @@ def test_orders_that_arrive_together_share_a_request(upstream, there, monkeypatc
     assert len(prices) == 3
     assert len(upstream.requests.to("/books")) == 1
     assert prices[0].ask == Decimal("0.4000")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_request_for_a_half_is_counted_by_the_rate_limit(upstream, there, monkeypatch):
+    """Orders that the limit leaves no request for before the deadline have no price; the others have theirs."""
+    monkeypatch.setattr(rules, "FILL_COLLECT_SECONDS", 0.3)
+    limited = upstream.faults.set("rate_limit", path="/books", per_second=5)
+    markets = upstream.world.good_markets()[:8]
+    markets[-1].refuse_books()
+    requests = BookRequests(lambda tokens: fill_client().books(tokens), SharedRateLimit(uuid4().hex, per_second=10))
+    with ThreadPoolExecutor(len(markets)) as pool:
+        runs = []
+        for market in markets:
+            runs.append(pool.submit(in_thread, lambda market=market: requests.get(market.tokens, Deadline(0.7))))
+            time.sleep(0.01)
+        failures = [run.exception(10) for run in runs]
+    # 0.4 seconds are left: for the whole, its halves, and not for all of theirs.
+    assert failures[:4] == [None] * 4
+    assert set(runs[0].result()) == set(markets[0].tokens)
+    assert [type(failure) for failure in failures[-2:]] == [LimitUsedUp] * 2
+    assert len(upstream.requests.to("/books")) <= 5
+    assert limited.hits == 0
+
+
+def test_an_order_is_priced_by_a_second_attempt_where_the_first_fails(ann, mirrored, upstream):
+    upstream.faults.set("status", path="/books", times=1)
+    assert ann.bet(mirrored, 10)["oddsAtBet"] == Decimal("0.4000")
+    assert len(upstream.requests.to("/books")) == 2
+
+
+def test_books_of_nonsense_are_no_books(ann, mirrored, upstream):
+    upstream.faults.set("malformed", path="/books")
+    illiquid(ann, mirrored)
+    markets = upstream.world.good_markets()[: len(BAD_BOOKS)]
+    books = fill_client().books([token for market in markets for token in market.tokens])
+    assert {fill_prices(books, market.tokens) for market in markets} == {(None, None, 0, 1)}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,7 +9,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from betting.models import Bet
-from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.orders import get_market_snapshot, validate_order
+from betting.pricing import price_order
 from betting.services import place_bet
 from markets.models import Market, MarketTerms
 from tests.betting.factories import assert_audit_passes, order, sign_up

@@ -9,7 +9,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betting.orders import can_be_bet_on, position_value, potential_payout
+from betting.pricing import can_be_bet_on, position_value, potential_payout
 from tests.architecture.conftest import REPOSITORY
 
 CENT = Fraction(1, 100)

@@ -7,11 +7,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from betting.models import Bet
-from betting.orders import clear_cache, get_market_snapshot, price_order, validate_order
+from betting.orders import clear_cache, get_market_snapshot, validate_order
+from betting.pricing import price_order
 from betting.services import place_bet
 from markets import identity, prices, tasks
 from markets.errors import PriceUnavailable
-from markets.models import Market, MarketTerms, MarketText
+from markets.models import Market, MarketTerms, MarketText, MarketWatch
 from tests.betting.factories import assert_audit_passes, execute, order, set_book, sign_up
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import ingest, polymarket_client, refusal
@@ -148,6 +149,32 @@ def test_other_words_suspend_the_market_and_tell_no_result(ann, market, there, u
     resolve_now(market, upstream)
     assert (decisions(market), last(market).reason) == (["unknown"], suspended(market))
     assert state(market)[1] is None
+
+
+def test_a_suspended_market_that_closes_long_before_its_end_is_looked_at_by_the_next_run(ann, market, there, upstream):
+    """It may be another market's end, so nothing is closed or paid: staff see it."""
+    bet = ann.bet(market, 100)
+    Market.objects.filter(pk=market.pk).update(expires_at=datetime.now(UTC) + timedelta(days=90))
+    MarketWatch.objects.all().delete()
+    there.rename_outcomes("Left", "Right")
+    ingest(upstream)
+    resolve(upstream)
+    assert decisions(market) == []
+    there.resolve("this")
+    ingest(upstream)
+    assert suspended(market).endswith(identity.CLOSED_THERE)
+    assert resolve(upstream)["unknown"] == 1
+    assert decisions(market) == ["unknown"]
+    assert last(market).reason.startswith(identity.OTHER_WORDS)
+    assert state(market) == ("open", None)
+    clear_cache()
+    refusal(ann.post("", order(market)), 400, "market_not_accepting")
+    assert ann.show(bet)["status"] == "pending"
+    there.rename_outcomes(market.this_option, market.that_option)
+    ingest(upstream)
+    assert state(market) == ("closed", None)
+    resolve(upstream)
+    assert state(market) == ("resolved", "this")
 
 
 def test_words_that_differ_in_case_and_spacing_are_the_same(ann, market, there, upstream):

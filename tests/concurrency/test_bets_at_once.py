@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from betting import rules
 from betting.models import Bet, BetSale
-from betting.orders import get_market_snapshot, price_order, validate_order
+from betting.orders import get_market_snapshot, validate_order
+from betting.pricing import price_order
 from betting.services import place_bet
 from economy.models import CreditTransaction
 from markets.models import Market

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework_simplejwt.tokens import AccessToken
 
-from core.api.json import MAX_BODY_BYTES
+from core.rules import MAX_BODY_BYTES
 from tests.core.conftest import assert_is_error
 from thisthat.wsgi import application
 

@@ -6,7 +6,8 @@ import pytest
 from django.core.cache import cache
 from rest_framework_simplejwt.tokens import AccessToken
 
-from core.api.errors import REFUSALS_KEPT, delete_refusals, recent_refusals
+from core.api.errors import delete_refusals, recent_refusals
+from core.rules import REFUSALS_KEPT
 
 BETS = "/api/v1/bets"
 BAD = {"marketId": "no market", "side": "this", "amount": 1}

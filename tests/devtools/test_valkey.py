@@ -72,8 +72,8 @@ def test_killed_it_is_started_again_with_all_that_it_had(server, directory):
     assert soon(lambda: number_in(directory / "valkey.running") != killed and responds(server))
     with client_of(server) as client:
         assert client.llen("queue") == 100
-    assert server.keepers_words() == ["valkey was killed by SIGKILL: started again in 0.1 s."]
-    assert server.keepers_words() == []
+    assert server.new_keeper_messages() == ["valkey was killed by SIGKILL: started again in 0.1 s."]
+    assert server.new_keeper_messages() == []
 
 
 @pytest.mark.parametrize("kind", [valkey, postgres])
@@ -89,6 +89,22 @@ def test_with_its_keeper_killed_too_a_user_starts_both_again(kind, directory):
         assert not server.start_again_if_down()
     finally:
         server.stop()
+    assert not server.is_running()
+
+
+class Impatient(valkey.Valkey):
+    signal_seconds = 0.2
+
+
+@pytest.mark.parametrize("with_keeper", [True, False])
+def test_one_that_no_longer_listens_to_signals_is_killed_in_the_end(with_keeper, directory):
+    server = Impatient(directory)
+    server.start()
+    os.kill(number_in(directory / "valkey.running"), signal.SIGSTOP)
+    if not with_keeper:
+        os.kill(number_in(directory / "valkey.keeper"), signal.SIGKILL)
+        assert soon(lambda: not is_locked(directory / "valkey.keeper"))
+    server.stop()
     assert not server.is_running()
 
 
@@ -116,7 +132,7 @@ def test_one_that_dies_again_and_again_is_given_up(server, directory):
         )
     os.kill(number_in(directory / "valkey.running"), signal.SIGKILL)
     assert soon(lambda: not server.is_running())
-    assert server.keepers_words()[-1] == "valkey was killed by SIGKILL once too often: given up."
+    assert server.new_keeper_messages()[-1] == "valkey was killed by SIGKILL once too often: given up."
 
 
 def test_a_program_that_a_command_becomes_keeps_the_server_up(directory):

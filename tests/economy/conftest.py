@@ -9,7 +9,9 @@ from accounts.models import User
 from economy.ledger import audit
 from tests.economy.factories import make_user
 
-OWN = {"chains", "owners", "balances", "locked", "expended", "volume", "profit", "referrals", "bonuses", "debts"}
+OWN = {"ledger_chain", "anchors", "staff_actions_chain", "settlements_chain"} | {
+    *("chains", "owners", "balances", "locked", "expended", "volume", "profit", "referrals", "bonuses", "debts"),
+}
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
-from accounts.models import User
+from accounts.models import StaffAction, User
+from accounts.staff import COMMAND_LINE, record_action
 from economy.ledger import PostedEntry, Transfer, post
 from economy.models import CreditAdjustment, CreditTransaction, TransactionType
 
@@ -19,11 +21,23 @@ BOOKED = (
 
 
 def make_user(username: str = "ann", *, balance: int | str = 0, **fields: Any) -> User:
-    user = User.objects.create_user(email=f"{username}@example.com", username=username, **fields)
+    user = create_user(username, **fields)
     if balance:
         give(user, balance)
         user.refresh_from_db()
     return user
+
+
+def create_user(username: str, *, is_superuser: bool = False, **fields: Any) -> User:
+    who = {"email": f"{username}@example.com", "username": username}
+    if is_superuser:
+        return User.objects.create_superuser(**who)
+    return User.objects.create_user(**who, **fields)
+
+
+def staff_actions() -> "QuerySet[StaffAction]":
+    """What staff did, besides what tests need before they begin."""
+    return StaffAction.objects.exclude(reason__in=["A test needs it.", "Made from the command line."])
 
 
 def adjustment(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> Transfer:
@@ -35,32 +49,49 @@ def adjustment(user: User | UUID, amount: int | str | Decimal, **fields: Any) ->
     )
 
 
-def give(user: User | UUID, amount: int | str | Decimal, **fields: Any) -> PostedEntry:
+def give(user: User | UUID, amount: int | str | Decimal, *, now: datetime | None = None, **fields: Any) -> PostedEntry:
     transfer = adjustment(user, amount, **fields)
     with transaction.atomic():
         if transfer.transaction_type == TransactionType.ADMIN_ADJUSTMENT:
             record_adjustment(transfer)
-        return post(transfer, now=NOW)
+        return post(transfer, now=now or not_before_the_last(transfer.user_id))
+
+
+def not_before_the_last(user_id: UUID) -> datetime:
+    """NOW, or the time of the user's last entry where that is later."""
+    entries = CreditTransaction.objects.filter(user=user_id).order_by("-sequence")
+    return max(NOW, *entries.values_list("created_at", flat=True)[:1], NOW)
 
 
 def record_adjustment(transfer: Transfer) -> None:
     """What staff leave besides the ledger entry."""
-    CreditAdjustment.objects.create(
+    user = User(pk=transfer.user_id)
+    given = CreditAdjustment.objects.create(
         id=transfer.reference_id,
         request_id=uuid4(),
-        user_id=transfer.user_id,
+        user=user,
         amount=transfer.amount,
+        limit_in_force=10**15,
         reason="A test needs it.",
         status=CreditAdjustment.Status.APPLIED,
         created_at=NOW,
     )
+    terms = {"adjustment": given.pk, "amount": given.amount, "status": given.status}
+    record_action("adjust_credits", by=COMMAND_LINE, target=user, reason=given.reason, before={}, after=terms, now=NOW)
 
 
 RECORD_ADJUSTMENTS = """
-INSERT INTO credit_adjustments (id, request_id, user_id, amount, reason, status, created_at, decision_reason)
-SELECT reference_id, reference_id, user_id, amount, 'A test needs it.', 'applied', created_at, ''
-FROM credit_transactions
-WHERE transaction_type = 'admin_adjustment' AND reference_id NOT IN (SELECT id FROM credit_adjustments)
+WITH added AS (
+    INSERT INTO credit_adjustments (id, request_id, user_id, amount, limit_in_force, reason, status, created_at,
+        decision_reason)
+    SELECT reference_id, reference_id, user_id, amount, 1e15, 'A test needs it.', 'applied', created_at, ''
+    FROM credit_transactions
+    WHERE transaction_type = 'admin_adjustment' AND reference_id NOT IN (SELECT id FROM credit_adjustments)
+    RETURNING *
+)
+INSERT INTO staff_actions (created_at, action, target_type, target_id, reason, before, after)
+SELECT created_at, 'adjust_credits', 'accounts.user', user_id, reason, '{}', jsonb_build_object('adjustment', id)
+FROM added
 """
 
 
@@ -76,6 +107,22 @@ def booked(user: User) -> dict[str, Any]:
 
 def ledger_entries(user: User, *columns: str) -> list[tuple[Any, ...]]:
     return list(CreditTransaction.objects.filter(user=user).order_by("sequence").values_list(*columns))
+
+
+HASH = """
+SELECT ledger_hash(
+    (SELECT hash FROM credit_transactions WHERE user_id = %(user_id)s AND sequence = %(sequence)s - 1), %(user_id)s,
+    ledger_content(%(sequence)s, %(id)s, %(amount)s::numeric, %(balance_after)s::numeric, %(transaction_type)s,
+        %(counterparty)s, %(reference_id)s, %(occurrence)s, %(created_at)s, %(description)s)
+)
+"""
+
+
+def hash_of(**row: Any) -> bytes | None:
+    """The hash of an entry with these columns, as the ledger would make it, whatever else is wrong with the entry."""
+    with connection.cursor() as cursor:
+        cursor.execute(HASH, row)
+        return cursor.fetchone()[0]
 
 
 def execute(statement: str, *parameters: Any) -> int:

@@ -1,13 +1,14 @@
 """Each rule of ledger entries that the database keeps, by its name."""
 
 from decimal import Decimal
+from hashlib import sha256
 from uuid import uuid4
 
 import pytest
 from django.db import DataError, IntegrityError, transaction
 
 from economy.models import DIRECTIONS, IN, OUT, Counterparty, TransactionType
-from tests.economy.factories import NOW, execute
+from tests.economy.factories import NOW, execute, hash_of
 
 # A row as the ledger would write it: it follows `ann`'s first.
 ROW = {
@@ -25,15 +26,22 @@ ROW = {
 }
 
 
+def hashed(user, **changes):
+    """The row with these changes, and its hash unless that is one of them."""
+    row = {**ROW, "id": uuid4(), "user_id": user.pk, "reference_id": uuid4(), **changes}
+    return row if "hash" in row else {**row, "hash": hash_of(**row)}
+
+
 def write(user, **changes):
     """The row and the user's new balance in one statement, as the ledger does, whatever they say."""
-    row = {**ROW, "id": uuid4(), "user_id": user.pk, "reference_id": uuid4(), **changes}
+    row = hashed(user, **changes)
     columns, places = ", ".join(row), ", ".join(["%s"] * len(row))
     execute(
-        f"WITH moved AS (UPDATE users SET credit_balance = %s, journal_length = %s WHERE id = %s) "  # noqa: S608
+        f"WITH moved AS (UPDATE users SET credit_balance = %s, journal_length = %s, ledger_head = %s WHERE id = %s) "  # noqa: S608
         f"INSERT INTO credit_transactions ({columns}) VALUES ({places})",
         row["balance_after"],
         row["sequence"],
+        row["hash"],
         user.pk,
         *row.values(),
     )
@@ -66,6 +74,8 @@ BAD_ROWS = [
     ("credit_transactions_direction", {"transaction_type": "bet_payout", "counterparty": "staff"}),
     ("credit_transactions_chain", {"balance_after": Decimal(1011)}),
     ("credit_transactions_chain", {"sequence": 3}),
+    ("credit_transactions_chain", {"hash": sha256(b"another").digest()}),
+    ("credit_transactions_chain", {"hash": b""}),
     ("credit_transactions_sequence_unique", {"sequence": 1}),
     ("22003", {"amount": Decimal("Infinity")}),  # numeric value out of range
     ("22003", {"amount": Decimal(10) ** 16}),
@@ -76,8 +86,7 @@ BAD_ROWS = [
 def test_a_row_that_breaks_a_rule_is_refused_by_its_name(ann, name, changes):
     if changes.get("sequence", 2) < 1 or name == "credit_transactions_balance_not_negative":
         # Else the rules of the user's row would refuse it first.
-        changes = {**changes}
-        row = {**ROW, "id": uuid4(), "user_id": ann.pk, "reference_id": uuid4(), **changes}
+        row = hashed(ann, **changes)
         columns, places = ", ".join(row), ", ".join(["%s"] * len(row))
         with pytest.raises(IntegrityError) as raised, transaction.atomic():
             execute(f"INSERT INTO credit_transactions ({columns}) VALUES ({places})", *row.values())  # noqa: S608
@@ -86,7 +95,7 @@ def test_a_row_that_breaks_a_rule_is_refused_by_its_name(ann, name, changes):
         assert refusal(ann, **changes) == name
 
 
-@pytest.mark.parametrize("missing", ["user_id", "reference_id", "created_at", "balance_after"])
+@pytest.mark.parametrize("missing", ["user_id", "reference_id", "created_at", "balance_after", "hash"])
 def test_nothing_may_be_missing(ann, missing):
     assert refusal(ann, **{missing: None}) == "23502"  # not null
 

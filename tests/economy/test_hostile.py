@@ -16,17 +16,44 @@ from django.db.models.deletion import ProtectedError
 from accounts.models import User
 from economy.ledger import audit, post_many
 from economy.models import CreditTransaction
-from tests.economy.factories import NOW, adjustment, booked, execute, ledger_entries, make_user
+from tests.economy.factories import NOW, adjustment, booked, execute, hash_of, ledger_entries, make_user
 from tests.roles import as_superuser
 
-INSERT = """
+# Entries with the hashes that they should have, in one statement with what is done to a user, whose head follows the first.
+FORGE = """
+WITH given AS MATERIALIZED (
+    SELECT gen_random_uuid() AS id, now() AS created_at, {user} AS user_id, {entry} FROM {source}
+), hashed AS MATERIALIZED (
+    SELECT given.*, ledger_chain(users.ledger_head, user_id, ledger_content(
+        sequence, given.id, amount, balance_after, transaction_type, counterparty, reference_id, 0, given.created_at, ''
+    )) OVER (PARTITION BY user_id ORDER BY sequence) AS hash
+    FROM given LEFT JOIN users ON users.id = user_id
+), moved AS (
+    UPDATE users SET {moved}, ledger_head = (SELECT hash FROM hashed ORDER BY sequence LIMIT 1) WHERE id = {whose}
+)
 INSERT INTO credit_transactions (id, user_id, sequence, amount, balance_after, transaction_type, counterparty,
-    reference_id, description, created_at)
+    reference_id, description, created_at, hash)
+SELECT id, user_id, sequence, amount, balance_after, transaction_type, counterparty, reference_id, '', created_at, hash
+FROM hashed
 """
+ENTRY = {
+    "sequence": "4::bigint",
+    "amount": "5::numeric",
+    "balance_after": "998::numeric",
+    "transaction_type": "'admin_adjustment'",
+    "counterparty": "'staff'",
+    "reference_id": "gen_random_uuid()",
+}
+
+
+def forge(moved, *, whose="'{ann}'", user="'{ann}'::uuid", source="(SELECT 1) AS one", **changes):
+    """An act that writes entries of a user, and does `moved` to the row of the user `whose`."""
+    entry = ", ".join(f"{value} AS {column}" for column, value in {**ENTRY, **changes}.items())
+    return sql(FORGE.format(user=user, entry=entry, source=source, moved=moved, whose=whose))
 
 
 def sql(statement):
-    return lambda ann, bob: execute(statement.format(ann=ann.pk, bob=bob.pk, insert=INSERT))
+    return lambda ann, bob: execute(statement.format(ann=ann.pk, bob=bob.pk))
 
 
 def row(ann, **changes):
@@ -40,7 +67,9 @@ def row(ann, **changes):
         "reference_id": uuid4(),
         "created_at": NOW,
     }
-    return CreditTransaction(**{**fields, **changes})
+    made = CreditTransaction(**{**fields, **changes})
+    made.hash = hash_of(**{field.attname: getattr(made, field.attname) for field in made._meta.concrete_fields})
+    return made
 
 
 def saved(change):
@@ -91,9 +120,13 @@ def rich_newcomer(ann, bob):
     User.objects.create_user(email="eve@example.com", username="eve", credit_balance=Decimal(1000))
 
 
+COLUMNS = ", ".join(field.column for field in CreditTransaction._meta.concrete_fields)
+
+
 def copy_rows(ann, bob):
-    with connection.cursor() as cursor, cursor.copy("COPY credit_transactions FROM STDIN") as copy:
-        copy.write_row((uuid4(), 4, 5, 998, "admin_adjustment", "staff", uuid4(), 0, "", NOW, ann.pk))
+    entry = row(ann)
+    with connection.cursor() as cursor, cursor.copy(f"COPY credit_transactions ({COLUMNS}) FROM STDIN") as copy:
+        copy.write_row([getattr(entry, field.attname) for field in entry._meta.concrete_fields])
 
 
 def in_two_statements(ann, bob):
@@ -108,6 +141,8 @@ ATTACKS = {
     "a balance lowered by hand": sql("UPDATE users SET credit_balance = credit_balance - 1 WHERE id = '{ann}'"),
     "a negative balance": sql("UPDATE users SET credit_balance = -1 WHERE id = '{ann}'"),
     "a balance of NaN": sql("UPDATE users SET credit_balance = 'NaN' WHERE id = '{ann}'"),
+    "a volume of NaN": sql("UPDATE users SET total_volume = 'NaN' WHERE id = '{ann}'"),
+    "a profit of NaN": sql("UPDATE users SET overall_pnl = 'NaN' WHERE id = '{ann}'"),
     "an infinite balance": sql("UPDATE users SET credit_balance = 'Infinity' WHERE id = '{ann}'"),
     "a huge balance": sql("UPDATE users SET credit_balance = 1e16 WHERE id = '{ann}'"),
     "two balances exchanged": sql(
@@ -166,39 +201,45 @@ ATTACKS = {
     "rows without a balance, in bulk": lambda ann, bob: CreditTransaction.objects.bulk_create([row(ann)]),
     "a row first, the balance after": in_two_statements,
     "a row copied in": copy_rows,
-    "a row with a wrong balance": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 2000, journal_length = 4 WHERE id = '{ann}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 4, 5, 2000, 'admin_adjustment', 'staff', gen_random_uuid(), '', now()"
+    "a row with a wrong balance": forge("credit_balance = 2000, journal_length = 4", balance_after="2000::numeric"),
+    "a row and another balance": forge("credit_balance = 2000, journal_length = 4"),
+    "a row for one, the balance for another": forge("credit_balance = 998, journal_length = 4", whose="'{bob}'"),
+    "a gap in the numbers": forge("credit_balance = 998, journal_length = 5", sequence="5::bigint"),
+    "two rows, moved on by one": forge(
+        "credit_balance = 998, journal_length = 4",
+        sequence="3 + n::bigint",
+        balance_after="993 + 5 * n::numeric",
+        source="generate_series(1, 2) AS n",
     ),
-    "a row and another balance": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 2000, journal_length = 4 WHERE id = '{ann}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 4, 5, 998, 'admin_adjustment', 'staff', gen_random_uuid(), '', now()"
+    "a row of nobody": forge(
+        "bio = ''",
+        user="'4fd62b6c-25d1-4fd5-a3a5-2f4a3a7a6a2c'::uuid",
+        whose="NULL",
+        sequence="1::bigint",
+        balance_after="5::numeric",
     ),
-    "a row for one, the balance for another": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 998, journal_length = 4 WHERE id = '{bob}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 4, 5, 998, 'admin_adjustment', 'staff', gen_random_uuid(), '', now()"
+    "the same event again": forge(
+        "credit_balance = 1993, journal_length = 4",
+        amount="1000::numeric",
+        balance_after="1993::numeric",
+        reference_id="reference_id",
+        source="(SELECT reference_id FROM credit_transactions WHERE user_id = '{ann}' AND sequence = 1) AS first",
     ),
-    "a gap in the numbers": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 998, journal_length = 5 WHERE id = '{ann}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 5, 5, 998, 'admin_adjustment', 'staff', gen_random_uuid(), '', now()"
+    "a payout in NaN": forge(
+        "credit_balance = 'NaN', journal_length = 4",
+        amount="'NaN'::numeric",
+        balance_after="'NaN'::numeric",
+        transaction_type="'bet_payout'",
+        counterparty="'escrow'",
     ),
-    "two rows, moved on by one": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 998, journal_length = 4 WHERE id = '{ann}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 3 + n, 5, 993 + 5 * n, 'admin_adjustment', 'staff', "
-        "gen_random_uuid(), '', now() FROM generate_series(1, 2) AS n"
-    ),
-    "a row of nobody": sql(
-        "{insert} SELECT gen_random_uuid(), gen_random_uuid(), 1, 5, 5, 'admin_adjustment', 'staff', "
-        "gen_random_uuid(), '', now()"
-    ),
-    "the same event again": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 1993, journal_length = 4 WHERE id = '{ann}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 4, 1000, 1993, transaction_type, counterparty, reference_id, '', "
-        "now() FROM credit_transactions WHERE user_id = '{ann}' AND sequence = 1"
-    ),
-    "a payout in NaN": sql(
-        "WITH moved AS (UPDATE users SET credit_balance = 'NaN', journal_length = 4 WHERE id = '{ann}') "
-        "{insert} SELECT gen_random_uuid(), '{ann}', 4, 'NaN', 'NaN', 'bet_payout', 'escrow', gen_random_uuid(), '', now()"
+    # The chain of hashes.
+    "a hash edited": sql("UPDATE credit_transactions SET hash = sha256('') WHERE user_id = '{ann}'"),
+    "a head set by hand": sql("UPDATE users SET ledger_head = sha256('') WHERE id = '{ann}'"),
+    "a head taken away": sql("UPDATE users SET ledger_head = NULL WHERE id = '{ann}'"),
+    "a newcomer with a head": sql(
+        "INSERT INTO users (id, email, username, name, ledger_head, password, is_superuser, avatar_url, bio, "
+        "x_username, is_active, is_staff, referral_code) "
+        "SELECT gen_random_uuid(), 'e@x.y', 'eve', 'eve', sha256(''), '', false, '', '', '', true, false, 'ABCDEFGH'"
     ),
 }
 
@@ -256,9 +297,12 @@ FOUND_BY_THE_AUDIT = {
     "profit": (sql("UPDATE users SET overall_pnl = 1e9 WHERE id = '{ann}'"), "profit"),
     "referral credits": (sql("UPDATE users SET referral_credits_earned = 200 WHERE id = '{ann}'"), "referrals"),
     "a forged bonus": (
-        sql(
-            "WITH moved AS (UPDATE users SET credit_balance = 1993, journal_length = 4 WHERE id = '{ann}') {insert} "
-            "SELECT gen_random_uuid(), '{ann}', 4, 1000, 1993, 'signup_bonus', 'issuance', gen_random_uuid(), '', now()"
+        forge(
+            "credit_balance = 1993, journal_length = 4",
+            amount="1000::numeric",
+            balance_after="1993::numeric",
+            transaction_type="'signup_bonus'",
+            counterparty="'issuance'",
         ),
         "bonuses",
     ),

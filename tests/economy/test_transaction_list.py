@@ -7,7 +7,7 @@ from django.db import connection
 from rest_framework_simplejwt.tokens import AccessToken
 
 from economy.ledger import post_many
-from economy.models import TransactionType
+from economy.models import CreditTransaction, TransactionType
 from tests.core.conftest import assert_is_error
 from tests.economy.factories import NOW, adjustment, give, make_user
 
@@ -50,6 +50,10 @@ def test_a_transfer_is_shown_as_the_contract_says(ask, ann):
             "balanceAfter": 1066.6,
             "description": "Café 🎲",
             "createdAt": "2026-03-05T12:00:00.000Z",
+            "sequence": 2,
+            "counterparty": "staff",
+            "occurrence": 0,
+            "hash": bytes(CreditTransaction.objects.get(pk=posted.id).hash).hex(),
         }
     ]
     assert (body["total"], body["limit"], body["offset"]) == (2, 1, 0)

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from betting.models import Bet, BetSale
-from betting.orders import Sale, get_market_snapshot, price_order, validate_order
-from betting.services import place_bet, price_sale, sell_bet
+from betting.orders import Sale, get_market_snapshot, validate_order
+from betting.pricing import price_order, price_sale
+from betting.services import place_bet, sell_bet
 from core.db.transactions import run_transaction
 from economy.stocks.models import StockTransaction
 from leaderboard.models import Order, Standing, UserDay

@@ -1,6 +1,6 @@
 """Editions: the orderings that lists are read from; new markets get their place within a minute."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -39,10 +39,10 @@ def test_an_ingestion_publishes_one_edition_and_one_without_news_none(mirrored, 
 
 def test_the_task_gives_a_new_market_its_place(mirrored, api):
     house = add_market(volume_24hr=10**9)
-    assert not listings.is_edition_current()
+    assert not listings.is_edition_current(now=datetime.now(UTC))
     assert str(house.pk) not in ids(read(api, limit=200))
     tasks.publish_edition()
-    assert listings.is_edition_current()
+    assert listings.is_edition_current(now=datetime.now(UTC))
     assert ids(read(api, limit=1)) == [str(house.pk)]
 
 
@@ -55,16 +55,29 @@ def test_one_market_opened_and_another_closed_is_a_change(mirrored, api):
     """As many are open as before, and yet one of them has no place."""
     Market.objects.filter(pk=read(api, limit=1)["data"][0]["id"]).update(status="closed")
     house = add_market()
-    assert not listings.is_edition_current()
+    assert not listings.is_edition_current(now=datetime.now(UTC))
     tasks.publish_edition()
     assert str(house.pk) in ids(read(api, limit=200))
-    assert listings.is_edition_current()
+    assert listings.is_edition_current(now=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("what", ["ended", "illiquid"])
+def test_what_can_no_longer_be_bet_on_leaves_the_first_places_within_minutes(mirrored, api, now, what):
+    """Also while nothing changes upstream, so that no ingestion publishes an edition."""
+    first, second, third = ids(read(api, limit=3))
+    changed = {"expires_at": now - timedelta(seconds=1)} if what == "ended" else {"bid": None}
+    Market.objects.filter(pk=second).update(**changed)
+    assert listings.publish_edition_if_outdated(now=now + timedelta(minutes=1)) is False
+    assert listings.publish_edition_if_outdated(now=now + timedelta(minutes=3)) is True
+    assert ids(read(api, limit=2)) == [first, third]
+    assert second in ids(read(api, limit=200))
+    assert listings.publish_edition_if_outdated(now=now + timedelta(minutes=6)) is False
 
 
 def test_markets_that_are_over_have_no_place(mirrored):
     for status in ("closed", "resolved", "cancelled"):
         add_past(status)
-    assert listings.is_edition_current()
+    assert listings.is_edition_current(now=datetime.now(UTC))
     publish_at(MarketEdition.objects.get().published_at)
     assert MarketRanking.objects.filter(market_id__in=Market.objects.exclude(status="open").values("pk")).count() == 0
 
@@ -96,12 +109,12 @@ def test_after_a_long_silence_the_last_edition_still_serves(mirrored, api):
 
 
 def test_an_edition_of_nothing_is_current(db, api):
-    assert listings.is_edition_current()
+    assert listings.is_edition_current(now=datetime.now(UTC))
     add_market()
     publish()
     Market.objects.all().delete()
     publish()
-    assert listings.is_edition_current()
+    assert listings.is_edition_current(now=datetime.now(UTC))
     assert read(api)["data"] == []
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from accounts.errors import NotAllowed, NothingChanged, ReasonMissing
-from accounts.models import StaffAction, User
+from accounts.models import User
 from accounts.staff import StaffMember
 from markets import house
 from markets.errors import (
@@ -19,6 +19,7 @@ from markets.errors import (
 )
 from markets.models import Market, MarketTerms
 from tests.concurrently import all_at_once
+from tests.economy.factories import staff_actions
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +57,7 @@ def make(title, staff, now) -> Market:
 
 def test_what_was_made_is_kept_with_who_made_it(staff, now):
     market = make("Will it rain?", staff, now)
-    row = StaffAction.objects.get()
+    row = staff_actions().get()
     assert (row.action, row.staff, row.ip, row.reason) == ("create_market", staff.user, "192.0.2.7", "Users want it.")
     assert (row.target_type, row.target_id, row.before) == ("markets.market", str(market.pk), {})
     assert (row.after["title"], row.after["this_odds"]) == ("Will it rain?", "0.25")
@@ -67,7 +68,7 @@ def test_an_edit_keeps_what_changed_before_and_after(api, staff, now):
     edit(market, staff, now, title="Will the pot boil?", that_option="No", category="kitchen")
     (shown,) = read(api, category="kitchen")["data"]
     assert (shown["title"], shown["slug"]) == ("Will the pot boil?", market.slug)
-    row = StaffAction.objects.get()
+    row = staff_actions().get()
     assert (row.action, row.reason) == ("edit_market", "A slip.")
     assert row.before == {"title": "Will the kettle boil?", "category": "general"}
     assert row.after == {"title": "Will the pot boil?", "category": "kitchen"}
@@ -82,7 +83,7 @@ def test_what_somebody_bet_on_is_not_reworded(staff, now, changes):
     with pytest.raises(MarketTermsFixed):
         edit(market, staff, now, category="kitchen", **changes)
     assert fields(market) == before
-    assert StaffAction.objects.count() == 0
+    assert staff_actions().count() == 0
 
 
 def test_the_picture_the_category_and_the_end_may_change_with_bets_on_it(api, staff, now):
@@ -109,7 +110,7 @@ def test_an_edit_of_nothing_is_no_edit(staff, now):
         edit(market, staff, now, title=market.title)
     with pytest.raises(NothingChanged):
         move(market, staff, now, "0.6000")
-    assert StaffAction.objects.count() == 0
+    assert staff_actions().count() == 0
 
 
 def test_changed_odds_are_kept_and_both_sides_add_up(api, staff, now):
@@ -118,7 +119,7 @@ def test_changed_odds_are_kept_and_both_sides_add_up(api, staff, now):
     shown = read(api, f"/{market.pk}")["data"]
     assert (shown["thisOdds"], shown["thatOdds"]) == (Decimal("0.7500"), Decimal("0.2500"))
     assert fields(market)["odds_updated_at"] == now
-    row = StaffAction.objects.get()
+    row = staff_actions().get()
     assert (row.action, row.reason) == ("change_odds", "The water is warm.")
     assert (row.before, row.after) == ({"this_odds": "0.6000"}, {"this_odds": "0.7500"})
 
@@ -151,7 +152,7 @@ def test_a_form_that_is_sent_five_times_at_once_makes_one(staff, now):
         return True
 
     assert sorted(all_at_once(once, times=5)) == [False] * 4 + [True]
-    assert Market.objects.count() == StaffAction.objects.count() == 1
+    assert Market.objects.count() == staff_actions().count() == 1
 
 
 CHANGES = {"edit": lambda *given: edit(*given, category="kitchen"), "odds": move}
@@ -193,4 +194,4 @@ def test_without_a_reason_nothing_changes(staff, now, name):
     calls["odds"] = lambda: move(market, staff, now, reason=" ")
     with pytest.raises(ReasonMissing):
         calls[name]()
-    assert StaffAction.objects.count() == 0
+    assert staff_actions().count() == 0

@@ -1,12 +1,13 @@
 """A market that is no longer listed is requested by its id: closed, still open, or unknown; it is never deleted."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from markets.models import Market
+from markets.models import Market, MarketResolution
 from tests.markets.factories import add_market, add_mirrored, ingest, pages, read
+from tests.markets.resolution.factories import decisions, last, resolve, state
 
 pytestmark = pytest.mark.django_db
 
@@ -101,3 +102,50 @@ def test_house_markets_are_none_of_polymarkets_business(upstream):
     assert ingest(upstream)["reasons"].get("not_found", 0) == 0
     house.refresh_from_db()
     assert house.status == "open"
+
+
+class TestWhyAMarketClosed:
+    """Resolution records of what ingestion closes and opens."""
+
+    def test_staff_see_that_the_catalogue_closed_it_and_opened_it_again(self, upstream, now):
+        there = upstream.world.good_markets()[0]
+        ingest(upstream)
+        market = Market.objects.get(polymarket_id=there.condition_id)
+        assert decisions(market) == []
+        there.close()
+        ingest(upstream, now=now)
+        record = last(market)
+        assert (record.decision, record.source, record.staff) == ("closed", "catalogue", None)
+        assert record.reason == "Polymarket's catalogue has it as closed."
+        assert record.facts["gamma"]["closed"] is True
+        assert record.seen_at == now
+        there.reopen()
+        ingest(upstream)
+        assert decisions(market) == ["closed", "open"]
+        assert state(market) == ("open", None)
+
+    def test_a_run_that_changes_no_status_records_nothing(self, upstream):
+        one, other = upstream.world.good_markets()[:2]
+        ingest(upstream)
+        one.close()
+        ingest(upstream)
+        other.set_price(Decimal("0.33"))
+        ingest(upstream)
+        assert MarketResolution.objects.count() == 1
+
+    def test_what_resolution_finds_out_follows_and_nothing_is_said_twice(self, upstream):
+        there = upstream.world.good_markets()[0]
+        ingest(upstream)
+        market = Market.objects.get(polymarket_id=there.condition_id)
+        there.close()
+        ingest(upstream)
+        there.reopen()
+        ingest(upstream)
+        Market.objects.filter(pk=market.pk).update(expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        resolve(upstream)
+        assert decisions(market) == ["closed", "open"]
+        there.resolve("this")
+        resolve(upstream)
+        ingest(upstream)
+        assert decisions(market) == ["closed", "open", "this"]
+        assert state(market) == ("resolved", "this")

@@ -13,7 +13,7 @@ from django.test import Client as Browser
 
 from accounts import suspension
 from accounts.errors import NotAllowed, NotYourself, UserErased
-from accounts.models import StaffAction, User
+from accounts.models import User
 from accounts.services import update_profile
 from accounts.staff import COMMAND_LINE, StaffMember
 from accounts.tokens import Client
@@ -26,6 +26,7 @@ from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, refusal, sen
 from tests.accounts.factories import sign_up as arrive
 from tests.betting.factories import Player, assert_audit_passes, order
 from tests.betting.settlement.factories import end, settle
+from tests.economy.factories import staff_actions
 from tests.leaderboard.factories import names
 from tests.markets.factories import add_market
 
@@ -161,7 +162,7 @@ def test_the_public_profile_tells_nothing(marlin):
 
 def test_it_is_on_record_without_saying_who_it_was(marlin):
     erased = erase(marlin.user)
-    action = StaffAction.objects.get(action="erase_user")
+    action = staff_actions().get(action="erase_user")
     assert (action.target_id, action.reason, action.staff) == (str(marlin.user.pk), WHY, None)
     assert (action.before, action.after) == ({}, {"username": erased.username})
 
@@ -202,7 +203,7 @@ def test_what_is_refused_changes_nothing(marlin, arguments, why):
     with pytest.raises(CommandError, match=why):
         call_command("erase_user", *arguments)
     assert list(User.objects.values()) == before
-    assert not StaffAction.objects.exists()
+    assert not staff_actions().exists()
 
 
 def test_only_superusers_may_erase_users(marlin, member, boss, now):

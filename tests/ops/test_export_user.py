@@ -13,12 +13,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Model
 
-from accounts.models import RefreshToken, StaffAction, User
+from accounts.models import RefreshToken, User
 from betting.models import Bet
 from devtools.management.commands.create_demo_world import create_demo_data
 from economy.models import CreditTransaction
 from ops.personal_data import DERIVED_APPS, SECTIONS, export_user
 from tests.accounts.factories import sign_up, suspend
+from tests.economy.factories import staff_actions
 
 
 def exported(user):
@@ -123,4 +124,4 @@ def test_it_goes_to_standard_output(capfdbinary):
 def test_a_user_who_is_not_there_is_said_so():
     with pytest.raises(CommandError, match="There is no user nobody"):
         call_command("export_user", "nobody")
-    assert Bet.objects.count() == CreditTransaction.objects.count() == StaffAction.objects.count() == 0
+    assert Bet.objects.count() == CreditTransaction.objects.count() == staff_actions().count() == 0

@@ -146,7 +146,7 @@ def test_with_the_database_away_from_the_start_the_scheduler_waits_and_misses_no
 
 def test_a_scheduler_that_waits_for_the_database_ends_when_told(running, redis_server):
     redis_server.start()
-    jobs = Jobs(running, "postgresql://nobody@127.0.0.1:1/none", redis_server)
-    jobs.start()
-    assert jobs.come_true(lambda: jobs.processes[1].said("the scheduler waits for the database"))
-    assert jobs.stop()
+    away = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": redis_server.url}
+    scheduler = running(Process, beat_command(), **away)
+    assert soon(lambda: scheduler.said("the scheduler waits for the database"), seconds=60), scheduler.log
+    assert scheduler.stop() == 0

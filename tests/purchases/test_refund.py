@@ -1,18 +1,19 @@
 """A refund by staff takes the credits back, once; what is spent becomes a debt."""
 
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import transaction
 
 from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
-from accounts.models import StaffAction, User
-from economy.ledger import change_hold
+from accounts.models import User
+from accounts.staff import COMMAND_LINE
+from economy.adjustments import hold_credits
 from economy.models import Debt
 from purchases.models import PurchaseEvent
 from purchases.services import PurchaseNotFound, PurchaseNotRefundable
-from tests.economy.factories import give
+from tests.economy.factories import give, staff_actions
 from tests.purchases.factories import NOW, Buyer, assert_audit_passes, everything, refund
 from tests.staff.conftest import member
 
@@ -39,7 +40,7 @@ def test_the_trail_says_who_and_why(ann, sue):
 def test_what_staff_did_is_recorded_with_the_refund(ann, sue):
     purchase = ann.buy()
     refund(purchase, sue, " Bought by mistake. ")
-    action = StaffAction.objects.get()
+    action = staff_actions().get()
     assert (action.action, action.staff_id, action.ip, action.reason) == (
         "refund_purchase", sue.id, "192.0.2.7", "Bought by mistake.",
     )  # fmt: skip
@@ -100,8 +101,8 @@ def test_what_is_spent_is_lent_by_the_house_and_repaid_from_later_credits(ann, s
 
 def test_what_is_on_hold_is_not_taken(ann, sue):
     purchase = ann.buy("starter")
-    with transaction.atomic():
-        change_hold(user_id=ann.id, change=purchase["creditsGranted"] - 100, now=NOW)
+    held = Decimal(purchase["creditsGranted"] - 100)
+    hold_credits(user_id=ann.id, amount=held, by=COMMAND_LINE, reason="A test needs it.", now=NOW)
     refund(purchase, sue)
     assert User.objects.values_list("credit_balance", "available_credits").get(pk=ann.id) == (400, 0)
     assert_audit_passes()

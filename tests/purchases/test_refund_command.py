@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import StaffAction
 from purchases.models import CreditPurchase
+from tests.economy.factories import staff_actions
 from tests.purchases.factories import assert_audit_passes, everything
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def test_with_json_it_prints_one_line(ann):
 def test_whoever_has_the_command_line_is_on_record_without_a_name(ann):
     purchase = ann.buy()
     run(purchase["id"], *WHY)
-    action = StaffAction.objects.get()
+    action = staff_actions().get()
     assert (action.staff, action.ip, action.action, action.reason) == (None, None, "refund_purchase", WHY[1])
     event = CreditPurchase.objects.get().events.get(kind="refunded")
     assert (event.actor, event.note) == (None, WHY[1])

@@ -1,7 +1,7 @@
 """Plans of bettors, carried out in simulated time at the prices of the service's own code; and what came of them.
 
 Nothing is computed here that the service computes: books are parsed, merged and priced by `markets.fills`, orders
-are filled, sold and paid by `betting.orders` and `betting.services`. Only waiting is simulated.
+are filled, sold and paid by `betting.pricing` and `betting.services`. Only waiting is simulated.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,8 @@ from math import sqrt
 from random import Random
 
 from betting.errors import MarketNotAccepting, OddsMoved
-from betting.orders import Order, Price, position_value, potential_payout
+from betting.orders import Order
+from betting.pricing import Price, position_value, potential_payout
 from markets import rules
 from markets.errors import MarketIlliquid
 from markets.fills import FillPrices, fill_prices

@@ -5,10 +5,11 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
+from accounts.staff import COMMAND_LINE, set_roles
 
 roles = import_module("accounts.migrations.0004_staff_rules")
 
@@ -20,15 +21,12 @@ def member(db) -> Callable[..., User]:
     roles.make_roles(apps, None)
 
     def make(name: str, *, role: str = "", superuser: bool = False) -> User:
-        user = User.objects.create_user(
-            email=f"{name}@staff.example", username=name, password="a-long-enough-pass", is_staff=True
-        )
-        if role:
-            user.groups.add(Group.objects.get(name=role))
+        who = {"email": f"{name}@staff.example", "username": name, "password": "a-long-enough-pass"}
         if superuser:
-            user.is_superuser = True
-            user.save(update_fields=["is_superuser"])
-        return user
+            return User.objects.create_superuser(**who)
+        user, granted = User.objects.create_user(**who), [role] if role else []
+        change = {"is_staff": True, "roles": granted, "by": COMMAND_LINE, "reason": "A test needs it."}
+        return set_roles(user_id=user.pk, now=timezone.now(), **change)
 
     return make
 

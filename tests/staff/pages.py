@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from accounts.models import StaffAction, User
 from economy.models import CreditAdjustment, CreditTransaction
+from tests.economy.factories import staff_actions
 
 WHY = {"reason": "Asked by mail."}
 
@@ -48,7 +49,7 @@ def balance(user: User) -> Any:
 
 
 def records(action: str) -> list[StaffAction]:
-    return list(StaffAction.objects.filter(action=action).order_by("id"))
+    return list(staff_actions().filter(action=action).order_by("id"))
 
 
 def everything() -> list[Any]:

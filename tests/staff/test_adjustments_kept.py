@@ -29,8 +29,8 @@ def asked(ann, boss):
 
 
 def terms(user, **fields):
-    given = {"user": user, "amount": 5, "request_id": uuid4(), "reason": "Why not.", "created_at": NOW}
-    return given | {"status": Status.APPLIED} | fields
+    given = {"user": user, "amount": 5, "limit_in_force": 5, "request_id": uuid4(), "reason": "Why not."}
+    return given | {"status": Status.APPLIED, "created_at": NOW} | fields
 
 
 @contextmanager
@@ -43,6 +43,9 @@ def refused(name):
     ("fields", "constraint"),
     [
         ({"amount": 0}, "amount_not_zero"),
+        ({"amount": 6}, "alone_within_limit"),
+        ({"amount": -6}, "alone_within_limit"),
+        ({"limit_in_force": -1, "status": Status.PENDING}, "limit_not_negative"),
         ({"reason": ""}, "for_a_reason"),
         ({"status": "lost"}, "state_possible"),
         ({"status": "approved"}, "state_possible"),
@@ -58,8 +61,8 @@ def test_a_row_that_makes_no_sense_is_refused(ann, fields, constraint):
 def test_a_value_that_is_not_a_number_is_refused(ann):
     with refused("credit_adjustments_amount_not_zero"):
         factories.execute(
-            "INSERT INTO credit_adjustments (id, request_id, user_id, amount, reason, status, created_at, decision_reason)"
-            " VALUES (new_id(), new_id(), %s, 'NaN', 'Why not.', 'applied', now(), '')",
+            "INSERT INTO credit_adjustments (id, request_id, user_id, amount, limit_in_force, reason, status, created_at,"
+            " decision_reason) VALUES (new_id(), new_id(), %s, 'NaN', 5, 'Why not.', 'pending', now(), '')",
             ann.pk,
         )
 
@@ -81,7 +84,13 @@ def test_one_form_has_one_row(ann, asked):
 
 @pytest.mark.parametrize(
     "change",
-    ["amount = 500", "reason = 'Other.'", "user_id = requested_by_id", "created_at = now() - interval '1 day'"],
+    [
+        "amount = 500",
+        "limit_in_force = 500",
+        "reason = 'Other.'",
+        "user_id = requested_by_id",
+        "created_at = now() - interval '1 day'",
+    ],
 )
 def test_what_was_asked_for_is_never_changed(asked, change):
     with refused("never changed"):
@@ -115,7 +124,7 @@ def test_credits_given_without_an_adjustment_are_found(ann):
 
 def test_an_adjustment_that_moved_nothing_is_found(ann):
     lost = CreditAdjustment.objects.create(**terms(ann))
-    assert broken() == {"adjustments": [str(lost.pk)]}
+    assert broken() == {name: [str(lost.pk)] for name in ("adjustments", "adjustment_records")}
 
 
 def test_an_adjustment_of_another_amount_or_user_is_found(ann):

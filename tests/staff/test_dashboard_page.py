@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from celery.schedules import crontab
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -14,6 +15,7 @@ from staff.tasks import count_days
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market
 from tests.staff.factories import add_daily, add_job, add_run
+from thisthat.celery import app
 
 pytestmark = pytest.mark.django_db
 # Session and user; the six of the metrics; the last ingestion and audit; the schedule and its runs.
@@ -88,6 +90,12 @@ def test_late_ingestion_is_marked(desk):
     add_run("markets.ingest", ago=1_000)
     assert re.search(r'board-tile bad">\s*<dt>Markets read</dt>', desk.get("/admin/").content.decode())
     add_run("markets.ingest", ago=100)
+    assert re.search(r'board-tile good">\s*<dt>Markets read</dt>', desk.get("/admin/").content.decode())
+
+
+def test_what_is_late_follows_from_the_schedule(desk, monkeypatch):
+    monkeypatch.setitem(app.conf.beat_schedule["ingest-markets"], "schedule", crontab(minute="0"))
+    add_run("markets.ingest", ago=3_600)
     assert re.search(r'board-tile good">\s*<dt>Markets read</dt>', desk.get("/admin/").content.decode())
 
 

@@ -12,10 +12,11 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from accounts.errors import NotAllowed
-from accounts.models import Permission, StaffAction
+from accounts.models import Permission
 from accounts.staff import StaffMember
 from staff.errors import AlreadySwitched, NoSuchJob
 from staff.services import send_job, switch_job
+from tests.economy.factories import staff_actions
 from tests.staff.factories import add_daily, add_job, add_run
 
 JOBS = "/admin/staff/job/"
@@ -96,7 +97,7 @@ def test_switching_off_asks_for_a_reason_and_is_on_record(desk, boss):
     response = desk.post(address(job, "switch"), WHY, follow=True, REMOTE_ADDR="203.0.113.9")
     assert "Settle markets: switched off." in words(response)
     assert not is_on(job)
-    record = StaffAction.objects.get()
+    record = staff_actions().get()
     assert (record.staff, record.ip, record.action) == (boss, "203.0.113.9", "switch_off_job")
     assert (record.target_type, record.target_id) == ("django_celery_beat.periodictask", str(job.pk))
     assert record.reason == WHY["reason"]
@@ -105,7 +106,7 @@ def test_switching_off_asks_for_a_reason_and_is_on_record(desk, boss):
 
     assert "Settle markets: switched on." in words(desk.post(address(job, "switch"), WHY, follow=True))
     assert is_on(job)
-    assert list(StaffAction.objects.order_by("id").values_list("action", flat=True))[1:] == ["switch_on_job"]
+    assert list(staff_actions().order_by("id").values_list("action", flat=True))[1:] == ["switch_on_job"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -129,7 +130,7 @@ def test_two_who_switch_the_same_do_it_once(boss):
         switch_job(job_id=job.pk, on=False, **act)
     with pytest.raises(NoSuchJob):
         switch_job(job_id=job.pk + 1, on=False, **act)
-    assert StaffAction.objects.count() == 1
+    assert staff_actions().count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -139,7 +140,7 @@ def test_the_services_themselves_ask_who_may(keeper, act):
     with pytest.raises(NotAllowed):
         act(job_id=job.pk, by=StaffMember(keeper), reason="Why.", now=timezone.now())
     assert is_on(job)
-    assert not StaffAction.objects.exists()
+    assert not staff_actions().exists()
 
 
 @pytest.mark.parametrize("action", ["switch", "run"])
@@ -151,7 +152,7 @@ def test_who_may_only_look_may_not_switch_nor_run(keeper, browser, action):
     assert client.get(address(job, action)).status_code == 403
     assert client.post(address(job, action), WHY).status_code == 403
     assert is_on(job)
-    assert not StaffAction.objects.exists()
+    assert not staff_actions().exists()
 
 
 @pytest.mark.parametrize("role", ["support", "market managers", ""])
@@ -184,7 +185,7 @@ def test_a_job_runs_at_once_and_that_is_on_record(desk):
     desk.get("/ready")
     response = desk.post(address(job, "run"), WHY, follow=True)
     assert "Purge job runs: sent to the workers." in words(response)
-    assert StaffAction.objects.get().action == "run_job"
+    assert staff_actions().get().action == "run_job"
     assert is_sent(job.task)
 
 

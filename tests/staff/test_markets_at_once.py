@@ -8,7 +8,8 @@ from threading import Event
 import pytest
 from django.db import transaction
 
-from betting.orders import Order, get_market_snapshot, price_order
+from betting.orders import Order, get_market_snapshot
+from betting.pricing import price_order
 from betting.services import place_bet
 from markets.models import Market
 from tests.betting.factories import sign_up

@@ -9,6 +9,7 @@ from betting.models import Bet
 from devtools.simulators.polymarket import Simulator
 from markets import identity
 from markets.models import Market
+from staff.core.formatting import DASH
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import add_market, add_past, clear_clients, ingest
@@ -92,6 +93,15 @@ def test_the_support_opens_nothing(member, browser, mary):
     sue = browser(member("sue", role="support"))
     assert sue.post(decide("open", market), WHY).status_code == 403
     assert status(market) == "closed"
+
+
+def test_staff_see_when_the_catalogue_closed_a_market_and_opened_it_again(mary, market, there, upstream):
+    there.close()
+    ingest(upstream)
+    assert f"Catalogue {DASH} Polymarket's catalogue has it as closed." in text_of(mary.get(page(market)))
+    there.reopen()
+    ingest(upstream)
+    assert f"Catalogue {DASH} Open." in text_of(mary.get(page(market)))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_support_gives_no_credits_and_no_roles(sue, boss, ann):
     asked = CreditAdjustment.objects.create(
         user=ann,
         amount=5,
+        limit_in_force=0,
         reason="Why not.",
         status="pending",
         request_id=ann.pk,

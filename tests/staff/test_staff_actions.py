@@ -5,8 +5,9 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
-from accounts.models import Permission, StaffAction
+from accounts.models import Permission
 from accounts.staff import COMMAND_LINE, StaffMember, record_action
+from tests.economy.factories import staff_actions
 from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ def write(by, target, **changed):
 
 def test_a_record_says_who_from_where_what_why_and_how_it_was_before_and_after(boss):
     write(StaffMember(boss, "203.0.113.9"), boss)
-    record = StaffAction.objects.get()
+    record = staff_actions().get()
     assert (record.staff, record.ip, record.action) == (boss, "203.0.113.9", "suspend_user")
     assert (record.target_type, record.target_id, record.reason) == ("accounts.user", str(boss.pk), "Asked by mail.")
     assert (record.before, record.after) == ({"is_active": True}, {"is_active": False})
@@ -35,10 +36,11 @@ def test_a_record_is_neither_changed_nor_removed(boss, change):
         connection.cursor() as cursor,
     ):
         cursor.execute(change)
-    assert StaffAction.objects.get().reason == "Asked by mail."
+    assert staff_actions().get().reason == "Asked by mail."
 
 
 def test_the_records_are_not_emptied(boss):
+    connection.check_constraints()
     with (
         pytest.raises(DatabaseError, match="never changed"),
         as_owner(),

@@ -34,6 +34,14 @@ def ann(db):
     return make_user("ann", balance=1_000)
 
 
+def test_it_shows_from_where_and_with_what_the_user_is_signed_in(desk):
+    user = sign_up("ann").user
+    found = block(desk.get(page(user)), "Signed in")
+    assert found.columns == ("Last refreshed, UTC", "Address", "Browser", "Until, UTC")
+    ((_, address, browser, _),) = found.rows
+    assert (address, browser) == (SOMEWHERE.ip, SOMEWHERE.user_agent)
+
+
 def test_the_credits_shown_are_those_of_the_ledger(desk, ann):
     desk.post(act("hold", ann), {"amount": "250", **WHY})
     facts = block(desk.get(page(ann)), "Credits").facts

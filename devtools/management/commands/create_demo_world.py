@@ -24,8 +24,9 @@ from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
 from accounts.tokens import Client
 from betting.models import Bet
-from betting.orders import Sale, get_market_snapshot, price_order, validate_order
-from betting.services import place_bet, price_sale, sell_bet
+from betting.orders import Sale, get_market_snapshot, validate_order
+from betting.pricing import price_order, price_sale
+from betting.services import place_bet, sell_bet
 from betting.settlement import settle_market
 from core.api.errors import DomainError
 from core.db.transactions import run_transaction

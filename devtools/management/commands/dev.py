@@ -38,7 +38,7 @@ SIMULATOR_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, "
+    help = "Run everything under this terminal: servers, web server, workers, scheduler and, if need be, simulators."
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -65,7 +65,7 @@ class EmbeddedServers:
     def look(self) -> str | None:
         """Return why they can't be kept alive, if so."""
         for server in startup.in_use:
-            for line in server.keepers_words():
+            for line in server.new_keeper_messages():
                 self._output.say(line)
             if time.monotonic() < self._not_before:
                 continue

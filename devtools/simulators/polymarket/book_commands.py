@@ -68,6 +68,12 @@ class BookCommands(MarketState):
             self.gamma_level, self.gamma_spread = self.level, self.spread
             self.script()
 
+    def refuse_books(self, *, refused: bool = True) -> None:
+        """Refuse each request for books, 400, that names one of its tokens."""
+        with self.clock.lock:
+            self.books_refused = refused
+            self.script()
+
     def set_last_trade(
         self,
         price: object,

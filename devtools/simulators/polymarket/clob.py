@@ -9,7 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from .books import ONE
-from .faults import spoil_prices
+from .faults import spoil_books, spoil_prices
 from .formats import dump, plain, rfc3339
 from .messages import RefusedError, Request, Response
 from .models import Market
@@ -263,8 +263,13 @@ class Clob:
         }
 
     def _books(self, request: Request) -> bytes:
-        books = [self._rendered.one(market, token) for market, token, _ in self._batch(_requested_tokens(request))]
-        return b"[" + b",".join(books) + b"]"
+        items = _requested_tokens(request)
+        if "malformed" in request.tricks:
+            return dump(spoil_books([str(item["token_id"]) for item in items]))
+        batch = self._batch(items)
+        if any(market.books_refused for market, _, _ in batch):
+            raise _bad("Invalid token id")
+        return b"[" + b",".join(self._rendered.one(market, token) for market, token, _ in batch) + b"]"
 
     def _last_trades_prices(self, request: Request) -> object:
         """The last trade of each token; one that was never traded is left out."""

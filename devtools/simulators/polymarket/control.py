@@ -13,7 +13,7 @@ PREFIX = "/_control/"
 MAX_TICKS = 10_000
 MARKET_COMMANDS = {
     "set_price", "set_volume", "drop_prices", "stop_accepting", "close", "propose", "dispute", "resolve", "rename",
-    "set_book", "set_spread", "thin_book", "add_dust", "clear_book", "set_last_trade",
+    "set_book", "set_spread", "thin_book", "add_dust", "clear_book", "refuse_books", "set_last_trade",
     "reorder", "change_tokens", "rename_outcomes", "equal_outcomes", "edit", "blank_question", "move_end",
     "duplicate_condition_id", "move_to_event", "reopen", "archive", "unarchive", "deactivate", "activate",
     "delete", "restore", "change_result", "poison", "cure",

@@ -273,3 +273,27 @@ def spoil_prices(tokens: list[str]) -> Json:
     """Return a body of `/midpoints` with a bad price for every token."""
     bad = ("NaN", "1.5", "-0.2", "", None, "abc", {"mid": "0.4"}, ["0.4"], "1e999", True)
     return dict(zip(tokens, islice(cycle(bad), len(tokens)), strict=True))
+
+
+_GOOD_BOOK: Json = {"bids": [{"price": "0.39", "size": "1000"}], "asks": [{"price": "0.41", "size": "1000"}]}
+BAD_BOOKS: tuple[Json, ...] = (
+    _GOOD_BOOK | {"asset_id": None},
+    _GOOD_BOOK | {"asset_id": ["1"]},
+    _GOOD_BOOK | {"asset_id": "9" * 5000},
+    _GOOD_BOOK | {"bids": None},
+    _GOOD_BOOK | {"asks": {"price": "0.41", "size": "1000"}},
+    _GOOD_BOOK | {"bids": ["0.39"]},
+    _GOOD_BOOK | {"bids": [{"price": "0.39"}]},
+    _GOOD_BOOK | {"bids": [{"price": "NaN", "size": "1000"}]},
+    _GOOD_BOOK | {"asks": [{"price": "1e999", "size": "1000"}]},
+    _GOOD_BOOK | {"asks": [{"price": "0.41", "size": "-1000"}]},
+    _GOOD_BOOK | {"asks": [{"price": True, "size": [1000]}]},
+    _GOOD_BOOK | {"bids": [{"price": "0.41", "size": "1000"}]},
+)
+
+
+def spoil_books(tokens: list[str]) -> list[object]:
+    """Return a body of `/books` with a bad book for every token, and things that are no books between them."""
+    junk: tuple[object, ...] = (None, "book", [], 7)
+    books = [{"asset_id": token} | bad for token, bad in zip(tokens, cycle(BAD_BOOKS), strict=False)]
+    return [thing for pair in zip(books, cycle(junk), strict=False) for thing in pair]

@@ -24,10 +24,10 @@ class IdentityCommands(MarketState):
             self.reordered ^= {name for name, wanted in chosen if wanted}
             self.script()
 
-    def change_tokens(self) -> None:
-        """Give it two new token ids; the old ones are unknown from now on."""
+    def change_tokens(self, *, length: int = 0) -> None:
+        """Give it two new token ids, of at least `length` digits; the old ones are unknown from now on."""
         with self.clock.lock:
-            self.tokens = tuple(_another(token) for token in self.tokens)
+            self.tokens = tuple(_another(token).ljust(length, "0") for token in self.tokens)
             self.clock.register(self)
             self.script()
 

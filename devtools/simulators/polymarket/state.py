@@ -99,6 +99,7 @@ class MarketState:
     turn: int = 0
     revision: int = 0
     book: BookOverrides = field(default_factory=BookOverrides)
+    books_refused: bool = False
     ladders: tuple[Ladder, Ladder] | None = None
     trades: Trades | None = None
     priced: bool = True

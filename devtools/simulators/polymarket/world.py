@@ -1,4 +1,7 @@
-"""The simulated upstream: a function of its seed, its size, the ticks it lived and the commands it got."""
+"""The simulated upstream: a function of its seed, its size, the ticks it lived and the commands it got.
+
+It decides how and when markets end.
+"""
 
 from datetime import UTC, datetime, timedelta
 from random import Random

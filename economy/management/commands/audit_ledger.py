@@ -1,9 +1,11 @@
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from economy.ledger.anchors import compare_published
 from economy.ledger.audit import INVARIANTS, Report, audit
 
 
@@ -15,9 +17,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--repair", action="store_true", help="first rebuild the users' columns from the entries, never the entries"
         )
+        parser.add_argument(
+            "--anchors", metavar="FILE", help="also compare the lines of a copy of ANCHOR_FILE with the anchors"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         report = audit(repair=options["repair"])
+        if options["anchors"]:
+            with Path(options["anchors"]).open(encoding="utf-8") as lines:
+                report.findings["published_anchors"] = compare_published(lines)
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict()))
         else:
@@ -29,6 +37,7 @@ class Command(BaseCommand):
         if report.repaired is not None:
             self.stdout.write(f"repaired: {report.repaired} users")
         statements = {invariant.name: invariant.statement for invariant in INVARIANTS}
+        statements["published_anchors"] = "Every anchor that was published is there, unchanged."
         for name, finding in report.findings.items():
             state = f"{finding.broken} BROKEN" if finding.broken else "ok"
             self.stdout.write(f"{name}: {state} of {finding.examined:,}. {statements[name]}")

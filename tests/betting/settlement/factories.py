@@ -4,19 +4,24 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from betting import settlement
 from betting.models import Bet
 from betting.settlement import SettlementSummary
 from markets.models import Market
+from markets.resolution.records import Record, Source, add_records
 
 ENDED = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
 def end(market: Market, resolution: str = "this", *, status: str = "resolved") -> None:
-    """The market's outcome is known."""
-    Market.objects.filter(pk=market.pk).update(status=status, resolution=resolution, resolved_at=timezone.now())
+    """The market's outcome is known, and on record."""
+    now, decision = timezone.now(), resolution if status == "resolved" else status
+    with transaction.atomic():
+        Market.objects.filter(pk=market.pk).update(status=status, resolution=resolution, resolved_at=now)
+        add_records([Record(market.pk, decision, "The test says so.")], source=Source.CLOCK, now=now)
 
 
 def close(market: Market) -> None:

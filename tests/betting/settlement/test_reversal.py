@@ -8,7 +8,6 @@ import pytest
 from django.utils import timezone
 
 from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
-from accounts.models import StaffAction
 from accounts.staff import StaffMember
 from betting.errors import MarketNotFound, MarketNotOver
 from betting.models import Settlement
@@ -16,7 +15,7 @@ from betting.reversal import preview_reversal, reverse_settlement
 from economy.models import Debt
 from tests.betting.factories import assert_audit_passes, everything
 from tests.betting.settlement.factories import end, figures, move_odds, outcome, settle, worth
-from tests.economy.factories import give
+from tests.economy.factories import give, staff_actions
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
@@ -221,7 +220,7 @@ def test_it_is_kept_who_undid_it_and_why_with_what_it_did(ann, kettle, staff):
     row = Settlement.objects.get()
     assert (row.reversed_by, row.reversal_reason, row.won) == (staff.user, "A typo.", 1)
     assert row.reversed_at
-    kept = StaffAction.objects.get()
+    kept = staff_actions().get()
     assert (kept.staff, kept.ip, kept.action, kept.reason) == (staff.user, "192.0.2.7", "reverse_market", "A typo.")
     assert (kept.target_type, kept.target_id) == ("markets.market", str(kettle.pk))
     assert kept.before == {"status": "resolved", "resolution": "this"}
@@ -246,7 +245,7 @@ def test_reversal_needs_the_permission_a_reason_and_a_market_that_is_over(ann, n
     refused(NotAllowed, ann, kettle, by=StaffMember(new_player("clerk", is_staff=True).user))
     refused(ReasonMissing, ann, kettle, by=staff, reason=" ")
     refused(ReasonTooLong, ann, kettle, by=staff, reason="x" * 501)
-    assert not StaffAction.objects.exists()
+    assert not staff_actions().exists()
     undo(kettle, staff)
     refused(MarketNotOver, ann, kettle, by=staff)
-    assert StaffAction.objects.count() == 1
+    assert staff_actions().count() == 1

@@ -9,7 +9,6 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import StaffAction
 from accounts.staff import COMMAND_LINE
 from betting.models import Settlement
 from betting.reversal import reverse_settlement
@@ -20,6 +19,7 @@ from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, settle
 from tests.betting.settlement.test_kills import left, this_database, worker
 from tests.concurrently import wait_until
+from tests.economy.factories import staff_actions
 from tests.markets.factories import add_market
 from tests.roles import as_superuser
 
@@ -46,7 +46,7 @@ def state(market: Market) -> tuple[str, int, int, int, int]:
         left(market),
         CreditTransaction.objects.filter(transaction_type="settlement_reversal").count(),
         Settlement.objects.filter(reversed_at__isnull=False).count(),
-        StaffAction.objects.count(),
+        staff_actions().count(),
     )
 
 

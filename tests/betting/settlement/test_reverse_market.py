@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import StaffAction
 from betting.models import Settlement
 from tests.betting.factories import assert_audit_passes, everything
 from tests.betting.settlement.factories import end, outcome, settle, worth
+from tests.economy.factories import staff_actions
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def test_it_says_in_words_what_it_undid(spent, kettle):
 
 def test_reversal_from_the_command_line_is_recorded_without_a_user_with_the_reason(spent, kettle):
     run(kettle.pk, "--reason", "The other one.")
-    kept = StaffAction.objects.get()
+    kept = staff_actions().get()
     assert (kept.staff, kept.ip, kept.action, kept.reason) == (None, None, "reverse_market", "The other one.")
     row = Settlement.objects.get()
     assert (row.reversed_by, row.reversal_reason) == (None, "The other one.")

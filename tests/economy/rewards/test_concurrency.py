@@ -65,7 +65,7 @@ def test_rewards_beside_other_credits_of_the_same_users_keep_every_balance_right
 
     def give_all():
         for person in users:
-            give(person.id, 10)
+            give(person.id, 10, now=MIDNIGHT)
 
     def claim_all():
         for person in reversed(users):

@@ -113,14 +113,14 @@ def test_seventy_nine_users_are_not_left_unpaid_because_of_one(db):
 def test_twenty_eight_users_with_bonuses_of_other_kinds_that_day_are_paid(db):
     """A signup bonus, a referral bonus and a reward of yesterday are other events: no key is shared."""
     referrer = arrive("referrer", active=MIDNIGHT)
+    referrer.claim(YESTERDAY)
     users = [referrer]
     for i in range(27):
-        person = arrive(f"new{i}", active=MIDNIGHT, referred_by=referrer.user)
+        person = arrive(f"new{i}", active=MIDNIGHT, referred_by=referrer.user, created_at=MIDNIGHT)
+        person.claim(YESTERDAY)
         with transaction.atomic():
             user_registered.send(sender=User, user=person.user, referrer=referrer.user, now=MIDNIGHT)
         users.append(person)
-    for person in users:
-        person.claim(YESTERDAY)
     assert reward_active_users(now=MIDNIGHT).users == 28
     assert [person.paid() for person in users] == [[1000, 1500]] * 28
     assert_audit_passes()

@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import StaffAction
 from economy.stocks.prices import CATALOGUE
+from tests.economy.factories import staff_actions
 from tests.economy.stocks.factories import assert_audit_passes, everything, list_stock, staff
 
 pytestmark = pytest.mark.django_db
@@ -52,11 +52,11 @@ class TestSetStock:
 
     def test_whoever_has_the_command_line_may_and_has_no_name(self, acme):
         run("set_stock", "ACME", "--price", "11", *WHY)
-        assert (StaffAction.objects.get().staff, acme.prices.get(sequence=2).set_by) == (None, None)
+        assert (staff_actions().get().staff, acme.prices.get(sequence=2).set_by) == (None, None)
 
     def test_who_is_named_did_it(self, acme):
         run("set_stock", "ACME", "--price", "11", *WHY, "--by", staff().username)
-        assert (StaffAction.objects.get().staff, acme.prices.get(sequence=2).set_by) == (staff(), staff())
+        assert (staff_actions().get().staff, acme.prices.get(sequence=2).set_by) == (staff(), staff())
 
     @pytest.mark.parametrize(
         ("arguments", "code"),

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from accounts.errors import NotAllowed, ReasonMissing, ReasonTooLong
-from accounts.models import StaffAction, User
+from accounts.models import User
 from accounts.staff import COMMAND_LINE, StaffMember
 from core.models import JobRun
 from economy.errors import StockNotFound
@@ -16,6 +16,7 @@ from economy.stocks import prices
 from economy.stocks.models import Stock, StockPrice
 from economy.stocks.prices import CATALOGUE
 from economy.tasks import seed_stocks
+from tests.economy.factories import staff_actions
 from tests.economy.stocks.factories import assert_audit_passes, by_staff, everything, new_trader, set_price, staff
 from tests.staff.conftest import member
 
@@ -38,7 +39,7 @@ def make(stock, status=HALTED, **changes):
 
 
 def actions():
-    rows = StaffAction.objects.order_by("pk")
+    rows = staff_actions().order_by("pk")
     return list(rows.values_list("action", "staff__username", "ip", "reason", "before", "after"))
 
 
@@ -63,7 +64,7 @@ def test_a_price_is_among_what_staff_did(acme):
         ("set_stock_price", "boss", "192.0.2.7", "Good news", {"price": "10"}, {"price": "12.5"}),
         ("set_stock_price", None, None, "Because", {"price": "12.5"}, {"price": "11"}),
     ]
-    action = StaffAction.objects.earliest("pk")
+    action = staff_actions().earliest("pk")
     assert (action.target_type, action.target_id, action.created_at) == ("economy.stock", str(acme.pk), NOW)
 
 
@@ -133,14 +134,14 @@ def test_only_who_may_sets_prices_and_statuses(ann, acme, member, change):
 @pytest.mark.parametrize("change", [set_to, make])
 def test_the_markets_managers_may(acme, member, change):
     change(acme, by=StaffMember(member("moe", role="market managers")))
-    assert StaffAction.objects.get().staff.username == "moe"
+    assert staff_actions().get().staff.username == "moe"
 
 
 @pytest.mark.parametrize("change", [set_to, make])
 def test_a_stock_that_does_not_exist_is_not_changed(db, change):
     with pytest.raises(StockNotFound):
         change(Stock(pk=uuid4()))
-    assert not StaffAction.objects.exists()
+    assert not staff_actions().exists()
 
 
 def test_a_price_counts_for_the_next_trade(ann, acme):

@@ -7,12 +7,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import StaffAction
 from core.db.transactions import try_lock
 from core.jobs.runs import last_run
 from markets.models import Market
 from markets.tasks import RESOLVE
 from tests.concurrently import in_thread
+from tests.economy.factories import staff_actions
 from tests.markets.factories import add_market, add_past
 from tests.markets.resolution.factories import decisions, last, mirror, some, state
 
@@ -151,7 +151,7 @@ def test_closing_and_resolving_tell_what_became_of_the_market():
     said = json.loads(run("resolve_market", str(market.pk), "that", "--reason", "It was cold.", "--json"))
     assert (said["data"]["status"], said["data"]["resolution"]) == ("resolved", "that")
     assert decisions(market) == ["closed", "that"]
-    assert [row.action for row in StaffAction.objects.order_by("id")] == ["close_market", "resolve_market"]
+    assert [row.action for row in staff_actions().order_by("id")] == ["close_market", "resolve_market"]
 
 
 def test_a_market_resolves_in_no_other_way_than_three(capsys):

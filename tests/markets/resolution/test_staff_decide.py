@@ -7,11 +7,12 @@ import pytest
 from django.db import transaction
 
 from accounts.errors import NotAllowed, ReasonMissing
-from accounts.models import StaffAction, User
+from accounts.models import User
 from accounts.staff import COMMAND_LINE, StaffMember
 from markets.models import Market, MarketResolution
 from markets.resolution import staff as staff_decisions
 from markets.resolution.records import market_ended, needing_staff
+from tests.economy.factories import staff_actions
 from tests.markets.factories import add_market, add_mirrored, add_past, ids, read
 from tests.markets.resolution.factories import decisions, last, mirror, resolve, some, state
 
@@ -102,7 +103,7 @@ def test_a_decision_is_kept_among_what_staff_did(name, staff, now):
     market = add_past("closed") if name != "close" else add_market()
     before = state(market)
     DECISIONS[name][0](market, reason=" The rules say so. ", by=staff, now=now)
-    row = StaffAction.objects.get()
+    row = staff_actions().get()
     assert (row.action, row.target_type, row.target_id) == (ACTIONS[name], "markets.market", str(market.pk))
     assert (row.staff, row.ip, row.reason, row.created_at) == (staff.user, staff.ip, "The rules say so.", now)
     assert (row.before["status"], row.before["resolution"]) == before
@@ -115,7 +116,7 @@ def test_staff_who_may_not_decide_are_refused_before_anything_else(name, now):
     market = add_market()
     with pytest.raises(NotAllowed):
         DECISIONS[name][0](market, reason="Because.", by=nobody, now=now)
-    assert (state(market), decisions(market), StaffAction.objects.count()) == (("open", None), [], 0)
+    assert (state(market), decisions(market), staff_actions().count()) == (("open", None), [], 0)
 
 
 @pytest.mark.parametrize(("name", "status"), IMPOSSIBLE)
@@ -127,7 +128,7 @@ def test_what_a_status_does_not_allow_is_refused_and_changes_nothing(name, statu
         act(market, reason="Because.", by=staff, now=now)
     assert state(market) == before
     assert decisions(market) == []
-    assert StaffAction.objects.count() == 0
+    assert staff_actions().count() == 0
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n\t"])

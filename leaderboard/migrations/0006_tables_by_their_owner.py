@@ -71,5 +71,5 @@ DROP FUNCTION standings_tables(text);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0004_stale_standings")]
+    dependencies = [("leaderboard", "0005_numbers")]
     operations = [migrations.RunSQL(FUNCTIONS, UNDO)]

@@ -1,0 +1,225 @@
+"""Prices of orders and sales: what is paid for a bet, what it may pay, and what a sale brings.
+
+The price is the stored odds of a house market, or Polymarket's from the order book, seconds old. All amounts are
+rounded down to the cent, in the house's favour, and that is exact: odds are whole ten-thousandths, so a quotient of
+cents has a denominator below 10,000, and what isn't a whole cent is at least 1/10,000 of a cent away from one, far more
+than the 28 digits of a Decimal lose.
+
+`potential_payout` and `position_value` are the originals; SQL repeats them where it computes for many bets
+(`betting.settlement`, `betting.serializers`, `betting.audit`, `staff.services`), and constraints of `betting.models`
+refuse other results.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from betting import rules
+from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, MarketNotAccepting
+from betting.models import Bet
+from betting.orders import CENT, MarketSnapshot, Order, Sale, get_market_snapshot
+from core.db.sql import fetch_one
+from markets.errors import PriceUnavailable
+from markets.fills import FillPrices, house_prices, request_fill_prices
+
+# -- Payouts and values
+
+
+def potential_payout(amount: Decimal, odds: Decimal) -> Decimal:
+    """Return the credits that a winning stake of `amount` pays, at odds between 0 and 1: `amount / odds`."""
+    return (amount / odds).quantize(CENT, ROUND_DOWN)
+
+
+def position_value(stake: Decimal, *, current_odds: Decimal, odds_at_bet: Decimal) -> Decimal:
+    """Return the credits that a stake is worth now: `stake * current_odds / odds_at_bet`.
+
+    The values of its parts, each rounded down, never add up to more than the value of the whole.
+    """
+    return (stake * current_odds / odds_at_bet).quantize(CENT, ROUND_DOWN)
+
+
+def can_be_bet_on(odds: Decimal) -> bool:
+    """Return whether the odds are between 0 and 1: at 0 a payout has no bound, at 1 there is nothing to win."""
+    return 0 < odds < 1
+
+
+# -- Prices, and orders with a price
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The prices of a market, and when they were requested; `as_of` is None for a house market's, which don't age."""
+
+    fills: FillPrices
+    as_of: datetime | None
+
+    def to_buy(self, side: Bet.Side | str) -> Decimal:
+        """Return the odds at which the side is bought, its ask. Raises MarketIlliquid, MarketNotAccepting."""
+        return ensure_can_be_bet_on(self.fills.to_buy(is_this=side == Bet.Side.THIS))
+
+    def to_sell(self, side: Bet.Side | str) -> Decimal:
+        """Return the odds at which the side is sold, its bid. Raises MarketIlliquid, MarketNotAccepting."""
+        return ensure_can_be_bet_on(self.fills.to_sell(is_this=side == Bet.Side.THIS))
+
+    def ensure_fresh(self, *, now: datetime) -> None:
+        """Raise PriceUnavailable for a price older than allowed: waiting for locks may have taken that long."""
+        if self.as_of is not None and self.as_of < now - rules.FILL_MAX_AGE:
+            raise PriceUnavailable
+
+    def valid_for(self, *, now: datetime) -> int:
+        """Return for how many whole seconds the price is good."""
+        left = (self.as_of or now) + rules.FILL_MAX_AGE - now
+        return max(0, int(left.total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class PricedOrder:
+    """An order, the market that it names, and the price found for it."""
+
+    order: Order
+    market: MarketSnapshot
+    price: Price
+
+
+def ensure_can_be_bet_on(odds: Decimal) -> Decimal:
+    """Return the odds. Raises MarketNotAccepting for odds that can't be bet on."""
+    if not can_be_bet_on(odds):
+        raise MarketNotAccepting("At these odds there is nothing to bet on.")
+    return odds
+
+
+def price_order(
+    *, order: Order, market: MarketSnapshot, now: datetime, before_upstream: Callable[[], None]
+) -> PricedOrder:
+    """Return the order with its price; no transaction may be open, because the upstream is requested.
+
+    `now` is when the order arrived. `before_upstream` is called before the upstream is requested, and may refuse (a
+    throttle). Raises MarketNotOpen, MarketExpired, MarketNotAccepting, MarketIlliquid, PriceUnavailable.
+    """
+    market.ensure_takes_orders(now=now)
+    price = get_price(market, now=now, before_upstream=before_upstream)
+    price.to_buy(order.side)
+    return PricedOrder(order, market, price)
+
+
+def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
+    """Return what the bet would be, as the contract's Quote. Raises MarketIlliquid, MarketNotAccepting, OddsMoved.
+
+    `bid`, `ask` and `spread` are of the order's side; `ask` is `odds`.
+    """
+    amount, side, fills = priced.order.amount, priced.order.side, priced.price.fills
+    odds = priced.price.to_buy(side)
+    priced.order.ensure_within_bounds(odds)
+    payout = potential_payout(amount, odds)
+    bid = fills.to_sell(is_this=side == Bet.Side.THIS)
+    return {
+        "odds": odds,
+        "potentialPayout": payout,
+        "profit": payout - amount,
+        "bid": bid,
+        "ask": odds,
+        "spread": odds - bid,
+        "shares": payout,
+        "asOf": priced.price.as_of or now,
+        "validFor": priced.price.valid_for(now=now),
+    }
+
+
+def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callable[[], None]) -> Price:
+    """Return the market's price: of an order book that is requested now, or the house's. Raises PriceUnavailable."""
+    if market.is_house:
+        return house_price(market)
+    before_upstream()
+    return Price(request_fill_prices((market.this_token_id, market.that_token_id)), as_of=now)
+
+
+def house_price(market: MarketSnapshot) -> Price:
+    return Price(house_prices(market.this_odds), as_of=None)
+
+
+def locked_price(market: MarketSnapshot, price: Price) -> Price:
+    """Return the price to book at, once the market is locked: the house's may have changed since it was read."""
+    return house_price(market) if market.is_house else price
+
+
+# -- Sales with a price
+
+
+class Position(NamedTuple):
+    """A bet as read for selling. `stake`: what of it isn't sold, in credits."""
+
+    market_id: UUID
+    side: str
+    status: str
+    odds_at_bet: Decimal
+    stake: Decimal
+    sale_count: int
+
+    def ensure_sellable(self, amount: Decimal | None) -> None:
+        """Raise BetNotSellable or AmountExceedsStake where `amount` of the stake (None: all) can't be sold."""
+        if self.status != Bet.Status.PENDING:
+            raise BetNotSellable
+        if amount is not None and amount > self.stake:
+            raise AmountExceedsStake
+
+    def value(self, stake: Decimal, odds: Decimal) -> Decimal:
+        return position_value(stake, current_odds=odds, odds_at_bet=self.odds_at_bet)
+
+
+@dataclass(frozen=True, slots=True)
+class PricedSale:
+    """A sale with its price. A sale without an amount is of whatever is left when it is booked."""
+
+    bet_id: UUID
+    sale: Sale
+    position: Position
+    market: MarketSnapshot
+    price: Price
+
+
+POSITION = """
+SELECT market_id, side, status, odds_at_bet, amount - sold_amount, sale_count
+FROM bets WHERE id = %(bet_id)s AND user_id = %(user_id)s
+"""
+LOCK_POSITION = f"{POSITION} FOR NO KEY UPDATE"
+
+
+def price_sale(
+    *, bet_id: UUID, sale: Sale, user_id: UUID, now: datetime, before_upstream: Callable[[], None]
+) -> PricedSale:
+    """Return the sale with its price; no transaction may be open, because the upstream may be asked.
+
+    Raises BetNotFound, BetNotSellable, AmountExceedsStake, MarketNotOpen, MarketExpired, MarketNotAccepting,
+    MarketIlliquid, PriceUnavailable.
+    """
+    position = fetch_position(POSITION, bet_id, user_id)
+    position.ensure_sellable(sale.amount)
+    market = get_market_snapshot(str(position.market_id))
+    market.ensure_open(now=now)
+    price = get_price(market, now=now, before_upstream=before_upstream)
+    price.to_sell(position.side)
+    return PricedSale(bet_id, sale, position, market, price)
+
+
+def quote_sale(*, priced: PricedSale, now: datetime) -> dict[str, Any]:
+    """Return what the sale would bring, as the contract's quote of a sale. Raises OddsMoved."""
+    odds = priced.price.to_sell(priced.position.side)
+    priced.sale.ensure_within_bounds(odds)
+    amount = priced.position.stake if priced.sale.amount is None else priced.sale.amount
+    return {
+        "creditsReturned": priced.position.value(amount, odds),
+        "odds": odds,
+        "asOf": priced.price.as_of or now,
+        "validFor": priced.price.valid_for(now=now),
+    }
+
+
+def fetch_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:
+    """Return the user's bet as read for selling. Raises BetNotFound, also for another user's bet."""
+    row = fetch_one(statement, {"bet_id": bet_id, "user_id": user_id})
+    if row is None:
+        raise BetNotFound
+    return Position(*row)
