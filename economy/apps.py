@@ -3,8 +3,8 @@ from django.apps import AppConfig
 
 class EconomyConfig(AppConfig):
     name = "economy"
-    # Rows are changed and never deleted: the role of the service can't.
-    kept_tables = ("credit_adjustments", "daily_rewards", "debts", "stocks")
+    # Rows are changed and never deleted: the role of the service can't. Of an anchor only when it was published.
+    kept_tables = ("credit_adjustments", "daily_rewards", "debts", "ledger_anchors", "stocks")
 
     def ready(self) -> None:
         # They register themselves: invariants with the audit, receivers with their signals.

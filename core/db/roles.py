@@ -23,8 +23,8 @@ CONNECTS_WITH = ("USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
 WANTED = """
 SELECT relname, oid::regclass::text, CASE
     WHEN relname = 'django_migrations' THEN '{SELECT}'
-    WHEN relname || '_append_only' = ANY (triggers) THEN '{INSERT,SELECT}'
     WHEN relname = ANY (%(kept)s) OR relname || '_never_deleted' = ANY (triggers) THEN '{INSERT,SELECT,UPDATE}'
+    WHEN relname || '_append_only' = ANY (triggers) THEN '{INSERT,SELECT}'
     ELSE '{DELETE,INSERT,SELECT,UPDATE}'
 END::text[] AS wanted
 FROM pg_class, LATERAL (SELECT array_agg(tgname::text) AS triggers FROM pg_trigger WHERE tgrelid = pg_class.oid) AS own
@@ -50,7 +50,7 @@ AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = '
 AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(%(role)s, oid, 'USAGE') END
 """
 OWN_FUNCTIONS = """
-FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND prokind = 'f'
+FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND prokind IN ('a', 'f')
 AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
 """
 # A trigger's function runs for whoever causes it, without a right to call it.

@@ -32,7 +32,8 @@ DEFINITIONS = {
             ' ', pg_get_function_result(oid), (SELECT lanname FROM pg_language AS spoken WHERE spoken.oid = prolang),
             prosecdef, provolatile, proisstrict,
             (SELECT string_agg(setting, ' ' ORDER BY setting) FROM unnest(proconfig) AS setting),
-            CASE proname WHEN 'new_id' THEN '' ELSE prosrc END
+            CASE proname WHEN 'new_id' THEN '' ELSE prosrc END,
+            (SELECT concat_ws(' ', aggtransfn, aggfinalfn, agginitval) FROM pg_aggregate WHERE aggfnoid = pg_proc.oid)
         ) {OWN_FUNCTIONS}
     """,  # noqa: S608 - constants of this module
     "constraint": f"""
