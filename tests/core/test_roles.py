@@ -119,20 +119,20 @@ def test_a_table_of_the_callers_own_does_not_mislead_the_triggers(table):
         " true, false, 'ABCDEFGH'"
     )
     (forged,) = fetch_all("SELECT id FROM public.users WHERE username = 'eve'")
+    entry = (
+        "INSERT INTO {schema}.credit_transactions (id, sequence, amount, balance_after, transaction_type, counterparty,"
+        " reference_id, occurrence, description, created_at, user_id, hash) SELECT gen_random_uuid(), 1, 5, 5,"
+        " 'signup_bonus', 'issuance', gen_random_uuid(), 0, '', now(), %s, sha256('')"
+    )
     if table == "credit_transactions":
-        execute(
-            "INSERT INTO pg_temp.credit_transactions SELECT gen_random_uuid(), 1, 5, 5, 'signup_bonus', 'issuance', %s,"
-            " 0, '', now(), %s",
-            [forged[0], forged[0]],
+        execute(entry.format(schema="pg_temp"), [forged[0]])
+        attack = (
+            "UPDATE public.users SET credit_balance = 5, journal_length = 1, ledger_head = sha256('') WHERE id = %s"
         )
-        attack = "UPDATE public.users SET credit_balance = 5, journal_length = 1 WHERE id = %s"
     else:
         execute("INSERT INTO pg_temp.users SELECT * FROM public.users")
         execute("UPDATE pg_temp.users SET journal_length = 9 WHERE id = %s", [forged[0]])
-        attack = (
-            "INSERT INTO public.credit_transactions SELECT gen_random_uuid(), 1, 5, 5, 'signup_bonus', 'issuance',"
-            " gen_random_uuid(), 0, '', now(), %s"
-        )
+        attack = entry.format(schema="public")
     with pytest.raises(Exception, match=r"continues nothing|is not that of"), transaction.atomic():
         execute(attack, [forged[0]])
 

@@ -62,7 +62,7 @@ def test_a_change_is_found_by_its_name(line):
 
 
 @pytest.mark.parametrize(
-    ("table", "kind"), [("credit_transactions", "c"), ("bets", "c"), ("users", "u"), ("credit_transactions", "f")]
+    ("table", "kind"), [("credit_transactions", "c"), ("bets", "c"), ("users", "u"), ("credit_adjustments", "f")]
 )
 def test_a_constraint_dropped_or_no_longer_validated_is_found(table, kind):
     with as_superuser():

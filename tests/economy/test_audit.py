@@ -1,7 +1,6 @@
 """The audit finds every kind of corruption, planted where the database's own guards are switched off."""
 
 import json
-from contextlib import contextmanager
 from decimal import Decimal
 from io import StringIO
 from uuid import uuid4
@@ -10,14 +9,13 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 
-from core.db.roles import secure
 from core.models import JobRun
 from economy import tasks
 from economy.errors import InvariantsBroken
 from economy.ledger import Transfer, audit, post, post_many
 from economy.models import Counterparty, TransactionType
+from tests import roles
 from tests.economy.factories import NOW, adjustment, booked, execute, give, ledger_entries, make_user
-from tests.roles import as_superuser
 
 
 @pytest.fixture
@@ -28,18 +26,8 @@ def books(ann):
     return ann, bob
 
 
-@contextmanager
 def guards_off():
-    """As a superuser can: no trigger runs, checks of rows do."""
-    # What is still to be checked is checked now: a table with such events can't be altered.
-    execute("SET CONSTRAINTS ALL IMMEDIATE")
-    with as_superuser():
-        execute("SET session_replication_role = replica")
-        for table in ("credit_transactions", "users"):
-            execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        yield
-        secure()
-        execute("SET session_replication_role = origin")
+    return roles.guards_off("credit_transactions", "users")
 
 
 def broken():

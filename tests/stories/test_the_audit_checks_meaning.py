@@ -27,6 +27,7 @@ from purchases.services import buy, prepare_purchase
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import settle
 from tests.markets.factories import add_market
+from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db
 # ruff: noqa: S608 - statements against a database of the tests
@@ -66,7 +67,9 @@ def story(settings) -> SimpleNamespace:
 
 
 def broken() -> dict[str, list[str]]:
-    return {name: finding.examples for name, finding in audit().findings.items() if finding.broken}
+    """What the audit found, but for the schema, which `forge` leaves another."""
+    findings = {name: finding for name, finding in audit().findings.items() if name != "schema"}
+    return {name: finding.examples for name, finding in findings.items() if finding.broken}
 
 
 def forge(*statements: str) -> None:
@@ -88,7 +91,7 @@ def forge(*statements: str) -> None:
         ),
         ("daily_rewards", "daily_rewards_day_is_that_of_the_time"),
     )
-    with connection.cursor() as cursor:
+    with as_superuser(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET LOCAL session_replication_role = replica")
         for table in tables:

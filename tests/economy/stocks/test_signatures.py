@@ -1,17 +1,15 @@
 """Trades are signed and chained: edited, removed and reordered rows are found, and so is all that disagrees with them."""
 
 import json
-from contextlib import contextmanager
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from economy.ledger.audit import audit
 from economy.stocks.models import StockTransaction
+from tests import roles
 from tests.economy.stocks.factories import assert_audit_passes, execute, list_stock, new_trader, set_price
-from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db
 TABLES = ("credit_transactions", "stock_transactions", "stock_prices", "stocks", "stock_holdings")
@@ -32,25 +30,8 @@ def traded(ann, acme):
     return ann, bob
 
 
-@contextmanager
 def guards_off():
-    """As a superuser can: no trigger runs."""
-    execute("SET CONSTRAINTS ALL IMMEDIATE")
-    enabled = {table: triggers_of(table) for table in TABLES}
-    with as_superuser():
-        for table in TABLES:
-            execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        yield
-        execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for table, triggers in enabled.items():
-            for trigger in triggers:
-                execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
-
-
-def triggers_of(table):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal", [table])
-        return [name for (name,) in cursor.fetchall()]
+    return roles.guards_off(*TABLES)
 
 
 def broken():
