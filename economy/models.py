@@ -161,6 +161,7 @@ class LedgerAnchor(models.Model):
             models.Index(fields=["sequence"], condition=Q(filed_at__isnull=True), name="ledger_anchors_unfiled"),
             models.Index(fields=["sequence"], condition=Q(posted_at__isnull=True), name="ledger_anchors_unposted"),
         ]
+        constraints = [models.CheckConstraint(condition=Q(circulation__lt=10**22), name="ledger_anchors_hold_numbers")]
 
     def __str__(self) -> str:
         return f"{self.sequence}: {self.entries} entries"

@@ -94,6 +94,11 @@ class Migration(migrations.Migration):
                         name="ledger_anchors_unposted",
                     ),
                 ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("circulation__lt", 10**22)), name="ledger_anchors_hold_numbers"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

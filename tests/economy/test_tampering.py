@@ -129,12 +129,14 @@ def test_a_repair_leaves_the_evidence_of_a_deleted_entry(books):
     assert {"ledger_chain", "anchors"} <= broken()
 
 
+LAST = "(SELECT max(sequence) FROM staff_actions)"
+BEFORE = "(SELECT max(sequence) - 1 FROM staff_actions)"
 OF_STAFF = [
-    "UPDATE staff_actions SET reason = 'I was told to.' WHERE sequence = 1",
-    "UPDATE staff_actions SET created_at = created_at - interval '1 microsecond' WHERE sequence = 2",
-    "UPDATE staff_actions SET after = '{}' WHERE sequence = 2",
-    "UPDATE staff_actions SET ip = '10.0.0.1' WHERE sequence = 2",
-    "DELETE FROM staff_actions WHERE sequence = 1",
+    f"UPDATE staff_actions SET reason = 'I was told to.' WHERE sequence = {BEFORE}",
+    f"UPDATE staff_actions SET created_at = created_at - interval '1 microsecond' WHERE sequence = {LAST}",
+    f"UPDATE staff_actions SET after = '{{}}' WHERE sequence = {LAST}",
+    f"UPDATE staff_actions SET ip = '10.0.0.1' WHERE sequence = {LAST}",
+    f"DELETE FROM staff_actions WHERE sequence = {BEFORE}",
 ]
 
 
@@ -147,9 +149,9 @@ def test_an_owner_who_changes_what_staff_did_is_found(books, change):
 @pytest.mark.parametrize(
     "change",
     [
-        "DELETE FROM staff_actions WHERE sequence = 2",
-        """UPDATE staff_actions SET reason = 'No.' WHERE sequence = 2; UPDATE staff_actions AS link SET hash = staff_actions_hash(
-            (SELECT hash FROM staff_actions WHERE sequence = 1), link) WHERE sequence = 2""",
+        f"DELETE FROM staff_actions WHERE sequence = {LAST}",
+        f"""UPDATE staff_actions SET reason = 'No.' WHERE sequence = {LAST}; UPDATE staff_actions AS link SET hash = staff_actions_hash(
+            (SELECT hash FROM staff_actions WHERE sequence = {BEFORE}), link) WHERE sequence = {LAST}""",
     ],
     ids=["the last one gone", "the last one with a new hash"],
 )
@@ -204,8 +206,9 @@ def test_a_forged_place_in_a_chain_is_not_taken(books):
         created_at=NOW, action="suspend_user", target_type="accounts.user", target_id=str(ann.pk), reason="So.",
         before={}, after={}, sequence=77, hash=sha256(b"").digest(),
     )  # fmt: skip
+    last = StaffAction.objects.latest("id").sequence
     forged.save()
-    assert StaffAction.objects.latest("id").sequence == 3
+    assert StaffAction.objects.latest("id").sequence == last + 1
     assert broken() == set()
 
 
