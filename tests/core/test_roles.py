@@ -121,13 +121,16 @@ def test_a_table_of_the_callers_own_does_not_mislead_the_triggers(table):
     (forged,) = fetch_all("SELECT id FROM public.users WHERE username = 'eve'")
     entry = (
         "INSERT INTO {schema}.credit_transactions (id, sequence, amount, balance_after, transaction_type, counterparty,"
-        " reference_id, occurrence, description, created_at, user_id, hash) SELECT gen_random_uuid(), 1, 5, 5,"
-        " 'signup_bonus', 'issuance', gen_random_uuid(), 0, '', now(), %s, sha256('')"
+        " reference_id, occurrence, description, created_at, user_id, hash)"
+        " SELECT id, 1, 5, 5, 'signup_bonus', 'issuance', id, 0, '', now(), owner, ledger_hash(NULL, owner,"
+        " ledger_content(1, id, 5.00, 5.00, 'signup_bonus', 'issuance', id, 0, now(), ''))"
+        " FROM (SELECT gen_random_uuid() AS id, %s::uuid AS owner) AS given"
     )
     if table == "credit_transactions":
         execute(entry.format(schema="pg_temp"), [forged[0]])
         attack = (
-            "UPDATE public.users SET credit_balance = 5, journal_length = 1, ledger_head = sha256('') WHERE id = %s"
+            "UPDATE public.users SET credit_balance = 5, journal_length = 1,"
+            " ledger_head = (SELECT hash FROM pg_temp.credit_transactions) WHERE id = %s"
         )
     else:
         execute("INSERT INTO pg_temp.users SELECT * FROM public.users")
