@@ -232,13 +232,13 @@ def test_a_result_that_changed_is_told_to_staff_once_and_nobody_is_paid_again(an
         assert resolve(upstream, now=now + timedelta(hours=hours))["changed"] == 1
     settle(market)
     assert state(market) == ("resolved", "this")
-    assert decisions(market) == ["this", "changed"]
+    assert decisions(market) == ["closed", "this", "changed"]
     assert last(market).reason == "Resolved as this here. Polymarket now: Closed at 0 and 1."
     assert needing_staff(now=now + timedelta(hours=14)) == [market.pk]
     assert list(CreditTransaction.objects.order_by("pk").values()) == paid
     there.change_result("this")
     assert resolve(upstream, now=now + timedelta(hours=21))["changed"] == 0
-    assert decisions(market) == ["this", "changed", "this"]
+    assert decisions(market) == ["closed", "this", "changed", "this"]
     assert needing_staff(now=now + timedelta(hours=21)) == []
     assert_audit_passes()
 
