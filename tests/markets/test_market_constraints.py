@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models.expressions import RawSQL
 
 from core.models import JobRun
 from markets import prices
@@ -13,6 +14,7 @@ from tests.markets.factories import add_market, add_mirrored, add_past, publish
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+NAN = RawSQL("'NaN'::numeric", ())
 
 
 def refused(constraint: str, write) -> None:
@@ -32,6 +34,8 @@ def refused(constraint: str, write) -> None:
         ("markets_figures_not_negative", {"volume": Decimal("-0.01")}),
         ("markets_figures_not_negative", {"volume_24hr": Decimal("-0.01")}),
         ("markets_figures_not_negative", {"liquidity": Decimal("-0.01")}),
+        ("markets_hold_numbers", {"volume": NAN}),
+        ("markets_hold_numbers", {"liquidity": NAN}),
         ("markets_open_with_image", {"image_url": ""}),
         ("markets_open_with_image", {"image_url": "javascript:alert(1)"}),
         ("markets_category_lower_case", {"category": "Sports"}),
@@ -165,7 +169,7 @@ def test_every_constraint_of_markets_has_a_test():
         "markets_this_odds_in_range", "markets_that_odds_in_range", "markets_figures_not_negative",
         "markets_open_with_image", "markets_category_lower_case", "markets_status_and_resolution",
         "markets_type_and_upstream", "markets_polymarket_id_unique", "markets_bid_in_range", "markets_ask_in_range",
-        "markets_bid_below_ask", "markets_house_prices_not_stored",
+        "markets_bid_below_ask", "markets_house_prices_not_stored", "markets_hold_numbers",
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(
