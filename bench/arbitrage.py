@@ -262,6 +262,7 @@ def main() -> int:
     env = environment(
         database.url,
         queue.url,
+        DATABASE_OWNER_URL=database.owner_url,
         VAR_DIR=str(VAR),
         JWT_ACCESS_EXPIRES_IN="1d",
         THROTTLE_ENABLED="false",

@@ -23,6 +23,7 @@ from economy.models import CreditTransaction, LedgerAnchor
 from tests import roles
 from tests.economy.factories import NOW, adjustment, execute, give, make_user
 
+# ruff: noqa: S608 - statements against a database of the tests
 GUARDED = ("users", "credit_transactions", "staff_actions", "ledger_anchors", "ledger_anchor_heads")
 # What an owner who knows the recipe does after a change: all hashes of a user anew, and the head.
 CHAIN_ANEW = """
