@@ -34,6 +34,10 @@ BEYOND_IT = [
     "DELETE FROM users",
     "UPDATE staff_actions SET reason = 'x'",
     "DELETE FROM market_resolutions",
+    "UPDATE recorded_rules SET numbers = '{}'",
+    "UPDATE settlement_records SET state = '{}'",
+    "UPDATE ledger_anchor_heads SET hash = ''",
+    "DELETE FROM ledger_anchors",
     "INSERT INTO django_migrations (app, name, applied) VALUES ('mine', '0001', now())",
     "COPY users TO PROGRAM 'cat'",
 ]

@@ -28,6 +28,10 @@ CHANGES = {
     ),
     "function bets_refuse() is another": "ALTER FUNCTION bets_refuse() RESET search_path",
     "function mine() is unknown": "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "function ledger_chain(previous bytea, user_id uuid, content text) is another": (
+        "CREATE OR REPLACE AGGREGATE ledger_chain(previous bytea, user_id uuid, content text)"
+        " (SFUNC = ledger_link, STYPE = bytea, INITCOND = 'x')"
+    ),
     "constraint credit_transactions.swordfish is unknown": (
         "ALTER TABLE credit_transactions ADD CONSTRAINT swordfish CHECK (amount > 0) NOT VALID"
     ),
