@@ -188,8 +188,12 @@ class Supervisor:
         """Ask each program, and leave its own children to it; then end what is left of the groups."""
         self.stopping.set()
         children = self._children.values()
-        self._stop_leaders([child for child in children if not child.program.serves_others])
-        self._stop_leaders([child for child in children if child.program.serves_others])
+        for serves_others in (False, True):
+            stopped = [child for child in children if child.program.serves_others == serves_others]
+            self._stop_leaders(stopped)
+            # Their last lines come before those of the programs that are stopped after them.
+            for child in stopped:
+                child.join_pump()
         self._end_groups([child.process for child in children if child.process])
         for child in children:
             child.join_pump()
