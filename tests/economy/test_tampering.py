@@ -133,11 +133,11 @@ def test_a_repair_leaves_the_evidence_of_a_deleted_entry(books):
 LAST = "(SELECT max(sequence) FROM staff_actions)"
 BEFORE = "(SELECT max(sequence) - 1 FROM staff_actions)"
 OF_STAFF = [
-    f"UPDATE staff_actions SET reason = 'I was told to.' WHERE sequence = {BEFORE}",  # noqa: S608
-    f"UPDATE staff_actions SET created_at = created_at - interval '1 microsecond' WHERE sequence = {LAST}",  # noqa: S608
-    f"UPDATE staff_actions SET after = '{{}}' WHERE sequence = {LAST}",  # noqa: S608
-    f"UPDATE staff_actions SET ip = '10.0.0.1' WHERE sequence = {LAST}",  # noqa: S608
-    f"DELETE FROM staff_actions WHERE sequence = {BEFORE}",  # noqa: S608
+    f"UPDATE staff_actions SET reason = 'I was told to.' WHERE sequence = {BEFORE}",
+    f"UPDATE staff_actions SET created_at = created_at - interval '1 microsecond' WHERE sequence = {LAST}",
+    f"UPDATE staff_actions SET after = '{{}}' WHERE sequence = {LAST}",
+    f"UPDATE staff_actions SET ip = '10.0.0.1' WHERE sequence = {LAST}",
+    f"DELETE FROM staff_actions WHERE sequence = {BEFORE}",
 ]
 
 
@@ -150,9 +150,9 @@ def test_an_owner_who_changes_what_staff_did_is_found(books, change):
 @pytest.mark.parametrize(
     "change",
     [
-        f"DELETE FROM staff_actions WHERE sequence = {LAST}",  # noqa: S608
+        f"DELETE FROM staff_actions WHERE sequence = {LAST}",
         f"""UPDATE staff_actions SET reason = 'No.' WHERE sequence = {LAST}; UPDATE staff_actions AS link SET hash = staff_actions_hash(
-            (SELECT hash FROM staff_actions WHERE sequence = {BEFORE}), link) WHERE sequence = {LAST}""",  # noqa: S608
+            (SELECT hash FROM staff_actions WHERE sequence = {BEFORE}), link) WHERE sequence = {LAST}""",
     ],
     ids=["the last one gone", "the last one with a new hash"],
 )
