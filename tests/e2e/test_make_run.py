@@ -7,7 +7,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psycopg
+
 from core.file_locks import is_locked
+from devtools.embedded import postgres
 from devtools.simulators.start import free_port
 from tests.devtools.conftest import is_process_alive, soon
 from tests.e2e.terminal import make_run
@@ -36,6 +39,17 @@ def children_of(var_dir: Path) -> list[int]:
     return found
 
 
+def as_before_there_were_roles(var_dir):
+    """All is `postgres`'s, and the service's role may read nothing."""
+    server = postgres.start(var_dir)
+    try:
+        with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+            connection.execute(f"REASSIGN OWNED BY {postgres.OWNER} TO {postgres.SUPERUSER}")
+            connection.execute(f"DROP OWNED BY {postgres.ROLE}")
+    finally:
+        server.stop()
+
+
 def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
     port = free_port()
     base = f"http://127.0.0.1:{port}"
@@ -55,6 +69,7 @@ def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
     assert soon(lambda: not children_of(var_dir))
     assert not any(is_locked(var_dir / f"{name}.running") for name in ("postgres", "valkey"))
 
+    as_before_there_were_roles(var_dir)
     started = time.monotonic()
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 
+from core.db.roles import as_owner
 from core.jobs.queues import DEFAULT, PAYMENTS
 from devtools import startup
 from devtools.embedded.keeper import Backoff
@@ -115,7 +116,9 @@ class Session:
 
     def _prepare(self) -> None:
         try:
-            refuse_newer_database()
+            # As the owner: of a database from before there was a role of the service's own, that may read nothing yet.
+            with as_owner():
+                refuse_newer_database()
             call_command("migrate", interactive=False, verbosity=0)
         except DatabaseError as error:
             raise CommandError(f"The database can't be used: {str(error).splitlines()[0]}") from error
