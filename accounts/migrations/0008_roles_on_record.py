@@ -1,4 +1,4 @@
-"""Who is staff already gets a staff action that says so: from here on each is made by one."""
+"""Record a staff action for everybody who is staff already: from here on each is made by one."""
 
 from django.db import migrations
 

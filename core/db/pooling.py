@@ -1,4 +1,4 @@
-"""Whether a pooler, as PgBouncer, stands before the database, and whether it shares sessions between transactions.
+"""Find out whether a pooler, as PgBouncer, stands before the database, and shares sessions between transactions.
 
 A pooler gives out a process id of its own as that of the session. Where sessions are shared, two clients meet in one,
 or one client is in two: with sessions of their own neither ever happens.

@@ -1,4 +1,4 @@
-"""Whether the database still is what the migrations made: triggers, functions, constraints, tables and grants.
+"""Compare triggers, functions, constraints, tables and grants with what the migrations made.
 
 What they made is in `schema.json`, which `make schema` writes: who owns a database can rewrite what it says of itself,
 and not the code. Definitions are hashed, in words that a dump and another version of PostgreSQL don't change.
