@@ -85,6 +85,7 @@ def script(users: int, markets: int) -> str:
     from accounts.models import User
     from betting import orders, services
     from core.api import idempotency
+    from core.rules import IDEMPOTENCY_HOURS
     from economy.ledger import posting
 
     bet = {
@@ -95,7 +96,10 @@ def script(users: int, markets: int) -> str:
         "user_id": USER, "amount": f"-{STAKE}", "transaction_type": "'bet_placed'", "counterparty": "'escrow'",
         "reference_id": NEW_ID, "occurrence": "0", "staked": STAKE, "description": "'Bet placed'", "now": "now()",
     }  # fmt: skip
-    key = {"user_id": USER, "key": f"{ONCE}::text", "request_hash": "sha256('x'::bytea)", "timeout": "'2000ms'"}
+    key = {
+        "user_id": USER, "key": f"{ONCE}::text", "request_hash": "sha256('x'::bytea)", "timeout": "'2000ms'",
+        "hours_kept": str(IDEMPOTENCY_HOURS),
+    }  # fmt: skip
     response = {"status": "201", "body": "decode(repeat('61', 900), 'hex')"}
     columns = ", ".join(field.column for field in User._meta.concrete_fields)  # noqa: SLF001 - Django's public API
     statements = [
