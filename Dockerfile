@@ -1,11 +1,11 @@
-FROM python:3.13-slim AS builder
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 # Without an installer of its own: the image below has nothing to build or to install with.
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.txt .
 RUN python -m pip --python /opt/venv/bin/python install --require-hashes -r requirements.txt
 
-FROM python:3.13-slim
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 PORT=8000 VAR_DIR=/srv/var
 RUN python -m pip uninstall --yes --quiet pip \

@@ -4,20 +4,32 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
+import redis
+import requests
 import yaml
 from django.core.management import get_commands
 
 from core.jobs.queues import QUEUES
+from devtools.embedded.valkey import program
+from devtools.simulators.start import free_port
 from tests.architecture.conftest import REPOSITORY
+from tests.concurrently import wait_until
 from tests.core.service_process import run
 
 SERVICES = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+IMAGES = [service["image"] for service in SERVICES.values() if service["image"] != "thisthat"]
 OURS = [name for name, service in SERVICES.items() if service.get("image") == "thisthat"]
-# Of the environment that compose itself is run in: of PostgreSQL's image, and of the host's port.
-OF_COMPOSE = {"POSTGRES_PASSWORD", "DATABASE_PASSWORD", "PORT"}
+# Of the environment that compose itself is run in: parts of URLs, and where the host publishes the service.
+OF_COMPOSE = {"POSTGRES_PASSWORD", "DATABASE_PASSWORD", "REDIS_PASSWORD", "BIND_ADDRESS", "PORT"}
 SETTINGS = set(re.findall(r"^#?([A-Z_]+)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE))
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 STAGES = re.split(r"^(?=FROM )", (REPOSITORY / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
@@ -29,12 +41,38 @@ SECRETS = {
     "FRONTEND_URL": "https://www.example.com",
     "POSTGRES_PASSWORD": "onlyfortests",
     "DATABASE_PASSWORD": "onlyfortests-too",
+    "REDIS_PASSWORD": "onlyfortests-as-well",
 }
 
 
 def filled(text):
     """With the secrets, and defaults for all else, as compose fills them in."""
     return REFERENCE.sub(lambda found: SECRETS.get(found[1], found[3] if found[2] == ":-" else ""), text)
+
+
+class ForwardedFor(BaseHTTPRequestHandler):
+    """Return the header that is to tell whose request it is."""
+
+    def do_GET(self):
+        body = self.headers["X-Forwarded-For"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def status(url, client):
+    return requests.get(url, headers={"X-Forwarded-For": client}, timeout=5).status_code
+
+
+def responds(url):
+    try:
+        return requests.get(f"{url}/proxy-health", timeout=1).status_code == 204
+    except requests.ConnectionError:
+        return False
 
 
 def test_the_whole_service_is_there():
@@ -109,20 +147,95 @@ def test_each_queue_has_a_worker_that_is_asked_by_its_name():
 
 
 class TestProxy:
-    def test_its_configuration_is_valid(self, tmp_path):
+    @pytest.fixture
+    def nginx(self, tmp_path):
+        """Run nginx with the file's configuration in front of a service that returns X-Forwarded-For; its URL."""
         text = (REPOSITORY / "deploy" / "nginx.conf").read_text()
-        # The one name that only compose's network knows.
-        assert text.count("server web:8000;") == 1
-        (tmp_path / "nginx.conf").write_text(text.replace("web:8000", "127.0.0.1:8000"))
-        command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-t", "-c", tmp_path / "nginx.conf"]
-        checked = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert checked.returncode == 0, checked.stderr
+        # The two places that only the containers' network has.
+        assert (text.count("server web:8000;"), text.count("listen 8080;")) == (1, 1)
+        with ThreadingHTTPServer(("127.0.0.1", 0), ForwardedFor) as service:
+            Thread(target=service.serve_forever).start()
+            port = free_port()
+            text = text.replace("web:8000", f"127.0.0.1:{service.server_port}").replace("listen 8080", f"listen {port}")
+            (tmp_path / "nginx.conf").write_text(text.replace(" /tmp/", f" {tmp_path}/"))
+            nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+            process = subprocess.Popen([nginx, "-c", tmp_path / "nginx.conf", "-g", "daemon off;"])
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: process.poll() is not None or responds(url))
+            assert process.poll() is None
+            yield url
+            process.terminate()
+            process.wait(10)
+            service.shutdown()
 
-    def test_it_is_the_only_way_in_and_counted_as_a_proxy(self):
-        assert "ports" in SERVICES["proxy"]
-        assert "ports" not in SERVICES["web"]
+    def test_tells_the_service_who_came_and_for_whom(self, nginx):
+        def forwarded_for(said):
+            return requests.get(nginx, headers={"X-Forwarded-For": said} if said else {}, timeout=5).text
+
+        assert forwarded_for("") == "127.0.0.1"
+        assert forwarded_for("203.0.113.9") == "203.0.113.9, 127.0.0.1"
+        # What a client made up stays in front of what the proxy that ends TLS saw.
+        assert forwarded_for("198.51.100.1, 203.0.113.9") == "198.51.100.1, 203.0.113.9, 127.0.0.1"
+
+    def test_limits_each_client_also_behind_what_ends_tls(self, nginx):
+        """200 connections of one client are too many; another's, over the same proxy, is one."""
+        host, port = urlsplit(nginx).hostname, urlsplit(nginx).port
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+        with ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(socket.create_connection((host, port), timeout=5)).sendall(head)
+            wait_until(lambda: status(nginx, "203.0.113.9") == 503)
+            assert status(nginx, "203.0.113.10") == 200
+
+    def test_it_is_the_only_way_in_and_that_from_its_own_machine(self):
+        assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+        assert [filled(port) for port in SERVICES["proxy"]["ports"]] == ["127.0.0.1:8000:8080"]
+
+    def test_it_is_counted_and_so_is_what_ends_tls_in_front_of_it(self):
         environment = SERVICES["web"]["environment"]
-        assert (filled(environment["TRUST_PROXY"]), filled(environment["NUM_PROXIES"])) == ("true", "1")
+        assert (filled(environment["TRUST_PROXY"]), filled(environment["NUM_PROXIES"])) == ("true", "2")
+
+
+class TestRedis:
+    @pytest.fixture
+    def redis_server(self, tmp_path):
+        """Run the command of the file, with the program that is here, on a socket instead of a port."""
+        shell, option, script = SERVICES["redis"]["command"]
+        (tmp_path / "redis-server").write_text(
+            f'#!/bin/sh\nexec {program()} "$@" --port 0 --unixsocket {tmp_path}/socket --dir {tmp_path}\n'
+        )
+        (tmp_path / "redis-server").chmod(0o700)
+        given = {name: filled(text) for name, text in SERVICES["redis"]["environment"].items()}
+        environment = os.environ | given | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        process = subprocess.Popen([shell, option, script.replace("$$", "$")], env=environment)
+        wait_until((tmp_path / "socket").exists)
+        yield str(tmp_path / "socket"), process
+        process.terminate()
+        process.wait(10)
+
+    def test_serves_only_who_knows_the_password(self, redis_server):
+        socket, _ = redis_server
+        with redis.Redis(unix_socket_path=socket) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        for name in OURS:
+            password = urlsplit(filled(SERVICES[name]["environment"]["REDIS_URL"])).password
+            with redis.Redis(unix_socket_path=socket, password=password) as ours:
+                assert ours.ping()
+
+    def test_keeps_what_waits_in_the_queue(self, redis_server):
+        socket, _ = redis_server
+        with redis.Redis(unix_socket_path=socket, password=SECRETS["REDIS_PASSWORD"], decode_responses=True) as ours:
+            kept = ours.config_get("appendonly", "maxmemory-policy")
+        assert kept == {"appendonly": "yes", "maxmemory-policy": "noeviction"}
+
+    def test_its_password_is_in_no_list_of_processes(self, redis_server):
+        _, process = redis_server
+        assert SECRETS["REDIS_PASSWORD"] not in Path(f"/proc/{process.pid}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("image", [*IMAGES, *re.findall(r"^FROM (\S+)", "".join(STAGES), re.MULTILINE)])
+def test_images_of_others_are_pinned_by_digest(image):
+    assert re.fullmatch(r"[a-z]+:[0-9][0-9a-z.-]+@sha256:[0-9a-f]{64}", image)
 
 
 class TestImage:
