@@ -15,14 +15,14 @@ import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus
 
 SESSION_OF = b"SELECT pg_backend_pid()"
 # In each the two clients ask one after the other; the pooler gives the session that was used last.
 ROUNDS = 20
 # A pooler that keeps sessions apart may have none left for the second client.
 WAIT_SECONDS = 2.0
-STATEMENT = b"thisthat_whose_statement"
+STATEMENT = b"thisthat_whose_statement_%d"
 
 
 class Pooling(StrEnum):
@@ -53,12 +53,16 @@ def find_pooling(session: psycopg.Connection[Any], parameters: dict[str, Any], *
     with closing(psycopg.connect(**parameters)) as other:
         if not are_shared(session, other):
             return Pooling.SESSION
-        if prepare and are_mixed_up(session, other):
-            raise ImproperlyConfigured(
-                "DATABASE_PREPARE is true, and the pooler in front of the database mixes prepared statements up: "
-                "unset it, or use PgBouncer 1.21 or newer with max_prepared_statements."
-            )
-    return Pooling.TRANSACTION
+        if not prepare:
+            return Pooling.TRANSACTION
+        # Not with the session that goes on: what is prepared here would stay there.
+        with closing(psycopg.connect(**parameters)) as one:
+            if not are_mixed_up(one, other):
+                return Pooling.TRANSACTION
+    raise ImproperlyConfigured(
+        "DATABASE_PREPARE is true, and the pooler in front of the database mixes prepared statements up: "
+        "unset it, or use PgBouncer 1.21 or newer with max_prepared_statements."
+    )
 
 
 def are_shared(one: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool:
@@ -75,10 +79,14 @@ def are_shared(one: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> 
 
 def are_mixed_up(one: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> bool:
     """Return whether a statement that one client prepared is there for another."""
-    for _ in range(ROUNDS):
-        one.pgconn.prepare(STATEMENT, b"SELECT 1")
-        if other.pgconn.exec_prepared(STATEMENT, []).status == ExecStatus.TUPLES_OK:
+    for number in range(ROUNDS):
+        name = STATEMENT % number
+        one.pgconn.prepare(name, b"SELECT 1")
+        if other.pgconn.exec_prepared(name, []).status == ExecStatus.TUPLES_OK:
             return True
+        # A pooler that knows who prepared what ends a client that asks for another's.
+        if other.pgconn.status != ConnStatus.OK:
+            return False
     return False
 
 

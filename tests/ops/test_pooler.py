@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,11 @@ from tests.devtools.conftest import soon
 from tests.ops.servers import Web, free_port
 from tests.ops.test_database_away import sign_up
 
+PROGRAM = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+VERSION = tuple(map(int, re.findall(r"\d+", subprocess.check_output([PROGRAM, "--version"], text=True))[:2]))
+# From 1.21 on PgBouncer can keep prepared statements of its clients apart.
+KEEPS_STATEMENTS_APART = VERSION >= (1, 21)
+
 HOLD_A_LOCK = """
 import sys, django
 django.setup()
@@ -34,7 +40,7 @@ def pooled(folder, database):
     """Starts PgBouncer in a mode; gives the address of the tests' database through it."""
     started = []
 
-    def start(mode, *, pool_size=3):
+    def start(mode, *, pool_size=3, prepared_statements=0):
         url = urlsplit(database)
         info = psycopg.conninfo.conninfo_to_dict(database)
         port = free_port()
@@ -44,10 +50,10 @@ def pooled(folder, database):
             f"[databases]\n* = host={info['host']} port={info.get('port', 5432)}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = trust\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = {pool_size}\n"
+            + (f"max_prepared_statements = {prepared_statements}\n" if KEEPS_STATEMENTS_APART else "")
         )
-        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
         folder.chmod(0o755)
-        started.append(subprocess.Popen([program, "-q", str(config)], **account()))
+        started.append(subprocess.Popen([PROGRAM, "-q", str(config)], **account()))
         address = urlunsplit(url._replace(netloc=f"{info['user']}:{info['password']}@127.0.0.1:{port}", query=""))
         assert soon(lambda: responds(address))
         return address
@@ -110,11 +116,19 @@ def test_it_is_found_while_others_use_the_pooler(pooled):
         assert {found(url) for _ in range(10)} == {Pooling.TRANSACTION}
 
 
-@pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_a_thousand_requests_of_twenty_users_are_each_about_their_own_user(pooled, running, mode):
-    size = 3 if mode == "transaction" else 20
-    web = running(Web, DATABASE_URL=pooled(mode, pool_size=size), WEB_THREADS="8", PUBLIC_CACHE_SECONDS="0",
-                  THROTTLE_SIGNUP="1000/min")  # fmt: skip
+HOW_STATEMENTS_ARE_SENT = [("transaction", 3, 0), ("session", 20, 0)]
+if KEEPS_STATEMENTS_APART:
+    HOW_STATEMENTS_ARE_SENT.append(("transaction", 3, 100))
+
+
+@pytest.mark.parametrize(("mode", "size", "prepared_statements"), HOW_STATEMENTS_ARE_SENT)
+def test_a_thousand_requests_of_twenty_users_are_each_about_their_own_user(
+    pooled, running, mode, size, prepared_statements
+):
+    """With prepared statements too, where the pooler is there for them and `DATABASE_PREPARE` says so."""
+    url = pooled(mode, pool_size=size, prepared_statements=prepared_statements)
+    web = running(Web, DATABASE_URL=url, WEB_THREADS="8", PUBLIC_CACHE_SECONDS="0", THROTTLE_SIGNUP="1000/min",
+                  DATABASE_PREPARE="true" if prepared_statements else "")  # fmt: skip
     users = [(f"user{number}", sign_up(web, f"user{number}").json()["accessToken"]) for number in range(20)]
 
     def ask(number):
