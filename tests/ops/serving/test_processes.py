@@ -33,6 +33,12 @@ def is_running(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def test_threads_share_pools_of_memory(own):
+    """Each of 32 threads with its own, which are never returned, came to twice the memory in a soak."""
+    for pid in own.worker_ids():
+        assert b"MALLOC_ARENA_MAX=2\0" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def test_a_stop_finishes_what_runs_and_closes_the_rest(own):
     with (
         many(20, partial(own.connect, get("/health"))) as idle,
