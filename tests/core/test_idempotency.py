@@ -44,6 +44,12 @@ def test_the_first_response_is_given_even_after_the_balance_moved_on(ada):
     assert earn(ada).content == first.content
 
 
+def test_a_response_that_was_kept_before_they_were_compressed_is_given_as_it_was(ada):
+    first = earn(ada)
+    IdempotencyKey.objects.update(body=first.content)
+    assert earn(ada).content == first.content
+
+
 def test_without_a_key_every_request_has_its_effect(ada):
     for _ in range(2):
         response = earn(ada, None)
