@@ -40,6 +40,7 @@ def served(database: str, running: Callable[..., Web], settings) -> Iterator[Sim
             DEBUG="true",
             LOG_LEVEL="ERROR",
             SECRET_KEY=django_settings.SECRET_KEY,
+            STOCK_SIGNING_KEYS=",".join(f"{name}:{key}" for name, key in django_settings.STOCK_SIGNING_KEYS.items()),
             JWT_ACCESS_SECRET=django_settings.SIMPLE_JWT["SIGNING_KEY"],
             JWT_ACCESS_EXPIRES_IN="7d",
             THROTTLE_ENABLED="false",
