@@ -43,8 +43,10 @@ def test_nothing_fails_but_what_is_documented_and_money_still_balances(served, f
     assert not failures, "\n".join(failures)
     assert not [error for report in reports for error in report.errors]
     assert served.web.said("Traceback") == 0, served.web.log[-5_000:]
-    used = set().union(*(report.used for report in reports))
-    assert [known for known in KNOWN if known not in used and not known.rare] == [], "not needed any more: remove it"
+    if not SECONDS:  # else how much is sent depends on the machine
+        used = set().union(*(report.used for report in reports))
+        unused = [known for known in KNOWN if known not in used and not known.rare]
+        assert unused == [], "not needed any more: remove it"
     assert sum(report.requests for report in reports) >= LEAST_REQUESTS
     assert len(set().union(*(report.checks for report in reports))) >= LEAST_CHECK_KINDS
     assert_audit_passes()
