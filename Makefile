@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test screenshots browser check openapi schema lock bench shell clean
+.PHONY: help run test fuzz screenshots browser check openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,9 @@ run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR 
 
 test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed-dev ## Send the API requests made of its description; SECONDS=600 SEED=7
+	@FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$$RANDOM) $(BIN)/python -m pytest -n 0 -s tests/fuzzing
 
 screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screenshots anew
 	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py

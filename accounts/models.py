@@ -215,7 +215,7 @@ class RefreshToken(models.Model):
 
 
 class Permission(models.TextChoices):
-    """Permissions of staff. A superuser has all of them; the two roles of migration 0003 have some."""
+    """Permissions of staff. A superuser has all of them; the two ROLES have some."""
 
     VIEW_MARKETS = "view_markets", "See markets, their bets and their stocks"
     VIEW_PEOPLE = "view_people", "See users, their journals, rewards and purchases"
@@ -229,6 +229,24 @@ class Permission(models.TextChoices):
     REFUND_PURCHASES = "refund_purchases", "Refund purchases"
     SET_STOCK_PRICES = "set_stock_prices", "Set a stock's price and status"
     SWITCH_JOBS = "switch_jobs", "Switch jobs on and off"
+
+
+# What members of each role may do. Migrations make roles, as `0004_staff_rules`; the audit compares them with this.
+ROLES: dict[str, tuple[Permission, ...]] = {
+    "support": (
+        Permission.VIEW_MARKETS,
+        Permission.VIEW_PEOPLE,
+        Permission.SUSPEND_USERS,
+        Permission.HOLD_CREDITS,
+    ),
+    "market managers": (
+        Permission.VIEW_MARKETS,
+        Permission.MANAGE_HOUSE_MARKETS,
+        Permission.DECIDE_MARKETS,
+        Permission.REVERSE_MARKETS,
+        Permission.SET_STOCK_PRICES,
+    ),
+}
 
 
 class StaffAction(models.Model):

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from accounts import rules
 from accounts.models import User
 from accounts.services import Ranks
-from core.api.serializers import CreditsField, ResourceSerializer, response_schema
+from core.api.serializers import CreditsField, ResourceSerializer, TextField, response_schema
 
 USERNAME_VALIDATOR = RegexValidator(
     rf"\A[{rules.USERNAME_CHARACTERS}]*\Z",
@@ -17,19 +17,13 @@ USERNAME_VALIDATOR = RegexValidator(
 )
 
 
-class TextField(serializers.CharField):
-    """A JSON string; a number isn't accepted as one."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
 class PublicTextField(TextField):
     """Text that others see. `multiline` keeps its line breaks."""
 
     default_error_messages = {"direction": "Characters that change the direction of writing aren't allowed."}
+
+    # Control characters become spaces; what has to be left after that is said in words.
+    pattern = ""
 
     def __init__(self, *, multiline: bool = False, **kwargs: Any) -> None:
         self.kept = "\n" if multiline else ""
@@ -46,6 +40,7 @@ class PublicTextField(TextField):
 
 
 class NameField(PublicTextField):
+    pattern = r"[^\s\x00-\x1f\x7f-\x9f]"
     default_error_messages = {"invisible": "A name needs a character that can be seen."}
 
     def __init__(self, **kwargs: Any) -> None:

@@ -118,7 +118,8 @@ FROM settlements AS settlement FULL JOIN (
     ORDER BY settlement_id, sequence DESC
 ) AS record ON settlement_id = settlement.id
 WHERE settlement.id IS NULL OR (
-    (finished_at IS NOT NULL OR reversed_at IS NOT NULL) AND state IS DISTINCT FROM settlement_state(settlement)
+    (settlement_id IS NOT NULL OR finished_at IS NOT NULL OR reversed_at IS NOT NULL)
+    AND state IS DISTINCT FROM settlement_state(settlement)
 )
 """
 # What decided a market is the newest record of a result, or of one undone. A settlement that was reversed has the
@@ -142,7 +143,57 @@ SELECT settlement.id FROM settlements AS settlement LEFT JOIN market_resolutions
 WHERE reversed_at IS NOT NULL AND undone.id IS NULL
 """  # noqa: S608 - constants
 
+# Before a settlement pays for it.
+MARKETS = "SELECT count(*) FROM markets WHERE status IN ('resolved', 'cancelled')"
+RESULTS_WITHOUT_RECORD = """
+SELECT market.id FROM markets AS market LEFT JOIN (
+    SELECT DISTINCT ON (market_id) market_id, decision FROM market_resolutions
+    WHERE decision IN ('this', 'that', 'invalid', 'cancelled', 'reopened') ORDER BY market_id, id DESC
+) AS decided ON decided.market_id = market.id
+WHERE market.status IN ('resolved', 'cancelled')
+AND coalesce(decision, '') <> CASE market.status WHEN 'cancelled' THEN 'cancelled' ELSE market.resolution END
+AND EXISTS (SELECT FROM bets WHERE bets.market_id = market.id AND bets.status = 'pending')
+"""
+TERMS = "SELECT count(*) FROM market_terms"
+CHANGED_TERMS = """
+SELECT market_id AS id FROM market_terms LEFT JOIN markets ON markets.id = market_id
+WHERE fingerprint IS DISTINCT FROM market_fingerprint(markets)
+"""
+# Staff make house markets and change their odds; what is mirrored has the odds of its upstream.
+HOUSE_MARKETS = "SELECT count(*) FROM markets WHERE market_type = 'credits'"
+HOUSE_ODDS_UNLIKE_ACTIONS = """
+SELECT market.id FROM (
+    SELECT DISTINCT ON (target_id) target_id, (after ->> 'this_odds')::numeric AS this_odds FROM staff_actions
+    WHERE target_type = 'markets.market' AND action IN ('create_market', 'change_odds') ORDER BY target_id, id DESC
+) AS newest JOIN markets AS market ON market.id::text = target_id
+WHERE market.market_type = 'credits' AND market.this_odds <> newest.this_odds
+"""
+
 register_positions(Counterparty.ESCROW, OPEN_STAKES)
+register(
+    by_sql(
+        "results",
+        "Every market with open bets that has a result has the resolution record that decided it.",
+        examined=MARKETS,
+        breaches=RESULTS_WITHOUT_RECORD,
+    )
+)
+register(
+    by_sql(
+        "market_terms",
+        "Every market that was bet on is what it was then: its upstream, its sides, and the words of a house market.",
+        examined=TERMS,
+        breaches=CHANGED_TERMS,
+    )
+)
+register(
+    by_sql(
+        "house_odds",
+        "The odds of every house market that staff made are those of the newest staff action about them.",
+        examined=HOUSE_MARKETS,
+        breaches=HOUSE_ODDS_UNLIKE_ACTIONS,
+    )
+)
 register(
     by_sql(
         "bets",

@@ -58,10 +58,14 @@ BET_PARAMETERS = [
     OpenApiParameter(
         "status",
         {"enum": Bet.Status.values, "type": "string", "minLength": 1},
+        allow_blank=False,
         description=build_choice_description_list(Bet.Status.choices),
     ),
     OpenApiParameter(
-        "marketId", {"type": "string", "maxLength": REFERENCE_MAX, "minLength": 1}, description=MARKET_HELP
+        "marketId",
+        {"type": "string", "maxLength": REFERENCE_MAX, "minLength": 1, "pattern": "^[!-~]+$"},
+        allow_blank=False,
+        description=MARKET_HELP,
     ),
     BetPage,
 ]

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from betting import rules
 from betting.models import Bet
+from betting.orders import CENT, REFERENCE_MAX
 from core.api.serializers import CreditsField, OddsField, ResourceSerializer, offset_page_schema, response_schema
 from markets.models import Market
 
@@ -16,10 +17,14 @@ CURRENT_ODDS = "CASE bet.side WHEN 'this' THEN market.this_odds ELSE market.that
 
 
 class QuoteRequest(serializers.Serializer[dict[str, Any]]):
-    marketId = serializers.CharField(max_length=200, help_text="Our UUID or Polymarket's condition id.")
+    marketId = serializers.CharField(
+        max_length=REFERENCE_MAX, trim_whitespace=False, help_text="Our UUID or Polymarket's condition id."
+    )
     side = serializers.ChoiceField(choices=Bet.Side.choices)
     amount = CreditsField(
-        help_text=f"{rules.MIN_BET_AMOUNT:,} to {rules.MAX_BET_AMOUNT:,}, at most 2 decimals; a number, not a string."
+        min_value=rules.MIN_BET_AMOUNT,
+        max_value=rules.MAX_BET_AMOUNT,
+        help_text=f"{rules.MIN_BET_AMOUNT:,} to {rules.MAX_BET_AMOUNT:,}, at most 2 decimals; a number, not a string.",
     )
     minOdds = OddsField(required=False, allow_null=True, help_text="Refused below them.")
     maxOdds = OddsField(required=False, allow_null=True, help_text="Refused above them.")
@@ -31,7 +36,10 @@ class BetRequest(QuoteRequest):
 
 class SaleRequest(serializers.Serializer[dict[str, Any]]):
     amount = CreditsField(
-        required=False, allow_null=True, help_text="How much of the stake; without it, all that is left."
+        min_value=CENT,
+        required=False,
+        allow_null=True,
+        help_text="How much of the stake; without it, all that is left.",
     )
     minOdds = OddsField(required=False, allow_null=True, help_text="Refused below them.")
 

@@ -102,6 +102,22 @@ register(
     )
 )
 
+REFERRALS_MISCOUNTED = """
+SELECT users.id FROM users LEFT JOIN (
+    SELECT referred_by_id, count(*) AS referred FROM users WHERE referred_by_id IS NOT NULL GROUP BY referred_by_id
+) AS counted ON counted.referred_by_id = users.id
+WHERE referral_count <> coalesce(referred, 0)
+"""
+USERS = "SELECT count(*) FROM users"
+register(
+    by_sql(
+        "referral_counts",
+        "Every user's count of referrals is how many users were referred by them.",
+        examined=USERS,
+        breaches=REFERRALS_MISCOUNTED,
+    )
+)
+
 # -- Adjustments and holds
 
 ADJUSTMENTS = "SELECT count(*) FROM credit_adjustments"
@@ -140,7 +156,6 @@ SELECT adjustment.id FROM (
 WHERE action_id IS NULL
 """
 ADJUSTMENTS_OUT_OF_ORDER = f"SELECT id FROM credit_adjustments WHERE decided_at < created_at - {SLACK}"  # noqa: S608
-USERS = "SELECT count(*) FROM users"
 HOLDS_UNLIKE_ACTIONS = """
 SELECT users.id FROM users LEFT JOIN (
     SELECT DISTINCT ON (target_id) target_id, (after ->> 'held')::numeric AS held FROM staff_actions

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
@@ -152,7 +151,7 @@ class ExactNumberField(serializers.Field[Decimal, Any, Decimal, Any]):
         return value
 
 
-@extend_schema_field(SharesField())
+@extend_schema_field(SharesField(min_value=SHARE))
 class OrderedSharesField(ExactNumberField):
     """How many shares: at least the smallest part of one, at most 8 decimals."""
 
@@ -169,7 +168,7 @@ class OrderedSharesField(ExactNumberField):
         return rounded
 
 
-@extend_schema_field(OpenApiTypes.INT)
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": LEVERAGE_MAX})
 class LeverageField(ExactNumberField):
     """A whole number, from 1 to what a stock may allow at most."""
 

@@ -15,6 +15,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from core.api.openapi import NOT_BLANK
 from core.api.serializers import ClampedIntegerField, LowerCaseField
 from markets.listings import ORDERS, STATUSES, Query
 from markets.models import Market
@@ -130,23 +131,23 @@ def validate_market_list(parameters: Mapping[str, Any]) -> Query:
 def choices_of(name: str) -> dict[str, Any]:
     values = [value for value, _ in MarketFilter.base_filters[name].extra["choices"]]
     return {
-        "type": {"enum": values, "type": "string", "default": getattr(Query(), name), "minLength": 1},
+        "type": {"enum": values, "type": "string", "default": getattr(Query(), name)},
         "description": build_choice_description_list(zip(values, values, strict=True)),
     }
 
 
 MARKET_LIST_PARAMETERS = [
     OpenApiParameter("status", **choices_of("status")),
-    OpenApiParameter(
-        "category", {"type": "string", "maxLength": CATEGORY_MAX, "minLength": 1}, description="In any case."
-    ),
+    OpenApiParameter("category", {"type": "string", "maxLength": CATEGORY_MAX}, description="In any case."),
     OpenApiParameter(
         "q",
-        {"type": "string", "maxLength": WORDS_MAX, "minLength": 1},
+        {"type": "string", "maxLength": WORDS_MAX},
         description="Words, or beginnings of words, of the title.",
     ),
     OpenApiParameter(
-        "minLiquidity", {"type": "number", "minimum": 0}, description="In US dollars. House markets have none."
+        "minLiquidity",
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**16},
+        description="In US dollars. House markets have none.",
     ),
     OpenApiParameter(
         "maxSpread",
@@ -176,9 +177,17 @@ class RandomQuery(serializers.Serializer[dict[str, Any]]):
         return frozenset(name.lower() for name in ids)
 
 
+CATEGORY = OpenApiParameter(
+    "category",
+    {"type": "string", "minLength": 1, "pattern": NOT_BLANK},
+    OpenApiParameter.PATH,
+    description="In any case.",
+)
+
+
 class CategoryLimit(serializers.Serializer[dict[str, Any]]):
     limit = ClampedIntegerField(low=1, high=CATEGORY_LIMIT_MAX, default=CATEGORY_LIMIT)
 
 
-class CategoryQuery(CategoryLimit):
+class CategoryQuery(serializers.Serializer[dict[str, Any]]):
     category = LowerCaseField()

@@ -316,6 +316,8 @@ class MarketTerms(models.Model):
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="terms", db_index=False)
     fixed_at = models.DateTimeField(db_default=Now())
+    # A hash of what stays; a trigger sets it.
+    fingerprint = models.BinaryField(max_length=32, db_default=Value(b""), editable=False)
 
     class Meta:
         db_table = "market_terms"

@@ -10,6 +10,7 @@ from core.api.serializers import (
     LowerCaseField,
     OddsField,
     ResourceSerializer,
+    TrueOrFalseField,
     next_page_schema,
     response_schema,
 )
@@ -35,9 +36,9 @@ def price_rules() -> dict[str, Any]:
 
 
 class IngestRequest(serializers.Serializer[dict[str, Any]]):
-    limit = serializers.IntegerField(min_value=1, required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=rules.INGEST_LIMIT_MAX, required=False)
     category = LowerCaseField(max_length=CATEGORY_MAX, required=False, allow_null=True)
-    force = serializers.BooleanField(default=False, help_text="Staff only: never the last run's result.")
+    force = TrueOrFalseField(default=False, help_text="Staff only: never the last run's result.")
 
     def validate_limit(self, limit: int) -> int:
         if limit > self.context["highest"]:

@@ -117,12 +117,13 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
     @operation(
         operation_id="markets_in_category",
         summary="Open markets of a category",
-        parameters=[filters.CategoryLimit],
+        parameters=[filters.CATEGORY, filters.CategoryLimit],
         responses=serializers.CategoryMarketsResponse,
         tags=["markets"],
     )
     def in_category(self, request: Request, category: str) -> HttpResponse:
-        query = validate(filters.CategoryQuery, {**request.query_params.dict(), "category": category})
+        page_query = validate(filters.CategoryLimit, request.query_params)
+        query = validate(filters.CategoryQuery, {"category": category}) | page_query
         page = list_markets(Query(**query), now=timezone.now())
         return json_response(count=len(page.markets), category=query["category"], data=page.markets)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.serializers import CreditsField, ResourceSerializer, response_schema
+from core.api.serializers import CreditsField, ResourceSerializer, TextField, response_schema
 from purchases.models import CreditPurchase
 
 
@@ -15,19 +15,10 @@ class UsdField(CreditsField):
         super().__init__(**{"max_digits": 10, **kwargs})
 
 
-class ExternalIdField(serializers.CharField):
-    """A name, which is text: a number isn't accepted as one."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
 class CreditPurchaseRequest(serializers.Serializer[dict[str, Any]]):
-    packageId = serializers.CharField(source="package_id", max_length=200)
-    provider = serializers.CharField(source="provider_name", max_length=50, default="manual")
-    externalId = ExternalIdField(
+    packageId = TextField(source="package_id", max_length=200)
+    provider = TextField(source="provider_name", max_length=50, default="manual")
+    externalId = TextField(
         source="external_id",
         max_length=255,
         required=False,
@@ -50,7 +41,7 @@ class PurchaseSerializer(ResourceSerializer):
     """A purchase, as its user sees it."""
 
     id = serializers.UUIDField()
-    packageId = serializers.CharField(source="package_id")
+    packageId = TextField(source="package_id")
     creditsGranted = CreditsField(source="credits_granted", help_text="0 while it isn't paid.")
     usdAmount = UsdField(source="usd_amount")
     status = serializers.ChoiceField(choices=CreditPurchase.Status.choices)

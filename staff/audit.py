@@ -1,5 +1,6 @@
 """What the audit of the ledger checks of staff: who may move credits was made one by an action on record."""
 
+from accounts.models import ROLES
 from economy.ledger.audit import by_sql, register
 
 STAFF = "SELECT count(*) FROM users WHERE is_staff OR is_superuser"
@@ -25,5 +26,43 @@ register(
         "Every superuser and member of staff, and each of their roles, is as the newest staff action about it says.",
         examined=STAFF,
         breaches=WITHOUT_ACTION,
+    )
+)
+
+# Of a role that isn't there nobody has anything. Permissions of other apps are given to none.
+ROLE_PERMISSIONS = "SELECT count(*) FROM auth_group_permissions"
+GIVEN = ", ".join(f"('{role}', 'accounts.staffaction.{each}')" for role, given in ROLES.items() for each in given)
+UNLIKE_ROLES = f"""
+SELECT role || ': ' || permission AS id FROM (
+    SELECT auth_group.name AS role, concat_ws('.', app_label, model, codename) AS permission
+    FROM auth_group_permissions JOIN auth_group ON auth_group.id = group_id
+    JOIN auth_permission ON auth_permission.id = permission_id
+    JOIN django_content_type ON django_content_type.id = content_type_id
+) AS given WHERE (role, permission) NOT IN (VALUES {GIVEN})
+"""  # noqa: S608 - constants
+register(
+    by_sql(
+        "role_permissions",
+        "No role has a permission that the service doesn't give it.",
+        examined=ROLE_PERMISSIONS,
+        breaches=UNLIKE_ROLES,
+    )
+)
+
+# Whoever was erased can't sign in any more; the record of that names nobody.
+USERS = "SELECT count(*) FROM users"
+SUSPENDED_UNLIKE_ACTIONS = """
+SELECT users.id FROM (
+    SELECT DISTINCT ON (target_id) target_id, (after ->> 'suspended')::boolean AS suspended FROM staff_actions
+    WHERE target_type = 'accounts.user' AND action IN ('suspend_user', 'restore_user') ORDER BY target_id, id DESC
+) AS newest FULL JOIN users ON users.id::text = target_id
+WHERE erased_at IS NULL AND is_active = coalesce(suspended, false)
+"""
+register(
+    by_sql(
+        "suspensions",
+        "Who is suspended was by the newest staff action about it, and nobody else is.",
+        examined=USERS,
+        breaches=SUSPENDED_UNLIKE_ACTIONS,
     )
 )

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.core.management.commands import flush as flush_command
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
@@ -70,10 +72,17 @@ def tables_can_be_emptied() -> Iterator[None]:
         with as_owner():
             flush(self, [*each("DISABLE"), *sql_list, *each("ENABLE ALWAYS")])
 
+    def emit(*args: Any, **kwargs: Any) -> None:
+        # Content types and permissions are made again, as by a migration.
+        with as_owner():
+            emit_post_migrate_signal(*args, **kwargs)
+
     flush = DatabaseOperations.execute_sql_flush
     DatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]
+    flush_command.emit_post_migrate_signal = emit
     yield
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    flush_command.emit_post_migrate_signal = emit_post_migrate_signal
 
 
 @pytest.fixture(scope="session", autouse=True)

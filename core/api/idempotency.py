@@ -34,6 +34,8 @@ COMPRESSION_LEVEL = 1
 # For `extend_schema(parameters=[…])` of what `idempotent` wraps.
 HEADER_PARAMETER = OpenApiParameter(
     HEADER,
+    # Without the spaces that HTTP drops at both ends.
+    {"type": "string", "minLength": 1, "maxLength": MAX_LETTERS, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     location=OpenApiParameter.HEADER,
     description=f"1 to {MAX_LETTERS} printable ASCII characters, kept for {IDEMPOTENCY_HOURS} hours: the same request "
     "sent again gets the first response again, with `Idempotency-Replayed: true`, and has no second effect.",

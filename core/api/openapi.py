@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar
 from django.utils.module_loading import autodiscover_modules
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
-from drf_spectacular.utils import extend_schema
-from rest_framework import exceptions
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions, serializers
 from rest_framework.permissions import AllowAny
 
 from core.api.errors import (
@@ -31,6 +31,9 @@ from core.api.idempotency import HEADER_PARAMETER, InProgress, KeyReused
 
 ErrorClass = type[DomainError] | type[exceptions.APIException]
 F = TypeVar("F", bound=Callable[..., Any])
+# A text that a request must have: not blank once it is trimmed, and without NUL, which PostgreSQL doesn't store.
+NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
+WITHOUT_NUL = r"^[^\x00]*$"
 
 ALWAYS: tuple[ErrorClass, ...] = (
     BadRequest,
@@ -136,6 +139,31 @@ class Schema(AutoSchema):
         if found:
             for status, refusal in error_responses(self.errors_of(found)).items():
                 found["responses"][status] = either(found["responses"].get(status), refusal)
+            self.let_parameters_be_empty(found.get("parameters", ()))
+        return found
+
+    def let_parameters_be_empty(self, parameters: Iterable[dict[str, Any]]) -> None:
+        """Say of optional query parameters that an empty one counts as not given, unless it was declared otherwise."""
+        declared = [each for each in self.get_override_parameters() if isinstance(each, OpenApiParameter)]
+        never_empty = {each.name for each in declared if not each.allow_blank}
+        for parameter in parameters:
+            if parameter["in"] == "query" and not parameter.get("required") and parameter["name"] not in never_empty:
+                parameter["allowEmptyValue"] = True
+                parameter["schema"].pop("minLength", None)
+
+    def _map_basic_serializer(self, serializer: Any, direction: Literal["request", "response"]) -> Any:
+        """Describe what a text of a request has to be, which drf-spectacular leaves out; a field's `pattern` wins."""
+        found = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        for name, described in found["properties"].items() if direction == "request" else ():
+            field = serializer.fields[name]
+            if isinstance(field, serializers.CharField) and "oneOf" not in described:
+                if not field.allow_blank:
+                    described.setdefault("minLength", 1)
+                if hasattr(field, "pattern"):
+                    described.update({"pattern": field.pattern} if field.pattern else {})
+                elif "pattern" not in described and "format" not in described:
+                    is_trimmed = field.trim_whitespace and not field.allow_blank
+                    described["pattern"] = NOT_BLANK if is_trimmed else WITHOUT_NUL
         return found
 
     def errors_of(self, described: Mapping[str, Any]) -> Iterator[ErrorClass]:

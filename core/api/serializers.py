@@ -33,7 +33,25 @@ class SharesField(serializers.DecimalField):
         super().__init__(**{"max_digits": 18, "decimal_places": 8, "coerce_to_string": False, **kwargs})
 
 
-class LowerCaseField(serializers.CharField):
+class TextField(serializers.CharField):
+    """A JSON string; a number isn't accepted as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class TrueOrFalseField(serializers.BooleanField):
+    """`true` or `false` in JSON; no other value counts as one of them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class LowerCaseField(TextField):
     """Text that counts in any case: the value is in lower case."""
 
     def to_internal_value(self, data: Any) -> str:

@@ -19,10 +19,12 @@ from core.db.sql import execute, fetch_all, fetch_value
 # What a role connects with; the database's name is the same for both.
 CONNECTS_WITH = ("USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
 
+# What migrations alone write: which there were, and what a role of staff may do.
+READ_TABLES = ["django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"]
 # Of every table of ours, and what the service's role may do with it. Parts of a table are reached through it.
 WANTED = """
 SELECT relname, oid::regclass::text, CASE
-    WHEN relname = 'django_migrations' THEN '{SELECT}'
+    WHEN relname = ANY (%(read)s) THEN '{SELECT}'
     WHEN relname = ANY (%(kept)s) OR relname || '_never_deleted' = ANY (triggers) THEN '{INSERT,SELECT,UPDATE}'
     WHEN relname || '_append_only' = ANY (triggers) THEN '{INSERT,SELECT}'
     ELSE '{DELETE,INSERT,SELECT,UPDATE}'
@@ -133,7 +135,7 @@ def make_role(role: str, password: str) -> None:
 
 def grant(role: str, schema: str) -> None:
     """Grant the role exactly what it needs of each table, sequence and function, and take from everybody the rest."""
-    to, known = quoted(role), {"role": role, "kept": kept_tables()}
+    to, known = quoted(role), {"role": role, **sorts_of_tables()}
     if not fetch_value("SELECT has_schema_privilege(%(role)s, current_schema(), 'USAGE')", known):
         execute(f"GRANT USAGE ON SCHEMA {schema} TO {to}")
     if fetch_value("SELECT has_schema_privilege(%(role)s, current_schema(), 'CREATE')", known):
@@ -150,14 +152,15 @@ def grant(role: str, schema: str) -> None:
             execute(f"GRANT EXECUTE ON FUNCTION {function} TO {to}")
 
 
-def kept_tables() -> list[str]:
-    """Return the tables whose rows are never deleted, as the apps say."""
-    return [table for app in apps.get_app_configs() for table in getattr(app, "kept_tables", ())]
+def sorts_of_tables() -> dict[str, list[str]]:
+    """Return the parameters of WANTED: tables that are only read, and those whose rows are never deleted."""
+    kept = [table for app in apps.get_app_configs() for table in getattr(app, "kept_tables", ())]
+    return {"read": READ_TABLES, "kept": kept}
 
 
 def wanted_rights() -> dict[str, list[str]]:
     """Return what the service's role needs of each table."""
-    return {name: wanted for name, _, wanted in fetch_all(WANTED, {"kept": kept_tables()})}
+    return {name: wanted for name, _, wanted in fetch_all(WANTED, sorts_of_tables())}
 
 
 def rights_too_many() -> list[str]:

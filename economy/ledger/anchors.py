@@ -216,9 +216,20 @@ UNION ALL
 SELECT 'users ' || head.user_id FROM ledger_anchor_heads AS head LEFT JOIN credit_transactions AS entry
 ON entry.user_id = head.user_id AND entry.sequence = head.sequence WHERE entry.hash IS DISTINCT FROM head.hash
 """  # noqa: S608 - constants of this module
+# All sums are 0 together, and the heads that moved since the anchor before did so by the entries that it has more.
 SUMS = """
-SELECT 'ledger_anchors ' || sequence AS id FROM ledger_anchors
-WHERE circulation + (SELECT sum(value::numeric) FROM jsonb_each_text(counterparties)) <> 0
+SELECT 'ledger_anchors ' || sequence AS id FROM (
+    SELECT sequence,
+        circulation + coalesce((SELECT sum(value::numeric) FROM jsonb_each_text(counterparties)), 0) AS rest,
+        entries - coalesce(lag(entries) OVER (ORDER BY sequence), 0) - coalesce(posted, 0) AS unseen
+    FROM ledger_anchors LEFT JOIN (
+        SELECT anchor, sum(head - before) AS posted FROM (
+            SELECT anchor, sequence AS head,
+                lag(sequence, 1, 0::bigint) OVER (PARTITION BY user_id ORDER BY anchor) AS before
+            FROM ledger_anchor_heads
+        ) AS heads GROUP BY anchor
+    ) AS moved ON anchor = sequence
+) AS sums WHERE rest <> 0 OR unseen <> 0
 """
 HEADS_OF_CHAIN = """
 SELECT '{table} ' || (chains -> '{table}' ->> 'length') AS id FROM ledger_anchors AS made LEFT JOIN {table} AS link

@@ -122,6 +122,14 @@ SELECT coalesce(debt.reference_id, ledger.reference_id) AS id FROM debts AS debt
 ) AS ledger USING (reference_id, transaction_type, user_id)
 WHERE (debt.lent, debt.repaid, debt.entries) IS DISTINCT FROM (ledger.lent, ledger.repaid, ledger.entries)
 OR ledger.repaid > ledger.lent
+UNION
+SELECT reference_id FROM (
+    SELECT reference_id, transaction_type, user_id,
+        sum(amount) FILTER (WHERE counterparty = 'house' AND amount > 0) AS lent,
+        -sum(amount) FILTER (WHERE counterparty <> 'house') AS taken
+    FROM credit_transactions WHERE transaction_type IN ('settlement_reversal', 'purchase_refund')
+    GROUP BY reference_id, transaction_type, user_id
+) AS loans WHERE lent > coalesce(taken, 0)
 """
 
 
@@ -216,7 +224,8 @@ INVARIANTS: list[Invariant] = [
     by_column("referrals", "Referral credits are the referral bonuses.", "referral_credits_earned"),
     by_sql(
         "debts",
-        "Every debt is what the house lent less what was repaid, and never less than nothing.",
+        "Every debt is what the house lent less what was repaid, never less than nothing, and the house lent for what "
+        "a reversal or a refund took, and not more.",
         examined=DEBTS,
         breaches=DEBTS_UNLIKE_LEDGER,
     ),

@@ -64,6 +64,21 @@ SELECT stocks.id FROM stocks LEFT JOIN (
 WHERE stocks.status <> coalesce(last.status, 'active')
 OR coalesce(last.sequence, 0) <> (SELECT count(*) FROM stock_status_changes WHERE stock_id = stocks.id)
 """
+# The first price comes with the listing.
+CHANGES = "SELECT (SELECT count(*) FROM stock_prices WHERE sequence > 1) + (SELECT count(*) FROM stock_status_changes)"
+CHANGES_WITHOUT_ACTION = """
+SELECT change.id FROM (
+    SELECT id, stock_id, set_by_id, created_at, 'set_stock_price' AS action, price::text AS value FROM stock_prices
+    WHERE sequence > 1
+    UNION ALL
+    SELECT id, stock_id, set_by_id, created_at, 'set_stock_status', status FROM stock_status_changes
+) AS change LEFT JOIN staff_actions AS act ON target_type = 'economy.stock' AND target_id = stock_id::text
+    AND act.action = change.action AND act.created_at = change.created_at
+    AND staff_id IS NOT DISTINCT FROM set_by_id
+    AND CASE change.action WHEN 'set_stock_status' THEN after ->> 'status' = value
+        ELSE (after ->> 'price')::numeric = value::numeric END
+WHERE act.id IS NULL
+"""
 
 register_positions(Counterparty.STOCKS, "SELECT user_id, invested AS staked FROM stock_holdings")
 register(
@@ -112,6 +127,14 @@ register(
         "Every stock's price is the last of its history, which has no gaps.",
         examined=STOCKS,
         breaches=PRICES_UNLIKE_HISTORY,
+    )
+)
+register(
+    by_sql(
+        "stock_changes",
+        "Every change of a stock's price or status has the staff action of who made it.",
+        examined=CHANGES,
+        breaches=CHANGES_WITHOUT_ACTION,
     )
 )
 register(

@@ -51,7 +51,7 @@ class DjangoService:
         self._middleware = with_loop_middleware(prepared_response)
 
     def wsgi(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        response: Iterable[bytes] = self._wsgi(environ, start_response)
+        response: Iterable[bytes] = self._wsgi(dict(environ), start_response)
         return response
 
     def lane(self, environ: Environ) -> Lane:
@@ -72,7 +72,7 @@ class DjangoService:
         """Respond to the health check, and to public GETs whose response this process has in memory."""
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return None
-        request = WSGIRequest(environ)
+        request = request_of(environ)
         if environ["PATH_INFO"].rstrip("/") == HEALTH_PATH:
             request.resolver_match = self._health_match
             return self._finish(request, health(request))
@@ -80,7 +80,7 @@ class DjangoService:
         return self._finish(request, response) if response else None
 
     def refuse(self, environ: Environ, error: DomainError) -> Response:
-        request = WSGIRequest(environ)
+        request = request_of(environ)
         return self._finish(request, render(error, request))
 
     def _finish(self, request: WSGIRequest, response: HttpResponse) -> Response:
@@ -92,6 +92,11 @@ class DjangoService:
     @cached_property
     def _health_match(self) -> Any:
         return resolve(HEALTH_PATH)
+
+
+def request_of(environ: Environ) -> WSGIRequest:
+    """Return a request of Django's. It writes the decoded path into its environ, which the next one couldn't read."""
+    return WSGIRequest(dict(environ))
 
 
 def prepared_response(request: HttpRequest) -> HttpResponse:

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts.errors import EmailTaken, InvalidReferralCode, UsernameTaken
 from accounts.models import RefreshToken, User
 from accounts.registration import register, user_registered
+from core.db.sql import new_id
 from tests.accounts.factories import everything, numbers, sign_up
 from tests.concurrently import all_at_once
 from tests.roles import as_owner
@@ -121,9 +122,16 @@ def test_the_referral_of_a_suspended_user_is_recorded_too():
 
 @pytest.mark.django_db
 def test_nobody_refers_himself():
-    user = registered()
+    own = new_id()
     with pytest.raises(IntegrityError, match="users_not_referred_by_self"), transaction.atomic():
-        User.objects.filter(pk=user.pk).update(referred_by=user)
+        User.objects.create(pk=own, email="eve@example.com", username="eve", referred_by_id=own)
+
+
+@pytest.mark.django_db
+def test_who_referred_a_user_never_changes():
+    user, other = registered(), sign_up("other").user
+    with pytest.raises(IntegrityError, match="said at registration"), transaction.atomic():
+        User.objects.filter(pk=user.pk).update(referred_by=other)
 
 
 @pytest.mark.django_db(transaction=True)

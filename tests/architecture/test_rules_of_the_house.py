@@ -26,6 +26,8 @@ NAMES_THAT_STAY = {
     "payment_intent": "Stripe's",
     "functional.Promise": "Django's",
     "journal_length": "a column",
+    "users_balance_follows_journal": "a trigger",
+    "users_check_journal": "its function",
     "their journals": "the name of a stored permission",
     "view_people": "the codename of a stored permission",
     "VIEW_PEOPLE": "its constant",

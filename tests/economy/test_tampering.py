@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from accounts.models import StaffAction
 from accounts.staff import StaffMember, record_action
@@ -23,7 +23,6 @@ from economy.models import CreditTransaction, LedgerAnchor
 from tests import roles
 from tests.economy.factories import NOW, adjustment, execute, give, make_user
 
-# ruff: noqa: S608 - statements against a database of the tests
 GUARDED = ("users", "credit_transactions", "staff_actions", "ledger_anchors", "ledger_anchor_heads")
 # What an owner who knows the recipe does after a change: all hashes of a user anew, and the head.
 CHAIN_ANEW = """
@@ -80,44 +79,12 @@ def test_what_is_honest_passes(books):
     assert broken() == set()
 
 
-EDITS = {
-    "an amount, with all that follows from it": (
-        "UPDATE credit_transactions SET amount = amount + 100 WHERE user_id = %(user)s AND sequence = 1",
-        "UPDATE credit_transactions SET balance_after = balance_after + 100 WHERE user_id = %(user)s",
-        "UPDATE users SET credit_balance = credit_balance + 100 WHERE id = %(user)s",
-    ),
-    "a description": ("UPDATE credit_transactions SET description = 'A gift' WHERE user_id = %(user)s",),
-    "a time": ("UPDATE credit_transactions SET created_at = created_at - interval '1 day' WHERE user_id = %(user)s",),
-    "a reference": ("UPDATE credit_transactions SET reference_id = gen_random_uuid() WHERE user_id = %(user)s",),
-    "an id": ("UPDATE credit_transactions SET id = gen_random_uuid() WHERE user_id = %(user)s AND sequence = 3",),
-    "whose it is": (
-        "UPDATE credit_transactions SET user_id = %(other)s, sequence = 3 WHERE user_id = %(user)s AND sequence = 3",
-    ),
-    "that it is there: the last one, with the balance": (
-        "DELETE FROM credit_transactions WHERE user_id = %(user)s AND sequence = 3",
-        "UPDATE users SET credit_balance = 990, journal_length = 2 WHERE id = %(user)s",
-    ),
-}
-
-
-@pytest.mark.parametrize("edit", EDITS)
-def test_an_owner_who_changes_an_entry_breaks_its_chain(books, edit):
-    ann, bob = books
-    as_owner(*EDITS[edit], user=ann.pk, other=bob.pk)
-    assert "ledger_chain" in broken()
-
-
-@pytest.mark.parametrize("edit", [name for name in EDITS if name != "whose it is"])
-def test_an_owner_who_makes_the_whole_chain_anew_is_found_by_the_anchors_alone(books, edit):
-    ann, _ = books
-    as_owner(*EDITS[edit], CHAIN_ANEW, user=ann.pk)
-    found = {name: finding.examples for name, finding in audit.audit().findings.items() if finding.broken}
-    assert found == {"anchors": [f"users {ann.pk}"]}
+A_DESCRIPTION = "UPDATE credit_transactions SET description = 'A gift' WHERE user_id = %(user)s"
 
 
 def test_new_entries_on_a_rewritten_history_do_not_hide_it(books):
     ann, _ = books
-    as_owner(*EDITS["a description"], CHAIN_ANEW, user=ann.pk)
+    as_owner(A_DESCRIPTION, CHAIN_ANEW, user=ann.pk)
     give(ann, 1)
     anchors.anchor(now=NOW)
     assert broken() == {"anchors"}
@@ -128,76 +95,6 @@ def test_a_repair_leaves_the_evidence_of_a_deleted_entry(books):
     as_owner("DELETE FROM credit_transactions WHERE user_id = %(user)s AND sequence = 3", user=ann.pk)
     assert audit.audit(repair=True).repaired == 0
     assert {"ledger_chain", "anchors"} <= broken()
-
-
-LAST = "(SELECT max(sequence) FROM staff_actions)"
-BEFORE = "(SELECT max(sequence) - 1 FROM staff_actions)"
-OF_STAFF = [
-    f"UPDATE staff_actions SET reason = 'I was told to.' WHERE sequence = {BEFORE}",
-    f"UPDATE staff_actions SET created_at = created_at - interval '1 microsecond' WHERE sequence = {LAST}",
-    f"UPDATE staff_actions SET after = '{{}}' WHERE sequence = {LAST}",
-    f"UPDATE staff_actions SET ip = '10.0.0.1' WHERE sequence = {LAST}",
-    f"DELETE FROM staff_actions WHERE sequence = {BEFORE}",
-]
-
-
-@pytest.mark.parametrize("change", OF_STAFF)
-def test_an_owner_who_changes_what_staff_did_is_found(books, change):
-    as_owner(change)
-    assert "staff_actions_chain" in broken()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        f"DELETE FROM staff_actions WHERE sequence = {LAST}",
-        f"""UPDATE staff_actions SET reason = 'No.' WHERE sequence = {LAST}; UPDATE staff_actions AS link SET hash = staff_actions_hash(
-            (SELECT hash FROM staff_actions WHERE sequence = {BEFORE}), link) WHERE sequence = {LAST}""",
-    ],
-    ids=["the last one gone", "the last one with a new hash"],
-)
-def test_the_end_of_a_chain_is_held_by_the_anchors(books, change):
-    as_owner(change)
-    assert broken() == {"anchors"}
-
-
-OF_ANCHORS = [
-    "DELETE FROM ledger_anchors WHERE sequence = 1",
-    "UPDATE ledger_anchors SET entries = entries + 1 WHERE sequence = 1",
-    "UPDATE ledger_anchors SET anchored_at = anchored_at - interval '1 day' WHERE sequence = 1",
-    "DELETE FROM ledger_anchor_heads WHERE sequence = 3",
-    "UPDATE ledger_anchor_heads SET hash = sha256('') WHERE sequence = 3",
-    "DELETE FROM ledger_anchors WHERE sequence = 2",
-]
-
-
-@pytest.mark.parametrize("change", OF_ANCHORS)
-def test_an_owner_who_changes_an_anchor_is_found(books, change):
-    ann, _ = books
-    give(ann, 7)
-    anchors.anchor(now=NOW)
-    as_owner(change)
-    assert broken() == {"anchors"}
-
-
-REFUSED = [
-    "UPDATE ledger_anchors SET entries = 1",
-    "DELETE FROM ledger_anchors",
-    "TRUNCATE ledger_anchors",
-    "UPDATE ledger_anchor_heads SET hash = sha256('')",
-    "DELETE FROM ledger_anchor_heads",
-    "TRUNCATE ledger_anchor_heads",
-    "UPDATE staff_actions SET reason = 'Other.'",
-    "UPDATE ledger_anchors SET filed_at = now() + interval '1 day' WHERE filed_at IS NOT NULL",
-]
-
-
-@pytest.mark.parametrize("change", REFUSED)
-def test_with_the_guards_on_it_is_refused(books, change):
-    LedgerAnchor.objects.update(filed_at=NOW)
-    with pytest.raises(DatabaseError, match="never changed"), roles.as_owner(), transaction.atomic():
-        execute(change)
-    assert broken() == set()
 
 
 def test_a_forged_place_in_a_chain_is_not_taken(books):
@@ -260,7 +157,7 @@ def test_whoever_rewrites_everything_with_the_anchors_is_found_by_the_copy_alone
     ann, _ = books
     anchors.publish(now=NOW)
     anew = ALL_ANEW.format(heads_hash=anchors.HEADS_HASH.format(heads="ledger_anchor_heads"))
-    as_owner(*EDITS["a description"], CHAIN_ANEW, *anew.split(";"), user=ann.pk)
+    as_owner(A_DESCRIPTION, CHAIN_ANEW, *anew.split(";"), user=ann.pk)
     assert broken() == set()
     assert compare(file) == {"published_anchors"}
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.staff import COMMAND_LINE, set_roles
+from tests.roles import as_owner
 
 roles = import_module("accounts.migrations.0004_staff_rules")
 
@@ -18,7 +19,8 @@ roles = import_module("accounts.migrations.0004_staff_rules")
 def member(db) -> Callable[..., User]:
     """A member of staff: of a role ("support", "market managers"), a superuser, or neither."""
     # A test that commits ends with empty tables, the roles among them.
-    roles.make_roles(apps, None)
+    with as_owner():
+        roles.make_roles(apps, None)
 
     def make(name: str, *, role: str = "", superuser: bool = False) -> User:
         who = {"email": f"{name}@staff.example", "username": name, "password": "a-long-enough-pass"}

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -12,58 +11,21 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import StaffAction, User
-from accounts.registration import register
-from accounts.staff import StaffMember, set_roles
-from betting.reversal import reverse_settlement
-from core.db.transactions import run_transaction
-from economy.adjustments import AdjustmentRequest, adjust_credits, decide_adjustment, hold_credits
 from economy.ledger import Transfer, post
 from economy.ledger.audit import audit
 from economy.models import CreditAdjustment, CreditTransaction, TransactionType
 from economy.rewards import claim_daily_reward
-from economy.stocks.prices import ListedStock, list_stock
-from markets.resolution.staff import resolve_market
-from purchases.services import buy, prepare_purchase
 from tests.betting.factories import sign_up
-from tests.betting.settlement.factories import settle
-from tests.markets.factories import add_market
+from tests.hostile.story import WHY, make_roles, tell_story
 from tests.roles import as_superuser
 
 pytestmark = pytest.mark.django_db
 # ruff: noqa: S608 - statements against a database of the tests
-WHY = {"reason": "The story asks for it."}
 
 
 @pytest.fixture
-def story(settings) -> SimpleNamespace:
-    """Everything that moves credits, done as it is to be."""
-    now = timezone.now()
-    boss, second = (
-        StaffMember(User.objects.create_superuser(email=f"{name}@example.com", username=name), "192.0.2.7")
-        for name in ("boss", "second")
-    )
-    ann = sign_up("ann")
-    with transaction.atomic():
-        terms = {"username": "bob", "email": "bob@example.com", "name": "Bob", "password": None}
-        bob = register(**terms, referral_code=ann.user.referral_code, now=now)
-    claim_daily_reward(user_id=ann.id, now=now)
-    kettle, urn = add_market(title="Kettle"), add_market(title="Urn")
-    for market in (kettle, urn):
-        ann.sell(ann.bet(market, 100), "40")
-        resolve_market(market_id=market.pk, outcome="this", by=boss, now=timezone.now(), **WHY)
-        settle(market)
-    reverse_settlement(market_id=urn.pk, by=boss, now=timezone.now(), **WHY)
-    give = partial(AdjustmentRequest, user_id=ann.id, **WHY)
-    small = adjust_credits(give(amount=Decimal(50), request_id=uuid4()), by=boss, now=timezone.now())
-    large = adjust_credits(give(amount=Decimal(20_000), request_id=uuid4()), by=boss, now=timezone.now())
-    decide_adjustment(adjustment_id=large.pk, approve=True, by=second, now=timezone.now(), **WHY)
-    hold_credits(user_id=ann.id, amount=Decimal(10), by=boss, now=timezone.now(), **WHY)
-    order = prepare_purchase(user_id=ann.id, package_id="starter", provider_name="manual", external_id="")
-    run_transaction(partial(buy, order, now=timezone.now()))
-    listed = ListedStock("ACME", "Acme", "Makes things.", "10", 1_000, 5)
-    run_transaction(partial(list_stock, listed, now=timezone.now()))
-    set_roles(user_id=bob.pk, is_staff=True, roles=[], by=boss, now=timezone.now(), **WHY)
-    return SimpleNamespace(ann=ann, bob=bob, boss=boss, small=small, large=large)
+def story(db) -> SimpleNamespace:
+    return tell_story()
 
 
 def broken() -> dict[str, list[str]]:
@@ -190,10 +152,7 @@ FORGED = [
 
 @pytest.mark.parametrize(("invariant", "statement", "named"), FORGED, ids=[f"{name}: {sql}" for name, sql, _ in FORGED])
 def test_what_follows_from_no_rule_and_no_record_is_named(story, invariant, statement, named):
-    with transaction.atomic():
-        connection.cursor().execute(
-            "INSERT INTO auth_group (name) VALUES ('support'), ('market managers') ON CONFLICT DO NOTHING"
-        )
+    make_roles()
     forge(statement)
     assert broken()[invariant] == ids(named)
     assert ids(named)

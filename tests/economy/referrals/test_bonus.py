@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from accounts.models import User
+from core.db.sql import new_id
 from devtools.simulators.x import XUser
 from economy import rules
 from economy.ledger.audit import audit
@@ -70,8 +71,9 @@ class TestByPassword:
 
     def test_nobody_refers_oneself(self):
         ann = sign_up("ann").user
+        own = new_id()
         with pytest.raises(IntegrityError, match="users_not_referred_by_self"), transaction.atomic():
-            User.objects.filter(pk=ann.pk).update(referred_by=ann)
+            User.objects.create(pk=own, email="eve@example.com", username="eve", referred_by_id=own)
         # Before there is a user there is no code of the user's: a made-up one is nobody's.
         refused = send(Client(), f"{AUTH}/signup", form("eve", email="eve@example.com", referralCode="22222222"))
         refusal(refused, 400, "invalid_referral_code")

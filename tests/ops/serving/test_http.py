@@ -4,9 +4,14 @@ import json
 import socket
 import struct
 import time
+from io import BytesIO
+from urllib.parse import quote
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 
+from ops.serving.asgi import environ_of, overloaded, run
+from ops.serving.service import DjangoService
 from tests.ops.serving.application import MAX_BODY_BYTES
 from tests.ops.serving.conftest import Server, get
 
@@ -20,6 +25,20 @@ def post(body: bytes, path: str = "/echo", **headers: str) -> bytes:
 def chunked(*chunks: bytes) -> bytes:
     head = b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+
+
+def test_a_path_beyond_ascii_is_the_same_to_all_who_read_it(settings, tmp_path):
+    """The event loop looks at a request first, then a thread serves it, and what takes too long is refused."""
+    settings.STATIC_ROOT = str(tmp_path)
+    service = DjangoService(WSGIHandler())
+    path = "/api/v1/users/caf\u00e9-\u4e16"
+    environ = environ_of(
+        {"method": "GET", "raw_path": quote(path).encode(), "query_string": b"", "http_version": "1.1", "headers": []}
+    )
+    environ |= {"wsgi.input": BytesIO(), "HTTP_HOST": "localhost"}
+    assert service.respond_directly(environ) is None
+    assert json.loads(run(service.wsgi, environ).body)["code"] == "invalid_id"
+    assert service.refuse(environ, overloaded()).status == 503
 
 
 class TestRequests:
