@@ -205,12 +205,17 @@ class MarketSnapshot:
     this_option: str
     that_option: str
     image_url: str
+    category: str
     suspended_reason: str
 
     @property
     def is_house(self) -> bool:
         """Whether the market was made by staff, for credits alone: its stored odds are its price."""
         return self.market_type == Market.Type.CREDITS
+
+    def shown_odds(self, side: Bet.Side | str) -> Decimal:
+        """Return the stored odds of the side, which lists show; not a price."""
+        return self.this_odds if side == Bet.Side.THIS else self.that_odds
 
     def ensure_open(self, *, now: datetime) -> None:
         """Raise MarketNotOpen, MarketExpired or MarketNotAccepting for a market that takes no orders.

@@ -28,7 +28,7 @@ from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, parse_uuid, validate_list
-from core.api.responses import json_response, offset_page
+from core.api.responses import json_response, offset_page, with_aliases
 from economy.errors import InsufficientCredits
 from markets.errors import MarketIlliquid, PriceUnavailable
 from markets.views import check_upstream_throttle
@@ -168,9 +168,13 @@ class BetViewSet(ViewSet):
 
     def commit_sale(self, priced: PricedSale, user_id: UUID) -> HttpResponse:
         sold = services.sell_bet(priced=priced, user_id=user_id, clock=timezone.now)
-        return json_response(
+        sale = with_aliases(
+            serializers.SALE_ALIASES,
             bet=sold.bet,
             creditsReturned=sold.proceeds,
             newBalance=sold.balance,
             currentValue=sold.remaining_value,
+            profit=sold.profit,
+            priceImpact=sold.price_impact,
         )
+        return json_response(**sale)

@@ -57,8 +57,10 @@ class ReferredUserSerializer(ResourceSerializer):
 
 
 count = serializers.IntegerField
+TRANSACTION_LIST_ALIASES = {"data": "transactions"}
 TransactionListResponse = response_schema(
     "TransactionListResponse",
+    TRANSACTION_LIST_ALIASES,
     transactions=TransactionSerializer(many=True),
     **offset_page_schema(),
     **next_page_schema(),

@@ -5,7 +5,7 @@ second (`PUBLIC_CACHE_SECONDS`) instead of reading the database. Every such resp
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from hashlib import blake2b
 from threading import Lock
@@ -33,6 +33,14 @@ def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
     """
     body = dumps({"success": True, **fields})
     return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def with_aliases(aliases: Mapping[str, str], /, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a response, each that has an alias under that name too, for clients that only read it.
+
+    What OpenAPI says of them: `core.api.serializers.response_schema`, with the same `aliases`.
+    """
+    return {**fields, **{alias: fields[field] for alias, field in aliases.items()}}
 
 
 def offset_page(*, total: int, limit: int, offset: int) -> dict[str, int]:
