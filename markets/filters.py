@@ -22,7 +22,9 @@ from markets.polymarket.parsing import CATEGORY_MAX
 from markets.rules import (
     CATEGORY_LIMIT,
     CATEGORY_LIMIT_MAX,
+    ENDING_SOON,
     EXCLUDE_MAX,
+    HOUR,
     LIST_LIMIT,
     LIST_LIMIT_MAX,
     RANDOM_COUNT,
@@ -32,6 +34,12 @@ from markets.rules import (
 
 WORDS_MAX = 100
 TOO_LONG = "Ensure this field has no more than %(limit_value)d characters."
+# What a list is narrowed to and sorted by, under one name.
+NAMED_FILTERS: Mapping[str, Mapping[str, Any]] = {
+    "ending_soon": {"sort": "ending", "ending_soon": True},
+    "trending": {"sort": "trending"},
+    "new": {"sort": "newest"},
+}
 CHOICE_ERRORS = {"invalid_choice": '"%(value)s" is not a valid choice.'}
 
 
@@ -86,6 +94,7 @@ class MarketFilter(FilterSet):  # type: ignore[misc]
     expiresBefore = UtcTimeFilter(field_name="expires_before")
     expiresAfter = UtcTimeFilter(field_name="expires_after")
     sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
+    filter = ChoiceFilter(choices=[(name, name) for name in NAMED_FILTERS], error_messages=CHOICE_ERRORS)
 
     class Meta:
         model = Market
@@ -121,10 +130,13 @@ def validate_market_list(parameters: Mapping[str, Any]) -> Query:
         page, errors = {}, errors | dict(exc.detail)  # type: ignore[arg-type]
     if not errors and page["skip"] and "cursor" in page:
         errors = {"skip": [ErrorDetail("Give either skip or cursor.", code="conflict")]}
+    named = NAMED_FILTERS.get(values.pop("filter", ""), {})
+    if named and values.get("sort") not in ("", None, named["sort"]):
+        errors = {"filter": [ErrorDetail("Give either sort or filter.", code="conflict")], **errors}
     if errors:
         raise serializers.ValidationError(errors)
     given = {FIELD_NAMES[name]: value for name, value in values.items() if value not in (None, "")}
-    return Query(**given, **page)
+    return Query(**{**given, **named, **page})
 
 
 def choices_of(name: str) -> dict[str, Any]:
@@ -160,6 +172,12 @@ MARKET_LIST_PARAMETERS = [
     ),
     OpenApiParameter("expiresAfter", {"type": "string", "format": "date-time"}, description="Likewise, but inclusive."),
     OpenApiParameter("sort", **choices_of("sort")),
+    OpenApiParameter(
+        "filter",
+        {"type": "string", "enum": [*NAMED_FILTERS], "minLength": 1},
+        description=f"`ending_soon`: what ends within {ENDING_SOON // HOUR} hours, the next first. `trending` and "
+        "`new`: as `sort`, which says the same or is left out.",
+    ),
     MarketPage,
 ]
 

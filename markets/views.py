@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
 from core.api.openapi import operation
-from core.api.requests import PerClientThrottle, validate
+from core.api.requests import PerClientThrottle, current_user_id, validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response, next_page
 from markets import filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
@@ -20,6 +20,7 @@ from markets.listings import Query, list_markets
 from markets.models import Market
 from markets.polymarket.books import mirrored_price
 from markets.polymarket.client import job_client, request_client
+from markets.skips import skip_market
 
 
 class IngestThrottle(PerClientThrottle):
@@ -173,7 +174,21 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             illiquid=odds.illiquid,
             as_of=odds.as_of,
             stale=odds.stale,
+            is_live=not odds.stale,
         )
+
+    @operation(
+        operation_id="markets_skip",
+        summary="Not this market: for a day it isn't drawn for the user again",
+        request=None,
+        responses=serializers.MarketSkipResponse,
+        errors=[NotFound],
+        tags=["markets"],
+    )
+    def skip(self, request: Request, pk: str) -> HttpResponse:
+        market = market_or_404(selectors.find_market(pk))
+        until = skip_market(market_id=market.pk, user_id=current_user_id(request), now=timezone.now())
+        return json_response(marketId=market.pk, skippedUntil=until)
 
     @operation(
         operation_id="markets_ingest",

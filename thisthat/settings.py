@@ -107,6 +107,8 @@ X_REDIRECT_URI = env.str("X_REDIRECT_URI", default="")
 X_AUTHORIZE_URL = env.str("X_AUTHORIZE_URL", default="https://x.com/i/oauth2/authorize")
 X_TOKEN_URL = env.str("X_TOKEN_URL", default="https://api.x.com/2/oauth2/token")
 X_USER_URL = env.str("X_USER_URL", default="https://api.x.com/2/users/me")
+# Of the frontend: where a browser whose sign-in failed is sent, with `error` and `details`.
+X_ERROR_PATH = env.url_path("X_ERROR_PATH", default="/")
 X_TIMEOUT_SECONDS = env.float("X_TIMEOUT_SECONDS", default=8.0)
 SOCIALACCOUNT_ADAPTER = "accounts.x.protocol.SocialAccountAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
