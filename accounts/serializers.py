@@ -1,5 +1,6 @@
 """Requests and responses of accounts. PublicUserSerializer and MeSerializer declare the fields of a user."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -8,6 +9,7 @@ from rest_framework import serializers
 
 from accounts import rules
 from accounts.models import User
+from accounts.passwords import weaknesses
 from accounts.services import BettingRecord, Ranks
 from core.api.serializers import CreditsField, ResourceSerializer, response_schema
 
@@ -94,6 +96,25 @@ class SignupRequest(serializers.Serializer[dict[str, Any]]):
         allow_blank=True,
         help_text="In any case.",
     )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return the validated fields; a weak password is reported together with what is wrong of the others."""
+        errors: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as exc:
+            errors = {**exc.detail} if isinstance(exc.detail, dict) else {}
+            if not errors or not isinstance(data, Mapping):
+                raise
+        password = data.get("password")
+        if isinstance(password, str) and "password" not in errors:
+            # Compared with what was sent, valid or not.
+            sent = {name: data[name] for name in ("username", "email", "name") if isinstance(data.get(name), str)}
+            errors |= weaknesses(password, user=User(**sent))
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
 
 
 class LoginRequest(serializers.Serializer[dict[str, Any]]):

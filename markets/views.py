@@ -33,6 +33,7 @@ class UpstreamThrottle(PerClientThrottle):
     """Limits requests that need live odds which aren't cached. What is served from our own data isn't throttled."""
 
     scope = "upstream"
+    counted = f"{PerClientThrottle.counted}, of requests for which Polymarket has to be asked"
 
 
 def check_upstream_throttle(request: Request, view: APIView) -> None:
@@ -131,7 +132,8 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         operation_id="markets_live",
         summary="Odds of this moment, from the order book",
         responses=serializers.MarketLiveResponse,
-        errors=[NotFound, NoPolymarketId, PriceUnavailable, Throttled],
+        errors=[NotFound, NoPolymarketId, PriceUnavailable],
+        throttles=[UpstreamThrottle],
         tags=["markets"],
     )
     def live(self, request: Request, pk: str) -> HttpResponse:

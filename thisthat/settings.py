@@ -56,6 +56,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.metrics.CountRequestsMiddleware",
     "core.api.middleware.RequestIdMiddleware",
+    "core.api.middleware.RateLimitMiddleware",
     "core.api.middleware.TrailingSlashMiddleware",
     "core.api.errors.SanitizedErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -166,9 +167,13 @@ LANGUAGE_CODE = "en"
 
 _more_origins = (origin.strip().rstrip("/") for origin in env.list("CORS_ALLOWED_ORIGINS", default=[]))
 CORS_ALLOWED_ORIGINS = sorted({FRONTEND_URL, *_more_origins})
+# In development a frontend may be served from any port of this machine.
+CORS_ALLOWED_ORIGIN_REGEXES = [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?$"] if DEBUG else []
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = [
+    "ETag", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID",
+]  # fmt: skip
 CORS_URLS_REGEX = r"^/(api|health|ready)"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG

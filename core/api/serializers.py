@@ -56,6 +56,14 @@ class SuccessField(serializers.BooleanField):
     """The literal `true` that every successful response begins with."""
 
 
+class WarningSerializer(serializers.Serializer[Any]):
+    """A name in the request that its operation doesn't know: `core.api.requests.warnings_about`."""
+
+    field = serializers.CharField()
+    message = serializers.CharField()
+    code = serializers.ChoiceField(choices=["unknown_parameter", "unknown_field"])
+
+
 def response_schema(
     name: str, aliases: Mapping[str, str] | None = None, /, **fields: Field | serializers.Serializer[Any]
 ) -> serializers.Serializer[Any]:
@@ -65,7 +73,8 @@ def response_schema(
     `with_aliases` takes: the old name of a field by its other name.
     """
     copies = {alias: deprecated_copy(fields[field], field) for alias, field in (aliases or {}).items()}
-    response = inline_serializer(name, {"success": SuccessField(), **fields, **copies})
+    warnings = WarningSerializer(many=True, required=False, help_text="What of the request was ignored; if anything.")
+    response = inline_serializer(name, {"success": SuccessField(), **fields, **copies, "warnings": warnings})
     extend_schema_serializer(deprecate_fields=[*copies])(type(response))
     return response
 
