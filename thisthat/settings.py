@@ -216,7 +216,13 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "THISTHAT",
-    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
+    "DESCRIPTION": (
+        "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.\n\n"
+        'Operations under a rate limit say so, and their responses have `RateLimit-Policy` (`"login";q=60;w=60`: 60 '
+        'requests in 60 seconds) and `RateLimit` (`"login";r=59;t=60`: 59 are left, and one more in 60 seconds at the '
+        "latest). Beyond it: 429 with `Retry-After`.\n\n"
+        "What a request has that its operation doesn't know is ignored, and reported in the response's `warnings`."
+    ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -235,6 +241,22 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.api.openapi.add_common_parts",
+        "core.api.examples.add_examples",
+    ],
+    "SERVERS": [{"url": "/", "description": "The service that this description comes from"}],
+    # In the order in which a frontend comes to need them.
+    "TAGS": [
+        {"name": "auth", "description": "Sign up or in, and who one is then"},
+        {"name": "users", "description": "Profiles"},
+        {"name": "markets", "description": "What can be bet on"},
+        {"name": "bets", "description": "Quote, place, list and sell"},
+        {"name": "transactions", "description": "What happened to one's credits"},
+        {"name": "economy", "description": "Daily credits and stocks"},
+        {"name": "leaderboard", "description": "Users by profit and by volume"},
+        {"name": "referrals", "description": "Who came by one's code"},
+        {"name": "purchases", "description": "Credits for money"},
+        {"name": "proof", "description": "That the ledger is whole"},
+        {"name": "system", "description": "Whether the service is up"},
     ],
 }
 

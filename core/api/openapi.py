@@ -95,6 +95,7 @@ HEALTH = {
         "operationId": "health",
         "summary": "The process responds",
         "tags": ["system"],
+        "security": [{}],
         "responses": {
             "200": {
                 "description": "Alive",

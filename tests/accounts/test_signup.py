@@ -252,7 +252,7 @@ def test_only_the_hash_of_the_refresh_token_is_kept(stranger):
 
 
 def test_a_weak_password_is_reported_together_with_the_other_fields_errors(stranger):
-    body = {"username": "a!", "email": "nowhere", "password": "12345", "name": ""}
+    body = {"username": "a!b", "email": "nowhere", "password": "12345", "name": ""}
     details = refusal(stranger.post(SIGNUP, body, content_type="application/json"), 400, "validation_error")["details"]
     assert [each["field"] for each in details] == ["username", "email", "name", "password"]
     assert details[-1]["code"] == "password_too_short"
