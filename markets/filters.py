@@ -40,6 +40,9 @@ NAMED_FILTERS: Mapping[str, Mapping[str, Any]] = {
     "trending": {"sort": "trending"},
     "new": {"sort": "newest"},
 }
+# In the words of DRF's serializers, as all messages.
+NUMBER_ERRORS = {"invalid": serializers.DecimalField.default_error_messages["invalid"]}
+TIME_ERRORS = {"invalid": "A valid date and time is required, in ISO 8601."}
 CHOICE_ERRORS = {"invalid_choice": '"%(value)s" is not a valid choice.'}
 
 
@@ -89,10 +92,14 @@ class MarketFilter(FilterSet):  # type: ignore[misc]
     status = ChoiceFilter(choices=[(status, status) for status in (*STATUSES, "all")], error_messages=CHOICE_ERRORS)
     category = LowerCaseTextFilter(max_length=CATEGORY_MAX, error_messages={"max_length": TOO_LONG})
     q = TextFilter(max_length=WORDS_MAX, error_messages={"max_length": TOO_LONG})
-    minLiquidity = NumberFilter(field_name="min_liquidity", min_value=0, max_digits=18, decimal_places=2)
-    maxSpread = NumberFilter(field_name="max_spread", min_value=0, max_value=1, max_digits=5, decimal_places=4)
-    expiresBefore = UtcTimeFilter(field_name="expires_before")
-    expiresAfter = UtcTimeFilter(field_name="expires_after")
+    minLiquidity = NumberFilter(
+        field_name="min_liquidity", min_value=0, max_digits=18, decimal_places=2, error_messages=NUMBER_ERRORS
+    )
+    maxSpread = NumberFilter(
+        field_name="max_spread", min_value=0, max_value=1, max_digits=5, decimal_places=4, error_messages=NUMBER_ERRORS
+    )
+    expiresBefore = UtcTimeFilter(field_name="expires_before", error_messages=TIME_ERRORS)
+    expiresAfter = UtcTimeFilter(field_name="expires_after", error_messages=TIME_ERRORS)
     sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
     filter = ChoiceFilter(choices=[(name, name) for name in NAMED_FILTERS], error_messages=CHOICE_ERRORS)
 
@@ -190,7 +197,8 @@ class RandomQuery(serializers.Serializer[dict[str, Any]]):
     def validate_exclude(self, text: str) -> frozenset[str]:
         ids = [part.strip() for part in re.split(r"[,\s]+", text) if part.strip()]
         if len(ids) > EXCLUDE_MAX:
-            raise serializers.ValidationError(f"At most {EXCLUDE_MAX} ids.", code="max_length")
+            too_long = serializers.ListField.default_error_messages["max_length"].format(max_length=EXCLUDE_MAX)
+            raise serializers.ValidationError(too_long, code="max_length")
         return frozenset(name.lower() for name in ids)
 
 

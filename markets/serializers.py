@@ -45,7 +45,8 @@ class IngestRequest(serializers.Serializer[dict[str, Any]]):
 
     def validate_limit(self, limit: int) -> int:
         if limit > self.context["highest"]:
-            raise serializers.ValidationError(f"At most {self.context['highest']}.", code="max_value")
+            text = serializers.IntegerField.default_error_messages["max_value"]
+            raise serializers.ValidationError(text.format(max_value=self.context["highest"]), code="max_value")
         return limit
 
 

@@ -113,7 +113,8 @@ def claim_of(request: Request) -> Claim | None:
     if key is None:
         return None
     if not (key.isascii() and key.isprintable() and key.strip() and len(key) <= MAX_LETTERS):
-        raise ValidationError({HEADER: f"1 to {MAX_LETTERS} printable ASCII characters."}, code="invalid")
+        text = f"Ensure this header has 1 to {MAX_LETTERS} printable ASCII characters."
+        raise ValidationError({HEADER: text}, code="invalid")
     # Before anybody parses it: a body that was read as a stream can't be had again. Slashes at the end make no other
     # path, nor another request.
     asked = f"{request.method} {request.path_info}\n".encode() + request._request.body  # noqa: SLF001
