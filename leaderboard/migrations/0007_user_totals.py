@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
-                            ("won__gte", 0), ("lost__gte", 0), ("bets__gte", models.F("won") + models.F("lost"))
+                            ("bets__gte", models.F("won") + models.F("lost")), ("lost__gte", 0), ("won__gte", 0)
                         ),
                         name="user_totals_add_up",
                     )
