@@ -23,7 +23,7 @@ IN_PERIOD = "Days are UTC's, weeks begin on Monday, months on the first."
 class PeriodQuery(serializers.Serializer[dict[str, Any]]):
     """Which period; `period` of the validated data, whichever of its two names was sent."""
 
-    period = serializers.ChoiceField(choices=Period.choices, required=False, help_text=f"Default: all. {IN_PERIOD}")
+    period = serializers.ChoiceField(choices=Period.choices, default=Period.ALL, help_text=IN_PERIOD)
     timeFilter = serializers.ChoiceField(
         choices=[(name, name) for name in TIME_FILTERS], required=False, help_text="Deprecated: `period`."
     )
@@ -32,10 +32,11 @@ class PeriodQuery(serializers.Serializer[dict[str, Any]]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        named = TIME_FILTERS.get(attrs.pop("timeFilter", None))
-        if named and attrs.get("period", named) != named:
+        period = Period(attrs["period"])
+        named = TIME_FILTERS.get(attrs.pop("timeFilter", None), period)
+        if "period" in self.initial_data and named != period:
             raise serializers.ValidationError({"timeFilter": "Give either period or timeFilter."}, code="conflict")
-        return attrs | {"period": Period(attrs.get("period") or named or Period.ALL)}
+        return attrs | {"period": named}
 
 
 class PageQuery(PeriodQuery):
