@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test fuzz screenshots browser check openapi schema lock bench shell clean
+.PHONY: help run test fuzz screenshots browser check examples openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +63,9 @@ check: $(VENV)/.installed-dev ## Format, lint, imports, types, settings, migrati
 	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file var/check/openapi.yaml
 	@diff docs/openapi.yaml var/check/openapi.yaml
 	@echo "== all checks passed"
+
+examples: $(VENV)/.installed-dev ## Send docs/examples.yaml and write docs/responses.json; then make openapi
+	@RECORD_RESPONSES=docs/responses.json $(BIN)/python -m pytest -n 0 -q tests/documentation/test_api_page.py -k works_from_first
 
 openapi: $(VENV)/.installed-dev ## Write docs/openapi.yaml and docs/api.md from the code
 	@$(DEVELOPMENT) DATABASE_URL=$(NO_DATABASE) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -35,11 +35,17 @@ def check_password(password: str, user: User | None) -> bool:
 
 def validate_strength(password: str, *, user: User, field: str = "password") -> None:
     """Raise ValidationError with every reason why the password is too weak for this user."""
+    if errors := weaknesses(password, user=user, field=field):
+        raise ValidationError(errors)
+
+
+def weaknesses(password: str, *, user: User, field: str = "password") -> dict[str, list[ErrorDetail]]:
+    """Return the field's error with every reason why the password is too weak for this user; empty for a good one."""
     try:
         validate_password(password, user)
     except DjangoValidationError as exc:
-        reasons = ErrorDetail(" ".join(exc.messages), exc.error_list[0].code or "invalid")
-        raise ValidationError({field: [reasons]}) from exc
+        return {field: [ErrorDetail(" ".join(exc.messages), exc.error_list[0].code or "invalid")]}
+    return {}
 
 
 class EndsSessions:

@@ -1,15 +1,19 @@
 """Requests and responses of accounts. PublicUserSerializer and MeSerializer declare the fields of a user."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 from django.core.validators import RegexValidator, URLValidator
 from rest_framework import serializers
 
 from accounts import rules
 from accounts.models import User
-from accounts.services import Ranks
+from accounts.passwords import weaknesses
+from accounts.services import BettingRecord, Ranks
 from core.api.serializers import CreditsField, ResourceSerializer, TextField, response_schema
 
+WIN_RATE = "Percent of the bets won or lost that were won; 0 without any"
 USERNAME_VALIDATOR = RegexValidator(
     rf"\A[{rules.USERNAME_CHARACTERS}]*\Z",
     "Only the letters A to Z and a to z, digits and _ are allowed.",
@@ -88,6 +92,25 @@ class SignupRequest(serializers.Serializer[dict[str, Any]]):
         help_text="In any case.",
     )
 
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return the validated fields; a weak password is reported together with what is wrong of the others."""
+        errors: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as exc:
+            errors = {**exc.detail} if isinstance(exc.detail, dict) else {}
+            if not errors or not isinstance(data, Mapping):
+                raise
+        password = data.get("password")
+        if isinstance(password, str) and "password" not in errors:
+            # Compared with what was sent, valid or not.
+            sent = {name: data[name] for name in ("username", "email", "name") if isinstance(data.get(name), str)}
+            errors |= weaknesses(password, user=User(**sent))
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
 
 class LoginRequest(serializers.Serializer[dict[str, Any]]):
     email = TextField(max_length=rules.MAX_EMAIL_LENGTH)
@@ -129,6 +152,14 @@ class ProfileRequest(serializers.Serializer[dict[str, Any]]):
         return {field: "" if value is None else value for field, value in attrs.items()}
 
 
+class WinRateField(serializers.DecimalField):
+    """Percent: a JSON number from 0 to 100 with 2 decimals."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        given = {"max_digits": 5, "decimal_places": 2, "coerce_to_string": False, "min_value": 0, "max_value": 100}
+        super().__init__(**{**given, "help_text": f"{WIN_RATE}.", **kwargs})
+
+
 class PublicUserSerializer(ResourceSerializer):
     """What anybody may see of a user: never the e-mail."""
 
@@ -148,10 +179,10 @@ class PublicUserSerializer(ResourceSerializer):
         alias = "users"
 
     @classmethod
-    def from_user(cls, user: User, ranks: Ranks) -> dict[str, Any]:
-        """Return the user as JSON values; empty texts as null."""
+    def from_user(cls, user: User, ranks: Ranks, **values: Any) -> dict[str, Any]:
+        """Return the user as JSON values, by source where they are no columns; empty texts as null."""
         texts = {"avatar_url": user.avatar_url or None, "bio": user.bio or None}
-        return cls.from_object(user, rank_by_pnl=ranks.by_pnl, rank_by_volume=ranks.by_volume, **texts)
+        return cls.from_object(user, rank_by_pnl=ranks.by_pnl, rank_by_volume=ranks.by_volume, **texts, **values)
 
 
 class MeSerializer(PublicUserSerializer):
@@ -167,6 +198,18 @@ class MeSerializer(PublicUserSerializer):
     referralCreditsEarned = CreditsField(source="referral_credits_earned")
     lastDailyRewardAt = serializers.DateTimeField(source="last_daily_reward_at", allow_null=True)
     lastLoginAt = serializers.DateTimeField(source="last_login_at", allow_null=True)
+    totalBets = serializers.IntegerField(source="total_bets", help_text="Placed so far.")
+    winRate = WinRateField(source="win_rate")
+    biggestWin = CreditsField(source="biggest_win", help_text="The most profit that one bet was settled with.")
+
+    class Meta:
+        alias = "users"
+        aliases: ClassVar[dict[str, str]] = {"profileImageUrl": "avatarUrl", "dailyStreak": "consecutiveDaysOnline"}
+
+    @classmethod
+    def from_record(cls, user: User, ranks: Ranks, record: BettingRecord) -> dict[str, Any]:
+        """Return the user as JSON values, with what became of the user's bets."""
+        return cls.from_user(user, ranks, **asdict(record))
 
 
 TOKENS: dict[str, Any] = {"accessToken": serializers.CharField(), "refreshToken": serializers.CharField()}

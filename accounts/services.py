@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
@@ -128,7 +129,7 @@ def create_demo_user(*, now: datetime) -> SignedIn:
         return sign_in(user, client=Client("create_demo_users", None), now=now)
 
 
-# Profiles, with the ranks that a higher app supplies
+# Profiles, with the ranks and the betting record that a higher app supplies
 
 
 class ProfileChanges(TypedDict, total=False):
@@ -180,6 +181,37 @@ def register_rank_source(source: RankSource) -> None:
 def ranks_of(user_id: UUID) -> Ranks:
     """Return the ranks of a user as the registered source knows them."""
     (source,) = RANK_SOURCES
+    return source(user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class BettingRecord:
+    """What became of a user's bets. `win_rate`: percent of those won or lost; `biggest_win`: the most profit of one."""
+
+    total_bets: int = 0
+    win_rate: Decimal = Decimal("0.00")
+    biggest_win: Decimal = Decimal("0.00")
+
+
+RecordSource = Callable[[UUID], BettingRecord]
+
+
+def no_record(user_id: UUID) -> BettingRecord:
+    """Return a record without bets: the source as long as no app has registered its own."""
+    return BettingRecord()
+
+
+RECORD_SOURCES: list[RecordSource] = [no_record]
+
+
+def register_record_source(source: RecordSource) -> None:
+    """Take users' records from `source` from now on."""
+    RECORD_SOURCES[:] = [source]
+
+
+def record_of(user_id: UUID) -> BettingRecord:
+    """Return the record of a user as the registered source knows it."""
+    (source,) = RECORD_SOURCES
     return source(user_id)
 
 

@@ -42,6 +42,7 @@ class LoginThrottle(PerClientThrottle):
     """Limits the attempts of one address, whichever accounts they are at; a known device is counted by itself."""
 
     scope = "login"
+    counted = "address"
     counter = "login"
     # Of a form outside the API, which has it under another name.
     email: str | None = None
@@ -64,6 +65,7 @@ class AccountThrottle(LoginThrottle):
     """Limits the attempts at one account from one address, or from one known device."""
 
     scope = "account"
+    counted = "e-mail from one address, or from one browser that signed in with it before"
     counter = "account"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
@@ -78,6 +80,7 @@ class AccountTotalThrottle(LoginThrottle):
     """Limits the attempts at one account from all unknown devices together."""
 
     scope = "account_total"
+    counted = "e-mail from all addresses together"
     counter = "account_total"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:

@@ -38,7 +38,7 @@ from accounts.serializers import (
     SignupRequest,
     TokensResponse,
 )
-from accounts.services import SignedIn, ranks_of, update_profile
+from accounts.services import SignedIn, ranks_of, record_of, update_profile
 from accounts.throttles import remember_device
 from accounts.tokens import TokenPair
 from core.api.openapi import operation
@@ -53,8 +53,11 @@ def token_fields(pair: TokenPair) -> dict[str, str]:
 
 
 def signed_in_response(result: SignedIn, *, status: int = 200) -> HttpResponse:
-    user = MeSerializer.from_user(result.user, ranks_of(result.user.pk))
-    return json_response(status, user=user, **token_fields(result.tokens))
+    return json_response(status, user=render_me(result.user), **token_fields(result.tokens))
+
+
+def render_me(user: User) -> dict[str, Any]:
+    return MeSerializer.from_record(user, ranks_of(user.pk), record_of(user.pk))
 
 
 class PrivateViewSet(ViewSet):
@@ -137,8 +140,7 @@ class MeViewSet(PrivateViewSet):
 
     @operation(operation_id="auth_me", summary="Who I am", responses=MeResponse, tags=["auth"])
     def retrieve(self, request: Request) -> HttpResponse:
-        user = current_user(request)
-        return json_response(user=MeSerializer.from_user(user, ranks_of(user.pk)))
+        return json_response(user=render_me(current_user(request)))
 
     @operation(
         operation_id="users_update_me",

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from betting import rules
@@ -28,6 +29,16 @@ CENT = Decimal("0.01")
 ONE = Decimal(1)
 REFERENCE_MAX = 200
 SIDES = frozenset(Bet.Side.values)
+INPUT_SHOWN = 50
+# By code, those of DRF's serializers: what is validated by hand speaks as they do.
+MESSAGES: dict[str, Any] = {
+    **serializers.ChoiceField.default_error_messages,
+    **serializers.CharField.default_error_messages,
+    **serializers.Field.default_error_messages,
+    **serializers.DecimalField.default_error_messages,
+    "not_a_string": serializers.CharField.default_error_messages["invalid"],
+    "not_an_object": serializers.Serializer.default_error_messages["invalid"],
+}
 
 
 # -- Orders, validated
@@ -65,7 +76,7 @@ def validate_order(data: Any) -> Order:
         max_odds=fields.read("maxOdds", to_odds, optional=True),
     )
     if order.min_odds is not None and order.max_odds is not None and order.min_odds > order.max_odds:
-        fields.add_error("minOdds", "Not more than maxOdds.", "max_value")
+        fields.add_error("minOdds", MESSAGES["max_value"].format(max_value="maxOdds"), "max_value")
     fields.raise_errors()
     return order
 
@@ -98,7 +109,10 @@ def validate_sale(data: Any) -> Sale:
 
 
 class InvalidField(Exception):
-    """One invalid field: message and code; collected into a ValidationError."""
+    """One invalid field: code, and what its message is filled in with; collected into a ValidationError."""
+
+    def __init__(self, code: str, *, message: str = "", **values: Any) -> None:
+        super().__init__(MESSAGES[message or code].format(**values), code)
 
 
 class Fields:
@@ -106,7 +120,8 @@ class Fields:
 
     def __init__(self, data: Any) -> None:
         if not isinstance(data, Mapping):
-            raise ValidationError({"non_field_errors": ["A JSON object is expected."]}, code="invalid")
+            text = MESSAGES["not_an_object"].format(datatype=type(data).__name__)
+            raise ValidationError({"non_field_errors": [text]}, code="invalid")
         self.data = data
         self.errors: dict[str, list[ErrorDetail]] = {}
 
@@ -114,7 +129,8 @@ class Fields:
         value = self.data.get(name)
         if value is None:
             if not optional:
-                self.add_error(name, "This field is required.", "null" if name in self.data else "required")
+                code = "null" if name in self.data else "required"
+                self.add_error(name, MESSAGES[code], code)
             return default
         try:
             return convert(value)
@@ -132,38 +148,40 @@ class Fields:
 
 def to_market_reference(value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidField("A text is expected.", "invalid")
-    if not 0 < len(value) <= REFERENCE_MAX:
-        raise InvalidField(f"1 to {REFERENCE_MAX} characters.", "max_length" if value else "blank")
+        raise InvalidField("invalid", message="not_a_string")
+    if not value:
+        raise InvalidField("blank")
+    if len(value) > REFERENCE_MAX:
+        raise InvalidField("max_length", max_length=REFERENCE_MAX)
     return value
 
 
 def to_side(value: Any) -> str:
     if not isinstance(value, str) or value not in SIDES:
-        raise InvalidField("Either this or that.", "invalid_choice")
+        raise InvalidField("invalid_choice", input=str(value)[:INPUT_SHOWN])
     return value
 
 
 def to_number(value: Any) -> Decimal:
     # JSON's `true` is an int to Python.
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise InvalidField("A number is expected.", "invalid")
+        raise InvalidField("invalid")
     return Decimal(value)
 
 
 def to_bet_amount(value: Any) -> Decimal:
     amount = to_number(value)
     if amount < rules.MIN_BET_AMOUNT:
-        raise InvalidField(f"At least {rules.MIN_BET_AMOUNT}.", "min_value")
+        raise InvalidField("min_value", min_value=rules.MIN_BET_AMOUNT)
     if amount > rules.MAX_BET_AMOUNT:
-        raise InvalidField(f"At most {rules.MAX_BET_AMOUNT}.", "max_value")
+        raise InvalidField("max_value", max_value=rules.MAX_BET_AMOUNT)
     return to_cents(amount)
 
 
 def to_part_of_stake(value: Any) -> Decimal:
     amount = to_number(value)
     if amount < CENT:
-        raise InvalidField(f"At least {CENT}.", "min_value")
+        raise InvalidField("min_value", min_value=CENT)
     # More than any stake: as good as a hundred times that, and no more digits than arithmetic takes.
     return to_cents(min(amount, 100 * rules.MAX_BET_AMOUNT))
 
@@ -171,14 +189,16 @@ def to_part_of_stake(value: Any) -> Decimal:
 def to_cents(amount: Decimal) -> Decimal:
     cents = amount.quantize(CENT)
     if cents != amount:
-        raise InvalidField("At most 2 decimals.", "max_decimal_places")
+        raise InvalidField("max_decimal_places", max_decimal_places=2)
     return cents
 
 
 def to_odds(value: Any) -> Decimal:
     odds = to_number(value)
-    if not 0 <= odds <= ONE:
-        raise InvalidField("A number from 0 to 1.", "min_value" if odds < 0 else "max_value")
+    if odds < 0:
+        raise InvalidField("min_value", min_value=0)
+    if odds > ONE:
+        raise InvalidField("max_value", max_value=1)
     return odds
 
 
@@ -205,12 +225,17 @@ class MarketSnapshot:
     this_option: str
     that_option: str
     image_url: str
+    category: str
     suspended_reason: str
 
     @property
     def is_house(self) -> bool:
         """Whether the market was made by staff, for credits alone: its stored odds are its price."""
         return self.market_type == Market.Type.CREDITS
+
+    def shown_odds(self, side: Bet.Side | str) -> Decimal:
+        """Return the stored odds of the side, which lists show; not a price."""
+        return self.this_odds if side == Bet.Side.THIS else self.that_odds
 
     def ensure_open(self, *, now: datetime) -> None:
         """Raise MarketNotOpen, MarketExpired or MarketNotAccepting for a market that takes no orders.

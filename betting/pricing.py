@@ -25,6 +25,9 @@ from core.db.sql import fetch_one
 from markets.errors import PriceUnavailable
 from markets.fills import FillPrices, house_prices, request_fill_prices
 
+ZERO = Decimal(0)
+TEN_THOUSANDTH = Decimal("0.0001")
+
 # -- Payouts and values
 
 
@@ -39,6 +42,14 @@ def position_value(stake: Decimal, *, current_odds: Decimal, odds_at_bet: Decima
     The values of its parts, each rounded down, never add up to more than the value of the whole.
     """
     return (stake * current_odds / odds_at_bet).quantize(CENT, ROUND_DOWN)
+
+
+def price_impact(odds: Decimal, *, shown: Decimal) -> Decimal:
+    """Return how far below the odds shown a sale was priced, as a part of those: 0.02 is 2 %.
+
+    0 where the odds shown are.
+    """
+    return ((shown - odds) / shown if shown else ZERO).quantize(TEN_THOUSANDTH)
 
 
 def can_be_bet_on(odds: Decimal) -> bool:

@@ -60,6 +60,9 @@ class BetMarketSerializer(ResourceSerializer):
     resolvedAt = serializers.DateTimeField(source="resolved_at", allow_null=True)
     expiresAt = serializers.DateTimeField(source="expires_at", allow_null=True)
     imageUrl = serializers.URLField(source="image_url")
+    thisOdds = OddsField(source="this_odds")
+    thatOdds = OddsField(source="that_odds")
+    category = serializers.CharField()
 
     class Meta:
         alias = "market"
@@ -93,6 +96,7 @@ class BetSerializer(ResourceSerializer):
 
     class Meta:
         alias = "bet"
+        aliases = {"sharesReceived": "shares", "priceAtBet": "oddsAtBet"}
         expressions = {
             "remaining_amount": "CASE bet.status WHEN 'pending' THEN bet.amount - bet.sold_amount ELSE 0.00 END",
             # `pricing.potential_payout` of the stake that is left.
@@ -130,11 +134,21 @@ BetResponse = response_schema("BetResponse", bet=BetSerializer())
 PlacedBetResponse = response_schema(
     "PlacedBetResponse", bet=BetSerializer(), newBalance=CreditsField(), potentialPayout=CreditsField()
 )
+SALE_ALIASES = {"creditsReceived": "creditsReturned"}
 SoldBetResponse = response_schema(
     "SoldBetResponse",
+    SALE_ALIASES,
     bet=BetSerializer(),
     creditsReturned=CreditsField(),
     newBalance=CreditsField(),
-    currentValue=CreditsField(),
+    currentValue=CreditsField(help_text="Of the stake that is left, at the odds of this sale."),
+    profit=CreditsField(help_text="What the sale brought, less the part of the stake that was sold."),
+    priceImpact=OddsField(
+        min_value=None,
+        max_value=None,
+        max_digits=9,
+        help_text="How much less than at the odds shown the sale was priced at, as a part of those: 0.02 is 2 %. "
+        "Below 0 where it was more.",
+    ),
 )
 BetListResponse = response_schema("BetListResponse", bets=BetSerializer(many=True), **offset_page_schema())

@@ -27,6 +27,7 @@ from betting.pricing import (
     locked_price,
     position_value,
     potential_payout,
+    price_impact,
 )
 from betting.selectors import get_bet
 from betting.serializers import BetSerializer
@@ -108,7 +109,7 @@ def stake_transfer(terms: dict[str, Any]) -> Transfer:
 
 def render_placed_bet(terms: dict[str, Any], market: MarketSnapshot) -> dict[str, Any]:
     """Return a bet that was just placed, without reading it again."""
-    odds = market.this_odds if terms["side"] == Bet.Side.THIS else market.that_odds
+    odds = market.shown_odds(terms["side"])
     computed = {
         "current_odds": odds,
         "current_value": position_value(terms["amount"], current_odds=odds, odds_at_bet=terms["odds_at_bet"]),
@@ -123,12 +124,17 @@ def render_placed_bet(terms: dict[str, Any], market: MarketSnapshot) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class SoldBet:
-    """The bet as it is now, what the sale brought, the user's balance, and what the rest of the bet is worth."""
+    """The bet as it is now, what the sale brought, the user's balance, and what the rest of the bet is worth.
+
+    `profit`: the proceeds less the part of the stake that was sold. `price_impact`: `pricing.price_impact`.
+    """
 
     bet: dict[str, Any]
     proceeds: Decimal
     balance: Decimal
     remaining_value: Decimal
+    profit: Decimal
+    price_impact: Decimal
 
 
 LOCK_USER = "SELECT credit_balance FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE"
@@ -167,7 +173,9 @@ def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
     insert_sale(priced.bet_id, position, part, odds, proceeds, now)
     remaining_value = position.value(position.stake - part, odds)
     bet = get_sold_bet(priced.bet_id, user_id, odds, remaining_value)
-    return SoldBet(bet, proceeds, entry.balance_after if entry else balance, remaining_value)
+    impact = price_impact(odds, shown=market.shown_odds(position.side))
+    balance = entry.balance_after if entry else balance
+    return SoldBet(bet, proceeds, balance, remaining_value, proceeds - part, impact)
 
 
 def lock_user(user_id: UUID) -> Decimal:

@@ -5,7 +5,6 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
@@ -28,10 +27,10 @@ from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, parse_uuid, validate_list
-from core.api.responses import json_response, offset_page
+from core.api.responses import json_response, offset_page, with_aliases
 from economy.errors import InsufficientCredits
 from markets.errors import MarketIlliquid, PriceUnavailable
-from markets.views import check_upstream_throttle
+from markets.views import UpstreamThrottle, check_upstream_throttle
 
 # What an order and a sale can be refused for, where the market and its price are concerned.
 PRICE_ERRORS = (
@@ -41,7 +40,6 @@ PRICE_ERRORS = (
     MarketIlliquid,
     PriceUnavailable,
     OddsMoved,
-    Throttled,
 )
 BET_ID = OpenApiParameter("bet_id", UUID, OpenApiParameter.PATH)
 
@@ -70,6 +68,7 @@ class BetViewSet(ViewSet):
         responses={201: serializers.PlacedBetResponse},
         tags=["bets"],
         errors=[MarketNotFound, InsufficientCredits, *PRICE_ERRORS],
+        throttles=[UpstreamThrottle],
     )
     @idempotent
     def place(self, request: Request) -> Act:
@@ -91,6 +90,7 @@ class BetViewSet(ViewSet):
         responses=serializers.QuoteResponse,
         tags=["bets"],
         errors=[MarketNotFound, *PRICE_ERRORS],
+        throttles=[UpstreamThrottle],
     )
     def quote(self, request: Request) -> HttpResponse:
         order = orders.validate_order(request.data)
@@ -139,6 +139,7 @@ class BetViewSet(ViewSet):
         responses=serializers.SaleQuoteResponse,
         tags=["bets"],
         errors=[BetNotFound, BetNotSellable, AmountExceedsStake, *PRICE_ERRORS],
+        throttles=[UpstreamThrottle],
     )
     def quote_sale(self, request: Request, bet_id: str) -> HttpResponse:
         priced = self.price_sale(request, bet_id)
@@ -152,6 +153,7 @@ class BetViewSet(ViewSet):
         responses=serializers.SoldBetResponse,
         tags=["bets"],
         errors=[BetNotFound, BetNotSellable, AmountExceedsStake, PositionChanged, *PRICE_ERRORS],
+        throttles=[UpstreamThrottle],
     )
     @idempotent
     def sell(self, request: Request, bet_id: str) -> Act:
@@ -168,9 +170,13 @@ class BetViewSet(ViewSet):
 
     def commit_sale(self, priced: PricedSale, user_id: UUID) -> HttpResponse:
         sold = services.sell_bet(priced=priced, user_id=user_id, clock=timezone.now)
-        return json_response(
+        sale = with_aliases(
+            serializers.SALE_ALIASES,
             bet=sold.bet,
             creditsReturned=sold.proceeds,
             newBalance=sold.balance,
             currentValue=sold.remaining_value,
+            profit=sold.profit,
+            priceImpact=sold.price_impact,
         )
+        return json_response(**sale)

@@ -41,6 +41,13 @@ class Env(environ.Env):  # type: ignore[misc]
             raise ImproperlyConfigured(f"{name} can't be read: {value!r} is no number from 1 to {2**16 - 1}.")
         return int(value)
 
+    def url_path(self, name: str, *, default: str) -> str:
+        """Return a path of a URL, from its slash on, without a query. Raises ImproperlyConfigured."""
+        text: str = self.str(name, default=default)
+        if not re.fullmatch(r"/(?!/)[A-Za-z0-9._~/-]*", text):
+            raise ImproperlyConfigured(f"{name} can't be read: {text!r} is no path such as /auth/callback.")
+        return text
+
     def spread(self, name: str, *, default: str) -> Decimal:
         """Return a distance of odds, above 0 and below 1; in development it may be 0, at which trading costs nothing.
 

@@ -56,8 +56,10 @@ class ReferredUserSerializer(ResourceSerializer):
 
 
 count = serializers.IntegerField
+TRANSACTION_LIST_ALIASES = {"data": "transactions"}
 TransactionListResponse = response_schema(
     "TransactionListResponse",
+    TRANSACTION_LIST_ALIASES,
     transactions=TransactionSerializer(many=True),
     **offset_page_schema(),
     **next_page_schema(),
@@ -127,11 +129,7 @@ MyProofResponse = response_schema(
 class ExactNumberField(serializers.Field[Decimal, Any, Decimal, Any]):
     """A JSON number from `low` to `high`; raises ValidationError for anything else, a text of digits too."""
 
-    default_error_messages = {
-        "invalid": "A number is expected.",
-        "min_value": "At least {low}.",
-        "max_value": "At most {high}.",
-    }
+    default_error_messages = serializers.DecimalField.default_error_messages
 
     def __init__(self, *, low: Decimal, high: Decimal, **options: Any) -> None:
         self.low, self.high = low, high
@@ -142,9 +140,9 @@ class ExactNumberField(serializers.Field[Decimal, Any, Decimal, Any]):
             self.fail("invalid")
         # Before anything is computed with it: it may have any number of digits.
         if data < self.low:
-            self.fail("min_value", low=self.low)
+            self.fail("min_value", min_value=f"{self.low:f}")
         if data > self.high:
-            self.fail("max_value", high=self.high)
+            self.fail("max_value", max_value=f"{self.high:f}")
         return data
 
     def to_representation(self, value: Decimal) -> Decimal:
@@ -155,8 +153,6 @@ class ExactNumberField(serializers.Field[Decimal, Any, Decimal, Any]):
 class OrderedSharesField(ExactNumberField):
     """How many shares: at least the smallest part of one, at most 8 decimals."""
 
-    default_error_messages = {"max_decimal_places": "At most 8 decimals."}
-
     def __init__(self, **options: Any) -> None:
         super().__init__(low=SHARE, high=Decimal(TOO_MANY_SHARES) - SHARE, **options)
 
@@ -164,7 +160,7 @@ class OrderedSharesField(ExactNumberField):
         shares = super().to_internal_value(data)
         rounded = shares.quantize(SHARE)
         if rounded != shares:
-            self.fail("max_decimal_places")
+            self.fail("max_decimal_places", max_decimal_places=8)
         return rounded
 
 
@@ -172,7 +168,7 @@ class OrderedSharesField(ExactNumberField):
 class LeverageField(ExactNumberField):
     """A whole number, from 1 to what a stock may allow at most."""
 
-    default_error_messages = {"not_whole": "A whole number is expected."}
+    default_error_messages = {"not_whole": serializers.IntegerField.default_error_messages["invalid"]}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(low=Decimal(1), high=Decimal(LEVERAGE_MAX), **options)

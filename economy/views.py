@@ -13,7 +13,7 @@ from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate, validate_list
-from core.api.responses import PublicReadsMixin, json_response, next_page, offset_page
+from core.api.responses import PublicReadsMixin, json_response, next_page, offset_page, with_aliases
 from economy import selectors, serializers
 from economy.errors import (
     InsufficientCredits,
@@ -58,13 +58,13 @@ class TransactionViewSet(ViewSet):
             from_cursor=validated["cursor"],
         )
         page = selectors.list_transactions(current_user_id(request), query)
-        return private(
-            json_response(
-                transactions=page.transactions,
-                **offset_page(total=page.total, limit=query.limit, offset=query.offset),
-                **next_page(page.next_cursor),
-            )
+        shown = with_aliases(
+            serializers.TRANSACTION_LIST_ALIASES,
+            transactions=page.transactions,
+            **offset_page(total=page.total, limit=query.limit, offset=query.offset),
+            **next_page(page.next_cursor),
         )
+        return private(json_response(**shown))
 
 
 class ProofViewSet(PublicReadsMixin, ViewSet):

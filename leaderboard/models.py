@@ -1,10 +1,12 @@
 """Tables derived from users, bets and the ledger; `manage.py update_leaderboard --rebuild` makes them anew.
 
+All but UserTotals, which a trigger keeps.
+
 No foreign key to users: a million look-ups an update, and locks on rows that bets need, for what is derived.
 """
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from core.columns import credits_column
 from leaderboard.rules import Period
@@ -30,6 +32,26 @@ class UserDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.user_id}"
+
+
+class UserTotals(models.Model):
+    """How many bets a user placed, and how many of them are won and lost: kept by a trigger of `bets`, never late."""
+
+    user_id = models.UUIDField(primary_key=True)
+    bets = models.IntegerField(db_default=0)
+    won = models.IntegerField(db_default=0)
+    lost = models.IntegerField(db_default=0)
+
+    class Meta:
+        db_table = "user_totals"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(won__gte=0, lost__gte=0, bets__gte=F("won") + F("lost")), name="user_totals_add_up"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.bets}"
 
 
 class Board(models.Model):

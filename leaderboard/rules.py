@@ -22,6 +22,20 @@ class Period(models.TextChoices):
     MONTH = "month"
 
 
+# The names that older clients have for the periods.
+TIME_FILTERS = {"all": Period.ALL, "daily": Period.DAY, "weekly": Period.WEEK, "monthly": Period.MONTH}
+
+
+class Interval(models.TextChoices):
+    """Of a user's history of profit: the last 7 or 30 UTC days, which user_days still has."""
+
+    WEEK = "1w"
+    MONTH = "1m"
+
+
+INTERVAL_DAYS = {Interval.WEEK: 7, Interval.MONTH: 30}
+
+
 def first_day(period: Period, today: date) -> date:
     """Return the day on which the period that `today` is part of began."""
     match period:

@@ -2,18 +2,24 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
-from accounts.services import Ranks
+from accounts.services import BettingRecord, Ranks
 from core.api.json import dumps, iso_utc
-from core.api.responses import offset_page
+from core.api.responses import offset_page, with_aliases
+from core.days import A_DAY
 from core.db.sql import fetch_all
 from leaderboard.models import Board, Order
-from leaderboard.rules import CACHED_SECONDS, SURROUNDING, Period
+from leaderboard.rules import CACHED_SECONDS, INTERVAL_DAYS, SURROUNDING, Interval, Period
+from leaderboard.serializers import LEADERBOARD_ALIASES, WIN_RATE_SQL, LeaderboardEntrySerializer
+
+NOTHING = Decimal("0.00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ WITH milestone AS MATERIALIZED (
     SELECT passed, figure, created_at, user_id FROM milestones
     WHERE period = %(period)s AND milestones.order = '{order}' AND passed <= %(after)s ORDER BY passed DESC LIMIT 1
 ), chosen AS MATERIALIZED (
-    SELECT %(after)s + row_number() OVER (ORDER BY minus_{order}, behind.created_at, behind.user_id) AS place, behind.*
+    SELECT %(after)s + row_number() OVER (ORDER BY minus_{order}, behind.created_at, behind.user_id) AS rank, behind.*
     FROM milestone CROSS JOIN LATERAL (
         SELECT minus_{order}, created_at, user_id, -minus_pnl AS overall_pnl, -minus_volume AS total_volume
         FROM standings WHERE period = %(period)s AND (minus_{order}, standings.created_at, standings.user_id)
@@ -39,8 +45,9 @@ WITH milestone AS MATERIALIZED (
         ORDER BY minus_{order}, created_at, user_id LIMIT %(limit)s OFFSET %(after)s - passed
     ) AS behind
 )
-SELECT place, users.id, users.username, users.avatar_url, chosen.overall_pnl, chosen.total_volume
-FROM chosen JOIN users ON users.id = user_id WHERE users.is_active AND NOT users.is_staff ORDER BY place
+SELECT {columns}
+FROM chosen JOIN users ON users.id = user_id LEFT JOIN user_totals AS totals ON totals.user_id = users.id
+WHERE users.is_active AND NOT users.is_staff ORDER BY chosen.rank
 """
 # A user's rank: the users before the nearest milestone ahead of the user, plus those from there up to and including the
 # user.
@@ -62,6 +69,21 @@ SELECT coalesce(board.total, 0), ({PLACE.format(order="pnl")}), ({PLACE.format(o
 FROM (SELECT 1) AS one LEFT JOIN boards AS board ON board.period = %(period)s
 LEFT JOIN standings AS own ON own.period = %(period)s AND own.user_id = %(user_id)s
 """  # noqa: S608 - constants of this module
+# The biggest win is the last entry of an index.
+RECORD = f"""
+SELECT coalesce(totals.bets, 0), {WIN_RATE_SQL}, coalesce((
+    SELECT actual_payout - (amount - sold_amount) AS profit FROM bets WHERE user_id = %(user_id)s AND status = 'won'
+    ORDER BY profit DESC LIMIT 1
+), 0.00)
+FROM (SELECT 1) AS one LEFT JOIN user_totals AS totals ON totals.user_id = %(user_id)s
+"""  # noqa: S608 - constants of this module
+# The profit of all time now, and as it was when the days were counted; and those days.
+HISTORY = """
+SELECT users.overall_pnl, coalesce(-standing.minus_pnl, users.overall_pnl), days.day, days.realized_pnl
+FROM users LEFT JOIN standings AS standing ON standing.period = 'all' AND standing.user_id = users.id
+LEFT JOIN user_days AS days ON days.user_id = users.id AND days.day BETWEEN %(first)s AND %(today)s
+WHERE users.id = %(user_id)s
+"""
 
 
 def get_page(*, order: Order, query: Query) -> bytes:
@@ -74,7 +96,10 @@ def get_page(*, order: Order, query: Query) -> bytes:
     body = dumps(
         {
             "success": True,
-            "leaderboard": list_entries(order=order, period=query.period, after=query.offset, limit=query.limit),
+            **with_aliases(
+                LEADERBOARD_ALIASES,
+                leaderboard=list_entries(order=order, period=query.period, after=query.offset, limit=query.limit),
+            ),
             **offset_page(total=board.total if board else 0, limit=query.limit, offset=query.offset),
             "updatedAt": updated_at,
         }
@@ -85,15 +110,9 @@ def get_page(*, order: Order, query: Query) -> bytes:
 
 def list_entries(*, order: Order, period: Period, after: int, limit: int) -> list[dict[str, Any]]:
     """Return ranks `after + 1` to `after + limit`, without gaps except for users suspended since the count."""
-    rows = fetch_all(ENTRIES.format(order=order), {"period": str(period), "after": after, "limit": limit})
-    return [render_entry(*row) for row in rows]
-
-
-def render_entry(
-    rank: int, user_id: UUID, username: str, avatar_url: str, overall_pnl: Any, total_volume: Any
-) -> dict[str, Any]:
-    user = {"id": user_id, "username": username, "avatarUrl": avatar_url or None}
-    return {"rank": rank, "user": user, "overallPnL": overall_pnl, "totalVolume": total_volume}
+    statement = ENTRIES.format(order=order, columns=LeaderboardEntrySerializer.columns)
+    rows = fetch_all(statement, {"period": str(period), "after": after, "limit": limit})
+    return [LeaderboardEntrySerializer.from_row(row) for row in rows]
 
 
 def get_ranking(*, user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
@@ -122,6 +141,31 @@ def get_ranks(user_id: UUID) -> Ranks:
     """Return what profiles show: the ranks of all time."""
     _, by_pnl, by_volume, _, _ = get_place(user_id=user_id, period=Period.ALL)
     return Ranks(by_pnl, by_volume)
+
+
+def get_record(user_id: UUID) -> BettingRecord:
+    """Return what `Me` shows of the user's bets, in a number of look-ups that doesn't depend on how many there are."""
+    (found,) = fetch_all(RECORD, {"user_id": user_id})
+    return BettingRecord(*found)
+
+
+def get_pnl_history(*, user_id: UUID, interval: Interval, today: date) -> list[dict[str, Any]]:
+    """Return each UTC day of the interval, oldest first, with the profit realized on it and up to its end.
+
+    Days before today are as of the last update of the leaderboard; today is as of now.
+    """
+    days = [today - back * A_DAY for back in reversed(range(INTERVAL_DAYS[interval]))]
+    rows = fetch_all(HISTORY, {"user_id": user_id, "first": days[0], "today": today})
+    now, counted = rows[0][:2]
+    realized = {day: pnl for _, _, day, pnl in rows if day}
+    # Backwards from what is known: what was realized before the first of the days isn't read.
+    until = counted - sum(realized.values())
+    history = []
+    for day in days:
+        pnl = realized.get(day, NOTHING) if day < today else now - until
+        until += pnl
+        history.append({"date": day, "pnl": pnl, "cumulativePnL": until})
+    return history
 
 
 def list_surrounding(order: Order, period: Period, *, rank: int, total: int) -> list[dict[str, Any]]:

@@ -1,38 +1,88 @@
-"""Query parameters, and the schemas of responses: rows are rendered as the database gives them."""
+"""Query parameters and responses. LeaderboardEntrySerializer is the one declaration of an entry's fields."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from core.api.serializers import ClampedIntegerField, CreditsField, offset_page_schema, response_schema
+from accounts.serializers import WIN_RATE, WinRateField
+from core.api.serializers import (
+    ClampedIntegerField,
+    CreditsField,
+    ResourceSerializer,
+    offset_page_schema,
+    response_schema,
+)
 from leaderboard.models import Order
-from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX, Period
+from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX, TIME_FILTERS, Interval, Period
 
+# Of the user's row in `user_totals`, which may be missing.
+WIN_RATE_SQL = "coalesce(trunc(100.0 * totals.won / nullif(totals.won + totals.lost, 0), 2), 0.00)"
 IN_PERIOD = "Days are UTC's, weeks begin on Monday, months on the first."
 
 
-class PageQuery(serializers.Serializer[dict[str, Any]]):
+class PeriodQuery(serializers.Serializer[dict[str, Any]]):
+    """Which period; `period` of the validated data, whichever of its two names was sent."""
+
     period = serializers.ChoiceField(choices=Period.choices, default=Period.ALL, help_text=IN_PERIOD)
+    timeFilter = serializers.ChoiceField(
+        choices=[(name, name) for name in TIME_FILTERS], required=False, help_text="Deprecated: `period`."
+    )
+    category = serializers.ChoiceField(
+        choices=[("all", "All")], default="all", help_text="Of markets of all categories: there are no others."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        period = Period(attrs["period"])
+        named = TIME_FILTERS.get(attrs.pop("timeFilter", None), period)
+        if "period" in self.initial_data and named != period:
+            raise serializers.ValidationError({"timeFilter": "Give either period or timeFilter."}, code="conflict")
+        return attrs | {"period": named}
+
+
+class PageQuery(PeriodQuery):
     limit = ClampedIntegerField(low=1, high=LIMIT_MAX, default=LIMIT)
     offset = serializers.IntegerField(min_value=0, max_value=OFFSET_MAX, default=0)
 
 
-class RankingQuery(serializers.Serializer[dict[str, Any]]):
+class RankingQuery(PeriodQuery):
     type = serializers.ChoiceField(choices=Order.choices, default=Order.PNL)
-    period = serializers.ChoiceField(choices=Period.choices, default=Period.ALL, help_text=IN_PERIOD)
 
 
-class RankedUserSerializer(serializers.Serializer[dict[str, Any]]):
+class HistoryQuery(serializers.Serializer[dict[str, Any]]):
+    interval = serializers.ChoiceField(
+        choices=[(Interval.WEEK, "The last 7 days"), (Interval.MONTH, "The last 30 days")], default=Interval.MONTH
+    )
+
+
+class RankedUserSerializer(ResourceSerializer):
+    """What a leaderboard shows of a user."""
+
     id = serializers.UUIDField()
     username = serializers.CharField()
-    avatarUrl = serializers.CharField(allow_null=True)
+    avatarUrl = serializers.CharField(source="avatar_url", allow_null=True)
+
+    class Meta:
+        alias = "users"
+        expressions: ClassVar[dict[str, str]] = {"avatar_url": "nullif(users.avatar_url, '')"}
 
 
-class LeaderboardEntrySerializer(serializers.Serializer[dict[str, Any]]):
+class LeaderboardEntrySerializer(ResourceSerializer):
+    """A place on a leaderboard. Statements that select it have the user's `user_totals`, if any."""
+
     rank = serializers.IntegerField(help_text="From 1; of equals the earlier account is first.")
+    overallPnL = CreditsField(source="overall_pnl", help_text="Realized in the period.")
+    totalVolume = CreditsField(source="total_volume", help_text="Staked on markets in the period.")
+    winRate = WinRateField(source="win_rate", help_text=f"{WIN_RATE}, in any period.")
     user = RankedUserSerializer()
-    overallPnL = CreditsField(help_text="Realized in the period.")
-    totalVolume = CreditsField(help_text="Staked on markets in the period.")
+
+    class Meta:
+        alias = "chosen"
+        aliases: ClassVar[dict[str, str]] = {
+            "userId": "user.id",
+            "username": "user.username",
+            "totalPnl": "overallPnL",
+        }
+        expressions: ClassVar[dict[str, str]] = {"win_rate": WIN_RATE_SQL}
 
 
 class RankingSerializer(serializers.Serializer[dict[str, Any]]):
@@ -46,10 +96,21 @@ class RankingSerializer(serializers.Serializer[dict[str, Any]]):
     surrounding = LeaderboardEntrySerializer(many=True)
 
 
+class DaySerializer(serializers.Serializer[dict[str, Any]]):
+    date = serializers.DateField(help_text="A UTC day.")
+    pnl = CreditsField(help_text="Realized on that day.")
+    cumulativePnL = CreditsField(help_text="Realized up to its end; of today, up to now: `overallPnL`.")
+
+
+LEADERBOARD_ALIASES = {"data": "leaderboard"}
 LeaderboardResponse = response_schema(
     "LeaderboardResponse",
+    LEADERBOARD_ALIASES,
     leaderboard=LeaderboardEntrySerializer(many=True),
     **offset_page_schema(),
     updatedAt=serializers.DateTimeField(allow_null=True, help_text="When it was counted; null: not yet."),
+)
+PnlHistoryResponse = response_schema(
+    "PnlHistoryResponse", interval=serializers.ChoiceField(choices=Interval.choices), data=DaySerializer(many=True)
 )
 RankingResponse = response_schema("RankingResponse", ranking=RankingSerializer())

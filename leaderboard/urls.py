@@ -9,7 +9,8 @@ from leaderboard.views import LeaderboardViewSet
 anonymous: dict[str, Any] = {"authentication_classes": (), "permission_classes": (AllowAny,)}
 
 urlpatterns = [
-    path("/pnl", LeaderboardViewSet.as_view({"get": "pnl"}, **anonymous)),
-    path("/volume", LeaderboardViewSet.as_view({"get": "volume"}, **anonymous)),
-    path("/me", LeaderboardViewSet.as_view({"get": "mine"})),
+    path("leaderboard/pnl", LeaderboardViewSet.as_view({"get": "pnl"}, **anonymous)),
+    path("leaderboard/volume", LeaderboardViewSet.as_view({"get": "volume"}, **anonymous)),
+    path("leaderboard/me", LeaderboardViewSet.as_view({"get": "mine"})),
+    path("auth/pnl-history", LeaderboardViewSet.as_view({"get": "pnl_history"})),
 ]

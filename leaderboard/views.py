@@ -1,15 +1,17 @@
 from typing import ClassVar
 
 from django.http import HttpResponse
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate
 from core.api.responses import PublicReadsMixin, json_response
+from core.days import day_of
 from leaderboard import selectors, serializers
 from leaderboard.models import Order
-from leaderboard.rules import Period
+from leaderboard.rules import Interval
 from leaderboard.selectors import Query
 
 
@@ -17,7 +19,7 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     """Users by profit and by volume. The lists are public and the same for everybody."""
 
     cached_actions: ClassVar[frozenset[str]] = frozenset({"pnl", "volume"})
-    private_actions: ClassVar[frozenset[str]] = frozenset({"mine"})
+    private_actions: ClassVar[frozenset[str]] = frozenset({"mine", "pnl_history"})
 
     @operation(
         operation_id="leaderboard_pnl",
@@ -49,12 +51,26 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     def mine(self, request: Request) -> HttpResponse:
         query = validate(serializers.RankingQuery, request.query_params)
         ranking = selectors.get_ranking(
-            user_id=current_user_id(request), order=Order(query["type"]), period=Period(query["period"])
+            user_id=current_user_id(request), order=Order(query["type"]), period=query["period"]
         )
         return json_response(ranking=ranking)
+
+    @operation(
+        operation_id="auth_pnl_history",
+        summary="The user's realized profit, day by day",
+        description="Days before today are as of the leaderboard's last update, at most a quarter of an hour ago.",
+        parameters=[serializers.HistoryQuery],
+        responses=serializers.PnlHistoryResponse,
+        tags=["auth"],
+    )
+    def pnl_history(self, request: Request) -> HttpResponse:
+        interval = Interval(validate(serializers.HistoryQuery, request.query_params)["interval"])
+        today = day_of(timezone.now())
+        days = selectors.get_pnl_history(user_id=current_user_id(request), interval=interval, today=today)
+        return json_response(interval=interval, data=days)
 
 
 def list_page(order: Order, request: Request) -> HttpResponse:
     validated = validate(serializers.PageQuery, request.query_params)
-    query = Query(Period(validated["period"]), validated["limit"], validated["offset"])
+    query = Query(validated["period"], validated["limit"], validated["offset"])
     return HttpResponse(selectors.get_page(order=order, query=query), content_type="application/json")

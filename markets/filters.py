@@ -23,7 +23,9 @@ from markets.polymarket.parsing import CATEGORY_MAX
 from markets.rules import (
     CATEGORY_LIMIT,
     CATEGORY_LIMIT_MAX,
+    ENDING_SOON,
     EXCLUDE_MAX,
+    HOUR,
     LIST_LIMIT,
     LIST_LIMIT_MAX,
     RANDOM_COUNT,
@@ -33,6 +35,15 @@ from markets.rules import (
 
 WORDS_MAX = 100
 TOO_LONG = "Ensure this field has no more than %(limit_value)d characters."
+# What a list is narrowed to and sorted by, under one name.
+NAMED_FILTERS: Mapping[str, Mapping[str, Any]] = {
+    "ending_soon": {"sort": "ending", "ending_soon": True},
+    "trending": {"sort": "trending"},
+    "new": {"sort": "newest"},
+}
+# In the words of DRF's serializers, as all messages.
+NUMBER_ERRORS = {"invalid": serializers.DecimalField.default_error_messages["invalid"]}
+TIME_ERRORS = {"invalid": "A valid date and time is required, in ISO 8601."}
 CHOICE_ERRORS = {"invalid_choice": '"%(value)s" is not a valid choice.'}
 
 
@@ -82,11 +93,16 @@ class MarketFilter(FilterSet):  # type: ignore[misc]
     status = ChoiceFilter(choices=[(status, status) for status in (*STATUSES, "all")], error_messages=CHOICE_ERRORS)
     category = LowerCaseTextFilter(max_length=CATEGORY_MAX, error_messages={"max_length": TOO_LONG})
     q = TextFilter(max_length=WORDS_MAX, error_messages={"max_length": TOO_LONG})
-    minLiquidity = NumberFilter(field_name="min_liquidity", min_value=0, max_digits=18, decimal_places=2)
-    maxSpread = NumberFilter(field_name="max_spread", min_value=0, max_value=1, max_digits=5, decimal_places=4)
-    expiresBefore = UtcTimeFilter(field_name="expires_before")
-    expiresAfter = UtcTimeFilter(field_name="expires_after")
+    minLiquidity = NumberFilter(
+        field_name="min_liquidity", min_value=0, max_digits=18, decimal_places=2, error_messages=NUMBER_ERRORS
+    )
+    maxSpread = NumberFilter(
+        field_name="max_spread", min_value=0, max_value=1, max_digits=5, decimal_places=4, error_messages=NUMBER_ERRORS
+    )
+    expiresBefore = UtcTimeFilter(field_name="expires_before", error_messages=TIME_ERRORS)
+    expiresAfter = UtcTimeFilter(field_name="expires_after", error_messages=TIME_ERRORS)
     sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
+    filter = ChoiceFilter(choices=[(name, name) for name in NAMED_FILTERS], error_messages=CHOICE_ERRORS)
 
     class Meta:
         model = Market
@@ -122,10 +138,13 @@ def validate_market_list(parameters: Mapping[str, Any]) -> Query:
         page, errors = {}, errors | dict(exc.detail)  # type: ignore[arg-type]
     if not errors and page["skip"] and "cursor" in page:
         errors = {"skip": [ErrorDetail("Give either skip or cursor.", code="conflict")]}
+    named = NAMED_FILTERS.get(values.pop("filter", ""), {})
+    if named and values.get("sort") not in ("", None, named["sort"]):
+        errors = {"filter": [ErrorDetail("Give either sort or filter.", code="conflict")], **errors}
     if errors:
         raise serializers.ValidationError(errors)
     given = {FIELD_NAMES[name]: value for name, value in values.items() if value not in (None, "")}
-    return Query(**given, **page)
+    return Query(**{**given, **named, **page})
 
 
 def choices_of(name: str) -> dict[str, Any]:
@@ -161,6 +180,12 @@ MARKET_LIST_PARAMETERS = [
     ),
     OpenApiParameter("expiresAfter", {"type": "string", "format": "date-time"}, description="Likewise, but inclusive."),
     OpenApiParameter("sort", **choices_of("sort")),
+    OpenApiParameter(
+        "filter",
+        {"type": "string", "enum": [*NAMED_FILTERS], "minLength": 1},
+        description=f"`ending_soon`: what ends within {ENDING_SOON // HOUR} hours, the next first. `trending` and "
+        "`new`: as `sort`, which says the same or is left out.",
+    ),
     MarketPage,
 ]
 
@@ -173,7 +198,8 @@ class RandomQuery(serializers.Serializer[dict[str, Any]]):
     def validate_exclude(self, text: str) -> frozenset[str]:
         ids = [part.strip() for part in re.split(r"[,\s]+", text) if part.strip()]
         if len(ids) > EXCLUDE_MAX:
-            raise serializers.ValidationError(f"At most {EXCLUDE_MAX} ids.", code="max_length")
+            too_long = serializers.ListField.default_error_messages["max_length"].format(max_length=EXCLUDE_MAX)
+            raise serializers.ValidationError(too_long, code="max_length")
         return frozenset(name.lower() for name in ids)
 
 

@@ -25,7 +25,7 @@ from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, pars
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
 from markets.models import PUNCTUATION, SORTS, MarketEdition
-from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
+from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, ENDING_SOON, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
 
@@ -190,6 +190,7 @@ class Query:
     max_spread: Decimal | None = None
     expires_before: datetime | None = None
     expires_after: datetime | None = None
+    ending_soon: bool | None = None
     sort: str = "trending"
     limit: int = 50
     skip: int = 0
@@ -353,6 +354,7 @@ CONDITIONS = {
     "min_liquidity": "market.liquidity >= %(min_liquidity)s",
     "max_spread": f"market.status = 'open' AND {SPREAD} <= %(spread)s",
     "expires_before": f"market.expires_at < %(expires_before)s AND {ORDERS['ending'].key} < %(expires_before)s",
+    "ending_soon": f"{ORDERS['ending'].key} > %(now)s AND market.expires_at > %(now)s AND market.expires_at < %(soon)s",
     "expires_after": f"market.expires_at >= %(expires_after)s AND {ORDERS['ending'].key} >= %(expires_after)s",
 }
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -387,7 +389,15 @@ def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
     matches = " AND ".join([*conditions, *scope(query)])
     after = f"AND {order.after}" if last else ""
     sql = SEARCH.format(key=order.key, matches=matches, after=after, order=order.by, paging=paging(query))
-    given = {**parameters(query), **search_parameters(query), "now": now, "words": words, "key": key, "id": last}
+    given = {
+        **parameters(query),
+        **search_parameters(query),
+        "now": now,
+        "soon": now + ENDING_SOON,
+        "words": words,
+        "key": key,
+        "id": last,
+    }
     part = cut_page(fetch_all(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
     ((total,),) = fetch_all(SEARCH_TOTAL.format(matches=matches), given)
     return Page(render_rows(part.rows), total, part.cursor if part.more else None)

@@ -366,6 +366,21 @@ class MarketTally(models.Model):
         return f"{self.status} {self.category}: {self.markets}"
 
 
+class MarketSkip(models.Model):
+    """A market that a user doesn't want to see again before `ends_at`; purged afterwards."""
+
+    pk = models.CompositePrimaryKey("user_id", "market_id")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="market_skips")
+    market = models.ForeignKey(Market, models.CASCADE, db_index=False, related_name="skips")
+    ends_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "market_skips"
+
+    def __str__(self) -> str:
+        return f"{self.market_id} until {self.ends_at}"
+
+
 class MarketResolution(models.Model):
     """Resolution record: what was decided about a market, by whom, from what, and when. Rows are added, never changed.
 

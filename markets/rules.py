@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from core.environment import env
 
+HOUR = timedelta(hours=1)
 # Lists and samples
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 SKIP_MAX = 10_000  # deeper pages are for cursors, which cost the same at any depth
@@ -11,6 +12,10 @@ RANDOM_COUNT, RANDOM_COUNT_MAX = 10, 50
 CATEGORY_LIMIT, CATEGORY_LIMIT_MAX = 20, 100
 EXCLUDE_MAX = 500
 SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
+# What ends within so long ends soon: it is marked, and found by `filter=ending_soon`.
+ENDING_SOON = timedelta(hours=24)
+# A market that a user skipped isn't drawn again for the user for so long.
+SKIPPED_FOR = timedelta(days=1)
 # After so long what ended or turned illiquid since leaves the first places of what is trending.
 EDITION_IN_ORDER_FOR = timedelta(minutes=2)
 # A cursor stays on the edition that its list began with, and is good for as long.

@@ -21,7 +21,7 @@ from core.api.requests import parse_uuid
 from core.db.sql import fetch_all
 from markets.models import Market, MarketTally
 from markets.polymarket.parsing import ID_MAX
-from markets.serializers import ILLIQUID, MarketSerializer, price_rules
+from markets.serializers import ENDING_SOON, ILLIQUID, MarketSerializer, price_rules
 
 # The condition, never null, that a bet on the market can be placed; with `now` and `price_rules()`. It is what there is
 # to see of it: a bet is priced by an order book of its own moment.
@@ -31,9 +31,9 @@ CAN_BE_BET_ON = f"""(
     AND market.this_odds > 0 AND market.this_odds < 1 AND market.that_odds > 0 AND market.that_odds < 1
     AND NOT {ILLIQUID}
 )"""
-# A row's version: the transaction that wrote it, and the place it was written to.
-VERSION = "market.id, market.xmin, market.ctid"
-VERSION_WIDTH = 3
+# A row's version: the transaction that wrote it, the place it was written to, and what time alone changes of it.
+VERSION = f"market.id, market.xmin, market.ctid, {ENDING_SOON}"
+VERSION_WIDTH = 4
 BY_ID = f"SELECT {VERSION}, {MarketSerializer.columns} FROM markets AS market WHERE market.id = ANY(%(ids)s)"  # noqa: S608
 CACHED_MAX = 5_000
 # Condition ids are text that Polymarket made; longer or stranger than this, it isn't one.
@@ -46,6 +46,7 @@ class Version(NamedTuple):
     id: UUID
     xmin: str
     ctid: str
+    is_ending_soon: bool
 
 
 _rendered: dict[Version, orjson.Fragment] = {}
@@ -148,8 +149,13 @@ WHERE {CAN_BE_BET_ON}
 """  # noqa: S608
 ANYWHERE = "ranking.position = drawn.number"
 IN_CATEGORY = "ranking.category = %(category)s AND ranking.category_position = drawn.number"
-# Conditions on `market` and %(user_id)s: which markets aren't drawn for a user.
-_exclusions: list[str] = []
+# Conditions on `market`, %(user_id)s and %(now)s: which markets aren't drawn for a user.
+_exclusions: list[str] = [
+    """AND NOT EXISTS (
+        SELECT FROM market_skips AS skip
+        WHERE skip.user_id = %(user_id)s AND skip.market_id = market.id AND skip.ends_at > %(now)s
+    )"""
+]
 # Each round draws three times as many as the last, so that few fitting markets among very many others are found, too.
 ROUNDS, GROWTH = 6, 3
 

@@ -30,6 +30,10 @@ BID, ASK = (
 SPREAD = f"(({ASK}) - ({BID}))"
 ILLIQUID = "(market.market_type = 'polymarket' AND (market.ask - market.bid <= %(max_spread)s) IS NOT TRUE)"
 
+# Of this moment: what was rendered before is shown as long as it holds (`selectors.VERSION`).
+ENDING_SOON = f"""coalesce(market.status = 'open' AND market.expires_at > now()
+    AND market.expires_at <= now() + interval '{rules.ENDING_SOON.total_seconds()} seconds', false)"""
+
 
 def price_rules() -> dict[str, Any]:
     return {"house_spread": rules.HOUSE_SPREAD, "max_spread": rules.MAX_SPREAD}
@@ -42,7 +46,8 @@ class IngestRequest(serializers.Serializer[dict[str, Any]]):
 
     def validate_limit(self, limit: int) -> int:
         if limit > self.context["highest"]:
-            raise serializers.ValidationError(f"At most {self.context['highest']}.", code="max_value")
+            text = serializers.IntegerField.default_error_messages["max_value"]
+            raise serializers.ValidationError(text.format(max_value=self.context["highest"]), code="max_value")
         return limit
 
 
@@ -99,6 +104,9 @@ class MarketSerializer(ResourceSerializer):
     resolution = serializers.ChoiceField(choices=Market.Resolution.choices, allow_null=True)
     marketType = serializers.ChoiceField(source="market_type", choices=Market.Type.choices)
     expiresAt = serializers.DateTimeField(source="expires_at", allow_null=True)
+    isEndingSoon = serializers.BooleanField(
+        source="is_ending_soon", help_text=f"Open, and `expiresAt` is within {rules.ENDING_SOON // rules.HOUR} hours."
+    )
     resolvedAt = serializers.DateTimeField(source="resolved_at", allow_null=True)
     oddsUpdatedAt = serializers.DateTimeField(source="odds_updated_at")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -111,6 +119,7 @@ class MarketSerializer(ResourceSerializer):
             "ask": ASK,
             "spread": SPREAD,
             "illiquid": ILLIQUID,
+            "is_ending_soon": ENDING_SOON,
             "pricing": "CASE market.market_type WHEN 'credits' THEN 'fixed' ELSE 'mirror' END",
         }
 
@@ -133,6 +142,10 @@ class LiveSerializer(ResourceSerializer):
     acceptingOrders = serializers.BooleanField(source="accepting_orders")
     asOf = serializers.DateTimeField(source="as_of")
     stale = serializers.BooleanField(help_text="The order book couldn't be requested again since `asOf`.")
+    isLive = serializers.BooleanField(source="is_live", help_text="Not `stale`.")
+
+    class Meta:
+        aliases: ClassVar[dict[str, str]] = {"lastUpdated": "asOf"}
 
 
 class FullMarketSerializer(MarketSerializer):
@@ -155,6 +168,11 @@ CategoriesResponse = response_schema(
     "CategoriesResponse",
     data=serializers.ListField(child=serializers.CharField()),
     counts=serializers.DictField(child=serializers.IntegerField()),
+)
+MarketSkipResponse = response_schema(
+    "MarketSkipResponse",
+    marketId=serializers.UUIDField(),
+    skippedUntil=serializers.DateTimeField(help_text="Until then the market isn't drawn for the user."),
 )
 MarketDetailResponse = response_schema("MarketDetailResponse", data=MarketSerializer())
 MarketLiveResponse = response_schema("MarketLiveResponse", marketId=serializers.UUIDField(), data=LiveSerializer())

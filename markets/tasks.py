@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from core.jobs.runs import last_finished_run, run_job
 from core.models import JobRun
-from markets import catalog, listings, prices, rules
+from markets import catalog, listings, prices, rules, skips
 from markets.catalog import Progress, no_progress
 from markets.errors import (
     IngestionFailed,
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 INGEST = "markets.ingest"
 REFRESH_ODDS = "markets.refresh_odds"
 PUBLISH_EDITION = "markets.publish_edition"
+PURGE_SKIPS = "markets.purge_skips"
 RESOLVE = "markets.resolve"
 RUNNING_RETRY_SECONDS = 5
 # How the error of a run begins that failed because of Polymarket; any other is ours.
@@ -53,6 +54,11 @@ def refresh_odds() -> None:
         run_odds_refresh(client=job_client(), now=timezone.now())
     except UpstreamError as exc:
         logger.warning("odds not refreshed, the next run will try again: %s", exc)
+
+
+@shared_task(name=PURGE_SKIPS)
+def purge_skips() -> None:
+    run_job(PURGE_SKIPS, lambda: {"deleted": skips.purge_skips(now=timezone.now())})
 
 
 @shared_task(name=PUBLISH_EDITION)

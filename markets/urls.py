@@ -1,11 +1,15 @@
 from typing import Any
 
 from django.urls import path
+from rest_framework.permissions import IsAuthenticated
 
+from accounts.authentication import JWTAuthentication
 from markets.views import IngestThrottle, MarketViewSet
 
 # Alike for everybody: the current user isn't looked at.
 anonymous: dict[str, Any] = {"authentication_classes": ()}
+# One's own; a bad token is refused.
+signed_in: dict[str, Any] = {"authentication_classes": (JWTAuthentication,), "permission_classes": (IsAuthenticated,)}
 
 urlpatterns = [
     path("", MarketViewSet.as_view({"get": "list"}, **anonymous)),
@@ -15,5 +19,6 @@ urlpatterns = [
     path("/ingest", MarketViewSet.as_view({"post": "ingest"}, throttle_classes=(IngestThrottle,))),
     path("/<str:pk>", MarketViewSet.as_view({"get": "retrieve"}, **anonymous)),
     path("/<str:pk>/live", MarketViewSet.as_view({"get": "live"})),
+    path("/<str:pk>/skip", MarketViewSet.as_view({"post": "skip"}, **signed_in)),
     path("/<str:pk>/full", MarketViewSet.as_view({"get": "full"})),
 ]

@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import PublicJWTAuthentication
 from core.api.openapi import operation
-from core.api.requests import PerClientThrottle, validate
+from core.api.requests import PerClientThrottle, current_user_id, validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response, next_page
 from markets import filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
@@ -20,6 +20,7 @@ from markets.listings import Query, list_markets
 from markets.models import Market
 from markets.polymarket.books import mirrored_price
 from markets.polymarket.client import job_client, request_client
+from markets.skips import skip_market
 
 
 class IngestThrottle(PerClientThrottle):
@@ -32,6 +33,7 @@ class UpstreamThrottle(PerClientThrottle):
     """Limits requests that need live odds which aren't cached. What is served from our own data isn't throttled."""
 
     scope = "upstream"
+    counted = f"{PerClientThrottle.counted}, of requests for which Polymarket has to be asked"
 
 
 def check_upstream_throttle(request: Request, view: APIView) -> None:
@@ -131,7 +133,8 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         operation_id="markets_live",
         summary="Odds of this moment, from the order book",
         responses=serializers.MarketLiveResponse,
-        errors=[NotFound, NoPolymarketId, PriceUnavailable, Throttled],
+        errors=[NotFound, NoPolymarketId, PriceUnavailable],
+        throttles=[UpstreamThrottle],
         tags=["markets"],
     )
     def live(self, request: Request, pk: str) -> HttpResponse:
@@ -174,7 +177,21 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             illiquid=odds.illiquid,
             as_of=odds.as_of,
             stale=odds.stale,
+            is_live=not odds.stale,
         )
+
+    @operation(
+        operation_id="markets_skip",
+        summary="Not this market: for a day it isn't drawn for the user again",
+        request=None,
+        responses=serializers.MarketSkipResponse,
+        errors=[NotFound],
+        tags=["markets"],
+    )
+    def skip(self, request: Request, pk: str) -> HttpResponse:
+        market = market_or_404(selectors.find_market(pk))
+        until = skip_market(market_id=market.pk, user_id=current_user_id(request), now=timezone.now())
+        return json_response(marketId=market.pk, skippedUntil=until)
 
     @operation(
         operation_id="markets_ingest",

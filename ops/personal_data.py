@@ -31,7 +31,7 @@ from core.db.transactions import require_transaction, run_transaction
 from core.models import IdempotencyKey
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt, LedgerAnchorHead
 from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
-from markets.models import MarketResolution
+from markets.models import MarketResolution, MarketSkip
 from purchases.models import CreditPurchase, PurchaseEvent
 
 CHUNK = 2_000
@@ -71,6 +71,7 @@ SECTIONS = (
     Section("credit_adjustments", CreditAdjustment, hidden=("requested_by", "decided_by")),
     Section("bets", Bet),
     Section("bet_sales", BetSale, "bet__user"),
+    Section("market_skips", MarketSkip),
     Section("holdings", StockHolding),
     Section("stock_transactions", StockTransaction),
     Section("purchases", CreditPurchase),
@@ -173,6 +174,7 @@ def erase_traces(user: User) -> None:
     require_transaction("erase_traces")
     SocialAccount.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
+    MarketSkip.objects.filter(user=user).delete()
     # Stored responses may contain personal data.
     IdempotencyKey.objects.filter(user_id=user.pk).delete()
     about = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk))

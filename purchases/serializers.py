@@ -53,11 +53,16 @@ class PurchaseSerializer(ResourceSerializer):
     createdAt = serializers.DateTimeField(source="created_at")
 
 
+PACKAGE_LIST_ALIASES = {"data": "packages"}
 PackageListResponse = response_schema(
     "PackageListResponse",
+    PACKAGE_LIST_ALIASES,
     packages=PackageSerializer(many=True),
     providers=serializers.ListField(child=serializers.CharField(), help_text="Those offered here."),
 )
 PurchaseResponse = response_schema("PurchaseResponse", purchase=PurchaseSerializer(), newBalance=CreditsField())
-PurchaseListResponse = response_schema("PurchaseListResponse", purchases=PurchaseSerializer(many=True))
+PURCHASE_LIST_ALIASES = {"data": "purchases"}
+PurchaseListResponse = response_schema(
+    "PurchaseListResponse", PURCHASE_LIST_ALIASES, purchases=PurchaseSerializer(many=True)
+)
 WebhookResponse = response_schema("WebhookResponse")

@@ -11,7 +11,7 @@ from rest_framework.viewsets import ViewSet
 from core.api.idempotency import HEADER, Act, idempotent
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate
-from core.api.responses import PublicReadsMixin, json_response
+from core.api.responses import PublicReadsMixin, json_response, with_aliases
 from purchases import events, rules, services
 from purchases.errors import (
     ExternalIdTaken,
@@ -22,6 +22,8 @@ from purchases.errors import (
 )
 from purchases.providers import StripeProvider, offered_providers, verify_signature
 from purchases.serializers import (
+    PACKAGE_LIST_ALIASES,
+    PURCHASE_LIST_ALIASES,
     CreditPurchaseRequest,
     PackageListResponse,
     PackageSerializer,
@@ -53,7 +55,8 @@ class PackageViewSet(PublicReadsMixin, ViewSet):
     )
     def list(self, request: Request) -> HttpResponse:
         packages = [PackageSerializer.from_object(package) for package in rules.packages().values()]
-        return json_response(packages=packages, providers=offered_providers())
+        shown = with_aliases(PACKAGE_LIST_ALIASES, packages=packages, providers=offered_providers())
+        return json_response(**shown)
 
 
 class PurchaseViewSet(ViewSet):
@@ -89,8 +92,8 @@ class PurchaseViewSet(ViewSet):
         tags=["purchases"],
     )
     def mine(self, request: Request) -> HttpResponse:
-        purchases = services.list_purchases(current_user_id(request))
-        return private(json_response(purchases=[PurchaseSerializer.from_object(each) for each in purchases]))
+        purchases = [PurchaseSerializer.from_object(each) for each in services.list_purchases(current_user_id(request))]
+        return private(json_response(**with_aliases(PURCHASE_LIST_ALIASES, purchases=purchases)))
 
 
 class StripeWebhookViewSet(ViewSet):

@@ -95,6 +95,7 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
             "schedule": crontab(minute="37"),
         },
         "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
+        "purge-market-skips": {"task": "markets.purge_skips", "schedule": crontab(hour="3", minute="57")},
         "anchor-ledger": {
             "task": "economy.anchor",
             "schedule": crontab(minute="2"),

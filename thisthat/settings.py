@@ -56,6 +56,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.metrics.CountRequestsMiddleware",
     "core.api.middleware.RequestIdMiddleware",
+    "core.api.middleware.RateLimitMiddleware",
     "core.api.middleware.TrailingSlashMiddleware",
     "core.api.errors.SanitizedErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -107,6 +108,8 @@ X_REDIRECT_URI = env.str("X_REDIRECT_URI", default="")
 X_AUTHORIZE_URL = env.str("X_AUTHORIZE_URL", default="https://x.com/i/oauth2/authorize")
 X_TOKEN_URL = env.str("X_TOKEN_URL", default="https://api.x.com/2/oauth2/token")
 X_USER_URL = env.str("X_USER_URL", default="https://api.x.com/2/users/me")
+# Of the frontend: where a browser whose sign-in failed is sent, with `error` and `details`.
+X_ERROR_PATH = env.url_path("X_ERROR_PATH", default="/")
 X_TIMEOUT_SECONDS = env.float("X_TIMEOUT_SECONDS", default=8.0)
 SOCIALACCOUNT_ADAPTER = "accounts.x.protocol.SocialAccountAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
@@ -164,9 +167,13 @@ LANGUAGE_CODE = "en"
 
 _more_origins = (origin.strip().rstrip("/") for origin in env.list("CORS_ALLOWED_ORIGINS", default=[]))
 CORS_ALLOWED_ORIGINS = sorted({FRONTEND_URL, *_more_origins})
+# In development a frontend may be served from any port of this machine.
+CORS_ALLOWED_ORIGIN_REGEXES = [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?$"] if DEBUG else []
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = [
+    "ETag", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID",
+]  # fmt: skip
 CORS_URLS_REGEX = r"^/(api|health|ready)"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
@@ -209,7 +216,13 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "THISTHAT",
-    "DESCRIPTION": "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.",
+    "DESCRIPTION": (
+        "A play-money prediction market: binary THIS/THAT markets mirrored from Polymarket.\n\n"
+        'Operations under a rate limit say so, and their responses have `RateLimit-Policy` (`"login";q=60;w=60`: 60 '
+        'requests in 60 seconds) and `RateLimit` (`"login";r=59;t=60`: 59 are left, and one more in 60 seconds at the '
+        "latest). Beyond it: 429 with `Retry-After`.\n\n"
+        "What a request has that its operation doesn't know is ignored, and reported in the response's `warnings`."
+    ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -228,6 +241,22 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.api.openapi.add_common_parts",
+        "core.api.examples.add_examples",
+    ],
+    "SERVERS": [{"url": "/", "description": "The service that this description comes from"}],
+    # In the order in which a frontend comes to need them.
+    "TAGS": [
+        {"name": "auth", "description": "Sign up or in, and who one is then"},
+        {"name": "users", "description": "Profiles"},
+        {"name": "markets", "description": "What can be bet on"},
+        {"name": "bets", "description": "Quote, place, list and sell"},
+        {"name": "transactions", "description": "What happened to one's credits"},
+        {"name": "economy", "description": "Daily credits and stocks"},
+        {"name": "leaderboard", "description": "Users by profit and by volume"},
+        {"name": "referrals", "description": "Who came by one's code"},
+        {"name": "purchases", "description": "Credits for money"},
+        {"name": "proof", "description": "That the ledger is whole"},
+        {"name": "system", "description": "Whether the service is up"},
     ],
 }
 

@@ -23,7 +23,7 @@ urlpatterns = [
     path("api/v1/", include("economy.urls")),
     path("api/v1/bets", include("betting.urls")),
     path("api/v1/purchases", include("purchases.urls")),
-    path("api/v1/leaderboard", include("leaderboard.urls")),
+    path("api/v1/", include("leaderboard.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/login/", login),
     path("admin/", admin.site.urls),

@@ -82,7 +82,7 @@ class CallbackView(XView):
         responses={
             302: OpenApiResponse(
                 description="To `FRONTEND_URL/auth/callback?accessToken=…&refreshToken=…&userId=…`, or to "
-                "`FRONTEND_URL/?error=…&details=…`"
+                "`FRONTEND_URL/?error=…&details=…`, on another path where the setting `X_ERROR_PATH` says so"
             )
         },
         tags=["auth"],
@@ -108,7 +108,7 @@ class CallbackView(XView):
 def redirect_with_error(failure: XSignInFailed) -> HttpResponse:
     level = logging.WARNING if failure.error in X_SIGN_IN_WARNINGS else logging.INFO
     logger.log(level, "sign-in with X: %s: %s", failure.error, failure)
-    return HttpResponseRedirect(f"{settings.FRONTEND_URL}/?{urlencode(failure.parameters())}")
+    return HttpResponseRedirect(f"{settings.FRONTEND_URL}{settings.X_ERROR_PATH}?{urlencode(failure.parameters())}")
 
 
 def cookie_name() -> str:

@@ -19,6 +19,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from core.api.errors import DomainError
+from core.api.requests import Known, warnings_about
+from core.api.responses import add_warnings
 from core.db.sql import execute, fetch_one
 from core.db.transactions import LOCK_TIMEOUT, run_transaction, sqlstate_of
 from core.rules import IDEMPOTENCY_HOURS
@@ -89,10 +91,16 @@ def idempotent(prepare: Callable[..., Act]) -> Callable[..., HttpResponse]:
             if claim and (earlier := find(claim)):
                 return earlier
             raise
-        return run_once(act, claim)
+        # With what the client is told about its request in what is kept: the same again is the same bytes.
+        known: Known | None = getattr(view, "known", None)
+        return run_once(partial(act_and_warn, act, request, known) if known else act, claim)
 
     respond.is_idempotent = True  # type: ignore[attr-defined]
     return respond
+
+
+def act_and_warn(act: Act, request: Request, known: Known) -> HttpResponse:
+    return add_warnings(act(), warnings_about(request, known))
 
 
 def run_once(act: Act, claim: Claim | None) -> HttpResponse:
@@ -111,7 +119,8 @@ def claim_of(request: Request) -> Claim | None:
     if key is None:
         return None
     if not (key.isascii() and key.isprintable() and key.strip() and len(key) <= MAX_LETTERS):
-        raise ValidationError({HEADER: f"1 to {MAX_LETTERS} printable ASCII characters."}, code="invalid")
+        text = f"Ensure this header has 1 to {MAX_LETTERS} printable ASCII characters."
+        raise ValidationError({HEADER: text}, code="invalid")
     # Before anybody parses it: a body that was read as a stream can't be had again. Slashes at the end make no other
     # path, nor another request.
     asked = f"{request.method} {request.path_info}\n".encode() + request._request.body  # noqa: SLF001

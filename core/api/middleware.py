@@ -1,4 +1,4 @@
-"""Middlewares of every request: its id, and paths that are alike with and without a slash at the end.
+"""Middlewares of every request: its id, its rate limits, and paths that are alike with and without a slash at the end.
 
 The id is the client's `X-Request-ID` if that is sane, else a new one; it is returned, and is in every log line of the
 request. `/api/v1/bets` and `/api/v1/bets/` are one resource, without a redirect, for POST too.
@@ -34,6 +34,23 @@ class RequestIdMiddleware:
         _current.set(request_id)
         response = self.get_response(request)
         response[HEADER] = request_id
+        return response
+
+
+class RateLimitMiddleware:
+    """Tells clients what is left of the rate limits that they were counted by: `RateLimit-Policy` and `RateLimit`.
+
+    Source: draft-ietf-httpapi-ratelimit-headers-10; lists of RFC 9651 strings with parameters.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if limits := getattr(request, "rate_limits", None):
+            response["RateLimit-Policy"] = ", ".join(f'"{one.name}";q={one.limit};w={one.window}' for one in limits)
+            response["RateLimit"] = ", ".join(f'"{one.name}";r={one.remaining};t={one.reset}' for one in limits)
         return response
 
 

@@ -5,14 +5,17 @@ permissions and throttles add theirs, and so does having a body, parameters or a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from functools import wraps
+from typing import Any, Literal, TypeVar, cast
 
+from django.template.response import SimpleTemplateResponse
 from django.utils.module_loading import autodiscover_modules
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
 
 from core.api.errors import (
     CODES,
@@ -28,6 +31,8 @@ from core.api.errors import (
     TryAgain,
 )
 from core.api.idempotency import HEADER_PARAMETER, InProgress, KeyReused
+from core.api.requests import Known, PerClientThrottle, warnings_about
+from core.api.responses import add_warnings
 
 ErrorClass = type[DomainError] | type[exceptions.APIException]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,6 +98,7 @@ HEALTH = {
         "operationId": "health",
         "summary": "The process responds",
         "tags": ["system"],
+        "security": [{}],
         "responses": {
             "200": {
                 "description": "Alive",
@@ -114,21 +120,50 @@ HEALTH = {
 }
 
 
-def operation(*, errors: Sequence[ErrorClass] = (), **description: Any) -> Callable[[F], F]:
+def operation(
+    *, errors: Sequence[ErrorClass] = (), throttles: Sequence[type[PerClientThrottle]] = (), **description: Any
+) -> Callable[[F], F]:
     """Describe a view's action as drf-spectacular's `extend_schema` does, with the errors of its own that it returns.
 
     Errors that come from authentication, permissions, throttle classes, the body, parameters or the idempotency key are
-    added by rule, and so is the header of an action that is `idempotent`.
+    added by rule, and so is the header of an action that is `idempotent`. `throttles` are those that the action asks
+    itself. What the description doesn't name is reported in the response's `warnings`.
     """
+    known = known_names(description)
 
     def decorate(action: F) -> F:
-        action.errors = tuple(errors)  # type: ignore[attr-defined]
-        if getattr(action, "is_idempotent", False):
+        @wraps(action)
+        def act(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+            view.known = known
+            response = action(view, request, *args, **kwargs)
+            # An idempotent action adds the warnings before its response is kept; what DRF renders isn't of this shape.
+            if is_idempotent or isinstance(response, SimpleTemplateResponse):
+                return response
+            return add_warnings(response, warnings_about(request, known))
+
+        is_idempotent = getattr(action, "is_idempotent", False)
+        act.errors = tuple(errors)  # type: ignore[attr-defined]
+        act.throttles = tuple(throttles)  # type: ignore[attr-defined]
+        if is_idempotent:
             given = [each for each in description.get("parameters", ()) if each is not HEADER_PARAMETER]
             description["parameters"] = [*given, HEADER_PARAMETER]
-        return extend_schema(**description)(action)
+        return cast("F", extend_schema(**description)(act))
 
     return decorate
+
+
+def known_names(description: Mapping[str, Any]) -> Known:
+    """Return the names of the query parameters and body fields that `extend_schema` is given."""
+    parameters: set[str] = set()
+    for given in description.get("parameters", ()):
+        if isinstance(given, OpenApiParameter):
+            parameters |= {given.name} if given.location == OpenApiParameter.QUERY else set()
+        else:
+            parameters |= given._declared_fields.keys()  # noqa: SLF001 - known before any instance is made
+    body = description.get("request")
+    # A body that isn't one of our serializers is described as it is, as that of another service's events.
+    fields = None if isinstance(body, dict) else frozenset(body._declared_fields if body else ())  # noqa: SLF001
+    return Known(frozenset(parameters), fields)
 
 
 class Schema(AutoSchema):
@@ -137,6 +172,10 @@ class Schema(AutoSchema):
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         found: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if found:
+            if limits := [described_throttle(each) for each in self.throttles()]:
+                text = "Rate limits: " + "; ".join(limit.pop("text") for limit in limits) + "."
+                found["description"] = f"{found.get('description', '')} {text}".strip()
+                found["x-rate-limits"] = limits
             for status, refusal in error_responses(self.errors_of(found)).items():
                 found["responses"][status] = either(found["responses"].get(status), refusal)
             self.let_parameters_be_empty(found.get("parameters", ()))
@@ -178,7 +217,7 @@ class Schema(AutoSchema):
             yield from getattr(authenticator, "errors", (exceptions.AuthenticationFailed,))
         for permission in permissions:
             yield from getattr(permission, "errors", ())
-        if self.view.get_throttles():
+        if self.throttles():
             yield exceptions.Throttled
         if "requestBody" in described:
             yield from WITH_BODY
@@ -186,6 +225,10 @@ class Schema(AutoSchema):
             yield exceptions.ValidationError
         if getattr(action, "is_idempotent", False):
             yield from IDEMPOTENT
+
+    def throttles(self) -> list[Any]:
+        """Return the throttles that the operation's requests are counted by, before or in its action."""
+        return [*self.view.get_throttles(), *(kind() for kind in getattr(self.action_method, "throttles", ()))]
 
     @property
     def action_method(self) -> Any:
@@ -201,6 +244,12 @@ class Schema(AutoSchema):
 
     def get_serializer_name(self, serializer: Any, direction: Literal["request", "response"]) -> str:
         return str(super().get_serializer_name(serializer, direction)).removesuffix("Schema")
+
+
+def described_throttle(throttle: PerClientThrottle) -> dict[str, Any]:
+    limit, window = throttle.num_requests, throttle.duration
+    what = {"policy": throttle.scope, "limit": limit, "window": window, "counted": throttle.counted}
+    return what | {"text": f"`{throttle.scope}`, {limit:,} in {window:,} seconds by {throttle.counted}"}
 
 
 def status_and_code(error: ErrorClass) -> tuple[int, str]:

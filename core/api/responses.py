@@ -5,7 +5,7 @@ second (`PUBLIC_CACHE_SECONDS`) instead of reading the database. Every such resp
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from hashlib import blake2b
 from threading import Lock
@@ -24,6 +24,7 @@ MAX_ENTRIES = 1_000
 MAX_ENTRY_BYTES = 512 * 1024
 MAX_BYTES = 32 * 1024 * 1024
 UNCHANGING_SECONDS = 3600
+FIRST_REDIRECT = 300
 
 
 def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
@@ -33,6 +34,21 @@ def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
     """
     body = dumps({"success": True, **fields})
     return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def with_aliases(aliases: Mapping[str, str], /, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a response, each that has an alias under that name too, for clients that only read it.
+
+    What OpenAPI says of them: `core.api.serializers.response_schema`, with the same `aliases`.
+    """
+    return {**fields, **{alias: fields[field] for alias, field in aliases.items()}}
+
+
+def add_warnings(response: HttpResponse, warnings: list[dict[str, str]]) -> HttpResponse:
+    """Return the response to a success with `warnings` in its body; any other response, or without any, as it is."""
+    if warnings and response.status_code < FIRST_REDIRECT and response["Content-Type"] == "application/json":
+        response.content = response.content[:-1] + b',"warnings":' + dumps(warnings) + b"}"
+    return response
 
 
 def offset_page(*, total: int, limit: int, offset: int) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from drf_spectacular.utils import extend_schema_field, inline_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
 Field = serializers.Field[Any, Any, Any, Any]
@@ -74,12 +74,36 @@ class SuccessField(serializers.BooleanField):
     """The literal `true` that every successful response begins with."""
 
 
-def response_schema(name: str, **fields: Field | serializers.Serializer[Any]) -> serializers.Serializer[Any]:
+class WarningSerializer(serializers.Serializer[Any]):
+    """A name in the request that its operation doesn't know: `core.api.requests.warnings_about`."""
+
+    field = serializers.CharField()
+    message = serializers.CharField()
+    code = serializers.ChoiceField(choices=["unknown_parameter", "unknown_field"])
+
+
+def response_schema(
+    name: str, aliases: Mapping[str, str] | None = None, /, **fields: Field | serializers.Serializer[Any]
+) -> serializers.Serializer[Any]:
     """Return the OpenAPI component of a successful response: `{"success": true, …fields}`.
 
-    `name` ends in `Response`. `core.api.responses.json_response` makes such responses.
+    `name` ends in `Response`. `core.api.responses.json_response` makes such responses; `aliases` are what its
+    `with_aliases` takes: the old name of a field by its other name.
     """
-    return inline_serializer(name, {"success": SuccessField(), **fields})
+    copies = {alias: deprecated_copy(fields[field], field) for alias, field in (aliases or {}).items()}
+    warnings = WarningSerializer(many=True, required=False, help_text="What of the request was ignored; if anything.")
+    response = inline_serializer(name, {"success": SuccessField(), **fields, **copies, "warnings": warnings})
+    extend_schema_serializer(deprecate_fields=[*copies])(type(response))
+    return response
+
+
+def deprecated_copy(field: Any, name: str) -> Any:
+    """Return the same field, as the description shows it under a name that only older clients read."""
+    text = f"Deprecated: `{name}`."
+    if isinstance(field, serializers.ListSerializer):
+        child: Any = field.child
+        return type(child)(many=True, help_text=text)
+    return type(field)(*field._args, **{**field._kwargs, "help_text": text})  # noqa: SLF001 - DRF's own way to copy
 
 
 def offset_page_schema() -> dict[str, Field]:
@@ -98,6 +122,8 @@ class ResourceSerializer(serializers.Serializer[Any]):
     Each field has its JSON name and, as `source`, the column that it comes from. `Meta.alias` is the table's alias in
     the statements that select the resource; `Meta.expressions` has SQL for sources that are no columns of it. Nested
     resources come last. All of it is compiled when the class is made; rendering then costs one `zip`.
+    `Meta.aliases` are names that only older clients read, each with the field that it repeats (`user.id`: of a nested
+    resource): sent with the same value, and deprecated in OpenAPI.
 
         class BetSerializer(ResourceSerializer):
             id = serializers.UUIDField()
@@ -107,6 +133,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
 
             class Meta:
                 alias = "bet"
+                aliases = {"priceAtBet": "oddsAtBet"}
                 expressions = {"current_odds": "CASE bet.side WHEN 'this' THEN …"}
 
         rows = fetch_all(f"SELECT {BetSerializer.columns} FROM bets AS bet JOIN markets AS market …")
@@ -121,13 +148,19 @@ class ResourceSerializer(serializers.Serializer[Any]):
     _names: ClassVar[tuple[str, ...]] = ()
     _sources: ClassVar[tuple[tuple[str, str], ...]] = ()
     _nested: ClassVar[tuple[tuple[str, str, type["ResourceSerializer"]], ...]] = ()
+    _aliases: ClassVar[tuple[tuple[str, list[str]], ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         meta = getattr(cls, "Meta", None)
         alias, expressions = getattr(meta, "alias", ""), getattr(meta, "expressions", {})
-        declared: Mapping[str, Field] = cls._declared_fields
-        own = {name: field for name, field in declared.items() if not isinstance(field, ResourceSerializer)}
+        declared: dict[str, Field] = cls._declared_fields
+        aliases: Mapping[str, str] = getattr(meta, "aliases", {})
+        own = {
+            name: field
+            for name, field in declared.items()
+            if not isinstance(field, ResourceSerializer) and name not in aliases
+        }
         cls._nested = tuple(
             (name, field.source or name, type(field))
             for name, field in declared.items()
@@ -141,6 +174,16 @@ class ResourceSerializer(serializers.Serializer[Any]):
         ]
         cls.columns = ", ".join([*selected, *(nested.columns for _, _, nested in cls._nested)])
         cls.width = len(selected) + sum(nested.width for _, _, nested in cls._nested)
+        cls._aliases = tuple((alias, path.split(".")) for alias, path in aliases.items())
+        if aliases:
+            declared |= {alias: deprecated_copy(cls._field_at(path), path) for alias, path in aliases.items()}
+            extend_schema_serializer(deprecate_fields=[*aliases])(cls)
+
+    @classmethod
+    def _field_at(cls, path: str) -> Any:
+        name, _, inner = path.partition(".")
+        field: Any = cls._declared_fields[name]
+        return field._field_at(inner) if inner else field  # noqa: SLF001
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> dict[str, Any]:
@@ -150,7 +193,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
         for name, _, nested in cls._nested:
             resource[name] = nested.from_row(row[place : place + nested.width])
             place += nested.width
-        return resource
+        return cls._with_aliases(resource)
 
     @classmethod
     def from_object(cls, instance: Any, **values: Any) -> dict[str, Any]:
@@ -165,6 +208,15 @@ class ResourceSerializer(serializers.Serializer[Any]):
         for name, source, nested in cls._nested:
             inner = values[source] if source in values else getattr(instance, source)
             resource[name] = inner if inner is None or isinstance(inner, dict) else nested.from_object(inner)
+        return cls._with_aliases(resource)
+
+    @classmethod
+    def _with_aliases(cls, resource: dict[str, Any]) -> dict[str, Any]:
+        for alias, path in cls._aliases:
+            value: Any = resource
+            for name in path:
+                value = value[name]
+            resource[alias] = value
         return resource
 
     def to_representation(self, instance: Any) -> dict[str, Any]:

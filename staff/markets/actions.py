@@ -13,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
 )
 
 from accounts.models import Permission
@@ -237,15 +238,26 @@ class QuestionForm(ReasonForm):
     expires_at = forms.DateTimeField(
         required=False,
         label="Ends, UTC",
-        help_text="Without an end it is open until staff close it.",
+        help_text="When bets end: users see it as chosen here.",
         widget=forms.DateTimeInput(
             attrs={"type": "datetime-local", "step": "1", "class": " ".join(INPUT_CLASSES)}, format="%Y-%m-%dT%H:%M:%S"
         ),
     )
+    open_end = forms.BooleanField(
+        required=False, label="Open end", help_text="It is open until staff close it.", widget=UnfoldBooleanWidget()
+    )
     field_order = [
-        *("title", "this_option", "that_option", "this_odds", "expires_at", "category", "image_url", "description"),
-        "reason",
+        *("title", "this_option", "that_option", "this_odds", "expires_at", "open_end", "category", "image_url"),
+        *("description", "reason"),
     ]
+
+    def clean(self) -> dict[str, Any]:
+        """Take an end or an open end; neither is what is forgotten, and never meant."""
+        data = super().clean() or self.cleaned_data
+        if "expires_at" in data and bool(data["expires_at"]) == bool(data.get("open_end")):
+            both = "Either an end or an open end, not both." if data["expires_at"] else ""
+            self.add_error("expires_at", both or "Say when it ends, or that its end is open.")
+        return data
 
 
 class CreationForm(QuestionForm):
@@ -309,7 +321,8 @@ def editing(market: Market, by: StaffMember) -> Confirmation:
 def shown_of(market: Market) -> dict[str, Any]:
     """Return what the form begins with, times to the second."""
     shown = {name: getattr(market, name) for name in house.QUESTION_FIELDS}
-    return shown | {"expires_at": market.expires_at and market.expires_at.replace(microsecond=0)}
+    ends_at = market.expires_at and market.expires_at.replace(microsecond=0)
+    return shown | {"expires_at": ends_at, "open_end": ends_at is None}
 
 
 def changing_odds(market: Market, by: StaffMember) -> Confirmation:

@@ -41,6 +41,11 @@ ME_FIELDS = {
     "rankByPnL",
     "rankByVolume",
     "createdAt",
+    "totalBets",
+    "winRate",
+    "biggestWin",
+    "profileImageUrl",
+    "dailyStreak",
 }
 PUBLIC_FIELDS = {
     "id",

@@ -87,12 +87,12 @@ def test_a_request_is_remembered_as_activity(stranger, ann):
 def test_activity_is_written_at_most_every_five_minutes(stranger, ann, now, django_assert_num_queries):
     recent = now - timedelta(minutes=4)
     User.objects.update(last_active_at=recent)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         success(stranger.get(ME, headers=bearer(ann)))
     ann.user.refresh_from_db()
     assert ann.user.last_active_at == recent
     User.objects.update(last_active_at=now - timedelta(minutes=5))
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         success(stranger.get(ME, headers=bearer(ann)))
     ann.user.refresh_from_db()
     assert ann.user.last_active_at >= now

@@ -249,3 +249,26 @@ def test_only_the_hash_of_the_refresh_token_is_kept(stranger):
     assert len(token) == 43
     assert len(bytes(row["token_hash"])) == 32
     assert token not in str(row)
+
+
+def test_a_weak_password_is_reported_together_with_the_other_fields_errors(stranger):
+    body = {"username": "a!b", "email": "nowhere", "password": "12345", "name": ""}
+    details = refusal(stranger.post(SIGNUP, body, content_type="application/json"), 400, "validation_error")["details"]
+    assert [each["field"] for each in details] == ["username", "email", "name", "password"]
+    assert details[-1]["code"] == "password_too_short"
+
+
+def test_a_password_is_compared_with_names_that_are_wrong_themselves(stranger):
+    body = {"username": "marmalade!", "email": "ann@example.com", "password": "marmalade!", "name": "Ann"}
+    details = refusal(stranger.post(SIGNUP, body, content_type="application/json"), 400, "validation_error")["details"]
+    assert {each["field"]: each["code"] for each in details} == {
+        "username": "invalid_username",
+        "password": "password_too_similar",
+    }
+
+
+def test_without_a_password_only_that_is_said_of_it(stranger):
+    for sent in ({}, {"password": None}, {"password": 7}):
+        body = {"username": "ann", "email": "ann@example.com", "name": "Ann", **sent}
+        response = stranger.post(SIGNUP, body, content_type="application/json")
+        assert [each["field"] for each in refusal(response, 400, "validation_error")["details"]] == ["password"]

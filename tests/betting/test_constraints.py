@@ -11,6 +11,7 @@ from django.db.models.expressions import RawSQL
 
 from betting.models import Bet, BetSale
 from core.db.sql import new_id
+from leaderboard.models import UserTotals
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -179,6 +180,19 @@ def test_a_bet_is_a_users_on_a_market(bet):
     for field in ("user_id", "market_id"):
         with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
             add_stray(bet, field)
+
+
+def test_totals_follow_whatever_statement_writes_bets(ann, kettle):
+    """`bets_count_added` and `bets_count_changed`, once a statement for all its bets."""
+    bets = [ann.bet(kettle, 60)["id"] for _ in range(3)]
+    update = "UPDATE bets SET status = %s, actual_payout = %s, resolved_at = now(), settlement_count = 1 WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(update, ["won", 100, bets[0]])
+        cursor.executemany(update, [("lost", 0, bets[1]), ("lost", 0, bets[2])])
+    assert UserTotals.objects.values_list("bets", "won", "lost").get(pk=ann.id) == (3, 1, 2)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE bets SET status = 'pending', actual_payout = NULL, resolved_at = NULL")
+    assert UserTotals.objects.values_list("bets", "won", "lost").get(pk=ann.id) == (3, 0, 0)
 
 
 def test_every_constraint_has_a_test():

@@ -19,9 +19,11 @@ BET_FIELDS = [
     "id", "userId", "marketId", "side", "amount", "oddsAtBet", "potentialPayout", "actualPayout", "status", "placedAt",
     "resolvedAt", "soldAmount", "soldPayout", "currentOdds", "currentValue", "shares", "remainingAmount",
     "remainingPayout", "market",
+    "sharesReceived", "priceAtBet",
 ]  # fmt: skip
 MARKET_FIELDS = [
     "id", "title", "thisOption", "thatOption", "status", "resolution", "resolvedAt", "expiresAt", "imageUrl",
+    "thisOdds", "thatOdds", "category",
 ]  # fmt: skip
 
 

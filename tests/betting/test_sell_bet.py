@@ -34,8 +34,11 @@ def test_a_whole_bet_is_sold_at_the_odds_of_now(ann, kettle):
     bet = ann.bet(kettle, 100)
     move(kettle, "0.7500")
     body = ann.sell(bet)
-    assert list(body) == ["success", "bet", "creditsReturned", "newBalance", "currentValue"]
+    assert set(body) == {
+        "success", "bet", "creditsReturned", "newBalance", "currentValue", "profit", "priceImpact", "creditsReceived",
+    }  # fmt: skip
     assert (body["creditsReturned"], body["newBalance"], body["currentValue"]) == (125, 1025, 0)
+    assert (body["creditsReceived"], body["profit"], body["priceImpact"]) == (125, 25, 0)
     sold = body["bet"]
     assert (sold["status"], sold["soldAmount"], sold["soldPayout"]) == ("sold", 100, 125)
     assert (sold["actualPayout"], sold["currentOdds"], sold["currentValue"]) == (None, Decimal("0.75"), 0)

@@ -15,17 +15,30 @@ def test_the_frontend_may_read_responses_and_errors_with_its_credentials(strange
     assert response["Access-Control-Allow-Credentials"] == "true"
     assert "origin" in response["Vary"].lower()
     exposed = response["Access-Control-Expose-Headers"].lower().split(", ")
-    assert {"etag", "retry-after", "x-request-id", "idempotency-replayed"} <= set(exposed)
+    assert {"etag", "retry-after", "ratelimit", "ratelimit-policy", "x-request-id", "idempotency-replayed"} <= set(
+        exposed
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "origin", [STRANGE, "null", "http://localhost:3001", "https://localhost:3000", f"{FRONTEND}.evil.example.com"]
+    "origin",
+    [STRANGE, "null", "http://localhost.evil.example.com:3000", f"{FRONTEND}.evil.example.com", "http://10.0.0.1:3000"],
 )
 def test_another_origin_may_read_nothing(stranger, path, origin):
     response = stranger.get(path, headers={"Origin": origin})
     assert "Access-Control-Allow-Origin" not in response
     assert "Access-Control-Allow-Credentials" not in response
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:5173", "http://127.0.0.1:5173", "http://localhost", "https://localhost:3000"]
+)
+def test_in_development_every_port_of_this_machine_may_read_responses(stranger, origin):
+    response = stranger.get("/api/hello", headers={"Origin": origin})
+    assert response["Access-Control-Allow-Origin"] == origin
+    assert response["Access-Control-Allow-Credentials"] == "true"
+    assert preflight(stranger, origin)["Access-Control-Allow-Origin"] == origin
 
 
 def preflight(

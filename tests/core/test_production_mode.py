@@ -54,6 +54,8 @@ def test_a_worker_without_it_does_not_start_and_names_it():
         ("HOUSE_MARKET_SPREAD", "0"),
         ("HOUSE_MARKET_SPREAD", "-0.02"),
         ("MARKET_MAX_SPREAD", "wide"),
+        ("X_ERROR_PATH", "https://evil.example"),
+        ("X_ERROR_PATH", "//evil.example"),
     ],
 )
 def test_a_setting_that_cannot_be_read_stops_the_start_with_its_name(name, value):
@@ -69,6 +71,14 @@ def test_two_signing_keys_of_one_name_stop_the_start_and_no_secret_is_shown():
     assert ended.returncode != 0
     assert ended.stderr.splitlines() == ["STOCK_SIGNING_KEYS has two keys named 2026: each needs an id of its own."]
     assert not any(secret in ended.stderr for secret in secrets)
+
+
+def test_in_production_no_port_of_this_machine_may_call():
+    ended = run(
+        ["-c", "from django.conf import settings as s; print(s.CORS_ALLOWED_ORIGIN_REGEXES, s.CORS_ALLOWED_ORIGINS)"],
+        PRODUCTION | {"DJANGO_SETTINGS_MODULE": "thisthat.settings"},
+    )
+    assert ended.stdout.strip() == f"[] {[PRODUCTION['FRONTEND_URL']]}"
 
 
 def test_debug_is_off_unless_asked_for():

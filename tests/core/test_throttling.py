@@ -77,3 +77,33 @@ def test_a_bad_token_counts_by_address(stranger):
 def test_throttling_can_be_switched_off(stranger, settings):
     settings.THROTTLE_ENABLED = False
     assert asked(stranger, times=5).status_code == 200
+
+
+def limits(response, header="RateLimit"):
+    return dict(item.split(";", 1) for item in response[header].split(", "))
+
+
+def test_a_throttled_path_says_what_is_left(stranger):
+    first = asked(stranger)
+    assert first["RateLimit-Policy"] == '"tests";q=2;w=60'
+    assert limits(first)['"tests"'].startswith("r=1;t=")
+    assert limits(asked(stranger))['"tests"'].startswith("r=0;t=")
+    refused = asked(stranger)
+    assert (refused.status_code, refused["RateLimit-Policy"]) == (429, '"tests";q=2;w=60')
+    assert limits(refused)['"tests"'] == f"r=0;t={refused['Retry-After']}"
+
+
+def test_another_path_says_nothing_of_limits(stranger):
+    response = stranger.get("/api/v1/markets")
+    assert "RateLimit" not in response
+    assert "RateLimit-Policy" not in response
+
+
+def test_signing_in_tells_each_of_its_limits(stranger):
+    body = {"email": "nobody@example.com", "password": "a long sentence"}
+    response = stranger.post("/api/v1/auth/login", body, content_type="application/json")
+    assert response.status_code == 401
+    policy = '"login";q=60;w=60, "account";q=10;w=60, "account_total";q=100;w=3600'
+    assert response["RateLimit-Policy"] == policy
+    left = limits(response)
+    assert [left[name].split(";")[0] for name in ('"login"', '"account"', '"account_total"')] == ["r=59", "r=9", "r=99"]

@@ -2,16 +2,25 @@
 
 import json
 import os
+import re
 import subprocess
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
+from devtools.management.commands.write_api_page import error_codes
+from tests.api_contract import compiled, description
 from tests.architecture.conftest import REPOSITORY
 from tests.documentation.conftest import STRIPE_SECRET
 
 DOCS = REPOSITORY / "docs"
+RESPONSES = DOCS / "responses.json"
+# How many of a list are recorded; and what has a field for each of its things, whatever those are.
+SHOWN = 2
+NAMED_BY_DATA = {"counts", "jobs", "reasons"}
 SCHEMA, EXAMPLES, PAGE = DOCS / "openapi.yaml", DOCS / "examples.yaml", DOCS / "api.md"
 
 
@@ -30,6 +39,39 @@ def send(curl: str, known: dict[str, str]) -> tuple[int, str]:
     return int(status), body
 
 
+def request_of(curl: str, known: dict[str, str]) -> Any:
+    """The JSON that a curl of the examples sends; None without a body."""
+    command = re.sub(r"'\$(\w+)'", lambda name: known[name[1]], curl)
+    variable = re.search(r'-d "\$(\w+)"', command)
+    sent = re.search(rf"{variable[1]}='([^']*)'" if variable else r"-d '([^']*)'", command)
+    return json.loads(sent[1]) if sent else None
+
+
+def shown(value: Any, name: str = "") -> Any:
+    """What is recorded of a body: of long lists the first, of tokens the beginning."""
+    if isinstance(value, dict):
+        return {key: shown(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shown(each) for each in value[:SHOWN]]
+    if name in ("accessToken", "refreshToken"):
+        return f"{value[:16]}..."
+    return value
+
+
+def same_shape(found: Any, recorded: Any, where: str) -> None:
+    """Of two bodies: the same fields, of the same types as far as neither is null. Lists are alike where both have any."""
+    if found is None or recorded is None or where.rpartition(".")[2] in NAMED_BY_DATA:
+        return
+    numbers = (int, float)
+    assert type(found) is type(recorded) or (isinstance(found, numbers) and isinstance(recorded, numbers)), where
+    if isinstance(found, dict):
+        assert found.keys() == recorded.keys(), where
+        for name in found:
+            same_shape(found[name], recorded[name], f"{where}.{name}")
+    elif isinstance(found, list) and found and recorded:
+        same_shape(found[0], recorded[0], where)
+
+
 def part(response: object, path: str) -> str:
     for step in path.split("."):
         response = response[int(step) if isinstance(response, list) else step]
@@ -39,12 +81,71 @@ def part(response: object, path: str) -> str:
 @pytest.mark.django_db(transaction=True)
 def test_every_example_works_from_first_to_last(service):
     known = {"API": service, "SECRET": STRIPE_SECRET}
+    sent: dict[str, list[dict[str, Any]]] = {}
     for example in examples():
+        request = request_of(example["curl"], known)
         status, body = send(example["curl"], known)
         assert status == example.get("status", 200), f"{example['curl']}\n{body}"
+        response = json.loads(body) if body else None
         for name, path in example.get("keep", {}).items():
-            known[name] = part(json.loads(body), path)
+            known[name] = part(response, path)
+        title = {"title": example["title"]} if "title" in example else {}
+        exchange = {**title, "status": status, "request": shown(request), "response": shown(response)}
+        sent.setdefault(example["operation"], []).append(exchange)
     assert {"TOKEN", "MARKET", "BET", "STOCK"} <= known.keys()
+    if "RECORD_RESPONSES" in os.environ:
+        RESPONSES.write_text(json.dumps(sent, indent=1, ensure_ascii=False) + "\n")
+    recorded = json.loads(RESPONSES.read_text())
+    assert sent.keys() == recorded.keys(), "make examples"
+    for operation, exchanges in sent.items():
+        assert len(exchanges) == len(recorded[operation]), "make examples"
+        for now, before in zip(exchanges, recorded[operation], strict=True):
+            assert (now["status"], now.get("title")) == (before["status"], before.get("title")), "make examples"
+            for body in ("request", "response"):
+                same_shape(now[body], before[body], f"{operation}: {body}")
+
+
+def described() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation of the description by its id."""
+    for methods in description()["paths"].values():
+        for method, operation in methods.items():
+            if isinstance(operation, dict) and "operationId" in operation:
+                yield method, operation
+
+
+def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for body in [operation.get("requestBody", {}), *operation["responses"].values()]:
+        yield from body.get("content", {}).values()
+
+
+def resolved(example: dict[str, Any]) -> Any:
+    name = example.get("$ref", "").removeprefix("#/components/examples/")
+    return (description()["components"]["examples"][name] if name else example)["value"]
+
+
+def test_every_request_and_response_of_the_description_has_examples_that_are_as_described():
+    for method, operation in described():
+        for content in contents(operation):
+            where = f"{method} {operation['operationId']}"
+            assert content.get("examples"), where
+            for example in content["examples"].values():
+                errors = [error.message for error in compiled(content["schema"]).iter_errors(resolved(example))]
+                assert not errors, f"{where}: {errors}"
+
+
+def test_every_error_code_of_an_operation_has_its_example():
+    for _, operation in described():
+        for status, response in operation["responses"].items():
+            for content in response.get("content", {}).values():
+                codes = {code for found, code in error_codes(operation) if found == status}
+                assert codes <= content["examples"].keys()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_swagger_prefills_signs_up(service, client):
+    ((_, signup),) = [each for each in described() if each[1]["operationId"] == "auth_signup"]
+    prefilled = resolved(next(iter(signup["requestBody"]["content"]["application/json"]["examples"].values())))
+    assert client.post("/api/v1/auth/signup", prefilled, content_type="application/json").status_code == 201
 
 
 def write(tmp_path, given) -> str:

@@ -40,7 +40,8 @@ def test_a_transfer_is_shown_as_the_contract_says(ask, ann):
     assert b'"amount":66.60,' in response.content
     assert b'"balanceAfter":1066.60,' in response.content
     body = response.json()
-    assert list(body) == ["success", "transactions", "total", "limit", "offset", "nextCursor"]
+    assert list(body) == ["success", "transactions", "total", "limit", "offset", "nextCursor", "data"]
+    assert body["data"] == body["transactions"]
     assert body["transactions"] == [
         {
             "id": str(posted.id),

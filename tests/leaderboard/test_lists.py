@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("order", ["pnl", "volume"])
 @BOTH
 def test_before_the_first_count_the_list_is_empty_and_says_that_it_was_never_counted(db, order):
     assert see(order) == {
-        "success": True, "leaderboard": [], "total": 0, "limit": 100, "offset": 0, "updatedAt": None,
+        "success": True, "leaderboard": [], "data": [], "total": 0, "limit": 100, "offset": 0, "updatedAt": None,
     }  # fmt: skip
 
 
@@ -36,7 +36,12 @@ def test_who_staked_more_is_first_and_of_equals_the_earlier_account(five, now):
         "user": {"id": str(five[2].id), "username": "cem", "avatarUrl": None},
         "overallPnL": Decimal("0.00"),
         "totalVolume": Decimal("50.00"),
+        "winRate": 0,
+        "userId": str(five[2].id),
+        "username": "cem",
+        "totalPnl": Decimal("0.00"),
     }
+    assert response["data"] == response["leaderboard"]
 
 
 def test_who_realized_more_is_first_whatever_was_staked(five, kettle, now):

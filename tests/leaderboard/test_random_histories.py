@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from random import Random
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -15,7 +16,7 @@ from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from betting.reversal import reverse_settlement
 from economy.stocks.trading import close_worthless_holdings
-from leaderboard.models import Board
+from leaderboard.models import Board, UserTotals
 from leaderboard.rules import Period, first_day
 from leaderboard.selectors import get_place
 from leaderboard.services import rebuild_leaderboard, update_leaderboard
@@ -118,9 +119,20 @@ class TestRandomHistories(TestCase):
             assert Board.objects.get(period=period).total == len(expected)
             places = {player.id: get_place(user_id=player.id, period=period)[1:] for player in history.players}
             assert places == {player: expected.get(player, NOWHERE) for player in places}
+        assert_totals_are_those_of_the_bets()
         counted = kept()
         rebuild_leaderboard(now=history.now)
         assert kept() == counted
+
+
+def assert_totals_are_those_of_the_bets() -> None:
+    expected: dict[UUID, list[int]] = {}
+    for bet in Bet.objects.all():
+        totals = expected.setdefault(bet.user_id, [0, 0, 0])
+        for place, counts in enumerate((True, bet.status == "won", bet.status == "lost")):
+            totals[place] += counts
+    kept_totals = {row.user_id: [row.bets, row.won, row.lost] for row in UserTotals.objects.all()}
+    assert kept_totals == expected
 
 
 def test_profit_of_stocks_counts_on_the_day_of_their_sale():

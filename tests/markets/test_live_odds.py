@@ -34,6 +34,8 @@ LIVE_FIELDS = [
     "acceptingOrders",
     "asOf",
     "stale",
+    "isLive",
+    "lastUpdated",
 ]
 BOUND_SECONDS = 4
 
@@ -73,7 +75,8 @@ def test_it_shows_the_order_books_odds_and_the_catalogues_volumes(there, market,
     assert [data[name] for name in ("liquidity", "volume", "volume24hr")] == [
         market.liquidity, market.volume, market.volume_24hr,
     ]  # fmt: skip
-    assert (data["acceptingOrders"], data["stale"]) == (True, False)
+    assert (data["acceptingOrders"], data["stale"], data["isLive"]) == (True, False, True)
+    assert data["lastUpdated"] == data["asOf"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", data["asOf"])
     assert abs(datetime.fromisoformat(data["asOf"]) - now) < timedelta(seconds=10)
 
@@ -117,7 +120,7 @@ def test_when_it_cannot_be_reached_odds_within_the_bound_are_served_as_stale(liv
     market_rules.LIVE_SECONDS = 0
     fresh = live().json()["data"]
     upstream.faults.set(kind, path="/books")
-    assert live().json()["data"] == fresh | {"stale": True}
+    assert live().json()["data"] == fresh | {"stale": True, "isLive": False}
 
 
 def test_stored_odds_within_the_bound_will_do(live, upstream, market):

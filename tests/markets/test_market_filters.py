@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from markets.models import Market
+from tests.concurrently import wait_until
 from tests.markets.factories import (
     MARKETS,
     add_market,
@@ -163,3 +164,63 @@ def test_an_empty_field_of_a_form_counts_as_missing(api, markets, name):
 def test_times_at_the_ends_of_the_calendar_are_taken_or_refused(api, markets, value):
     response = api.get(MARKETS, {"expiresAfter": value})
     assert response.status_code in (200, 400), response.content
+
+
+# What the frontend in use calls its lists
+
+
+def ending_in(hours: float, number: int, **fields) -> Market:
+    return add_mirrored(number, expires_at=datetime.now(UTC) + hours * HOUR, bid=ODD_BID, ask=ODD_ASK, **fields)
+
+
+ODD_BID, ODD_ASK = Decimal("0.59"), Decimal("0.61")
+
+
+@pytest.fixture
+def ends(db) -> dict[str, Market]:
+    made = {
+        "tomorrow": ending_in(23, 1),
+        "in an hour": ending_in(1, 2, volume_24hr=Decimal(1)),
+        "in two days": ending_in(48, 3, volume_24hr=Decimal(9)),
+        "an hour ago": ending_in(-1, 4),
+        "never": add_market(title="Without an end"),
+    }
+    publish()
+    return made
+
+
+def test_what_ends_within_a_day_ends_soon_and_is_marked_so(api, ends):
+    body = read(api, filter="ending_soon")
+    assert ids(body) == [str(ends["in an hour"].pk), str(ends["tomorrow"].pk)]
+    assert body["total"] == 2
+    marked = {market["id"] for market in read(api)["data"] if market["isEndingSoon"]}
+    assert marked == set(ids(body))
+    assert every_id(api, filter="ending_soon", limit=1) == ids(body)
+
+
+def test_a_market_that_is_over_does_not_end_soon(api, db):
+    past = add_past("closed", expires_at=datetime.now(UTC) + HOUR)
+    assert read(api, f"/{past.pk}")["data"]["isEndingSoon"] is False
+    assert read(api, filter="ending_soon", status="closed")["count"] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_rendered_before_is_marked_as_soon_as_time_makes_it_so(api):
+    ending_in(24, 1, title="In a day and a moment")
+    Market.objects.update(expires_at=datetime.now(UTC) + 24 * HOUR + timedelta(seconds=1))
+    publish()
+    seen = [read(api)["data"][0]["isEndingSoon"]]
+    wait_until(lambda: seen.append(read(api)["data"][0]["isEndingSoon"]) or seen[-1])
+    assert (seen[0], seen[-1]) == (False, True)
+
+
+def test_trending_and_new_are_sorts(api, ends):
+    for name, sort in (("trending", "trending"), ("new", "newest")):
+        assert ids(read(api, filter=name)) == ids(read(api, sort=sort)) == ids(read(api, sort=sort, filter=name))
+    assert ids(read(api, filter="trending"))[0] == str(ends["in two days"].pk)
+
+
+def test_another_name_and_another_sort_beside_it_are_refused(api, db):
+    assert fields_of(refusal(api.get(MARKETS, {"filter": "hot"}), 400, "validation_error")) == ["filter"]
+    body = refusal(api.get(MARKETS, {"filter": "new", "sort": "volume"}), 400, "validation_error")
+    assert [(each["field"], each["code"]) for each in body["details"]] == [("filter", "conflict")]

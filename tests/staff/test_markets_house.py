@@ -48,7 +48,8 @@ def form(**fields):
 def edited(market, **fields):
     """What the form sends that was filled in with the market's own values."""
     names = ("title", "this_option", "that_option", "category", "image_url", "description")
-    return {name: getattr(market, name) for name in names} | {"expires_at": "", "reason": "A slip."} | fields
+    sent = {name: getattr(market, name) for name in names} | {"expires_at": "", "reason": "A slip."} | fields
+    return sent if sent["expires_at"] else {"open_end": "on", **sent}
 
 
 def test_a_new_market_is_open_and_in_the_lists_at_once(mary, api):
@@ -75,6 +76,8 @@ def test_a_new_market_is_open_and_in_the_lists_at_once(mary, api):
         {"this_odds": "NaN"},
         {"expires_at": "2020-01-01T00:00"},
         {"expires_at": "soon"},
+        {"expires_at": ""},
+        {"open_end": "on"},
         {"category": "Up and down"},
         {"category": "Weather"},
         {"image_url": "javascript:alert(1)"},
@@ -89,6 +92,26 @@ def test_an_invalid_market_is_refused_with_the_reason(mary, fields):
     assert response.status_code == 400
     assert b'role="alert"' in response.content
     assert state() == before
+
+
+def test_users_see_the_end_that_was_chosen(mary, api):
+    mary.post(NEW, form(expires_at="2030-06-01T12:30:15"))
+    (shown,) = read(api, category="weather")["data"]
+    assert shown["expiresAt"] == "2030-06-01T12:30:15.000Z"
+    mary.post(decide("edit", Market.objects.get()), edited(Market.objects.get(), expires_at="2030-06-02T00:00"))
+    assert read(api, category="weather")["data"][0]["expiresAt"] == "2030-06-02T00:00:00.000Z"
+
+
+def test_an_open_end_is_asked_for_by_name_and_a_forgotten_end_is_not_one(mary, api):
+    asked = mary.post(NEW, form(expires_at=""))
+    assert "Say when it ends, or that its end is open." in text_of(asked)
+    assert not Market.objects.exists()
+    mary.post(NEW, form(expires_at="", open_end="on"))
+    (shown,) = read(api, category="weather")["data"]
+    assert shown["expiresAt"] is None
+    both = mary.post(decide("edit", Market.objects.get()), {**form(), "open_end": "on"})
+    assert "Either an end or an open end, not both." in text_of(both)
+    assert Market.objects.get().expires_at is None
 
 
 def test_a_market_that_nobody_bet_on_is_reworded(mary, api):

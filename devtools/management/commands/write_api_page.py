@@ -1,5 +1,6 @@
 """docs/api.md: what the API's own description says, for readers, with a request that works for every operation."""
 
+import json
 from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,14 @@ Json = Mapping[str, Any]
 METHODS = ("get", "post", "patch", "put", "delete")
 MARK = "*"
 OK = 200
+LINE = 110
 # What comes of a path or method that isn't described, and no operation lists.
 UNLISTED_STATUS = {"not_found": {"404"}, "method_not_allowed": {"405"}}
 # A code of more operations than this share of all is said to be of any.
 MOST = 0.7
+LIMITS = """A response that was counted has `RateLimit-Policy`, its policies (`q` requests in `w` seconds), and `RateLimit`, what is left
+of them (`r` requests; one more in at most `t` seconds). Beyond a limit: 429 with `Retry-After`. Who runs the service may have other
+rates, which its own `/api/docs` shows."""  # noqa: E501 - of a page of its own
 INTRODUCTION = """# API
 
 Made by `make openapi` from the [API description](openapi.yaml) and the [examples](examples.yaml), which the tests send.
@@ -25,7 +30,11 @@ A running service shows the same at `/api/docs`.
 Success is `{"success": true, …}`. Every failure is `{"success": false, "error": "<a sentence>", "code": "<stable_snake_case>",
 "details": […]}`, with `details` for invalid fields alone; [all codes](#error-codes). Operations with a key 🔑 want the header
 `Authorization: Bearer <accessToken>`. Those that move credits take an `Idempotency-Key`: the same request again gets the
-first one's response.
+first one's response. Parameters and fields that an operation doesn't know are ignored, and reported in `warnings` of the response:
+`[{"field", "message", "code"}]`. [Rate limits](#rate-limits) are told in headers.
+
+The sections come in the order in which a frontend needs them: sign up or in, markets, bet, sell. Each request is followed by what came
+back once, of long lists the first two.
 
 The examples work in a shell from first to last of that file, with `API=http://127.0.0.1:8000` after `make run`. Names in
 capitals are what earlier responses gave: `jq -r .accessToken` takes one out of a response.
@@ -36,11 +45,25 @@ def write_page(schema: Json, examples: Sequence[Json]) -> str:
     """Return the page as Markdown. Raises ValueError for an operation without an example, and the other way round."""
     shown = by_operation(schema, examples)
     parts = [INTRODUCTION]
-    for tag, operations in by_tag(schema).items():
-        parts.append(f"## {tag.capitalize()}\n")
+    for tag, operations in by_tag(schema, [*shown]):
+        parts.append(f"## {tag['name'].capitalize()}\n\n{tag['description']}.\n")
         parts += [describe(schema, operation, shown[operation["operationId"]]) for operation in operations]
-    parts.append(codes_table(schema))
+    parts += [limits_table(schema), codes_table(schema)]
     return "\n".join(parts)
+
+
+def limits_table(schema: Json) -> str:
+    """Return all rate limits, and the operations that each is of."""
+    limits: dict[str, tuple[Json, list[str]]] = {}
+    for operation in operations_of(schema):
+        for limit in operation.get("x-rate-limits", []):
+            limits.setdefault(limit["policy"], (limit, []))[1].append(operation["operationId"])
+    lines = ["## Rate limits", "", LIMITS, "", "| policy | requests | seconds | counted by | operations |"]
+    lines.append("|---|---|---|---|---|")
+    for policy, (limit, names) in sorted(limits.items()):
+        where = ", ".join(f"`{name}`" for name in sorted(names))
+        lines.append(f"| `{policy}` | {limit['limit']} | {limit['window']} | {limit['counted']} | {where} |")
+    return "\n".join([*lines, ""])
 
 
 def codes_table(schema: Json) -> str:
@@ -88,11 +111,10 @@ def operations_of(schema: Json) -> Iterator[dict[str, Any]]:
                 yield {"path": path, "method": method.upper(), **methods[method]}
 
 
-def by_tag(schema: Json) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for operation in operations_of(schema):
-        found[operation["tags"][0]].append(operation)
-    return dict(sorted(found.items()))
+def by_tag(schema: Json, order: Sequence[str]) -> list[tuple[Json, list[dict[str, Any]]]]:
+    """Return each tag of the description, in its order, with its operations in the order of their first examples."""
+    operations = sorted(operations_of(schema), key=lambda operation: order.index(operation["operationId"]))
+    return [(tag, [each for each in operations if each["tags"][0] == tag["name"]]) for tag in schema["tags"]]
 
 
 def describe(schema: Json, operation: Json, examples: Sequence[Json]) -> str:
@@ -102,9 +124,19 @@ def describe(schema: Json, operation: Json, examples: Sequence[Json]) -> str:
         lines += [" ".join(operation["description"].split()), ""]
     lines += parameters(operation)
     lines += body(schema, operation)
-    for example in examples:
-        lines += show(example)
+    for example, response in zip(examples, responses(operation, examples), strict=True):
+        lines += show(example, response)
     return "\n".join(lines)
+
+
+def responses(operation: Json, examples: Sequence[Json]) -> list[Any]:
+    """Return what came back for each example, as the description has it; None without a body."""
+    found = []
+    for number, example in enumerate(examples, 1):
+        response = operation["responses"].get(str(example.get("status", OK)), {})
+        shown = response.get("content", {}).get("application/json", {}).get("examples", {})
+        found.append(shown.get(f"example{number}", {}).get("value"))
+    return found
 
 
 def parameters(operation: Json) -> list[str]:
@@ -152,13 +184,32 @@ def table(what: str, rows: list[str]) -> list[str]:
     return [f"| {what} ({MARK} required) | type | |", "|---|---|---|", *rows, ""]
 
 
-def show(example: Json) -> list[str]:
+def show(example: Json, response: Any) -> list[str]:
     kept = [f"`{name}` is `{path}`" for name, path in example.get("keep", {}).items()]
     status = example.get("status", OK)
     after = [f"Responds with {status}." if status != OK else "", f"Of the response, {', '.join(kept)}." if kept else ""]
     said = " ".join(filter(None, after))
     title = [f"{example['title']}:", ""] if "title" in example else []
-    return [*title, "```sh", example["curl"].strip(), "```", "", *([said, ""] if said else [])]
+    came_back = [] if response is None else ["```json", readable(response), "```", ""]
+    return [*title, "```sh", example["curl"].strip(), "```", "", *([said, ""] if said else []), *came_back]
+
+
+def readable(value: Any, indent: int = 0) -> str:
+    """Return JSON with what fits on one line, and the parts of anything else on lines of their own."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) + indent <= LINE or not isinstance(value, (dict, list)):
+        return line
+    inner = " " * (indent + 2)
+    if isinstance(value, list):
+        parts = [inner + readable(each, indent + 2) for each in value]
+        return "[\n" + ",\n".join(parts) + f"\n{' ' * indent}]"
+    fields, lines, row = [f"{json.dumps(name)}: {readable(each, indent + 2)}" for name, each in value.items()], [], ""
+    for field in fields:
+        if row and ("\n" in field or "\n" in row or len(inner) + len(row) + len(field) + 2 > LINE):
+            lines.append(row)
+            row = ""
+        row += f", {field}" if row else field
+    return "{\n" + ",\n".join(inner + each for each in [*lines, row]) + f"\n{' ' * indent}}}"
 
 
 class Command(BaseCommand):

@@ -49,3 +49,10 @@ def test_in_development_without_a_redirect_address_x_sends_back_to_the_name_that
     for headers in HEADERS.values():
         assert EVIL not in browser.start(headers=headers).headers["Location"]
     assert target(browser.sign_in()) == f"{FRONTEND}/auth/callback"
+
+
+def test_failures_go_to_the_path_that_the_setting_names(browser, settings):
+    settings.X_ERROR_PATH = "/auth/callback"
+    response = browser.callback("?error=access_denied")
+    assert target(response) == f"{FRONTEND}/auth/callback"
+    assert told(response)["error"] == "oauth_cancelled"
