@@ -153,6 +153,14 @@ def test_locked_credits_and_profit_follow_from_the_stakes(ann, bets):
     assert booked(ann)["overall_pnl"] == -70
 
 
+def test_the_stakes_of_several_bets_add_up(ann, bets):
+    for stake in (100, 50):
+        placed = {"amount": Decimal(-stake), "staked": Decimal(stake), "transaction_type": TransactionType.BET_PLACED}
+        post(Transfer(user_id=ann.pk, reference_id=uuid4(), **placed), now=NOW)
+        execute("INSERT INTO slips VALUES (%s, %s)", ann.pk, stake)
+    assert broken() == {}
+
+
 def test_another_apps_invariant_is_checked_with_the_rest(books):
     check = audit.by_sql("mine", "No user.", examined="SELECT count(*) FROM users", breaches="SELECT id FROM users")
     audit.register(check)
