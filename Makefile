@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test screenshots browser check openapi schema lock bench shell clean
+.PHONY: help run test screenshots browser mutants mutation-tests check openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,13 +22,19 @@ PRODUCTION := env REDIS_URL=$(NO_REDIS) DJANGO_READ_DOT_ENV=false DEBUG=false DA
 	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR and every other setting from the environment or .env
 	@exec $(BIN)/python manage.py dev
 
 test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+mutants: $(VENV)/.installed-dev ## Plant known bugs in a copy and see that the tests catch them; MUTANTS_ARGS="ledger bet" for some
+	@$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
+
+mutation-tests: $(VENV)/.installed-dev ## Run cosmic-ray over ledger, pricing, settlement, rewards and tokens; MUTATION_ARGS="rewards --sample 0" for more
+	@nice -n 15 $(BIN)/python -m tests.mutants.generated $(MUTATION_ARGS)
 
 screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screenshots anew
 	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py
