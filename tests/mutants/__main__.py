@@ -11,6 +11,7 @@ Exit status 1 when a bug survives or can't be run. Nothing outside `var/` is tou
 
 import argparse
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -55,6 +56,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--by", choices=("suite", "simulation"), default="suite")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation")
     parser.add_argument("--operations", type=int, default=20_000, help="of the simulation, at most")
+    parser.add_argument(
+        "--simulation-options",
+        default="--shrink-seconds 0",
+        help="further ones, in one text; by default it looks for no shorter replay",
+    )
     parser.add_argument("--seconds", type=float, help="how long one run may take: 300, or 3600 of the simulation")
     parser.add_argument("--list", action="store_true", help="show the names, and run nothing")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table into the page, and run nothing")
@@ -101,6 +107,7 @@ class BySimulation:
         self.tree = tree
         self._seconds = options.seconds or 3600
         self._seed, self._operations = options.seed, options.operations
+        self._options = shlex.split(options.simulation_options)
 
     def check_without_bugs(self, chosen: Sequence[Mutant]) -> None:
         """Raise CannotRun unless the same run finds nothing as the tree is."""
@@ -121,7 +128,7 @@ class BySimulation:
         }
 
     def _simulate(self) -> Ended:
-        options = ["--seed", str(self._seed), "--operations", str(self._operations)]
+        options = ["--seed", str(self._seed), "--operations", str(self._operations), *self._options]
         return self.tree.run(["-m", "tests.simulation", *options], seconds=self._seconds)
 
 

@@ -4,8 +4,9 @@
     python -m tests.mutants.generated rewards --sample 0       all mutants of one subject
     python -m tests.mutants.generated --count                  how many there are; runs nothing
 
-The sample is drawn with a seed, so that it is the same for the same modules. Besides cosmic-ray's own operators there is
-one for SQL (`sql_operators.py`). Everything happens in a copy of the tree under `var/`, where the sessions are kept, too.
+The sample is drawn with a seed, and run in the order in which it is drawn: it is the same for the same modules, and what
+was run when `--minutes` are over is a sample, too. Besides cosmic-ray's own operators there is one for SQL
+(`sql_operators.py`). Everything happens in a copy of the tree under `var/`, where cosmic-ray's sessions are kept, too.
 Survivors are printed with their changes. Exit status 1 when fewer than 90 % are killed.
 """
 
@@ -44,14 +45,19 @@ SKIPPED = WorkResult(worker_outcome=WorkerOutcome.SKIPPED)
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    chosen = options.subjects or list(SUBJECTS)
     plugins.OPERATOR_PROVIDERS["sql"] = {"ReplaceSql": ReplaceSql}
     with copied_tree("generated") as tree, contextlib.ExitStack() as sessions:
-        databases = {name: sessions.enter_context(make_session(tree, name)) for name in chosen}
-        choose_sample(databases, options.sample, options.seed)
+        databases = {name: sessions.enter_context(make_session(tree, name)) for name in options.subjects or SUBJECTS}
+        sample = choose_sample(databases, options.sample, options.seed)
         if options.count:
             return 0
-        return judge([count_outcomes(name, run(tree, name, databases[name])) for name in chosen])
+        seconds = {name: run_without_mutant(tree, name) for name in databases}
+        deadline = time.monotonic() + 60 * options.minutes
+        for name, item in sample:
+            if time.monotonic() > deadline:
+                break
+            databases[name].set_result(item.job_id, run_mutant(tree, name, item, seconds=seconds[name]))
+        return judge([count_outcomes(name, database) for name, database in databases.items()])
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -60,6 +66,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("subjects", nargs="*", choices=[[], *SUBJECTS], metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--sample", type=int, default=300, help="how many of all mutants are run; 0: all")
     parser.add_argument("--seed", type=int, default=15)
+    parser.add_argument("--minutes", type=float, default=60, help="after which no other mutant is begun")
     parser.add_argument("--count", action="store_true", help="say how many there are, and run nothing")
     return parser.parse_args(arguments)
 
@@ -81,16 +88,16 @@ def is_excluded(item: WorkItem) -> bool:
     return bool(EXCLUDED_OPERATORS.match(mutation.operator_name) or EXCLUDED_LINES.match(line))
 
 
-def choose_sample(databases: dict[str, WorkDB], size: int, seed: int) -> None:
-    """Skip all mutants but a sample of this size; 0 keeps all."""
+def choose_sample(databases: dict[str, WorkDB], size: int, seed: int) -> list[tuple[str, WorkItem]]:
+    """Return so many mutants, 0: all, with their subjects, in the order in which they are drawn."""
     found = [(name, item) for name, database in databases.items() for item in sorted(pending(database), key=place_of)]
-    size = min(size, len(found)) if size else len(found)
-    kept = {item.job_id for _, item in random.Random(seed).sample(found, size)}
-    print(f"{size} of {len(found)} mutants, chosen with seed {seed}.")
-    for name, database in databases.items():
-        skipped = [item.job_id for item in pending(database) if item.job_id not in kept]
-        database.set_multiple_results(skipped, SKIPPED)
-        print(f"  {name}: {len(pending(database))} of {len(pending(database)) + len(skipped)}", flush=True)
+    sample = random.Random(seed).sample(found, min(size, len(found)) if size else len(found))
+    print(f"{len(sample)} of {len(found)} mutants, drawn with seed {seed}.")
+    for name in databases:
+        print(
+            f"  {name}: {sum(one == name for one, _ in sample)} of {sum(one == name for one, _ in found)}", flush=True
+        )
+    return sample
 
 
 def pending(database: WorkDB) -> tuple[WorkItem, ...]:
@@ -102,25 +109,18 @@ def place_of(item: WorkItem) -> tuple[str, str, int]:
     return str(mutation.module_path).partition("/generated/")[2], mutation.operator_name, mutation.occurrence
 
 
-def run(tree: Tree, name: str, database: WorkDB) -> WorkDB:
-    """Run the tests without a mutant, then with each. Exits where they fail without one."""
-    tests = SUBJECTS[name]["tests"]
+def run_without_mutant(tree: Tree, name: str) -> float:
+    """Return the seconds that a subject's tests take. Exits where they fail as the tree is."""
     began = time.monotonic()
-    ended = tree.run_tests(tests, seconds=1_800, keeps_bytecode=True)
+    ended = tree.run_tests(SUBJECTS[name]["tests"], seconds=1_800, keeps_bytecode=True)
     if ended.code != 0:
         sys.exit(f"{name}: without a mutant the tests end with {ended.code}:\n{last_lines(ended.output)}")
-    seconds = time.monotonic() - began
-    print(f"{name}: the tests pass in {seconds:.0f} s without a mutant.", flush=True)
-    for item in pending(database):
-        result = run_mutant(tree, item, tests, seconds=TIMES_LONGER * seconds + SECONDS_MORE)
-        database.set_result(item.job_id, result)
-        if not result.is_killed:
-            print(f"  survives: {' '.join(map(str, place_of(item)))}\n{shown(result)}", flush=True)
-    return database
+    print(f"{name}: the tests pass in {time.monotonic() - began:.0f} s without a mutant.", flush=True)
+    return time.monotonic() - began
 
 
-def run_mutant(tree: Tree, item: WorkItem, tests: Sequence[str], *, seconds: float) -> WorkResult:
-    """Do what cosmic-ray's own distributor does, with tests that start faster."""
+def run_mutant(tree: Tree, name: str, item: WorkItem, *, seconds: float) -> WorkResult:
+    """Do what cosmic-ray's own distributor does, with tests that start faster. `seconds`: without a mutant."""
     (mutation,) = item.mutations
     operator = plugins.get_operator(mutation.operator_name)(**mutation.operator_args)
     path = tree.root / mutation.module_path
@@ -132,10 +132,13 @@ def run_mutant(tree: Tree, item: WorkItem, tests: Sequence[str], *, seconds: flo
             return WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
         if after is None:
             return WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
-        ended = tree.run_tests(tests, seconds=seconds)
+        ended = tree.run_tests(SUBJECTS[name]["tests"], seconds=TIMES_LONGER * seconds + SECONDS_MORE)
     changes = "\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm=""))
     outcome = TestOutcome.SURVIVED if ended.code == 0 else TestOutcome.KILLED
-    return WorkResult(WorkerOutcome.NORMAL, output=last_lines(ended.output), test_outcome=outcome, diff=changes)
+    result = WorkResult(WorkerOutcome.NORMAL, output=last_lines(ended.output), test_outcome=outcome, diff=changes)
+    if not result.is_killed:
+        print(f"  survives: {' '.join(map(str, place_of(item)))}\n{shown(result)}", flush=True)
+    return result
 
 
 def count_outcomes(name: str, database: WorkDB) -> tuple[int, int]:

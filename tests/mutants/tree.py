@@ -25,13 +25,24 @@ from tests.mutants.mutant import Mutant
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 COPIES = REPOSITORY / "var" / "mutants"
 TEMPLATE = "thisthat_template"
-# Assertions that aren't rewritten fail all the same, and say less.
+# Assertions that aren't rewritten fail all the same, and say less; collecting garbage thrice takes as long as a test.
 PYTEST = (
-    *("-n", "0", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider"),
+    *("-n", "0", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:unraisableexception"),
     *("--reuse-db", "--assert=plain", "--tb=short", "--no-header"),
 )
 # What a shell may have set for a service or for tests. The suite forgets most of it itself.
-FORGOTTEN = ("DATABASE_", "TEST_", "REDIS_", "VAR_DIR", "PYTEST_", "DJANGO_", "GIT_", "PORT", "SCREENSHOTS")
+FORGOTTEN = (
+    "DATABASE_",
+    "TEST_",
+    "SIMULATION_",
+    "REDIS_",
+    "VAR_DIR",
+    "PYTEST_",
+    "DJANGO_",
+    "GIT_",
+    "PORT",
+    "SCREENSHOTS",
+)
 
 
 @dataclass(frozen=True, slots=True)
