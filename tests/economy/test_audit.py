@@ -153,7 +153,8 @@ def test_locked_credits_and_profit_follow_from_the_stakes(ann, bets):
     assert booked(ann)["overall_pnl"] == -70
 
 
-def test_the_stakes_of_several_bets_add_up(ann, bets):
+def test_the_stakes_of_a_user_add_up_in_however_many_rows_they_are_told(ann, bets):
+    audit.register_positions(Counterparty.ESCROW, "SELECT user_id, stake AS staked FROM slips")
     for stake in (100, 50):
         placed = {"amount": Decimal(-stake), "staked": Decimal(stake), "transaction_type": TransactionType.BET_PLACED}
         post(Transfer(user_id=ann.pk, reference_id=uuid4(), **placed), now=NOW)
