@@ -11,6 +11,7 @@ Survivors are printed with their changes. Exit status 1 when fewer than 90 % are
 """
 
 import argparse
+import ast
 import contextlib
 import difflib
 import linecache
@@ -85,7 +86,11 @@ def make_session(tree: Tree, name: str) -> Iterator[WorkDB]:
 def is_excluded(item: WorkItem) -> bool:
     (mutation,) = item.mutations
     line = linecache.getline(str(mutation.module_path), mutation.start_pos[0])
-    return bool(EXCLUDED_OPERATORS.match(mutation.operator_name) or EXCLUDED_LINES.match(line))
+    if EXCLUDED_OPERATORS.match(mutation.operator_name) or EXCLUDED_LINES.match(line):
+        return True
+    # The star of keyword-only arguments is taken for a multiplication; ours have a space or a line's end behind them.
+    is_binary = mutation.operator_name.startswith("core/ReplaceBinaryOperator_")
+    return is_binary and not line[mutation.end_pos[1]].isspace()
 
 
 def choose_sample(databases: dict[str, WorkDB], size: int, seed: int) -> list[tuple[str, WorkItem]]:
@@ -130,7 +135,7 @@ def run_mutant(tree: Tree, name: str, item: WorkItem, *, seconds: float) -> Work
         except AttributeError:
             # Its ExceptionReplacer knows plain names alone.
             return WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
-        if after is None:
+        if after is None or not is_python(after):
             return WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
         ended = tree.run_tests(SUBJECTS[name]["tests"], seconds=TIMES_LONGER * seconds + SECONDS_MORE)
     changes = "\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm=""))
@@ -139,6 +144,14 @@ def run_mutant(tree: Tree, name: str, item: WorkItem, *, seconds: float) -> Work
     if not result.is_killed:
         print(f"  survives: {' '.join(map(str, place_of(item)))}\n{shown(result)}", flush=True)
     return result
+
+
+def is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
 
 
 def count_outcomes(name: str, database: WorkDB) -> tuple[int, int]:
