@@ -43,6 +43,8 @@ def main() -> None:
     # What is here stays: no child looks through it for garbage.
     gc.collect()
     gc.freeze()
+    # What is being run is in a session of its own, and has to end with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for line in sys.stdin:
         sys.stdout.write(json.dumps(run(**json.loads(line))) + "\n")
         sys.stdout.flush()
@@ -52,6 +54,7 @@ def run(*, arguments: list[str], seconds: float, keeps_bytecode: bool) -> dict[s
     with tempfile.TemporaryFile() as output:
         child = os.fork()
         if not child:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output.fileno(), 1)
@@ -80,11 +83,13 @@ def wait(child: int, seconds: float) -> int | None:
     """Return the child's status, or None where it was stopped. What it started ends with it."""
     deadline = time.monotonic() + seconds
     ended = status = 0
-    while not ended and time.monotonic() < deadline and os.getppid() == PARENT:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        time.sleep(0 if ended else LOOK_EVERY)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
+    try:
+        while not ended and time.monotonic() < deadline and os.getppid() == PARENT:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0 if ended else LOOK_EVERY)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     if not ended:
         os.waitpid(child, 0)
         return None
