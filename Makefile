@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test fuzz screenshots browser check examples openapi schema lock bench shell clean
+.PHONY: help run test fuzz mutants mutation-tests screenshots browser check examples openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +22,7 @@ PRODUCTION := env REDIS_URL=$(NO_REDIS) DJANGO_READ_DOT_ENV=false DEBUG=false DA
 	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR and every other setting from the environment or .env
 	@exec $(BIN)/python manage.py dev
@@ -32,6 +32,12 @@ test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/m
 
 fuzz: $(VENV)/.installed-dev ## Send the API requests made of its description; SECONDS=600 SEED=7
 	@FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$$RANDOM) $(BIN)/python -m pytest -n 0 -s tests/fuzzing
+
+mutants: $(VENV)/.installed-dev ## Plant known bugs in a copy and see that the tests catch them; MUTANTS_ARGS="ledger bet" for some
+	@$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
+
+mutation-tests: $(VENV)/.installed-dev ## Run cosmic-ray over ledger, pricing, settlement, rewards and tokens; MUTATION_ARGS="rewards --sample 0" for more
+	@nice -n 15 $(BIN)/python -m tests.mutants.generated $(MUTATION_ARGS)
 
 screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screenshots anew
 	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py

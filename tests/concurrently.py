@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
-from django.db import connections
+from django.db import connection, connections
+
+from tests.roles import as_superuser
 
 T = TypeVar("T")
 
@@ -36,3 +38,13 @@ def wait_until(true: Callable[[], object], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < deadline, "it didn't come to pass"
         time.sleep(0.01)
+
+
+def waiting() -> bool:
+    """Whether some other session waits for a lock. What a transaction has seen of that, it sees again until told."""
+    with as_superuser(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return cursor.fetchone()[0] > 0

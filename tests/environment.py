@@ -2,7 +2,8 @@
 
 The controller starts one database server for all its workers, which find everything in the environment they inherit.
 TEST_DATABASE_URL, a superuser's, and TEST_REDIS_URL put the tests on real services instead. Each worker has a database of its
-own in both. The owner of the databases and the role of the service are made here (tests/roles.py).
+own in both. The owner of the databases and the role of the service are made here (tests/roles.py). With pytest's
+`--reuse-db` TEST_TEMPLATE_DATABASE names a migrated database to copy, which takes less time than to migrate.
 """
 
 import os
@@ -65,6 +66,8 @@ def set_up() -> None:
         url = _servers[-1].superuser_url
     remove_leftovers(url)
     make_roles(url)
+    if template := os.environ.get("TEST_TEMPLATE_DATABASE"):
+        copy_database(url, template, f"test_thisthat_{os.getpid()}")
     url = with_database(url, f"thisthat_{os.getpid()}")
     os.environ["TEST_SUPERUSER_URL"] = url
     os.environ |= {"DATABASE_URL": with_role(url, ROLE), "DATABASE_OWNER_URL": with_role(url, OWNER)}
@@ -101,6 +104,12 @@ def make_roles(url: str) -> None:
             connection.execute(password)
         # Of the tests alone: each worker has a database of its own.
         connection.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(OWNER)))
+
+
+def copy_database(url: str, template: str, name: str) -> None:
+    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy OWNER {}")
+        connection.execute(copy.format(*map(sql.Identifier, (name, template, OWNER))))
 
 
 def with_redis_database(url: str, number: int) -> str:

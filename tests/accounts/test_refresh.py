@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from accounts import services
-from accounts.models import RefreshToken
+from accounts.models import RefreshToken, User
 from tests.accounts.factories import (
     AUTH,
     SOMEWHERE,
@@ -183,6 +183,14 @@ def test_a_suspended_user_gets_no_new_tokens(stranger, ann, now):
     refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
     restore(ann.user, now=now)
     refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
+
+
+def test_a_suspended_user_gets_none_either_with_a_token_that_nobody_revoked(stranger, ann):
+    """Services that suspend revoke the tokens, too; whoever else sets the column need not."""
+    User.objects.filter(pk=ann.user.pk).update(is_active=False)
+    before = everything()
+    refusal(send(stranger, REFRESH, {"refreshToken": ann.tokens.refresh}), 403, "account_suspended")
+    assert everything() == before
 
 
 def test_a_deleted_user_gets_no_new_tokens(stranger):

@@ -8,7 +8,9 @@ from uuid import UUID
 import pytest
 
 from betting import rules
+from betting.errors import MarketExpired
 from betting.models import Bet
+from betting.orders import get_market_snapshot
 from markets.models import Market, MarketWatch
 from tests.betting.factories import assert_audit_passes, everything, order, read, set_book, sign_up
 from tests.economy.factories import give
@@ -129,6 +131,14 @@ def test_a_house_market_has_its_stored_odds_however_old(ann, kettle):
 def test_a_market_that_takes_no_bets_says_why(ann, now, fields, code):
     given = {name: now + value if isinstance(value, timedelta) else value for name, value in fields.items()}
     refused(ann, order(add_market(**given)), 400, code)
+
+
+def test_the_moment_at_which_a_market_ends_is_no_longer_before_its_end(now):
+    """To the microsecond, which a request of a test can't hit."""
+    snapshot = get_market_snapshot(str(add_market(expires_at=now).pk))
+    snapshot.ensure_takes_orders(now=now - timedelta(microseconds=1))
+    with pytest.raises(MarketExpired):
+        snapshot.ensure_takes_orders(now=now)
 
 
 @pytest.mark.parametrize("status", ["resolved", "cancelled"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from betting.models import Bet, BetSale
 from markets.models import Market
 from tests.betting.factories import assert_audit_passes, everything, read, set_book, sign_up
+from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +129,15 @@ def test_a_sold_bet_cannot_be_sold_again(ann, kettle):
     ann.sell(bet)
     for body in (None, {"amount": 1}):
         refused(ann, bet, body, 400, "bet_not_sellable")
+
+
+@pytest.mark.parametrize(("resolution", "status"), [("this", "won"), ("that", "lost"), ("invalid", "cancelled")])
+def test_a_bet_that_is_settled_cannot_be_sold_whatever_became_of_it(ann, kettle, resolution, status):
+    bet = ann.bet(kettle, 100, "this")
+    end(kettle, resolution)
+    settle(kettle)
+    assert ann.show(bet)["status"] == status
+    refused(ann, bet, None, 400, "bet_not_sellable")
 
 
 @pytest.mark.parametrize("amount", ["10", 0, -5, 0.001, 10.555, True, [], {}])

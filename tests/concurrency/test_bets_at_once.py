@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from betting import rules
@@ -20,10 +20,9 @@ from betting.services import place_bet
 from economy.models import CreditTransaction
 from markets.models import Market
 from tests.betting.factories import Player, execute, order, read, sign_up
-from tests.concurrently import all_at_once, in_thread, wait_until
+from tests.concurrently import all_at_once, in_thread, wait_until, waiting
 from tests.economy.factories import give
 from tests.markets.factories import add_market
-from tests.roles import as_superuser
 
 T = TypeVar("T")
 # As many threads as work at once; what is left waits its turn.
@@ -133,16 +132,6 @@ def test_a_bet_waits_for_the_market_that_is_being_closed_and_is_then_refused(ann
     assert codes(responses) == {"market_not_open": 1}
 
 
-def waiting() -> bool:
-    """Whether some other session waits for a lock. What a transaction has seen of that, it sees again until told."""
-    with as_superuser(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return cursor.fetchone()[0] > 0
-
-
 def test_closing_waits_for_the_bet_that_is_being_placed(ann, kettle):
     with transaction.atomic():
         execute("SELECT 1 FROM markets WHERE id = %s FOR SHARE", kettle.pk)
@@ -239,3 +228,18 @@ def test_a_price_that_grew_old_while_waiting_for_locks_is_not_used(ann, mirrored
     assert codes(responses) == {"price_unavailable": 1}
     assert placed(ann) == 1
     assert ann.booked()["credit_balance"] == Decimal(990)
+
+
+def test_a_sale_whose_price_grew_old_while_it_waited_for_locks_is_not_made(ann, mirrored, monkeypatch):
+    monkeypatch.setattr(rules, "FILL_MAX_AGE", timedelta(seconds=1))
+    responses = []
+    bet = ann.bet(mirrored, 10)
+    with transaction.atomic():
+        execute("SELECT 1 FROM users WHERE id = %s FOR NO KEY UPDATE", ann.id)
+        selling = threading.Thread(target=in_thread, args=(lambda: responses.append(ann.post(f"/{bet['id']}/sell")),))
+        selling.start()
+        wait_until(waiting)
+        threading.Event().wait(1.2)
+    selling.join(10)
+    assert codes(responses) == {"price_unavailable": 1}
+    assert ann.show(bet)["soldAmount"] == 0

@@ -1,11 +1,13 @@
 """Settlements, reversals, bets and sales of the same users at once: nobody sees a deadlock, and the audit passes."""
 
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -18,8 +20,9 @@ from betting.reversal import reverse_settlement
 from markets.models import Market
 from tests.betting.factories import Player, order
 from tests.betting.settlement.bulk import add_users, place_many
-from tests.betting.settlement.factories import end, settle
-from tests.concurrently import all_at_once
+from tests.betting.settlement.factories import end, settle, worth
+from tests.concurrently import all_at_once, in_thread, wait_until, waiting
+from tests.economy.factories import give
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,3 +113,20 @@ def test_reversals_settlements_and_bets_of_the_same_users(players, going_on, end
     tasks.settle_markets()
     assert not Bet.objects.filter(market__in=ending, status="pending").exists()
     assert Settlement.objects.get(market=undone, reversed_at=None).won == BETS // 3
+
+
+def test_a_reversal_waits_for_what_a_user_spends_and_lends_what_is_missing_then(ann, kettle):
+    """What users have left is read once they are locked."""
+    ann.bet(kettle, 500, "this")
+    end(kettle, "this")
+    settle(kettle)  # 833.33 to ann, who has 1,333.33 now
+    undone = []
+    reversal = {"market_id": kettle.pk, "by": COMMAND_LINE, "reason": "The other one won.", "now": timezone.now()}
+    undoing = threading.Thread(target=in_thread, args=(lambda: undone.append(reverse_settlement(**reversal)),))
+    with transaction.atomic():
+        give(ann.id, -1_000)
+        undoing.start()
+        wait_until(waiting)
+    undoing.join(10)
+    assert [(done.taken, done.debt) for done in undone] == [(Decimal("833.33"), Decimal("500.00"))]
+    assert worth(ann)[:2] == (0, 500)

@@ -62,6 +62,8 @@ BAD = {
     "changed after signing": lambda user: forged(str(AccessToken.for_user(user))),
     "a refresh token": lambda user: str(RefreshToken.for_user(user)),
     "without a user": lambda user: jwt.encode(claims(user, userId=None), KEY, "HS256"),
+    "of sessions that have ended": lambda user: jwt.encode(claims(user, sessionsEnded=-1), KEY, "HS256"),
+    "of sessions to come": lambda user: jwt.encode(claims(user, sessionsEnded=1), KEY, "HS256"),
     "of a user who is gone": lambda user: jwt.encode(claims(user, userId=str(uuid4())), KEY, "HS256"),
 }
 

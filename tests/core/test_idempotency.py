@@ -105,6 +105,14 @@ def test_the_first_response_is_given_when_the_upstream_is_away_by_now(ada):
     assert_is_error(earn(ada, "unseen"), 500, "internal_error")
 
 
+def test_nobody_gets_the_response_to_another_users_key_when_the_upstream_is_away(ada):
+    bob = User.objects.create_user(email="bob@example.com", username="bob")
+    earn(ada)
+    EarnView.upstream_away = True
+    assert_is_error(earn(bob), 500, "internal_error")
+    assert_is_error(earn(bob, amount="11"), 500, "internal_error")
+
+
 @pytest.mark.parametrize("key", ["", "   ", "x" * 256, "tab\tbed", "line\nbreak", "nul\x00", "é", "\x7f"])
 def test_an_invalid_key_is_refused(ada, key):
     body = assert_is_error(earn(ada, key), 400, "validation_error")

@@ -153,6 +153,15 @@ def test_locked_credits_and_profit_follow_from_the_stakes(ann, bets):
     assert booked(ann)["overall_pnl"] == -70
 
 
+def test_the_stakes_of_a_user_add_up_in_however_many_rows_they_are_told(ann, bets):
+    audit.register_positions(Counterparty.ESCROW, "SELECT user_id, stake AS staked FROM slips")
+    for stake in (100, 50):
+        placed = {"amount": Decimal(-stake), "staked": Decimal(stake), "transaction_type": TransactionType.BET_PLACED}
+        post(Transfer(user_id=ann.pk, reference_id=uuid4(), **placed), now=NOW)
+        execute("INSERT INTO slips VALUES (%s, %s)", ann.pk, stake)
+    assert broken() == {}
+
+
 def test_another_apps_invariant_is_checked_with_the_rest(books):
     check = audit.by_sql("mine", "No user.", examined="SELECT count(*) FROM users", breaches="SELECT id FROM users")
     audit.register(check)

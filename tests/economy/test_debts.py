@@ -1,5 +1,6 @@
 """What the house lends where more is taken than there is, and how later credits repay it before anything else."""
 
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from tests.economy.factories import NOW, adjustment, booked, execute, give, ledg
 pytestmark = pytest.mark.django_db
 
 
-def lend(user, amount, reference=None, occurrence=0):
+def lend(user, amount, reference=None, occurrence=0, now=NOW):
     """Lent and taken at once, as a refund that the user can't afford is."""
     reference = reference or uuid4()
     kind = TransactionType.PURCHASE_REFUND
@@ -31,7 +32,7 @@ def lend(user, amount, reference=None, occurrence=0):
         user_id=user.pk, amount=-Decimal(amount), transaction_type=kind, reference_id=reference, occurrence=occurrence
     )
     with transaction.atomic():
-        post_many([loan, taking], now=NOW)
+        post_many([loan, taking], now=now)
     return reference
 
 
@@ -75,6 +76,16 @@ def test_of_several_debts_those_that_fit_are_repaid_and_the_next_in_part():
     give(user, 30)
     assert all(lent == repaid for lent, repaid, _ in debts(user))
     assert booked(user)["credit_balance"] == 5
+    assert audit().passed
+
+
+@pytest.mark.parametrize("first", [20, 10])
+def test_the_oldest_debt_is_repaid_before_newer_ones_whichever_is_larger(first):
+    user = make_user("ann")
+    lend(user, first)
+    lend(user, 30 - first, now=NOW + timedelta(hours=1))
+    give(user, 25)
+    assert dict(Debt.objects.values_list("lent", "repaid")) == {first: first, 30 - first: 25 - first}
     assert audit().passed
 
 

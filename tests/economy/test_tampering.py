@@ -173,18 +173,19 @@ def test_an_anchor_deleted_with_all_that_is_behind_it_is_found_by_the_copy(books
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """An address that keeps what it gets, and refuses as often as it is told."""
+    """An address that keeps what it gets, refuses as often as it is told, and responds with as much as is read."""
 
     received, refusals = [], 0
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = 503 if Receiver.refusals else 204
+        status = 503 if Receiver.refusals else 200
         Receiver.refusals = max(0, Receiver.refusals - 1)
-        if status == 204:
+        if status == 200:
             Receiver.received.append(json.loads(body))
         self.send_response(status)
         self.end_headers()
+        self.wfile.write(b"x" * 64 * 1024)
 
     def log_message(self, *args):
         pass

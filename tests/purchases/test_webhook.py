@@ -210,7 +210,7 @@ class TestLookingUp:
     def test_another_amount_is_for_staff_and_said_once(self, ann, session, stripe, later):
         stripe.became(session, amount_total=1)
         for _ in range(2):
-            reconcile_purchases(now=later)
+            assert reconcile_purchases(now=later) == {"lookedUp": 1, "decided": 0}
         assert (status_of(ann), ann.balance) == ("pending", 0)
         assert PurchaseEvent.objects.filter(kind="disputed").count() == 1
 

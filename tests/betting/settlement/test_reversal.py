@@ -106,6 +106,18 @@ def test_a_bet_that_was_sold_stays_sold(ann, kettle, staff):
     assert_audit_passes()
 
 
+def test_of_a_bet_that_was_sold_in_part_only_the_rest_is_at_risk_again(ann, kettle, staff):
+    bet = ann.bet(kettle, 100, "this")
+    ann.sell(bet, "40")
+    before = worth(ann)
+    end(kettle, "this")
+    settle(kettle)
+    undo(kettle, staff)
+    assert worth(ann) == before
+    assert before[1] == 60
+    assert_audit_passes()
+
+
 def test_winners_who_spent_their_payout_owe_the_rest_and_repay_it_from_later_credits(ann, bob, kettle, staff):
     ann.bet(kettle, 500, "this")
     bob.bet(kettle, 500, "that")

@@ -16,6 +16,7 @@ from economy.errors import UsersUnpaid
 from economy.models import DailyReward
 from economy.rewards import reward_active_users
 from economy.tasks import reward_active_users as nightly
+from tests.concurrently import in_thread, wait_until, waiting
 from tests.economy.factories import execute
 from tests.economy.rewards.factories import A_DAY, MORNING, arrive, assert_audit_passes
 from thisthat.celery import AT_START, app
@@ -70,6 +71,19 @@ def test_suspended_users_are_never_rewarded(db, monkeypatch, days):
     eve = arrive("eve", active=MIDNIGHT, is_active=False)
     assert reward_active_users(now=MIDNIGHT).users == 0
     assert eve.paid() == []
+
+
+def test_who_is_suspended_while_the_run_waits_for_their_row_is_not_rewarded(ann):
+    ann.active(MIDNIGHT)
+    summaries = []
+    run = Thread(target=in_thread, args=(lambda: summaries.append(reward_active_users(now=MIDNIGHT)),))
+    with transaction.atomic():
+        User.objects.filter(pk=ann.id).update(is_active=False)
+        run.start()
+        wait_until(waiting)
+    run.join(10)
+    assert [summary.users for summary in summaries] == [0]
+    assert ann.paid() == []
 
 
 def test_again_the_same_day_rewards_nobody(ann):
