@@ -85,7 +85,7 @@ MUTANTS = [
         name="bet-of-parts-of-a-cent",
         bug="a third decimal of an amount is rounded away instead of refused",
         file=ORDERS,
-        fragment='    if cents != amount:\n        raise InvalidField("At most 2 decimals.", "max_decimal_places")\n',
+        fragment='    if cents != amount:\n        raise InvalidField("max_decimal_places", max_decimal_places=2)\n',
         replacement="",
         caught_by=("tests/betting/test_place_bet.py::test_a_fraction_finer_than_a_cent_is_never_rounded_away",),
     ),
