@@ -2,7 +2,6 @@
 
 import json
 import re
-from uuid import uuid4
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.betting.factories import sign_up
 
 pytestmark = pytest.mark.django_db
 BETS, BUY, MARKETS = "/api/v1/bets/quote", "/api/v1/economy/buy", "/api/v1/markets"
-MARKET, STOCK = str(uuid4()), str(uuid4())
+MARKET, STOCK = "01990000-0000-7000-8000-000000000001", "01990000-0000-7000-8000-000000000002"
 # What is sent where, the field that is wrong, and what is said of it: the same of the same fault everywhere.
 FAULTS = [
     (BETS, {"side": "this", "amount": 10}, "marketId", "This field is required."),
