@@ -42,6 +42,7 @@ def test_a_rewording_waits_for_the_bet_that_is_being_placed_and_is_refused(membe
 
     names = ("this_option", "that_option", "category", "image_url")
     sent = {name: getattr(market, name) for name in names} | {"title": "Will it rain?", "reason": "A slip."}
+    sent["open_end"] = "on"
     with ThreadPoolExecutor(2) as pool:
         betting = pool.submit(in_thread, bet)
         placed.wait(10)
