@@ -14,6 +14,10 @@ STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 UNLOGGED_FIELDS = frozenset({"request", "server_time"})
 
 
+# What runs when, line after line: in development these drown what happens, unless all details are wanted.
+MACHINERY = ("celery", "kombu", "economy.ledger.anchors")
+
+
 class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current_request_id() or "-"
@@ -66,6 +70,7 @@ def logging_config(*, level: str, readable: bool) -> dict[str, Any]:
             # `runserver` and the admin's autoreloader bring handlers of their own.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            **({name: {"level": "WARNING"} for name in MACHINERY} if readable and level == "INFO" else {}),
             # Each is logged as a refusal (`core.api.errors`); Django's line has a stack.
             "django.security.DisallowedHost": {"handlers": ["null"], "propagate": False},
         },

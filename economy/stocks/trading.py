@@ -19,6 +19,7 @@ from uuid import UUID
 
 from core.db.sql import Row, execute, fetch_all, fetch_one, new_id
 from core.db.transactions import require_transaction, run_transaction
+from core.events import log_event
 from economy import ledger
 from economy.errors import (
     InsufficientShares,
@@ -258,6 +259,9 @@ def liquidation_of(stock: LockedStock, trader: Trader) -> Trade:
 
 def record_trade(trade: Trade, now: datetime) -> TradeOutcome:
     (row,) = record_trades([trade], now=now)
+    verb = "bought" if trade.type == Type.BUY else "sold"
+    ids = {"userId": row.user_id, "stockId": row.stock_id}
+    log_event("a user %s %s %s for %s", verb, row.shares.normalize(), trade.stock.symbol, row.total_amount, **ids)
     return TradeOutcome(
         transaction=row,
         holding_id=trade.holding_id if trade.holding else None,

@@ -100,6 +100,7 @@ class Session:
 
     def run(self) -> int:
         os.chdir(settings.BASE_DIR)
+        startup.publish_running(settings.VAR_DIR, {})
         self._prepare()
         if self._wants_simulator() and not self._start_simulator():
             return self._supervisor.wait()
@@ -115,15 +116,7 @@ class Session:
         return self._supervisor.wait()
 
     def _prepare(self) -> None:
-        try:
-            # As the owner: of a database from before there was a role of the service's own, that may read nothing yet.
-            with as_owner():
-                refuse_newer_database()
-            call_command("migrate", interactive=False, verbosity=0)
-        except DatabaseError as error:
-            raise CommandError(f"The database can't be used: {str(error).splitlines()[0]}") from error
-        finally:
-            connections.close_all()
+        bring_database_up_to_date()
         try:
             call_command("collectstatic", interactive=False, verbosity=0)
             self._environment |= fresh_folder(settings.VAR_DIR)
@@ -145,7 +138,9 @@ class Session:
         """Return whether it listens now; if not, it died or somebody wants to stop."""
         port = settings.SIMULATOR_PORT or free_port()
         self._simulator = f"http://127.0.0.1:{port}"
-        self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
+        upstream = {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
+        startup.publish_running(settings.VAR_DIR, upstream)
+        self._environment |= upstream
         return self._start_server("simulator", simulator_command(port), port)
 
     def _wants_x_simulator(self) -> bool:
@@ -191,6 +186,19 @@ class Session:
                 return True
             time.sleep(0.1)
         return False
+
+
+def bring_database_up_to_date() -> None:
+    """Apply the migrations that are missing. Raises CommandError."""
+    try:
+        # As the owner: of a database from before there was a role of the service's own, that may read nothing yet.
+        with as_owner():
+            refuse_newer_database()
+        call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        raise CommandError(f"The database can't be used: {str(error).splitlines()[0]}") from error
+    finally:
+        connections.close_all()
 
 
 def refuse_newer_database() -> None:
@@ -239,7 +247,7 @@ def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
         "Sign in": f"{base}/api/v1/auth/x",
         "API docs": f"{base}/api/docs",
         "Schema": f"{base}/api/schema",
-        "Admin": f"{base}/admin/",
+        "Admin": f"{base}/admin/  (`make admin` makes who may sign in, `make demo` a month of bets to look at)",
         "Health": f"{base}/health",
         "Readiness": f"{base}/ready",
     }
