@@ -1,6 +1,7 @@
 """Settings from the environment, with errors that name the variable."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,13 @@ class Env(environ.Env):  # type: ignore[misc]
         if not (value.isascii() and value.isdecimal() and 0 < int(value) < 2**16):
             raise ImproperlyConfigured(f"{name} can't be read: {value!r} is no number from 1 to {2**16 - 1}.")
         return int(value)
+
+    def choice(self, name: str, choices: Sequence[str], *, default: str) -> str:
+        """Return one of the choices. Raises ImproperlyConfigured with the variable's name."""
+        value: str = self.str(name, default="") or default
+        if value not in choices:
+            raise ImproperlyConfigured(f"{name} can't be read: {value!r} is none of {', '.join(choices)}.")
+        return value
 
     def spread(self, name: str, *, default: str) -> Decimal:
         """Return a distance of odds, above 0 and below 1; in development it may be 0, at which trading costs nothing.

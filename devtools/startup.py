@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from core.environment import Env
@@ -23,6 +24,7 @@ FREE_MEBIBYTES = 200
 EMBEDDED: dict[str, type[EmbeddedServer]] = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}
 # Held by a `make run`, and what it tells other commands.
 LOCK, RUNNING = "dev.lock", "dev.json"
+SIMULATOR = "simulator"  # as POLYMARKET_GAMMA_URL
 # The servers that this process uses until it ends.
 in_use: list[EmbeddedServer] = []
 
@@ -121,6 +123,18 @@ def publish_running(var_dir: Path, environment: Mapping[str, str]) -> None:
     (var_dir / RUNNING).write_text(json.dumps({"given": given, "environment": dict(environment)}))
 
 
+def previous_simulator_port(var_dir: Path) -> int:
+    """Return the port of the simulator that ran in the folder last, if nothing uses it now, else 0."""
+    with suppress(OSError, ValueError, KeyError):
+        running = json.loads((var_dir / RUNNING).read_text())
+        port = urlsplit(running["environment"]["POLYMARKET_GAMMA_URL"]).port or 0
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+        return port
+    return 0
+
+
 def running_environment(var_dir: Path) -> dict[str, str]:
     """Return the addresses that a `make run` in the folder has put in place of the same settings; empty without one."""
     if not (var_dir / RUNNING).exists() or not is_locked(var_dir / LOCK):
@@ -128,9 +142,10 @@ def running_environment(var_dir: Path) -> dict[str, str]:
     with suppress(OSError, ValueError):
         running = json.loads((var_dir / RUNNING).read_text())
         # Whoever sets another upstream for one command means it.
+        given = running["given"]
         return {
             name: value
             for name, value in running["environment"].items()
-            if os.environ.get(name, "") == running["given"][name]
+            if os.environ.get(name, "") in ("", SIMULATOR, given[name])
         }
     return {}

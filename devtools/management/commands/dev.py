@@ -21,6 +21,7 @@ from devtools import startup
 from devtools.embedded.keeper import Backoff
 from devtools.embedded.server import StartupError
 from devtools.simulators.start import (
+    PACE,
     SIMULATOR,
     free_port,
     is_reachable,
@@ -91,6 +92,7 @@ class Session:
         self._output = output
         self._simulator = ""
         self._x_simulator = ""
+        self._previous_port = 0
         self._environment = os.environ | {
             "VAR_DIR": str(settings.VAR_DIR),
             "PYTHONUNBUFFERED": "1",
@@ -100,6 +102,8 @@ class Session:
 
     def run(self) -> int:
         os.chdir(settings.BASE_DIR)
+        # Addresses of pictures that were ingested stay good.
+        self._previous_port = startup.previous_simulator_port(settings.VAR_DIR)
         startup.publish_running(settings.VAR_DIR, {})
         self._prepare()
         if self._wants_simulator() and not self._start_simulator():
@@ -136,12 +140,13 @@ class Session:
 
     def _start_simulator(self) -> bool:
         """Return whether it listens now; if not, it died or somebody wants to stop."""
-        port = settings.SIMULATOR_PORT or free_port()
+        port = settings.SIMULATOR_PORT or self._previous_port or free_port()
         self._simulator = f"http://127.0.0.1:{port}"
         upstream = {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
         startup.publish_running(settings.VAR_DIR, upstream)
-        self._environment |= upstream
-        return self._start_server("simulator", simulator_command(port), port)
+        pace = {name: value for name, value in PACE.items() if name not in os.environ}
+        self._environment |= upstream | pace
+        return self._start_server("simulator", simulator_command(port, settings.VAR_DIR / "simulator.state"), port)
 
     def _wants_x_simulator(self) -> bool:
         if settings.X_CLIENT_ID:
