@@ -17,7 +17,7 @@ def respond(path: str) -> Response:
 def draw(name: str) -> str:
     seed = blake2b(name.encode(), digest_size=16).digest()
     hue = seed[0] * 360 // 256
-    words = [word for word in name.split("-") if word not in ("will", "the", "a", "by", "of", "in")]
+    words = [word for word in name.split("-") if word not in ("will", "the", "a", "by", "of", "in", "vs")]
     letters = "".join(word[0] for word in words[:2]).upper()
     shapes = "".join(
         f'<circle cx="{seed[place] * 400 // 256}" cy="{seed[place + 1] * 400 // 256}" r="{40 + seed[place + 2] // 2}" '
@@ -30,6 +30,6 @@ def draw(name: str) -> str:
         f'<stop offset="0" stop-color="hsl({hue} 65% 48%)"/>'
         f'<stop offset="1" stop-color="hsl({(hue + 50 + seed[13] % 60) % 360} 70% 32%)"/>'
         f'</linearGradient></defs><rect width="400" height="400" fill="url(#g)"/>{shapes}'
-        '<text x="200" y="248" text-anchor="middle" font-family="system-ui, sans-serif" font-weight="700" '
-        f'font-size="140" fill="#fff">{letters}</text></svg>'
+        '<text x="200" y="240" text-anchor="middle" font-family="system-ui, sans-serif" font-weight="700" '
+        f'font-size="112" fill="#fff">{letters}</text></svg>'
     )
