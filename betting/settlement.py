@@ -208,7 +208,7 @@ def settle_market(
 def log_settlement(market_id: UUID, summary: SettlementSummary) -> None:
     market = Market.objects.only("title", "resolution").get(pk=market_id)
     bets, paid = summary.won + summary.lost + summary.cancelled, summary.paid + summary.refunded
-    outcome = f"{bets} bets paid {paid}" if bets else "no bets"
+    outcome = f"{bets} bet{'s' * (bets > 1)} paid {paid}" if bets else "no bets"
     facts = {"marketId": market_id, "bets": bets, "paid": paid, "failed": summary.failed}
     log_event("market %s resolved %s: %s", short(market.title), summary.resolution.upper(), outcome, **facts)
 

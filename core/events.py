@@ -6,7 +6,7 @@ In production a line is a JSON object, whose fields have the ids; in development
 import logging
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 logger = logging.getLogger("events")
 TITLE_LETTERS = 60
@@ -14,8 +14,13 @@ TITLE_LETTERS = 60
 
 def log_event(message: str, *args: object, **fields: Any) -> None:
     """Log an event when the transaction under way commits, else at once; `fields` join the JSON object."""
-    if logger.isEnabledFor(logging.INFO):
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    # Without a transaction on_commit would ask the database, which may be away.
+    if connection.in_atomic_block:
         transaction.on_commit(lambda: logger.info(message, *args, extra=fields))
+    else:
+        logger.info(message, *args, extra=fields)
 
 
 def short(title: str) -> str:

@@ -248,17 +248,21 @@ def own_url() -> str:
 
 def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
     rows = {
+        "Welcome": f"{base}/",
         "Markets": f"{base}/api/v1/markets",
         "Sign in": f"{base}/api/v1/auth/x",
         "API docs": f"{base}/api/docs",
         "Schema": f"{base}/api/schema",
-        "Admin": f"{base}/admin/  (`make admin` makes who may sign in, `make demo` a month of bets to look at)",
+        "Admin": f"{base}/admin/",
         "Health": f"{base}/health",
         "Readiness": f"{base}/ready",
     }
     if simulator:
-        rows["Simulator"] = simulator
+        rows["Simulator"] = f"{simulator}/_control"
     if x_simulator:
         rows["X simulator"] = x_simulator
-    lines = [f"  {name:<10} {url}" for name, url in rows.items()]
-    return "\n".join(["", "THISTHAT is running. Ctrl-C stops it.", *lines, ""])
+    lines = [f"  {name:<11} {url}" for name, url in rows.items()]
+    more = (
+        "In another terminal: `make admin` makes who may sign in to the admin, `make demo` a month of bets to look at."
+    )
+    return "\n".join(["", "THISTHAT is running. Ctrl-C stops it.", *lines, more, ""])
