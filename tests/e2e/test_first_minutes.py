@@ -20,7 +20,7 @@ from tests.e2e.browser import Browser, chromium
 from tests.e2e.terminal import Terminal, make_run, manage
 
 # Two hundred quotes in a moment are no newcomer's.
-UNTHROTTLED = {"THROTTLE_ENABLED": "false"}
+OPTIONS = {"THROTTLE_ENABLED": "false", "LOG_LEVEL": "INFO"}
 
 
 def test_the_first_minutes(var_dir):
@@ -28,7 +28,7 @@ def test_the_first_minutes(var_dir):
     assert manage(var_dir, "create_demo_world").startswith("Made a month of ")
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    with make_run(var_dir, port, **UNTHROTTLED) as terminal:
+    with make_run(var_dir, port, **OPTIONS) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         assert re.search(f"Welcome +{base}/\n", terminal.text)
         assert "`make admin`" in terminal.text
@@ -50,7 +50,7 @@ def test_the_first_minutes(var_dir):
         before = condition_ids(base)
         terminal.ctrl_c()
         assert terminal.ends() == 0, terminal.text
-    with make_run(var_dir, port, **UNTHROTTLED) as terminal:
+    with make_run(var_dir, port, **OPTIONS) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         the_markets_are_still_there(base, before)
         terminal.ctrl_c()
@@ -119,8 +119,8 @@ def follow_the_steps(browser: Browser) -> None:
     script = "\necho\n".join(["set -e", *steps[:-1], "sleep 2", steps[-1]])
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    live, placed, decided, mine = answers
+    responses = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    live, placed, decided, mine = responses
     assert live["data"]["thisOdds"]
     assert decided["closed"] is True
     assert mine["bets"][0]["id"] == placed["bet"]["id"]
@@ -165,7 +165,7 @@ def enter_the_admin(browser: Browser, base: str, var_dir: Path) -> None:
 
 def tells_events(terminal: Terminal) -> None:
     """What happened, and no line of which job ran when."""
-    assert re.search(r"events .* a user placed 50 on (THIS|THAT) of '.+' at 0\.\d+", terminal.text), terminal.text
+    assert re.search(r"events .* a user placed 50\.00 on (THIS|THAT) of '.+' at 0\.\d+", terminal.text), terminal.text
     assert re.search(r"events .* market '.+' resolved (THIS|THAT): 1 bet paid [1-9]", terminal.text), terminal.text
     assert "celery." not in terminal.text
     assert EMAIL not in terminal.text

@@ -1,5 +1,7 @@
 """The world of `make run`: it lives at real time, something always ends soon, and a restart loses nothing."""
 
+import json
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from datetime import timedelta
@@ -8,9 +10,11 @@ import pytest
 
 from devtools.simulators.polymarket import Simulator
 from devtools.simulators.polymarket.lively import LivelyWorld, load_or_begin
+from tests.devtools.conftest import REPOSITORY
 
 from .conftest import START, Caller
 
+PAGE = REPOSITORY / "docs" / "simulator.md"
 TICK = timedelta(seconds=3)
 
 
@@ -136,6 +140,18 @@ def test_a_simulator_serves_the_pictures_that_it_names():
             assert (picture.status, picture.headers["Content-Type"]) == (200, "image/svg+xml")
             assert ET.fromstring(picture.body).tag.endswith("svg")  # noqa: S314 - our own
             assert caller.get(image.removeprefix(simulator.url)).body == picture.body
+        caller.connection.close()
+
+
+def test_the_commands_of_its_page_work():
+    commands = re.findall(r"^curl \$SIMULATOR(\S+)(?: -d '(.+)')?$", PAGE.read_text(), re.MULTILINE)
+    assert len(commands) > 8
+    with Simulator(world=make()) as simulator:
+        caller = Caller(simulator)
+        market = open_by_end(simulator.world)[5].condition_id
+        for path, body in commands:
+            response = caller.post(path, json.loads(body.replace("0x…", market))) if body else caller.get(path)
+            assert response.status == 200, (path, body, response.body)
         caller.connection.close()
 
 
