@@ -3,6 +3,7 @@
 For developers: pages have something to show. It takes some seconds. What an earlier run made is left alone.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -220,13 +221,16 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("A made-up month is for development alone, where DEBUG=true.")
         bring_database_up_to_date()
+        # A month of events are nobody's news.
+        logging.disable(logging.INFO)
         try:
             is_new = create_demo_data(now=timezone.now())
+            for job in (update, audit_ledger, count_days) if is_new else ():
+                job()
         except DomainError as refusal:
             raise CommandError(str(refusal)) from refusal
-        if is_new:
-            for job in (update, audit_ledger, count_days):
-                job()
+        finally:
+            logging.disable(logging.NOTSET)
         bets = Bet.objects.filter(user__in=demo_users()).count()
         done = "Made a month of" if is_new else "The month is there already:"
         self.stdout.write(
