@@ -70,7 +70,7 @@ async function attempt(act) {
 // -- Showing
 
 const credits = (amount) => amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const percent = (odds) => `${(odds * 100).toFixed(odds * 1000 % 10 ? 1 : 0)} %`;
+const percent = (odds) => `${Math.round(odds * 1000) / 10} %`;
 
 function element(tag, className, text) {
   const made = document.createElement(tag);
