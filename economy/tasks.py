@@ -68,7 +68,7 @@ def enqueue_liquidation(**kwargs: Any) -> None:
 
 @shared_task(name="economy.walk_stock_prices")
 def walk_stock_prices() -> None:
-    run_job("economy.walk_stock_prices", lambda: {"moved": prices.walk(now=timezone.now())})
+    run_job("economy.walk_stock_prices", lambda: {"stocks": prices.walk(now=timezone.now())})
 
 
 @shared_task(name="economy.seed_stocks")

@@ -103,12 +103,16 @@ def set_price(*, stock_id: UUID, price: Decimal, by: StaffMember, reason: str, n
         record_action("set_stock_price", by=by, target=target, reason=reason, before=before, after=after, now=now)
 
     change_once_closed(stock_id, change, now=now)
+    price_changed.send(sender=Stock, stock_id=stock_id)
 
 
 def walk(*, now: datetime) -> int:
-    """Let the price of every active stock take its next step at random; return how many moved."""
-    moved = 0
-    for stock_id, first_price in fetch_all(ACTIVE_STOCKS):
+    """Let the price of every active stock take its next step at random; return how many stocks there are.
+
+    What a step makes worthless is left to the sweep of every minute.
+    """
+    active = fetch_all(ACTIVE_STOCKS)
+    for stock_id, first_price in active:
 
         def step(stock: LockedStock, first_price: Decimal = first_price) -> None:
             price = next_step(stock, first_price=first_price)
@@ -116,8 +120,7 @@ def walk(*, now: datetime) -> int:
                 write_price(stock, price, reason="A step at random", now=now)
 
         change_once_closed(stock_id, step, now=now)
-        moved += 1
-    return moved
+    return len(active)
 
 
 def change_once_closed(stock_id: UUID, change: Callable[[LockedStock], None], *, now: datetime) -> None:
@@ -132,7 +135,6 @@ def change_once_closed(stock_id: UUID, change: Callable[[LockedStock], None], *,
 
     while not run_transaction(attempt):
         close_worthless_of(stock_id=stock_id, now=now)
-    price_changed.send(sender=Stock, stock_id=stock_id)
 
 
 def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reason: str, now: datetime) -> None:

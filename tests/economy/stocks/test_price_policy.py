@@ -151,7 +151,7 @@ def test_a_walk_moves_every_active_stock_a_little_and_is_the_same_each_time(acme
 @pytest.mark.django_db
 def test_the_walk_shows_in_the_change_of_a_day(acme):
     walk_stock_prices()
-    assert last_run("economy.walk_stock_prices").result == {"moved": 1}
+    assert last_run("economy.walk_stock_prices").result == {"stocks": 1}
     acme.refresh_from_db()
     (listed,) = read(new_trader().get("/stocks"))["stocks"]
     assert listed["priceChange24h"] == (100 * (acme.current_price - 10) / 10).quantize(D("0.01")) != 0
