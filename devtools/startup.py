@@ -16,6 +16,7 @@ from core.file_locks import is_locked, open_lock, try_lock
 from devtools.embedded.postgres import Postgres
 from devtools.embedded.server import EmbeddedServer, StartupError
 from devtools.embedded.valkey import Valkey
+from devtools.simulators.start import SIMULATOR
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1024 * 1024
@@ -24,7 +25,6 @@ FREE_MEBIBYTES = 200
 EMBEDDED: dict[str, type[EmbeddedServer]] = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}
 # Held by a `make run`, and what it tells other commands.
 LOCK, RUNNING = "dev.lock", "dev.json"
-SIMULATOR = "simulator"  # as POLYMARKET_GAMMA_URL
 # The servers that this process uses until it ends.
 in_use: list[EmbeddedServer] = []
 

@@ -92,13 +92,15 @@ def test_a_price_moves_only_when_what_it_made_worthless_is_closed(monkeypatch, a
     assert_audit_passes()
 
 
-Trade = tuple[int, int, Decimal]
-trades = st.lists(
-    st.tuples(st.integers(0, 2), st.sampled_from([1, 1, -1]), st.decimals("0.0001", 400_000, places=4)), max_size=30
+shares = st.integers(1, 100_000).map(D) | st.decimals("0.0001", 1, places=4)
+trades = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([1, 1, -1]), shares), max_size=30)
+# Somebody holds shares while another moves the price, to and fro.
+pumps = st.tuples(shares, shares, st.integers(1, 15)).map(
+    lambda pump: [(0, 1, pump[0]), *[(1, 1, pump[1]), (1, -1, pump[1])] * pump[2], (0, -1, pump[0])]
 )
 
 
-@given(trades, st.sampled_from([D("0.85"), D("24.5"), D(190)]), st.sampled_from([D(1_000_000), D(250_000)]))
+@given(trades | pumps, st.sampled_from([D("0.85"), D("24.5"), D(190)]), st.sampled_from([D(1_000_000), D(250_000)]))
 def test_no_sequence_of_trades_that_begins_and_ends_with_nothing_gains(steps, price, supply):
     stock = LockedStock(None, "ACME", price, 1, supply, D(0), 1, "active")
     held, cash = {}, NOTHING
