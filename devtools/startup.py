@@ -125,7 +125,7 @@ def publish_running(var_dir: Path, environment: Mapping[str, str]) -> None:
 
 def previous_simulator_port(var_dir: Path) -> int:
     """Return the port of the simulator that ran in the folder last, if nothing uses it now, else 0."""
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         running = json.loads((var_dir / RUNNING).read_text())
         port = urlsplit(running["environment"]["POLYMARKET_GAMMA_URL"]).port or 0
         with socket.socket() as probe:
@@ -139,7 +139,7 @@ def running_environment(var_dir: Path) -> dict[str, str]:
     """Return the addresses that a `make run` in the folder has put in place of the same settings; empty without one."""
     if not (var_dir / RUNNING).exists() or not is_locked(var_dir / LOCK):
         return {}
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         running = json.loads((var_dir / RUNNING).read_text())
         # Whoever sets another upstream for one command means it.
         given = running["given"]

@@ -68,7 +68,7 @@ QUESTIONS = (
 DECIDED = {8: "this", 9: "that"}
 # More than a day's users need, half a minute apart, in less than the 24 hours until the next day's.
 MOMENTS, STEP = 400, timedelta(seconds=30)
-PICTURE = "https://img.example/question.png"
+PICTURE = "/static/devtools/question.svg"
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
     title, this, that, odds = question
     if market := Market.objects.filter(title=title, market_type=Market.Type.CREDITS).first():
         return market
-    asked = Question(title=title, this_option=this, that_option=that, image_url=PICTURE, expires_at=None)
+    asked = Question(title=title, this_option=this, that_option=that, image_url=own_url() + PICTURE, expires_at=None)
     return create_house_market(asked, this_odds=Decimal(odds), by=COMMAND_LINE, reason="A demo.", now=now)
 
 

@@ -102,9 +102,6 @@ class Session:
 
     def run(self) -> int:
         os.chdir(settings.BASE_DIR)
-        # Addresses of pictures that were ingested stay good.
-        self._previous_port = startup.previous_simulator_port(settings.VAR_DIR)
-        startup.publish_running(settings.VAR_DIR, {})
         self._prepare()
         if self._wants_simulator() and not self._start_simulator():
             return self._supervisor.wait()
@@ -124,6 +121,9 @@ class Session:
         try:
             call_command("collectstatic", interactive=False, verbosity=0)
             self._environment |= fresh_folder(settings.VAR_DIR)
+            # With the same port addresses of pictures that were ingested stay good.
+            self._previous_port = startup.previous_simulator_port(settings.VAR_DIR)
+            startup.publish_running(settings.VAR_DIR, {})
         except OSError as error:
             raise CommandError(f"VAR_DIR {settings.VAR_DIR} can't be used: {error}") from error
         self._output.say("Database and static files are up to date.")
