@@ -125,6 +125,7 @@ def test_development_tells_what_happens_and_not_which_job_ran():
     failure, event = said_both(DEBUG="true")
     assert failure.endswith("a job failed")
     assert event.endswith("events [-] a user placed 100 on 'Will it rain?'")
+    assert len(said_both(DEBUG="true", LOG_JOBS="true")) == 3
     assert any(line.endswith("machinery") for line in said_both(DEBUG="true", LOG_LEVEL="DEBUG"))
 
 
