@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test fuzz mutants mutation-tests screenshots browser check examples openapi schema lock bench shell clean
+.PHONY: help run admin demo test fuzz mutants mutation-tests screenshots browser check examples openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,12 @@ help: ## This list
 
 run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR and every other setting from the environment or .env
 	@exec $(BIN)/python manage.py dev
+
+admin: $(VENV)/.installed .env ## Make a superuser, or give it a new password; ADMIN_EMAIL and ADMIN_PASSWORD choose them
+	@$(BIN)/python manage.py create_admin
+
+demo: $(VENV)/.installed .env ## Make a month of users, bets, stocks and payouts; once, however often it is run
+	@$(BIN)/python manage.py create_demo_world
 
 test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -13,6 +13,7 @@ from accounts.errors import EmailTaken, InvalidReferralCode, UsernameTaken
 from accounts.models import User
 from core.api.errors import DomainError
 from core.db.transactions import require_transaction
+from core.events import log_event
 
 # Sent with `user`, `referrer` (another user, or None) and `now`. Receivers run in the transaction that makes the user.
 user_registered = Signal()
@@ -58,6 +59,7 @@ def register(  # noqa: PLR0913 - what is known of a new user
         if referrer:
             User.objects.filter(pk=referrer.pk).update(referral_count=F("referral_count") + 1)
         user_registered.send(sender=User, user=user, referrer=referrer, now=now)
+        log_event("a user signed up", userId=user.pk, referrerId=referrer and referrer.pk)
     return user
 
 

@@ -15,6 +15,7 @@ from django.db.models import Model
 
 from accounts import rules, tokens
 from accounts.errors import (
+    AccountSuspended,
     NotAllowed,
     NotYourself,
     ReasonMissing,
@@ -159,3 +160,31 @@ def change_roles(user: User, *, is_staff: bool, groups: list[Group], now: dateti
 def roles_of(user: User) -> dict[str, object]:
     roles = sorted(user.groups.values_list("name", flat=True))
     return {"staff": user.is_staff, "superuser": user.is_superuser, "roles": roles}
+
+
+def ensure_superuser(*, email: str, username: str, password: str, now: datetime) -> tuple[User, bool]:
+    """Make the user of that e-mail a superuser with that password; return them, and whether they are new.
+
+    For the command line: `createsuperuser` and `changepassword` in one. Raises AccountSuspended, IntegrityError for a
+    username that is taken.
+    """
+    by = COMMAND_LINE
+
+    def do() -> tuple[User, bool]:
+        user = User.objects.with_email(email).select_for_update(no_key=True).first()
+        if user is None:
+            return User.objects.create_superuser(email, username, password), True
+        if not user.is_active:
+            raise AccountSuspended
+        before, reason = roles_of(user), "Made a superuser from the command line."
+        if not user.is_superuser:
+            user.is_staff = user.is_superuser = True
+            user.save(update_fields=["is_staff", "is_superuser"])
+            record_action("set_roles", by=by, target=user, reason=reason, before=before, after=roles_of(user), now=now)
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        reason = "Set from the command line."
+        record_action("reset_password", by=by, target=user, reason=reason, before={}, after={}, now=now)
+        return user, False
+
+    return run_transaction(do)

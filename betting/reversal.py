@@ -16,6 +16,7 @@ from betting.rules import PREVIEW_LIMIT
 from betting.settlement import lock_ended_market
 from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
+from core.events import log_event, short
 from economy import ledger
 from markets.models import Market
 from markets.resolution.staff import market_state, reopen_for_reversal
@@ -131,6 +132,7 @@ def reverse_settlement(*, market_id: UUID, by: StaffMember, reason: str, now: da
         done = take_back({"market_id": market_id, "staff_id": by.user and by.user.pk, "reason": reason, "now": now})
         after = {**market_state(market), "bets": done.bets, "users": done.users, "taken": done.taken, "debt": done.debt}
         record_action("reverse_market", by=by, target=market, reason=reason, before=before, after=after, now=now)
+        log_event("the settlement of market %s was undone: %s bets", short(market.title), done.bets, marketId=market_id)
         return done
 
     return run_transaction(act)

@@ -32,6 +32,7 @@ from betting.pricing import (
 from betting.selectors import get_bet
 from betting.serializers import BetSerializer
 from core.db.sql import execute, fetch_all, fetch_value, new_id
+from core.events import log_event, short
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
@@ -80,6 +81,10 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     terms = bet_terms(priced.order, market, odds, user_id=user_id, now=now)
     entry = ledger.post(stake_transfer(terms), now=now, also=INSERT_BET, parameters=terms)
     price.ensure_fresh(now=clock())
+    ids = {"betId": terms["id"], "userId": user_id, "marketId": market.id}
+    log_event(
+        "a user placed %s on %s of %s at %s", terms["amount"], terms["side"].upper(), short(market.title), odds, **ids
+    )
     return PlacedBet(render_placed_bet(terms, market), entry.balance_after, terms["potential_payout"])
 
 
@@ -175,6 +180,8 @@ def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
     bet = get_sold_bet(priced.bet_id, user_id, odds, remaining_value)
     impact = price_impact(odds, shown=market.shown_odds(position.side))
     balance = entry.balance_after if entry else balance
+    ids = {"betId": priced.bet_id, "userId": user_id, "marketId": market.id}
+    log_event("a user sold a bet on %s for %s", short(market.title), proceeds, **ids)
     return SoldBet(bet, proceeds, balance, remaining_value, proceeds - part, impact)
 
 

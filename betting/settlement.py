@@ -23,6 +23,7 @@ from betting.models import SettlementFailure
 from betting.rules import PREVIEW_LIMIT
 from core.db.sql import execute, fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
+from core.events import log_event, short
 from economy import ledger
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from markets.models import Market
@@ -167,6 +168,11 @@ class Run:
     size: int
     progress: Callable[[int], None]
     after: UUID = FIRST
+    settled: int = 0
+
+    def count(self, settled: int) -> None:
+        self.settled += settled
+        self.progress(settled)
 
 
 # -- Settling
@@ -193,7 +199,18 @@ def settle_market(
         run_transaction(lambda: clear_failures(market_id))
     while settle_next_batch(run):
         pass
-    return get_summary(market_id)
+    summary = get_summary(market_id)
+    if run.settled or summary.started_at == now:
+        log_settlement(market_id, summary)
+    return summary
+
+
+def log_settlement(market_id: UUID, summary: SettlementSummary) -> None:
+    market = Market.objects.only("title", "resolution").get(pk=market_id)
+    bets, paid = summary.won + summary.lost + summary.cancelled, summary.paid + summary.refunded
+    outcome = f"{bets} bet{'s' * (bets > 1)} paid {paid}" if bets else "no bets"
+    facts = {"marketId": market_id, "bets": bets, "paid": paid, "failed": summary.failed}
+    log_event("market %s resolved %s: %s", short(market.title), summary.resolution.upper(), outcome, **facts)
 
 
 def settle_ended_markets(*, now: datetime) -> dict[str, Any]:
@@ -244,7 +261,7 @@ def settle_next_batch(run: Run) -> bool:
     except BatchRefused as refused:
         isolate_failures(run, refused)
         return True
-    run.progress(len(settled))
+    run.count(len(settled))
     if is_last(run, settled):
         return False
     run.after = settled[-1]
@@ -260,7 +277,7 @@ def isolate_failures(run: Run, refused: BatchRefused) -> None:
     middle = len(bets) // 2
     for half in (bets[:middle], bets[middle:]):
         try:
-            run.progress(len(run_transaction(lambda half=half: settle_batch(run, half))))  # type: ignore[misc]
+            run.count(len(run_transaction(lambda half=half: settle_batch(run, half))))  # type: ignore[misc]
         except BatchRefused as part:
             isolate_failures(run, part)
 

@@ -1,6 +1,7 @@
 """Settings from the environment, with errors that name the variable."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -47,6 +48,13 @@ class Env(environ.Env):  # type: ignore[misc]
         if not re.fullmatch(r"/(?!/)[A-Za-z0-9._~/-]*", text):
             raise ImproperlyConfigured(f"{name} can't be read: {text!r} is no path such as /auth/callback.")
         return text
+
+    def choice(self, name: str, choices: Sequence[str], *, default: str) -> str:
+        """Return one of the choices. Raises ImproperlyConfigured with the variable's name."""
+        value: str = self.str(name, default="") or default
+        if value not in choices:
+            raise ImproperlyConfigured(f"{name} can't be read: {value!r} is none of {', '.join(choices)}.")
+        return value
 
     def spread(self, name: str, *, default: str) -> Decimal:
         """Return a distance of odds, above 0 and below 1; in development it may be 0, at which trading costs nothing.

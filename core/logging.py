@@ -14,6 +14,10 @@ STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 UNLOGGED_FIELDS = frozenset({"request", "server_time"})
 
 
+# What runs when, line after line: in development these drown what happens.
+MACHINERY = ("celery", "kombu", "economy.ledger.anchors")
+
+
 class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current_request_id() or "-"
@@ -43,8 +47,11 @@ class JsonFormatter(logging.Formatter):
             return json.dumps({name: str(value) for name, value in line.items()})
 
 
-def logging_config(*, level: str, readable: bool) -> dict[str, Any]:
-    """Return a `logging.config.dictConfig` for the service: everything to standard error."""
+def logging_config(*, level: str, readable: bool, jobs: bool = True) -> dict[str, Any]:
+    """Return a `logging.config.dictConfig` for the service: everything to standard error.
+
+    Without `jobs`, of MACHINERY only warnings and errors, unless the level is DEBUG.
+    """
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -66,6 +73,7 @@ def logging_config(*, level: str, readable: bool) -> dict[str, Any]:
             # `runserver` and the admin's autoreloader bring handlers of their own.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            **({name: {"level": "WARNING"} for name in MACHINERY} if level == "INFO" and not jobs else {}),
             # Each is logged as a refusal (`core.api.errors`); Django's line has a stack.
             "django.security.DisallowedHost": {"handlers": ["null"], "propagate": False},
         },

@@ -1,24 +1,30 @@
 """What happens before the settings are read: what can't work is refused in one line, and the embedded servers start."""
 
 import atexit
+import json
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from core.environment import Env
-from core.file_locks import open_lock, try_lock
+from core.file_locks import is_locked, open_lock, try_lock
 from devtools.embedded.postgres import Postgres
 from devtools.embedded.server import EmbeddedServer, StartupError
 from devtools.embedded.valkey import Valkey
+from devtools.simulators.start import SIMULATOR
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1024 * 1024
 # A new database takes 60 MiB, and its log of changes may take as much again at any time.
 FREE_MEBIBYTES = 200
 EMBEDDED: dict[str, type[EmbeddedServer]] = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}
+# Held by a `make run`, and what it tells other commands.
+LOCK, RUNNING = "dev.lock", "dev.json"
 # The servers that this process uses until it ends.
 in_use: list[EmbeddedServer] = []
 
@@ -46,6 +52,8 @@ def provide_services(arguments: Sequence[str]) -> None:
         refuse_bad_folder(var_dir, free_mebibytes=env.int("VAR_FREE_MIB", default=FREE_MEBIBYTES))
     if is_dev:
         take_folder(var_dir)
+    else:
+        os.environ.update(running_environment(var_dir))
     for kind in wanted.values():
         os.environ.update(use(kind(var_dir)).environment)
 
@@ -105,5 +113,39 @@ def refuse_bad_folder(var_dir: Path, *, free_mebibytes: int) -> None:
 def take_folder(var_dir: Path) -> None:
     """Hold the folder for one `make run` alone, until this process ends."""
     # Not closed: the lock goes with the process.
-    if not try_lock(open_lock(var_dir / "dev.lock")):
+    if not try_lock(open_lock(var_dir / LOCK)):
         raise StartupError(f"`make run` is already running in {var_dir}: stop it, or choose another VAR_DIR.")
+
+
+def publish_running(var_dir: Path, environment: Mapping[str, str]) -> None:
+    """Write down where the simulators of this `make run` are, for other commands in the same folder."""
+    given = {name: os.environ.get(name, "") for name in environment}
+    (var_dir / RUNNING).write_text(json.dumps({"given": given, "environment": dict(environment)}))
+
+
+def previous_simulator_port(var_dir: Path) -> int:
+    """Return the port of the simulator that ran in the folder last, if nothing uses it now, else 0."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        running = json.loads((var_dir / RUNNING).read_text())
+        port = urlsplit(running["environment"]["POLYMARKET_GAMMA_URL"]).port or 0
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+        return port
+    return 0
+
+
+def running_environment(var_dir: Path) -> dict[str, str]:
+    """Return the addresses that a `make run` in the folder has put in place of the same settings; empty without one."""
+    if not (var_dir / RUNNING).exists() or not is_locked(var_dir / LOCK):
+        return {}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        running = json.loads((var_dir / RUNNING).read_text())
+        # Whoever sets another upstream for one command means it.
+        given = running["given"]
+        return {
+            name: value
+            for name, value in running["environment"].items()
+            if os.environ.get(name, "") in ("", SIMULATOR, given[name])
+        }
+    return {}

@@ -22,6 +22,7 @@ from accounts.errors import AccountSuspended
 from core.api.errors import DomainError
 from core.db.sql import fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
+from core.events import log_event
 from economy import ledger, rules
 from economy.errors import UsersUnpaid
 from economy.ledger import Batch
@@ -105,6 +106,8 @@ def claim_daily_reward(*, user_id: UUID, now: datetime) -> ClaimedReward:
         ((is_active, streak, last_at, balance),) = fetch_all(STATE, {"user_id": user_id})
     if not is_active:
         raise AccountSuspended
+    if awarded.amount:
+        log_event("a user claimed a daily reward of %s", awarded.amount, userId=user_id)
     return ClaimedReward(awarded.amount, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
 
 

@@ -4,6 +4,7 @@ Read them through the module (`rules.STARTING_CREDITS`), so that a test can set 
 """
 
 from decimal import Decimal
+from enum import StrEnum
 
 from core.environment import env
 
@@ -22,6 +23,25 @@ ADMIN_ADJUSTMENT_LIMIT = Decimal(env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_00
 ANCHOR_FILE = env.str("ANCHOR_FILE", default="")
 ANCHOR_URL = env.str("ANCHOR_URL", default="")
 ANCHORS_SHOWN = 24  # besides the newest
+
+
+class StockPricePolicy(StrEnum):
+    """Who moves the prices of stocks besides staff: `economy.stocks.price_policy`."""
+
+    MANUAL = "manual"
+    ACTIVITY = "activity"
+    WALK = "walk"  # at random, in development alone
+
+
+_development = env.bool("DEBUG", default=False)
+STOCK_PRICE_POLICY = StockPricePolicy(
+    env.choice(
+        "STOCK_PRICE_POLICY",
+        list(StockPricePolicy) if _development else [StockPricePolicy.MANUAL, StockPricePolicy.ACTIVITY],
+        default=StockPricePolicy.WALK if _development else StockPricePolicy.MANUAL,
+    )
+)
+STOCK_WALK_SECONDS = 20
 
 # The database's constraints have these too: another value needs a migration.
 LEVERAGE_MAX = 100

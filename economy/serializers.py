@@ -18,6 +18,7 @@ from core.api.serializers import (
 from economy.models import Counterparty, TransactionType
 from economy.rules import LEVERAGE_MAX, TOO_MANY_SHARES
 from economy.stocks.models import Stock, StockTransaction
+from economy.stocks.price_policy import leverage_limit
 from economy.stocks.valuation import SHARE, percent
 
 # The ledger, rewards and referrals
@@ -229,6 +230,7 @@ class StockSerializer(ResourceSerializer):
         """Return the stock as JSON values; the change of its price is computed from the price that was selected."""
         stock = super().from_row(row)
         price, before = stock["currentPrice"], stock["priceChange24h"]
+        stock["maxLeverage"] = leverage_limit(stock["maxLeverage"])
         return stock | {"priceChange24h": percent(price - before, before)}
 
 

@@ -66,6 +66,11 @@ def enqueue_liquidation(**kwargs: Any) -> None:
     enqueue_best_effort(close_worthless_holdings)
 
 
+@shared_task(name="economy.walk_stock_prices")
+def walk_stock_prices() -> None:
+    run_job("economy.walk_stock_prices", lambda: {"stocks": prices.walk(now=timezone.now())})
+
+
 @shared_task(name="economy.seed_stocks")
 def seed_stocks() -> None:
     run_job("economy.seed_stocks", lambda: {"added": prices.seed_stocks(now=timezone.now())})

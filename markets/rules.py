@@ -60,6 +60,9 @@ BOOK_REQUESTS_PER_SECOND = env.int("POLYMARKET_BOOK_REQUESTS_PER_SECOND", defaul
 RESOLVE_LIMIT, RESOLVE_LIMIT_MAX = 1_000, 10_000
 # A watched market whose order book is silent for this long may have closed.
 SILENT_AFTER = timedelta(minutes=2)
+# Seconds between two runs, and between two looks whether the lists' order is still that of what is open.
+RESOLVE_SECONDS = env.int("MARKET_RESOLVE_SECONDS", default=60)
+EDITION_SECONDS = env.int("MARKET_EDITION_SECONDS", default=60)
 # What is undecided for longer needs staff: an oracle's vote takes days, the second source minutes.
 WAITING_MAX = timedelta(days=7)
 UNCONFIRMED_MAX = timedelta(hours=1)

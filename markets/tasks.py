@@ -10,6 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from core.events import log_event
 from core.jobs.runs import last_finished_run, run_job
 from core.models import JobRun
 from markets import catalog, listings, prices, rules, skips
@@ -94,6 +95,9 @@ def run_ingestion(
         )
 
     run = run_job(INGEST, work)
+    if run and run.result:
+        created, updated = run.result["created"], run.result["updated"]
+        log_event("the catalogue was read: %s new markets, %s changed", created, updated, job=INGEST)
     return run.result if run else None
 
 

@@ -14,6 +14,7 @@ from accounts.models import Permission, User
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.sql import execute, new_id
 from core.db.transactions import require_transaction, run_transaction
+from core.events import log_event
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import Counterparty, TransactionType
@@ -157,6 +158,7 @@ def complete_purchase(purchase: CreditPurchase, *, event_id: str = "", now: date
     purchase.status, purchase.completed_at = Status.COMPLETED, now
     purchase.save(update_fields=["status", "completed_at"])
     record_event(purchase, Kind.COMPLETED, event_id=event_id, now=now)
+    log_event("a user bought %s credits", purchase.credits, userId=purchase.user_id, purchaseId=purchase.pk)
     return posted.balance_after
 
 

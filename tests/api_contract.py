@@ -15,7 +15,7 @@ import yaml
 
 DESCRIPTION = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
 # Pages for browsers, what Prometheus reads, and the views that tests add.
-NOT_THE_API = re.compile(r"/(admin|static|metrics|tests|plain|api/(docs|redoc|schema|tests))(/|$)")
+NOT_THE_API = re.compile(r"/$|/(admin|dev|static|metrics|tests|plain|api/(docs|redoc|schema|tests))(/|$)")
 REDIRECTS_AND_EMPTY = frozenset({204, 301, 302, 304})
 EXACT_IN_FLOATS = 10**15
 UNKNOWN_PATH = frozenset({"not_found", "bad_request", "payload_too_large"})

@@ -67,13 +67,16 @@ def every(seconds: float, task: str) -> dict[str, Any]:
 @app.on_after_configure.connect
 def set_schedule(sender: Celery, **kwargs: Any) -> None:
     """Set the time of every job. A job's name in `job_runs` is its task's."""
+    from economy import rules as economy  # noqa: PLC0415 - as the next
     from markets import rules as markets  # noqa: PLC0415 - reads the environment, which the settings complete first
 
+    walk = every(economy.STOCK_WALK_SECONDS, "economy.walk_stock_prices")
     sender.conf.beat_schedule = {
+        **({"walk-stock-prices": walk} if economy.STOCK_PRICE_POLICY == economy.StockPricePolicy.WALK else {}),
         "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(markets.INGEST_CRON)},
         "refresh-odds": every(markets.ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
-        "publish-edition": every(60, "markets.publish_edition"),
-        "resolve-markets": every(60, "markets.resolve"),
+        "publish-edition": every(markets.EDITION_SECONDS, "markets.publish_edition"),
+        "resolve-markets": every(markets.RESOLVE_SECONDS, "markets.resolve"),
         "settle-markets": every(60, "betting.settle_markets"),
         "close-worthless-holdings": every(60, "economy.close_worthless_holdings"),
         "watch-open-bets": every(300, "betting.watch_open_bets"),

@@ -283,4 +283,4 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Logs: one JSON object a line in production, words in development
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-LOGGING = logging_config(level=LOG_LEVEL, readable=DEBUG)
+LOGGING = logging_config(level=LOG_LEVEL, readable=DEBUG, jobs=env.bool("LOG_JOBS", default=not DEBUG))

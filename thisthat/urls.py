@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.decorators.http import conditional_page
@@ -27,6 +28,8 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/login/", login),
     path("admin/", admin.site.urls),
+    # The welcome page. In production `/` is like any unknown path.
+    *([path("", include("devtools.urls"))] if settings.DEBUG else []),
     # The last pattern, so that an unknown path gets the one error shape with DEBUG on as with it off.
     re_path(r"", not_found),
 ]

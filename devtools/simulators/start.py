@@ -8,11 +8,14 @@ import urllib.request
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException
+from pathlib import Path
 
 # As POLYMARKET_GAMMA_URL: use the simulator, whatever can be reached.
 SIMULATOR = "simulator"
 ASK_SECONDS = 3
 X_CLIENT_ID = "simulator"
+# How often jobs run where something ends every few seconds.
+PACE = {"MARKET_INGEST_CRON": "* * * * *", "MARKET_RESOLVE_SECONDS": "15", "MARKET_EDITION_SECONDS": "15"}
 
 
 def is_reachable(gamma_url: str, *, seconds: float = ASK_SECONDS) -> bool:
@@ -35,10 +38,11 @@ def is_reachable(gamma_url: str, *, seconds: float = ASK_SECONDS) -> bool:
     return found.is_set()
 
 
-def simulator_command(port: int) -> list[str]:
-    """Return the command line of the Polymarket simulator."""
+def simulator_command(port: int, state: Path) -> list[str]:
+    """Return the command line of the Polymarket simulator: a lively world, which goes on where `state` left it."""
     module = "devtools.simulators.polymarket"
-    options = ["--port", str(port), "--host", "127.0.0.1", "--events", "400", "--tick-seconds", "5"]
+    options = ["--port", str(port), "--host", "127.0.0.1", "--events", "400"]
+    options += ["--lively", "--tick-seconds", "3", "--state", str(state)]
     return [sys.executable, "-m", module, *options]
 
 

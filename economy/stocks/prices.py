@@ -1,9 +1,11 @@
 """Prices and statuses: staff set prices, and open and close stocks for buyers, each change with who and why.
 
-A price is a row of `stock_prices`, a status one of `stock_status_changes`; both are among the staff actions, too. The
-first stocks are a catalogue: what has its symbol already stays as it is, whatever became of it.
+A price is a row of `stock_prices`, a status one of `stock_status_changes`; what staff change is among the staff
+actions, too. What else moves prices: `price_policy`. The first stocks are a catalogue: what has its symbol already
+stays as it is, whatever became of it.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,13 +16,13 @@ from django.dispatch import Signal
 from accounts.errors import NothingChanged
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
-from core.db.sql import execute, new_id
+from core.db.sql import execute, fetch_all, new_id
 from core.db.transactions import run_transaction
 from economy.errors import InvalidPrice
 from economy.recorded_rules import STOCK, record_rule
-from economy.rules import GREATEST_WORTH
 from economy.stocks.models import Stock
-from economy.stocks.trading import LockedStock, close_worthless_of, list_worthless_holders, lock_stock
+from economy.stocks.price_policy import LockedStock, next_step, write_price
+from economy.stocks.trading import close_worthless_of, list_worthless_holders, lock_stock
 
 # Sent with `stock_id` once a new price is committed. It may be lost: the sweep finds what is to be closed, too.
 price_changed = Signal()
@@ -57,15 +59,6 @@ WITH added AS (
 INSERT INTO stock_prices (id, stock_id, sequence, price, reason, created_at)
 SELECT %(price_id)s, id, 1, %(price)s, 'First price', %(now)s FROM added
 """
-# Both in one statement: the database refuses one without the other.
-CHANGE_PRICE = """
-WITH added AS (
-    INSERT INTO stock_prices (id, stock_id, sequence, price, set_by_id, reason, created_at)
-    VALUES (%(id)s, %(stock_id)s, %(sequence)s, %(price)s, %(set_by)s, %(reason)s, %(now)s)
-)
-UPDATE stocks SET current_price = %(price)s, price_sequence = %(sequence)s, updated_at = %(now)s
-WHERE id = %(stock_id)s
-"""
 CHANGE_STATUS = """
 WITH added AS (
     INSERT INTO stock_status_changes (id, stock_id, sequence, status, set_by_id, reason, created_at)
@@ -73,6 +66,10 @@ WITH added AS (
     FROM stock_status_changes WHERE stock_id = %(stock_id)s
 )
 UPDATE stocks SET status = %(status)s, updated_at = %(now)s WHERE id = %(stock_id)s
+"""
+ACTIVE_STOCKS = """
+SELECT stocks.id, first.price FROM stocks JOIN stock_prices AS first ON stock_id = stocks.id AND sequence = 1
+WHERE status = 'active' ORDER BY symbol
 """
 
 
@@ -97,24 +94,47 @@ def set_price(*, stock_id: UUID, price: Decimal, by: StaffMember, reason: str, n
     """
     by.require(Permission.SET_STOCK_PRICES)
     reason = validate_reason(reason)
-    while not run_transaction(lambda: try_change_price(stock_id, price, by=by, reason=reason, now=now)):
-        close_worthless_of(stock_id=stock_id, now=now)
+
+    def change(stock: LockedStock) -> None:
+        validate_price(stock, price)
+        write_price(stock, price, set_by=by.user.pk if by.user else None, reason=reason, now=now)
+        before, after = {"price": plain(stock.price)}, {"price": plain(price)}
+        target = Stock(pk=stock_id)
+        record_action("set_stock_price", by=by, target=target, reason=reason, before=before, after=after, now=now)
+
+    change_once_closed(stock_id, change, now=now)
     price_changed.send(sender=Stock, stock_id=stock_id)
 
 
-def try_change_price(stock_id: UUID, price: Decimal, *, by: StaffMember, reason: str, now: datetime) -> bool:
-    """Change the price; return False where a holding is still to be closed at the price in force."""
-    stock = lock_stock(stock_id)
-    validate_price(stock, price)
-    if list_worthless_holders(stock_id, limit=1):
-        return False
-    row: dict[str, Any] = {"price": price, "sequence": stock.price_sequence + 1}
-    write_change(CHANGE_PRICE, stock_id, by=by, reason=reason, now=now, **row)
-    before, after = {"price": plain(stock.price)}, {"price": plain(price)}
-    record_action(
-        "set_stock_price", by=by, target=Stock(pk=stock_id), reason=reason, before=before, after=after, now=now
-    )
-    return True
+def walk(*, now: datetime) -> int:
+    """Let the price of every active stock take its next step at random; return how many stocks there are.
+
+    What a step makes worthless is left to the sweep of every minute.
+    """
+    active = fetch_all(ACTIVE_STOCKS)
+    for stock_id, first_price in active:
+
+        def step(stock: LockedStock, first_price: Decimal = first_price) -> None:
+            price = next_step(stock, first_price=first_price)
+            if price != stock.price and price < stock.greatest_price:
+                write_price(stock, price, reason="A step at random", now=now)
+
+        change_once_closed(stock_id, step, now=now)
+    return len(active)
+
+
+def change_once_closed(stock_id: UUID, change: Callable[[LockedStock], None], *, now: datetime) -> None:
+    """Run `change` with the stock locked, once what its price made worthless is closed. Raises StockNotFound."""
+
+    def attempt() -> bool:
+        stock = lock_stock(stock_id)
+        if list_worthless_holders(stock_id, limit=1):
+            return False
+        change(stock)
+        return True
+
+    while not run_transaction(attempt):
+        close_worthless_of(stock_id=stock_id, now=now)
 
 
 def change_status(*, stock_id: UUID, status: Stock.Status, by: StaffMember, reason: str, now: datetime) -> None:
@@ -142,7 +162,7 @@ def write_change(statement: str, stock_id: UUID, *, by: StaffMember, reason: str
 
 def validate_price(stock: LockedStock, price: Decimal) -> None:
     """Raise InvalidPrice."""
-    fits = price.is_finite() and 0 < price < GREATEST_WORTH / (stock.total_supply * stock.max_leverage)
+    fits = price.is_finite() and 0 < price < stock.greatest_price
     if not fits or price != round(price, 8):
         raise InvalidPrice
 

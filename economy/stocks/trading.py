@@ -19,6 +19,7 @@ from uuid import UUID
 
 from core.db.sql import Row, execute, fetch_all, fetch_one, new_id
 from core.db.transactions import require_transaction, run_transaction
+from core.events import log_event
 from economy import ledger
 from economy.errors import (
     InsufficientShares,
@@ -32,6 +33,7 @@ from economy.errors import (
 from economy.ledger import Transfer
 from economy.models import TransactionType
 from economy.stocks.models import Stock, StockTransaction
+from economy.stocks.price_policy import LockedStock, is_moved_by_trades, leverage_limit, move_price
 from economy.stocks.signing import COLUMNS, SignedTrade, UnsignedTrade, current_key_id, sign_trade
 from economy.stocks.valuation import NOTHING, Position, bought, part_of, proceeds, value
 
@@ -39,19 +41,6 @@ Clock = Callable[[], datetime]
 Type = StockTransaction.Type
 DESCRIPTIONS = {Type.BUY: "Shares bought", Type.SELL: "Shares sold", Type.LIQUIDATION: "Shares became worthless"}
 BATCH = 500  # holdings closed in one transaction
-
-
-class LockedStock(NamedTuple):
-    """A stock whose row is held until the transaction ends."""
-
-    id: UUID
-    symbol: str
-    price: Decimal
-    price_sequence: int
-    total_supply: Decimal
-    circulating_supply: Decimal
-    max_leverage: int
-    status: str
 
 
 class Trader(NamedTuple):
@@ -180,6 +169,7 @@ def buy_shares(*, stock_id: UUID, shares: Decimal, leverage: int, user_id: UUID,
     check_leverage(trader, leverage)
     if stock.circulating_supply + shares > stock.total_supply:
         raise InsufficientSupply
+    stock = move_price(close_what_is_worthless(stock, user_id, now=now), shares * leverage, now=now)
     part = bought(shares, stock.price, leverage)
     trade = Trade(trader=trader, stock=stock, type=Type.BUY, part=part, amount=part.invested)
     return record_trade(trade, now)
@@ -196,17 +186,20 @@ def sell_shares(*, stock_id: UUID, shares: Decimal, user_id: UUID, clock: Clock)
         raise NoHolding
     if shares > trader.position.shares:
         raise InsufficientShares
+    now = clock()
+    stock = move_price(close_what_is_worthless(stock, user_id, now=now), -shares * trader.position.leverage, now=now)
     part = part_of(trader.position, shares)
     amount = proceeds(trader.position, shares, stock.price)
-    return record_trade(Trade(trader=trader, stock=stock, type=Type.SELL, part=part, amount=amount), clock())
+    return record_trade(Trade(trader=trader, stock=stock, type=Type.SELL, part=part, amount=amount), now)
 
 
 def check_buyable(stock: LockedStock, leverage: int) -> None:
     """Raise StockNotActive or LeverageTooHigh."""
     if stock.status != Stock.Status.ACTIVE:
         raise StockNotActive
-    if leverage > stock.max_leverage:
-        raise LeverageTooHigh(f"At most {stock.max_leverage} with this stock.")
+    limit = leverage_limit(stock.max_leverage)
+    if leverage > limit:
+        raise LeverageTooHigh(f"At most {limit} with this stock.")
 
 
 def check_leverage(trader: Trader, leverage: int) -> None:
@@ -237,6 +230,21 @@ def close_batch(stock_id: UUID, now: datetime) -> int:
     return len(traders)
 
 
+def close_what_is_worthless(stock: LockedStock, trader_id: UUID, *, now: datetime) -> LockedStock:
+    """Close what the price in force made worthless of others, where a trade is about to move it; return the stock so.
+
+    A sale of the trader's own lowers the price: what was worthless stays so.
+    """
+    while is_moved_by_trades():
+        holders = [holder for holder in list_worthless_holders(stock.id, limit=BATCH) if holder != trader_id]
+        if not holders:
+            break
+        traders = lock_traders(stock, holders)
+        record_trades([liquidation_of(stock, trader) for trader in traders], now=now)
+        stock = lock_stock(stock.id)
+    return stock
+
+
 def list_worthless_holders(stock_id: UUID, *, limit: int) -> list[UUID]:
     """Return users whose holding of the stock is worthless. Stays as it is while the stock is locked."""
     return [user_id for (user_id,) in fetch_all(WORTHLESS_HOLDERS, {"stock_id": stock_id, "limit": limit})]
@@ -258,6 +266,9 @@ def liquidation_of(stock: LockedStock, trader: Trader) -> Trade:
 
 def record_trade(trade: Trade, now: datetime) -> TradeOutcome:
     (row,) = record_trades([trade], now=now)
+    verb = "bought" if trade.type == Type.BUY else "sold"
+    ids = {"userId": row.user_id, "stockId": row.stock_id}
+    log_event("a user %s %s %s for %s", verb, row.shares.normalize(), trade.stock.symbol, row.total_amount, **ids)
     return TradeOutcome(
         transaction=row,
         holding_id=trade.holding_id if trade.holding else None,

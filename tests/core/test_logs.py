@@ -3,13 +3,16 @@
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.events import log_event, short
 from core.logging import JsonFormatter
 from tests.core.service_process import PRODUCTION, run
 
@@ -100,3 +103,49 @@ def test_development_writes_words():
 
 def test_the_level_can_be_chosen():
     assert [json.loads(line)["message"] for line in said(LOG_LEVEL="warning")] == ["from Django"]
+
+
+SAY_BOTH = """
+import logging, django
+django.setup()
+logging.getLogger("celery.app.trace").info("machinery")
+logging.getLogger("celery.app.trace").error("a job failed")
+from core.events import log_event, short
+log_event("a user placed %s on %s", 100, short("Will it rain?"), userId=7)
+"""
+
+
+def said_both(**environment):
+    ended = run(["-c", SAY_BOTH], PRODUCTION | {"DJANGO_SETTINGS_MODULE": "thisthat.settings"} | environment)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr.splitlines()
+
+
+def test_development_tells_what_happens_and_not_which_job_ran():
+    failure, event = said_both(DEBUG="true")
+    assert failure.endswith("a job failed")
+    assert event.endswith("events [-] a user placed 100 on 'Will it rain?'")
+    assert len(said_both(DEBUG="true", LOG_JOBS="true")) == 3
+    assert any(line.endswith("machinery") for line in said_both(DEBUG="true", LOG_LEVEL="DEBUG"))
+
+
+def test_production_logs_all_of_it_with_the_ids():
+    lines = [json.loads(line) for line in said_both()]
+    assert [line["message"] for line in lines][:2] == ["machinery", "a job failed"]
+    assert (lines[2]["logger"], lines[2]["userId"]) == ("events", 7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_is_told_when_it_is_committed_and_never_when_it_is_not(caplog):
+    caplog.set_level(logging.INFO, "events")
+    with transaction.atomic():
+        log_event("kept")
+        assert not caplog.messages
+    with suppress(ZeroDivisionError), transaction.atomic():
+        log_event("undone")
+        raise ZeroDivisionError
+    assert caplog.messages == ["kept"]
+
+
+def test_a_long_title_is_cut():
+    assert short("x" * 100) == f"'{'x' * 59}…'"

@@ -133,3 +133,10 @@ def test_hosts_and_origins_may_be_listed_with_spaces():
     ).responses
     assert response.status == 200
     assert response.headers["access-control-allow-origin"] == "https://b.example.com"
+
+
+def test_the_pages_of_development_are_unknown_paths():
+    posted = {"path": "/dev/sign-in", "method": "POST"}
+    for response in ask("/", "/dev/events", posted, SECURE_SSL_REDIRECT="false").responses:
+        assert response.status == 404
+        assert json.loads(response.text)["code"] == "not_found"

@@ -37,8 +37,7 @@ class Browser:
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         self._url = f"{server}/session"
         self._url += "/" + self._ask("POST", "", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
-        # A window's size would include its frame.
-        self._emulate("DeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
+        self.resize(WIDTH, HEIGHT)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         response = self._session.request(method, self._url + path, json=body, timeout=60)
@@ -49,6 +48,25 @@ class Browser:
 
     def _emulate(self, what: str, **how: Any) -> None:
         self._ask("POST", "/goog/cdp/execute", {"cmd": f"Emulation.set{what}", "params": how})
+
+    def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
+        """The page's own size: a window's would include its frame."""
+        self._emulate("DeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+
+    def drag(self, css: str, way: int) -> None:
+        """Presses the mouse in the upper middle of the element and lets go so many pixels to the right."""
+        box = self.run(
+            f"const box = document.querySelector({css!r}).getBoundingClientRect(); return [box.x, box.y, box.width]"
+        )
+        x, y = box[0] + box[2] / 2, box[1] + 40
+        for kind, at in (
+            ("mousePressed", x),
+            ("mouseMoved", x + way / 2),
+            ("mouseMoved", x + way),
+            ("mouseReleased", x + way),
+        ):
+            params = {"type": kind, "x": at, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            self._ask("POST", "/goog/cdp/execute", {"cmd": "Input.dispatchMouseEvent", "params": params})
 
     def prefer(self, scheme: str) -> None:
         """Whoever sits there has set their machine to "dark" or "light"."""

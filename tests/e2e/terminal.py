@@ -51,8 +51,8 @@ def environment_in(var_dir: Path) -> dict[str, str]:
     return given | {"VAR_DIR": str(var_dir), "POLYMARKET_GAMMA_URL": "simulator"}
 
 
-def manage(var_dir: Path, *command: str, **environment: str) -> str:
-    """What a command says there; it must succeed."""
+def manage(var_dir: Path, *command: str, stderr: bool = False, **environment: str) -> str:
+    """What a command says there, with what it logs if that is asked for; it must succeed."""
     done = subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=REPOSITORY,
@@ -63,7 +63,7 @@ def manage(var_dir: Path, *command: str, **environment: str) -> str:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + (done.stderr if stderr else "")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ MARKS = {
 }
 SERVERS = ("postgres", "valkey")
 BACK_SECONDS = 60
+JOBS_LOGGED = {"LOG_LEVEL": "INFO", "LOG_JOBS": "true"}
 JOB = "common.purge_idempotency_keys"
 
 
@@ -116,7 +117,7 @@ def test_each_process_killed_in_turn_is_back_and_no_bet_and_no_job_is_lost(var_d
     queue = valkey.Valkey(var_dir).url
     seconds: dict[str, list[float]] = {}
     sent = set()
-    with make_run(var_dir, port, MARKET_ODDS_REFRESH_SECONDS="5", X_CLIENT_ID="", LOG_LEVEL="INFO") as terminal:
+    with make_run(var_dir, port, MARKET_ODDS_REFRESH_SECONDS="5", X_CLIENT_ID="", **JOBS_LOGGED) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         players = [Player(base)]
         assert players[0].bet(), terminal.text

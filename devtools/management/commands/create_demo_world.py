@@ -1,8 +1,9 @@
 """A month of users who sign up, bet, sell, trade, buy credits and are paid: through the services, the same each time.
 
-For developers: pages have something to show. It takes some seconds.
+For developers: pages have something to show. It takes some seconds. What an earlier run made is left alone.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -23,14 +25,16 @@ from accounts.registration import register
 from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
 from accounts.tokens import Client
-from betting.models import Bet
+from betting.models import Bet, Settlement
 from betting.orders import Sale, get_market_snapshot, validate_order
 from betting.pricing import price_order, price_sale
 from betting.services import place_bet, sell_bet
 from betting.settlement import settle_market
 from core.api.errors import DomainError
 from core.db.transactions import run_transaction
+from devtools.management.commands.dev import bring_database_up_to_date, own_url
 from economy.errors import InsufficientCredits
+from economy.models import CreditTransaction
 from economy.rewards import claim_daily_reward
 from economy.stocks.models import Stock
 from economy.stocks.prices import seed_stocks
@@ -62,40 +66,62 @@ QUESTIONS = (
     ("Will the cat choose the box over the bed?", "Box", "Bed", "0.8000"),
 )
 DECIDED = {8: "this", 9: "that"}
-PICTURE = "https://img.example/question.png"
+# More than a day's users need, half a minute apart, in less than the 24 hours until the next day's.
+MOMENTS, STEP = 400, timedelta(seconds=30)
+PICTURE = "/static/devtools/question.svg"
 
 
 @dataclass(slots=True)
 class DemoData:
     """Hold what there is so far: users, open markets, and bets by user."""
 
-    chance: Random
+    chance: Random = field(default_factory=Random)
     users: list[UUID] = field(default_factory=list)
     markets: list[Market] = field(default_factory=list)
     bets: list[tuple[UUID, UUID]] = field(default_factory=list)
 
 
-def create_demo_data(*, now: datetime) -> int:
-    """Make the data; return how many bets were placed. Raises UsernameTaken where it was made before."""
-    data, begin = DemoData(Random(7)), now - timedelta(days=DAYS - 1)  # noqa: S311 - no secret
+def create_demo_data(*, now: datetime) -> bool:
+    """Make the data, or the rest of it where an earlier run was stopped; return False where all of it is there."""
+    if is_complete():
+        return False
+    begin, last = now - timedelta(days=DAYS - 1), None
+    if first := Market.objects.filter(title=QUESTIONS[0][0], market_type=Market.Type.CREDITS).first():
+        begin = first.created_at
+        last = CreditTransaction.objects.filter(user__in=demo_users()).aggregate(last=Max("created_at"))["last"]
+    data = DemoData(users=list(demo_users().values_list("pk", flat=True)))
     data.markets = [ask(question, begin) for question in QUESTIONS]
     seed_stocks(now=begin)
     for day in range(DAYS):
-        live(data, day, begin + timedelta(days=day))
+        moments = moments_of(begin + timedelta(days=day), after=last)
+        if moments:
+            live(data, day, iter(moments))
     for place, outcome in DECIDED.items():
         decide(data.markets[place], outcome, now)
-    return Bet.objects.filter(user__in=data.users).count()
+    return True
+
+
+def demo_users() -> QuerySet[User]:
+    """Return the users of the demo, in the order in which they joined."""
+    return User.objects.filter(username__in=map(username_of, NAMES)).order_by("pk")
+
+
+def is_complete() -> bool:
+    decided = [QUESTIONS[place][0] for place in DECIDED]
+    return Settlement.objects.filter(market__title__in=decided, finished_at__isnull=False).count() >= len(decided)
 
 
 def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
     title, this, that, odds = question
-    asked = Question(title=title, this_option=this, that_option=that, image_url=PICTURE, expires_at=None)
+    if market := Market.objects.filter(title=title, market_type=Market.Type.CREDITS).first():
+        return market
+    asked = Question(title=title, this_option=this, that_option=that, image_url=own_url() + PICTURE, expires_at=None)
     return create_house_market(asked, this_odds=Decimal(odds), by=COMMAND_LINE, reason="A demo.", now=now)
 
 
-def live(data: DemoData, day: int, morning: datetime) -> None:
+def live(data: DemoData, day: int, moments: Iterator[datetime]) -> None:
     """Simulate a day: more users sign up as days pass, and each bets more."""
-    moments = minutes_after(morning)
+    data.chance = Random(f"demo:{day}")  # noqa: S311 - no secret
     for name in NAMES[len(data.users) : (day + 2) * len(NAMES) // DAYS + 2]:
         join(data, name, next(moments))
     for user in data.chance.sample(data.users, k=max(1, len(data.users) * 2 // 3)):
@@ -106,17 +132,19 @@ def live(data: DemoData, day: int, morning: datetime) -> None:
         run_transaction(partial(buy, order, now=next(moments)))
 
 
-def minutes_after(morning: datetime) -> Iterator[datetime]:
-    """Yield moments of a day, half a minute apart, two hours back so that none is in the future."""
-    moment = morning - timedelta(hours=2)
-    while True:
-        moment += timedelta(seconds=30)
-        yield moment
+def moments_of(begin: datetime, *, after: datetime | None) -> list[datetime]:
+    """Return moments of a day, half a minute apart, two hours back so that none is in the future.
+
+    Those up to `after` are over; a day of which so many are over that the others might not do has none.
+    """
+    all_day = [begin - timedelta(hours=2) + number * STEP for number in range(1, MOMENTS + 1)]
+    left = [moment for moment in all_day if after is None or moment > after]
+    return left if len(left) > MOMENTS // 2 else []
 
 
 def join(data: DemoData, name: str, now: datetime) -> None:
     """Register a user; every third was invited."""
-    username = f"demo_{slugify(name).replace('-', '_')}"
+    username = username_of(name)
     code = User.objects.get(pk=data.users[0]).referral_code if len(data.users) % 3 == 1 else None
 
     def act() -> UUID:
@@ -132,6 +160,10 @@ def join(data: DemoData, name: str, now: datetime) -> None:
         return user.pk
 
     data.users.append(run_transaction(act))
+
+
+def username_of(name: str) -> str:
+    return f"demo_{slugify(name).replace('-', '_')}"
 
 
 def spend(data: DemoData, user: UUID, moments: Iterator[datetime]) -> None:
@@ -172,7 +204,8 @@ def trade(stock_id: UUID, shares: Decimal, user: UUID, now: datetime) -> None:
 
 
 def decide(market: Market, outcome: str, now: datetime) -> None:
-    resolve_market(market_id=market.pk, outcome=outcome, by=COMMAND_LINE, reason="A demo.", now=now)
+    if market.status == Market.Status.OPEN:
+        resolve_market(market_id=market.pk, outcome=outcome, by=COMMAND_LINE, reason="A demo.", now=now)
     settle_market(market_id=market.pk, now=now)
 
 
@@ -181,15 +214,25 @@ def nothing() -> None:
 
 
 class Command(BaseCommand):
-    help = "Makes a month of users, house markets, bets and payouts, so that pages show something. For development."
+    help = "Make a month of users, house markets, bets and payouts, so that pages show something: `make demo`."
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("A made-up month is for development alone, where DEBUG=true.")
+        bring_database_up_to_date()
+        # A month of events are nobody's news.
+        logging.disable(logging.INFO)
         try:
-            bets = create_demo_data(now=timezone.now())
+            is_new = create_demo_data(now=timezone.now())
+            for job in (update, audit_ledger, count_days) if is_new else ():
+                job()
         except DomainError as refusal:
-            raise CommandError(f"{refusal} (It can be made once.)") from refusal
-        for job in (update, audit_ledger, count_days):
-            job()
-        self.stdout.write(f"Made {bets} bets; the admin shows them.")
+            raise CommandError(str(refusal)) from refusal
+        finally:
+            logging.disable(logging.NOTSET)
+        bets = Bet.objects.filter(user__in=demo_users()).count()
+        done = "Made a month of" if is_new else "The month is there already:"
+        self.stdout.write(
+            f"{done} {bets} bets by {demo_users().count()} users. The admin shows them: {own_url()}/admin/"
+        )

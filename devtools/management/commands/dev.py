@@ -21,6 +21,7 @@ from devtools import startup
 from devtools.embedded.keeper import Backoff
 from devtools.embedded.server import StartupError
 from devtools.simulators.start import (
+    PACE,
     SIMULATOR,
     free_port,
     is_reachable,
@@ -91,6 +92,7 @@ class Session:
         self._output = output
         self._simulator = ""
         self._x_simulator = ""
+        self._previous_port = 0
         self._environment = os.environ | {
             "VAR_DIR": str(settings.VAR_DIR),
             "PYTHONUNBUFFERED": "1",
@@ -115,18 +117,13 @@ class Session:
         return self._supervisor.wait()
 
     def _prepare(self) -> None:
-        try:
-            # As the owner: of a database from before there was a role of the service's own, that may read nothing yet.
-            with as_owner():
-                refuse_newer_database()
-            call_command("migrate", interactive=False, verbosity=0)
-        except DatabaseError as error:
-            raise CommandError(f"The database can't be used: {str(error).splitlines()[0]}") from error
-        finally:
-            connections.close_all()
+        bring_database_up_to_date()
         try:
             call_command("collectstatic", interactive=False, verbosity=0)
             self._environment |= fresh_folder(settings.VAR_DIR)
+            # With the same port addresses of pictures that were ingested stay good.
+            self._previous_port = startup.previous_simulator_port(settings.VAR_DIR)
+            startup.publish_running(settings.VAR_DIR, {})
         except OSError as error:
             raise CommandError(f"VAR_DIR {settings.VAR_DIR} can't be used: {error}") from error
         self._output.say("Database and static files are up to date.")
@@ -143,10 +140,13 @@ class Session:
 
     def _start_simulator(self) -> bool:
         """Return whether it listens now; if not, it died or somebody wants to stop."""
-        port = settings.SIMULATOR_PORT or free_port()
+        port = settings.SIMULATOR_PORT or self._previous_port or free_port()
         self._simulator = f"http://127.0.0.1:{port}"
-        self._environment |= {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
-        return self._start_server("simulator", simulator_command(port), port)
+        upstream = {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
+        startup.publish_running(settings.VAR_DIR, upstream)
+        pace = {name: value for name, value in PACE.items() if name not in os.environ}
+        self._environment |= upstream | pace
+        return self._start_server("simulator", simulator_command(port, settings.VAR_DIR / "simulator.state"), port)
 
     def _wants_x_simulator(self) -> bool:
         if settings.X_CLIENT_ID:
@@ -193,6 +193,19 @@ class Session:
         return False
 
 
+def bring_database_up_to_date() -> None:
+    """Apply the migrations that are missing. Raises CommandError."""
+    try:
+        # As the owner: of a database from before there was a role of the service's own, that may read nothing yet.
+        with as_owner():
+            refuse_newer_database()
+        call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        raise CommandError(f"The database can't be used: {str(error).splitlines()[0]}") from error
+    finally:
+        connections.close_all()
+
+
 def refuse_newer_database() -> None:
     """Raise CommandError where the database has migrations that this code doesn't know."""
     loader = MigrationLoader(connection)
@@ -235,6 +248,7 @@ def own_url() -> str:
 
 def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
     rows = {
+        "Welcome": f"{base}/",
         "Markets": f"{base}/api/v1/markets",
         "Sign in": f"{base}/api/v1/auth/x",
         "API docs": f"{base}/api/docs",
@@ -244,8 +258,11 @@ def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
         "Readiness": f"{base}/ready",
     }
     if simulator:
-        rows["Simulator"] = simulator
+        rows["Simulator"] = f"{simulator}/_control"
     if x_simulator:
         rows["X simulator"] = x_simulator
-    lines = [f"  {name:<10} {url}" for name, url in rows.items()]
-    return "\n".join(["", "THISTHAT is running. Ctrl-C stops it.", *lines, ""])
+    lines = [f"  {name:<11} {url}" for name, url in rows.items()]
+    more = (
+        "In another terminal: `make admin` makes who may sign in to the admin, `make demo` a month of bets to look at."
+    )
+    return "\n".join(["", "THISTHAT is running. Ctrl-C stops it.", *lines, more, ""])

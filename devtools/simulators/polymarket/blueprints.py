@@ -340,6 +340,34 @@ def unsorted(rng: Random, now: datetime) -> EventPlan:
     return _one(question, tags, ends, rng.choice(("general_fees", "crypto_fees", "sports_fees_v2", None)))
 
 
+SHORT = "Short"
+
+
+def short_plan(rng: Random, now: datetime, ends_in: timedelta) -> EventPlan:
+    """A question that is decided in some minutes; its title says when, so that no two are alike."""
+    at = f"{now + ends_in:%H:%M:%S} UTC"
+    kind = rng.choice(("coin", "coin", "match", "round", "word"))
+    outcomes: tuple[str, ...]
+    tags: tuple[str, ...]
+    if kind == "coin":
+        coin, _, base = rng.choice(COINS)
+        price = f"{base * rng.uniform(0.97, 1.03):,.2f}"
+        title, outcomes, tags = f"{coin} above ${price} at {at}?", ("Up", "Down"), ("Crypto", coin)
+    elif kind == "match":
+        league = rng.choice(sorted(LEAGUES))
+        outcomes = tuple(rng.sample(LEAGUES[league], 2))
+        title, tags = f"{outcomes[0]} vs. {outcomes[1]}: ahead at {at}?", ("Sports", league)
+    elif kind == "round":
+        game = rng.choice(sorted(ESPORTS))
+        outcomes = tuple(rng.sample(ESPORTS[game], 2))
+        title, tags = f"{game}: {outcomes[0]} or {outcomes[1]} to win the round at {at}?", ("Sports", "eSports", game)
+    else:
+        outcomes, tags = ("Yes", "No"), ("Pop Culture", "Mentions")
+        title = f'Will {_full_name(rng)} say "{rng.choice(FILMS)}" on air by {at}?'
+    market = MarketPlan(title, outcomes, likely=rng.uniform(0.3, 0.7))
+    return EventPlan(title, (*tags, "Recurring"), (market,), ends_in, series=SHORT)
+
+
 # A wheel, not a lottery: even a small world has every kind. Its weights are the mix of categories.
 WHEEL: tuple[Blueprint, ...] = (
     sports_match, politics, coin_up_or_down, election, coin_above, esports_match, sports_match, tech, geopolitics,

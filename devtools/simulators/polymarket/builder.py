@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
 
-from .blueprints import FIRST_NAMES, LAST_NAMES, TAG_NUMBERS, TAG_SLUGS, WHEEL, EventPlan, MarketPlan
+from .blueprints import FIRST_NAMES, LAST_NAMES, TAG_NUMBERS, TAG_SLUGS, WHEEL, EventPlan, MarketPlan, short_plan
 from .books import ZERO
 from .formats import Slugs, slugify
 from .models import Event, Market
@@ -182,7 +182,7 @@ LEGACY_EVERY = 31
 class Builder:
     """Makes the events of one world, in order; the same seed makes the same ones."""
 
-    def __init__(self, seed: int, clock: Clock) -> None:
+    def __init__(self, seed: str, clock: Clock) -> None:
         self._rng = Random(f"content:{seed}")  # noqa: S311 - a world to be repeated, not a secret
         self._clock = clock
         self._slugs = Slugs()
@@ -211,6 +211,13 @@ class Builder:
         event = self._build(self._plan(self._made), age=timedelta(0))
         for market in event.markets:
             market.priced = False
+        return event
+
+    def short_event(self, ends_in: timedelta) -> Event:
+        """An event that is decided in some minutes, much traded, with its prices."""
+        event = self._build(short_plan(self._rng, self._clock.now, ends_in), age=timedelta(0))
+        for market in event.markets:
+            market.volume24hr = market.volume = round(self._rng.lognormvariate(11.5, 0.8), 6)
         return event
 
     def _plan(self, index: int) -> EventPlan:

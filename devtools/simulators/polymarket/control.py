@@ -1,15 +1,17 @@
 """Control endpoints, `/_control/...`: the commands of the simulator over HTTP. Served on loopback only."""
 
+from dataclasses import fields
 from decimal import Decimal, InvalidOperation
+from inspect import signature
 from typing import Any
 
-from .faults import Faults
+from .faults import KINDS, Fault, Faults
 from .formats import dump, read_time, rfc3339
-from .messages import RefusedError, Request, RequestLog, Response
+from .messages import PLAIN, RefusedError, Request, RequestLog, Response
 from .models import Event, Market
 from .world import World
 
-PREFIX = "/_control/"
+PREFIX = "/_control"
 MAX_TICKS = 10_000
 MARKET_COMMANDS = {
     "set_price", "set_volume", "drop_prices", "stop_accepting", "close", "propose", "dispute", "resolve", "rename",
@@ -21,6 +23,13 @@ MARKET_COMMANDS = {
 EVENT_COMMANDS = {"edit", "archive", "unarchive", "deactivate", "activate", "delete", "restore", "move_end"}
 
 
+def described(kind: type, name: str) -> str:
+    """Return a command with its options, and the first line of what it does."""
+    command = getattr(kind, name)
+    options = [str(option).partition(":")[0] for option in list(signature(command).parameters.values())[1:]]
+    return f"  {name}({', '.join(options)}) {(command.__doc__ or '').partition(chr(10))[0]}".rstrip()
+
+
 class Control:
     """Responds to the control paths; a command that can't be carried out gets a 400 that says why."""
 
@@ -30,25 +39,30 @@ class Control:
         self._requests = requests
 
     def respond(self, request: Request) -> Response:
-        body = request.body if isinstance(request.body, dict) else {}
+        if (request.method, request.path.rstrip("/")) == ("GET", PREFIX):
+            return Response(200, self._help().encode(), PLAIN)
         try:
-            match request.method, request.path.removeprefix(PREFIX):
-                case "GET", "state":
-                    pass
-                case "POST", "tick":
-                    self._tick(body.get("ticks", 1))
-                case "POST", "faults":
-                    self._faults.set_from_json(request.body)
-                case "POST", "books":
-                    self._order_books(body.get("best_first"))
-                case "POST", "market":
-                    return Response(200, dump(self._market_command(body)))
-                case "POST", "event":
-                    return Response(200, dump(self._event_command(body)))
-                case _:
-                    raise RefusedError(404, {"error": "no such control"})
+            return self._carry_out(request)
         except (KeyError, ValueError, TypeError, AttributeError, InvalidOperation) as error:
             raise RefusedError(400, {"error": str(error)}) from error
+
+    def _carry_out(self, request: Request) -> Response:
+        body = request.body if isinstance(request.body, dict) else {}
+        match request.method, request.path.removeprefix(PREFIX).strip("/"):
+            case "GET", "state":
+                pass
+            case "POST", "tick":
+                self._tick(body.get("ticks", 1))
+            case "POST", "faults":
+                self._faults.set_from_json(request.body)
+            case "POST", "books":
+                self._order_books(body.get("best_first"))
+            case "POST", "market":
+                return Response(200, dump(self._market_command(body)))
+            case "POST", "event":
+                return Response(200, dump(self._event_command(body)))
+            case _:
+                raise RefusedError(404, {"error": "no such control"})
         return Response(200, dump(self._state()))
 
     def _tick(self, ticks: object) -> None:
@@ -102,6 +116,36 @@ class Control:
             case "move_to_event", "other_event":
                 return self._world.find_event(str(value))
         return value
+
+    def _help(self) -> str:
+        """Return what can be asked of the simulator, made of the commands themselves."""
+        world = self._world
+        lines = [
+            f"The simulated Polymarket: seed {world.seed}, tick {world.ticks}, {rfc3339(world.now)}.",
+            "",
+            "GET  /_control/state   size, time, faults, requests",
+            'POST /_control/tick    {"ticks": 20}: let so many ticks pass now; other processes see the time ahead',
+            'POST /_control/books   {"best_first": true}: the order in which books list their orders',
+            'POST /_control/market  {"market": condition id, token id, number or slug, "do": a command, ... options}',
+            'POST /_control/event   {"event": number or slug, "do": a command, ... its options}',
+            'POST /_control/faults  {"kind": a fault, ... its options} adds one; a list replaces all, [] ends them',
+            "",
+            "For example, at this address:",
+            """  curl $SIMULATOR/_control/market -d '{"market": "0x...", "do": "resolve", "outcome": "this"}'""",
+            """  curl $SIMULATOR/_control/market -d '{"market": "0x...", "do": "dispute"}'""",
+            """  curl $SIMULATOR/_control/faults -d '{"kind": "status", "status": 503, "path": "/books"}'""",
+            """  curl $SIMULATOR/_control/faults -d '[]'""",
+            "",
+            'Outcomes: "this", "that", "50-50". What got a command no longer changes by itself.',
+        ]
+        for title, kind, commands in (
+            ("Commands of a market", Market, MARKET_COMMANDS),
+            ("Commands of an event", Event, EVENT_COMMANDS),
+        ):
+            lines += ["", f"{title}:", *(described(kind, name) for name in sorted(commands))]
+        options = ", ".join(f"{option.name}={option.default!r}" for option in fields(Fault) if option.name != "kind")
+        lines += ["", f"Faults: {', '.join(KINDS)}.", f"Their options: {options}.", ""]
+        return "\n".join(lines)
 
     def _state(self) -> dict[str, Any]:
         world = self._world

@@ -15,6 +15,9 @@ _TAGGED_AT = "2026-01-15T22:12:06.287173Z"
 
 
 def picture(event: Event) -> str:
+    """Return the address of its picture: upstream's, or where the simulator serves its own."""
+    if event.clock.pictures:
+        return f"{event.clock.pictures}/{event.slug}-{event.number:x}.svg"
     return f"{PICTURES}/{event.slug}-{event.number:x}.jpg"
 
 

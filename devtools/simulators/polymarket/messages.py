@@ -9,6 +9,7 @@ from .formats import dump
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=UTF-8"
+PLAIN = "text/plain; charset=utf-8"
 Query = dict[str, list[str]]
 
 

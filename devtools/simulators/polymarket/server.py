@@ -6,7 +6,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -17,14 +17,17 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from . import pictures
 from .clob import Clob
 from .control import PREFIX, Control
 from .faults import TRICKS, Fault, Faults, broken_json, error_page, wrong_shape
 from .gamma import Gamma
+from .lively import LivelyWorld
 from .messages import LoggedRequest, RefusedError, Request, RequestLog, Response, invalid, not_found
 from .world import TICK, World
 
 MAX_BODY = 4_000_000
+SAVE_SECONDS = 10
 
 
 class Application:
@@ -40,6 +43,8 @@ class Application:
     def respond(self, request: Request) -> Response:
         """Return the response of the upstream, or of the controls. Never raises `RefusedError`."""
         try:
+            if request.path.startswith(pictures.PREFIX):
+                return pictures.respond(request.path)
             if request.path.startswith(PREFIX) and self._control is not None:
                 return self._control.respond(request)
             return self._upstream(request)
@@ -239,7 +244,8 @@ class Simulator:
     """Serves a world on its own threads from `start` to `stop`, or inside a `with`.
 
     `port` 0 takes a free one. `tick_seconds` above 0 lets time pass by itself. `events` is the size at the start,
-    `start` the simulated time of tick 0: give it to make two simulations equal.
+    `start` the simulated time of tick 0: give it to make two simulations equal. `world` takes the place of all that: a
+    lively one (`lively.py`) lives at real time, and is saved.
     """
 
     def __init__(
@@ -251,13 +257,16 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         tick_seconds: float = 0,
+        world: World | None = None,
     ) -> None:
         length = timedelta(seconds=tick_seconds) if tick_seconds else TICK
-        self.world = World(seed=seed, events=events, start=start, tick_length=length)
+        self.world = world or World(seed=seed, events=events, start=start, tick_length=length)
         self.faults = Faults(seed)
         self.requests = RequestLog()
         application = Application(self.world, self.faults, self.requests, loopback=is_loopback(host))
         self._server = Server((host, port), application)
+        if isinstance(self.world, LivelyWorld):
+            self.world.clock.pictures = f"{self.url}{pictures.PREFIX}".rstrip("/")
         self._tick_seconds = tick_seconds
         self._stopping = Signal()
         self._threads: list[Thread] = []
@@ -294,6 +303,7 @@ class Simulator:
         for thread in self._threads:
             thread.join(5)
         self._threads.clear()
+        self._save()
 
     def __enter__(self) -> Self:
         self.start()
@@ -305,5 +315,16 @@ class Simulator:
         self.stop()
 
     def _tick_on(self) -> None:
+        saved = time.monotonic()
         while not self._stopping.wait(self._tick_seconds):
-            self.world.tick()
+            if isinstance(self.world, LivelyWorld):
+                self.world.catch_up(datetime.now(UTC))
+            else:
+                self.world.tick()
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._save()
+                saved = time.monotonic()
+
+    def _save(self) -> None:
+        if isinstance(self.world, LivelyWorld):
+            self.world.save()

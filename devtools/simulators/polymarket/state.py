@@ -28,14 +28,24 @@ GRIDS = (100, 1000, 10000)
 class Clock:
     """The simulated time of a world, its one lock, the age of its sort orders, and who keeps its ids.
 
-    `register` is called with a market that has new ids.
+    `register` is called with a market that has new ids. `pictures`: the address under which the simulator serves
+    pictures of its own; empty for addresses of upstream's.
     """
 
     def __init__(self, start: datetime) -> None:
         self.now = start
         self.lock = RLock()
         self.ordering = 0
+        self.pictures = ""
         self.register: Callable[[Any], None] = lambda _market: None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept in a file: no lock, and no caller."""
+        return {"now": self.now, "ordering": self.ordering}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["now"])  # type: ignore[misc]
+        self.ordering = state["ordering"]
 
 
 class Tag(NamedTuple):

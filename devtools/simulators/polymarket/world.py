@@ -46,7 +46,7 @@ def begin_endings(markets: list[Market], rng: Random) -> None:
     chosen = rng.sample(waiting, min(len(waiting), max(1, len(waiting) // 2000)))
     for market in [*due, *chosen]:
         if market.uma_status is None:
-            _propose(market, rng)
+            propose(market, rng)
 
 
 def advance_endings(markets: list[Market], rng: Random) -> None:
@@ -64,7 +64,7 @@ def name_placeholder(events: list[Event], builder: Builder, rng: Random) -> None
         rng.choice(spare).become(builder.name())
 
 
-def _propose(market: Market, rng: Random) -> None:
+def propose(market: Market, rng: Random) -> None:
     if not market.event.neg_risk:
         market.oracle_says("proposed", _likely_outcome(market, rng))
         return
@@ -86,19 +86,19 @@ def _likely_outcome(market: Market, rng: Random) -> Outcome:
 def _step(market: Market, chance: float, rng: Random) -> None:
     if market.uma_status == "disputed":
         if chance < _DISPUTE_ENDS:
-            _finish(market, rng)
+            finish(market, rng)
     elif market.closed:
         if chance < _CLOSED_ENDS and market.event.legacy_category is None:
-            _finish(market, rng)
+            finish(market, rng)
     elif chance < _DISPUTE:
         market.oracle_says("disputed", market.proposed_outcome)
     elif chance < _SHUT_FIRST:
         market.shut(accepting=chance < _LINGERS)
     elif chance < _RESOLVE:
-        _finish(market, rng)
+        finish(market, rng)
 
 
-def _finish(market: Market, rng: Random) -> None:
+def finish(market: Market, rng: Random) -> None:
     outcome = market.proposed_outcome or _likely_outcome(market, rng)
     if market.uma_status is None:
         market.oracle_says("proposed", outcome)
@@ -120,18 +120,23 @@ class World:
     ) -> None:
         self.seed = seed
         self.ticks = 0
-        self.clock = Clock(start or default_start(datetime.now(UTC)))
+        self.start = start or default_start(datetime.now(UTC))
+        self.clock = Clock(self.start)
         self.events: list[Event] = []
         self.markets: list[Market] = []
         self._size = events
         self._tick_length = tick_length
-        self._builder = Builder(seed, self.clock)
+        self._builder = Builder(self._content_seed, self.clock)
         self._by_key: dict[str, Market] = {}
         self._events_by_key: dict[str, Event] = {}
         self.best_first = False
         self.clock.register = self._register
         for _ in range(events):
             self._add(self._builder.old_event())
+
+    @property
+    def _content_seed(self) -> str:
+        return str(self.seed)
 
     @property
     def now(self) -> datetime:
