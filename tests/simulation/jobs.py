@@ -1,0 +1,185 @@
+"""The periodic jobs, run in this process or in one that is killed, and what each must have done."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import service
+from tests.simulation.actions import Action, Violation, expect
+from tests.simulation.model import bets
+from tests.simulation.model.bets import OVER
+from tests.simulation.staff import close_worthless
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+
+PREDICTED = ("open", "closed")
+
+
+class Job(Action):
+    """One run of a job. `is_killed`: another process begins it and is killed, before this one does it all."""
+
+    def __init__(self, name: str, follow: Callable[["Simulation", "Job"], None]) -> None:
+        super().__init__()
+        self.name, self.follow = name, follow
+        self.failure = ""
+
+    def run(self) -> Any:
+        try:
+            service.job(self.name)()
+        except Exception as exc:
+            return exc
+        return None
+
+    def conclude(self, sim: "Simulation", result: Any, *, raced: bool = False) -> None:
+        sim.note(f"{self.name} -> {'done' if result is None else type(result).__name__}")
+        if result is not None:
+            raise Violation("a job succeeds", f"{self.name}: {type(result).__name__}: {result}")
+        self.follow(sim, self)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def now_of(job: Job) -> Any:
+    assert job.now
+    return job.now
+
+
+def follow_settlement(sim: "Simulation", job: Job) -> None:
+    """All pending bets of markets that are over are paid, each once."""
+    for market in sim.world.markets.values():
+        if market.status in OVER and market.pending:
+            settled = bets.settle(market, sim.world.users, now=now_of(job))
+            sim.touch_bets(*(bet.id for bet in settled))
+            job.users |= {bet.user for bet in settled}
+
+
+def follow_rewards(sim: "Simulation", job: Job) -> None:
+    job.users |= {user.id for user in sim.world.reward_active(now_of(job))}
+
+
+def follow_liquidation(sim: "Simulation", job: Job) -> None:
+    for stock in sim.world.stocks.values():
+        job.users |= close_worthless(sim, stock, now_of(job))
+
+
+def follow_resolution(sim: "Simulation", job: Job) -> None:
+    """House markets past their end are closed; mirrored ones end as both sources say."""
+    for market in sim.world.markets.values():
+        if market.is_house and market.status == "open" and market.expires_at and market.expires_at <= now_of(job):
+            market.status = "closed"
+    sim.read_markets(now_of(job), job="markets.resolve")
+
+
+def follow_ingestion(sim: "Simulation", job: Job) -> None:
+    sim.read_markets(now_of(job), job="markets.ingest")
+
+
+def follow_reconciliation(sim: "Simulation", job: Job) -> None:
+    """Purchases that were paid, or never will be, are known without their event."""
+    rules, now = sim.world.rules, now_of(job)
+    oldest = now - timedelta(days=rules.reconcile_until_days)
+    newest = now - timedelta(minutes=rules.reconcile_after_minutes)
+    waiting = [
+        purchase
+        for purchase in sim.world.purchases.values()
+        if purchase.session and purchase.status == "pending" and oldest <= purchase.created_at <= newest
+    ]
+    for purchase in sim.look_up_order(waiting):
+        purchase.looked_up_at = now
+        if not purchase.paid_there:
+            continue
+        job.users.add(purchase.user)
+        state = purchase.paid_there
+        event = f"looked-up:{purchase.session}:{state}"
+        if event in purchase.events:
+            continue
+        purchase.events.add(event)
+        if state == "paid":
+            purchase.paid(sim.world.users[purchase.user], purchase.cents, now=now)
+        else:
+            purchase.never_paid()
+
+
+def follow_purge_of_tokens(sim: "Simulation", job: Job) -> None:
+    sim.world.sessions.forget_expired(now_of(job))
+
+
+def follow_nothing(sim: "Simulation", job: Job) -> None:
+    """It changes nothing that the model holds."""
+
+
+def follow_leaderboard(sim: "Simulation", job: Job) -> None:
+    sim.leaderboard_is_fresh = True
+
+
+FOLLOWERS: dict[str, Callable[["Simulation", Job], None]] = {
+    "betting.settle_markets": follow_settlement,
+    "economy.reward_active_users": follow_rewards,
+    "economy.close_worthless_holdings": follow_liquidation,
+    "economy.anchor": follow_nothing,
+    "markets.resolve": follow_resolution,
+    "markets.ingest": follow_ingestion,
+    "markets.refresh_odds": follow_nothing,
+    "betting.watch_open_bets": follow_nothing,
+    "purchases.reconcile": follow_reconciliation,
+    "purchases.retry_events": follow_nothing,
+    "leaderboard.update": follow_leaderboard,
+    "common.purge_idempotency_keys": follow_nothing,
+    "accounts.purge_refresh_tokens": follow_purge_of_tokens,
+    "common.purge_job_runs": follow_nothing,
+    "staff.count_days": follow_nothing,
+}
+# How often each is drawn.
+WEIGHTS = {
+    "betting.settle_markets": 40,
+    "economy.reward_active_users": 6,
+    "economy.close_worthless_holdings": 10,
+    "economy.anchor": 3,
+    "markets.resolve": 18,
+    "markets.ingest": 10,
+    "markets.refresh_odds": 3,
+    "betting.watch_open_bets": 2,
+    "purchases.reconcile": 8,
+    "purchases.retry_events": 3,
+    "leaderboard.update": 3,
+    "common.purge_idempotency_keys": 3,
+    "accounts.purge_refresh_tokens": 3,
+    "common.purge_job_runs": 1,
+    "staff.count_days": 2,
+}
+# Those that move credits, and go on where a process died.
+KILLED = (
+    "betting.settle_markets",
+    "economy.reward_active_users",
+    "economy.close_worthless_holdings",
+    "leaderboard.update",
+)
+
+
+def make(name: str) -> Job:
+    return Job(name, FOLLOWERS[name])
+
+
+def draw_job(sim: "Simulation", random: Random) -> Job:
+    (name,) = random.choices(list(WEIGHTS), list(WEIGHTS.values()))
+    return make(name)
+
+
+class Audit(Action):
+    """The service's own audit of the ledger."""
+
+    def run(self) -> Any:
+        from economy.ledger.audit import audit
+
+        return audit()
+
+    def conclude(self, sim: "Simulation", result: Any, *, raced: bool = False) -> None:
+        broken = {name: finding.examples[:5] for name, finding in result.findings.items() if finding.broken}
+        sim.note(f"audit -> {'passed' if not broken else sorted(broken)}")
+        expect("the audit finds nothing", broken, {})
+
+    def __str__(self) -> str:
+        return "the audit"

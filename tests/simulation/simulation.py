@@ -1,0 +1,569 @@
+"""One simulation: operations drawn by their numbers, done to the service, judged by the model, compared with the database.
+
+Everything that an operation does follows from the seed, its number, and what the operations before it left: a list of
+numbers is a replay, and stays one when some are removed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from tests.simulation import accounts, betting, economy, jobs, service, staff, upstream
+from tests.simulation.actions import Action, Call, Violation, expect
+from tests.simulation.disturbances import Disturbances
+from tests.simulation.model.bets import OVER, Bet, Market, Upstream
+from tests.simulation.model.ledger import User
+from tests.simulation.model.purchases import Purchase
+from tests.simulation.model.rules import Rules
+from tests.simulation.model.stocks import Stock
+from tests.simulation.model.world import Adjustment, World
+from tests.simulation.service import START, Time
+from tests.simulation.truth import HOLDINGS, MARKETS, STOCKS, Truth
+
+Draw = Callable[["Simulation", Random], Action | None]
+# How often each kind is drawn.
+KINDS: tuple[tuple[int, Draw], ...] = (
+    (230, betting.draw_place_bet),
+    (130, betting.draw_sell_bet),
+    (25, betting.draw_quote),
+    (25, betting.draw_look_at_bets),
+    (45, economy.draw_claim),
+    (50, economy.draw_buy_shares),
+    (45, economy.draw_sell_shares),
+    (8, economy.draw_portfolio),
+    (35, economy.draw_purchase),
+    (45, economy.draw_webhook),
+    (18, accounts.draw_sign_up),
+    (12, accounts.draw_log_in),
+    (25, accounts.draw_refresh),
+    (6, accounts.draw_log_out),
+    (5, accounts.draw_change_password),
+    (25, accounts.draw_look),
+    (35, staff.draw_on_credits),
+    (10, staff.draw_on_user),
+    (8, staff.draw_refund),
+    (12, staff.draw_create_market),
+    (26, staff.draw_on_market),
+    (7, staff.draw_reversal),
+    (12, staff.draw_on_stock),
+    (70, upstream.draw_upstream),
+    (30, jobs.draw_job),
+)
+WEIGHTS, DRAWS = [weight for weight, _ in KINDS], [draw for _, draw in KINDS]
+# The first operations fill the world.
+FILLING = 60
+POPULATION, OPEN_MARKETS, MIRRORED = 300, 40, 20
+# Markets that are over for so long are dropped from the model, once they have been compared.
+KEPT_AFTER_END = timedelta(days=2)
+WAITED = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run does. `numbers`: which operations; `audit_every`, `compare_every`: after so many of them."""
+
+    seed: int
+    numbers: range | tuple[int, ...]
+    rules: Rules = field(default_factory=Rules)
+    audit_every: int = 2_000
+    compare_every: int = 500
+    disturbed: bool = True
+    # Called with the number of operations done.
+    progress: Callable[[int], None] | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run. `number`: of the operation that found a violation; `log`: the last operations, as text."""
+
+    operations: int = 0
+    trace: str = ""
+    rule: str = ""
+    found: str = ""
+    number: int | None = None
+    log: list[tuple[int, str]] = field(default_factory=list)
+    touched: dict[int, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.rule)
+
+
+class Simulation:
+    """The service, the model of it, and what is known of clients: their tokens and what they did before."""
+
+    def __init__(self, settings: Settings, truth: Truth, polymarket: Any, stripe: Any, killer: Any) -> None:
+        self.settings, self.truth, self.polymarket, self.stripe = settings, truth, polymarket, stripe
+        self.time = Time()
+        self.world = World(settings.rules)
+        self.number = 0
+        self.report = Report()
+        self.disturbances = Disturbances(self, killer)
+        self.forms: dict[Any, tuple[str, Decimal, str, str]] = {}
+        self.decided_adjustments: list[Adjustment] = []
+        self.sent_events: list[tuple[str, dict[str, Any], str]] = []
+        self.undone_last: set[str] = set()
+        self.limited_staff = ""
+        self.other_stock_status = "halted"
+        self.leaderboard_is_fresh = False
+        self._trace = sha256()
+        self._lines: list[str] = []
+        self._held: dict[str, list[str]] = {}
+        self._markets = 0
+        self._touched_bets: set[str] = set()
+        self._touched_stocks: set[str] = set()
+        self._bets_made = 0
+        self._bets_dropped = 0
+        self._online: list[str] = []
+
+    # -- The run
+
+    def run(self) -> Report:
+        """Do the operations, until one finds a violation."""
+        self.time.start()
+        done = 0
+        try:
+            self.begin()
+            for done, number in enumerate(self.settings.numbers, 1):
+                self.number = number
+                self.step(number)
+                if done % self.settings.compare_every == 0:
+                    self.compare_everything()
+                if done % self.settings.audit_every == 0:
+                    self.perform(jobs.Audit())
+                if self.settings.progress:
+                    self.settings.progress(done)
+            self.finish()
+        except Violation as violation:
+            self.end_of_step(set(), set())
+            self.report.rule, self.report.found, self.report.number = violation.rule, violation.found, self.number
+        self.report.operations, self.report.trace = done, self._trace.hexdigest()
+        return self.report
+
+    def begin(self) -> None:
+        """Make staff, stocks and what Polymarket has; no operation of its own, so never removed."""
+        from accounts.models import User as Row
+        from accounts.staff import COMMAND_LINE, set_roles
+
+        for number in range(3):
+            row = Row.objects.create_superuser(f"staff{number}@staff.example", f"staff_{number}")
+            self.world.staff.append(str(row.pk))
+        row = Row.objects.create_user(email="support@staff.example", username="support_staff")
+        given = {"is_staff": True, "roles": ["support"], "by": COMMAND_LINE, "reason": staff.REASON}
+        set_roles(user_id=row.pk, now=self.time.now, **given)
+        self.limited_staff = str(row.pk)
+        service.job("economy.seed_stocks")()
+        for id_, symbol, price, supply, _, leverage, status in self.truth.rows(STOCKS + " ORDER BY symbol"):
+            self.world.stocks[id_] = Stock(id_, symbol, price, supply, leverage, status)
+        service.job("markets.ingest")()
+        self.adopt_markets(Random(f"{self.settings.seed}/markets"))
+
+    def step(self, number: int) -> None:
+        """Do one operation."""
+        random = Random(f"{self.settings.seed}/{number}")
+        self.pass_time(random)
+        action = self.draw(random, number)
+        if action is None:
+            self.note("nothing to do")
+            self.end_of_step(set(), set())
+            return
+        self.report.counts[type(action).__name__] += 1
+        if isinstance(action, Call) and action.user and self.needs_token(action.user) and random.random() < 0.95:
+            self.get_token(self.world.users[action.user])
+        self.give_key(action, random)
+        actions = self.disturbances.perform(action, random) if self.settings.disturbed else self.perform(action)
+        users = {user for each in actions for user in each.users}
+        markets = {f"m{each.market}" for each in actions if each.market is not None}
+        self.end_of_step(users, markets)
+
+    def draw(self, random: Random, number: int) -> Action | None:
+        if number <= FILLING and random.random() < 0.9:
+            return random.choice((accounts.draw_sign_up, accounts.draw_sign_up, staff.draw_create_market))(self, random)
+        (draw,) = random.choices(DRAWS, WEIGHTS)
+        if draw is accounts.draw_sign_up and len(self.people()) >= POPULATION:
+            draw = accounts.draw_refresh
+        if draw is staff.draw_create_market and len(self.open_markets()) >= OPEN_MARKETS:
+            draw = staff.draw_on_market
+        return draw(self, random)
+
+    def perform(self, action: Action) -> list[Action]:
+        """Do it, judge it, and compare what it touched with the database."""
+        action.arrive(self)
+        result = action.run()
+        action.conclude(self, result)
+        self.verify(action.users)
+        return [action]
+
+    def pass_time(self, random: Random) -> None:
+        kind = random.random()
+        if kind > 0.004:
+            self.time.move(timedelta(seconds=random.choice((0, 0, 1, 1, 2, 5))))
+            return
+        # Half an hour at a time: how old a kept response is, is known to the database by another time.
+        waited = WAITED * (random.choice((1, 2, 6, 12)) if kind > 0.001 else random.choice((20, 48, 60)))
+        self.time.move(waited)
+        self.truth.age_keys(waited)
+        self.world.pass_time(waited)
+        self.note(f"{waited} pass")
+
+    def give_key(self, action: Action, random: Random) -> None:
+        """Have a request carry an idempotency key: of its own, or one that was used before."""
+        if not isinstance(action, Call) or not action.is_keyed or random.random() > 0.35:
+            return
+        action.key = f"key-{self.number}"
+        used = [key for user, key in self.world.keys if user == action.user]
+        if used and random.random() < 0.35:
+            self.send_again(action, random.choice(used[-5:]), random)
+
+    def send_again(self, action: Call, key: str, random: Random) -> None:
+        """Use a key again: mostly for the very same request, else for this one, which is another."""
+        action.key = key
+        if random.random() < 0.7:
+            method, path, body = self.world.keys[str(action.user), key].request
+            if method == action.method:
+                action.path, action.sent = path, body
+
+    # -- What is noted
+
+    def note(self, line: str) -> None:
+        self._lines.append(line)
+
+    def end_of_step(self, users: set[str], markets: set[str]) -> None:
+        line = "; ".join(self._lines)
+        self._lines.clear()
+        self._trace.update(f"{self.number} {self.time.now:%d %H:%M:%S} {self.anonymous(line)}\n".encode())
+        if line:
+            self.report.log.append((self.number, f"{self.time.now:%d %H:%M:%S}  {line}"))
+            del self.report.log[:-20_000]
+        self.report.touched[self.number] = (frozenset(users), frozenset(markets))
+
+    def anonymous(self, line: str) -> str:
+        return line
+
+    def touch_bets(self, *bets: str) -> None:
+        self._touched_bets.update(bets)
+
+    def touch_stock(self, stock: str) -> None:
+        self._touched_stocks.add(stock)
+
+    # -- Comparing with the database
+
+    def verify(self, users: Iterable[str]) -> None:
+        """Compare users, their new ledger entries, bets and stocks that were touched."""
+        touched = [user for user in users if user in self.world.users]
+        if touched:
+            self.verify_users(touched, self.truth.users(touched))
+        if self._touched_bets:
+            self.verify_bets(self._touched_bets)
+            self._touched_bets = set()
+        for stock in self._touched_stocks:
+            self.verify_stock(self.world.stocks[stock])
+        self._touched_stocks = set()
+
+    def verify_users(self, ids: list[str], found: dict[str, tuple[Any, ...]]) -> None:
+        for id_ in ids:
+            user = self.world.users[id_]
+            expected = (
+                user.balance,
+                user.held,
+                user.locked,
+                user.expended,
+                user.volume,
+                user.profit,
+                user.referral_earned,
+                user.referral_count,
+                user.streak,
+                user.last_reward_at,
+                user.is_active,
+                user.sessions_ended,
+                user.entries,
+            )
+            if found[id_] != expected:
+                raise Violation(
+                    f"what user {user.number} has follows from what happened", differences(found[id_], expected)
+                )
+        self.verify_entries([self.world.users[id_] for id_ in ids])
+
+    def verify_entries(self, users: list[User]) -> None:
+        """Compare the new entries; one without a reference here has one that only the service knows."""
+        known = [(user.id, user.entries - len(user.new_entries)) for user in users]
+        rows = self.truth.entries(known)
+        found: dict[str, list[tuple[Any, ...]]] = {user.id: [] for user in users}
+        for row in rows:
+            found[row[0]].append(row[1:])
+        for user in users:
+            expected = [
+                (e.sequence, e.amount, e.balance_after, e.type, e.counterparty, e.reference, e.occurrence)
+                for e in user.new_entries
+            ]
+            got = [row[:7] for row in found[user.id]]
+            shown = [(*row[:5], want[5] and row[5], row[6]) for row, want in zip(got, expected, strict=False)] + got[
+                len(expected) :
+            ]
+            if shown != expected:
+                text = "; ".join(map(plain, shown)) or "none"
+                raise Violation(
+                    f"the ledger has what happened to user {user.number}, once",
+                    f"expected {'; '.join(map(plain, expected)) or 'none'}, found {text}",
+                )
+            user.new_entries.clear()
+
+    def verify_bets(self, ids: Iterable[str]) -> None:
+        wanted = list(ids)
+        found = self.truth.bets(wanted)
+        for id_ in wanted:
+            bet = self.world.bets[id_]
+            expected = (
+                bet.user,
+                bet.market,
+                bet.side,
+                bet.amount,
+                bet.odds,
+                bet.payout,
+                bet.status,
+                bet.sold_amount,
+                bet.sold_payout,
+                bet.sales,
+                bet.settled,
+                bet.actual_payout,
+                bet.placed_at,
+                bet.resolved_at,
+            )
+            if found.get(id_) != expected:
+                raise Violation(f"bet {bet.number} is what happened to it", differences(found.get(id_, ()), expected))
+
+    def verify_stock(self, stock: Stock) -> None:
+        rows = self.truth.rows(HOLDINGS, stock.id)
+        found = {user: (shares, invested, cost, leverage) for user, shares, invested, cost, leverage in rows}
+        expected = {
+            user: (held.shares, held.invested, held.exact_cost, held.leverage) for user, held in stock.holdings.items()
+        }
+        expect(f"what is held of {stock.symbol} was bought and not sold", found, expected)
+
+    def compare_everything(self) -> None:
+        """Compare all that the model holds."""
+        self.verify_users(list(self.world.users), self.truth.users(None))
+        self.verify_bets(self.world.bets)
+        rows = self.truth.rows(STOCKS)
+        for id_, symbol, price, _, circulating, _, status in rows:
+            stock = self.world.stocks[id_]
+            expect(
+                f"{symbol} is as it was set",
+                (price, circulating, status),
+                (stock.price, stock.circulating, stock.status),
+            )
+            self.verify_stock(stock)
+        found = {row[0]: row[2:4] for row in self.truth.rows(MARKETS)}
+        for market in self.world.markets.values():
+            expect(f"market {market.number} is as it ended", found[market.id], (market.status, market.resolution))
+        bets, purchases = self.truth.rows(
+            "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM credit_purchases)"
+        )[0]
+        expect("there are no bets but those that were placed", bets, len(self.world.bets) + self._bets_dropped)
+        expect("there are no purchases but those that were made", purchases, len(self.world.purchases))
+        self.drop_what_is_over()
+
+    def drop_what_is_over(self) -> None:
+        """Drop markets that are over and settled, and their bets, which were compared just now."""
+        for market in list(self.world.markets.values()):
+            long_ago = market.ended_at is not None and market.ended_at < self.time.now - KEPT_AFTER_END
+            if market.status in OVER and long_ago and not market.pending:
+                for id_ in market.bets:
+                    del self.world.bets[id_]
+                self._bets_dropped += len(market.bets)
+                del self.world.markets[market.id]
+
+    def finish(self) -> None:
+        """Settle what is owed, compare everything, and have the service audit itself."""
+        for name in ("betting.settle_markets", "economy.close_worthless_holdings", "economy.anchor"):
+            self.perform(jobs.make(name))
+        self.compare_everything()
+        self.perform(jobs.Audit())
+        self.end_of_step(set(), set())
+
+    # -- Who and what there is
+
+    def people(self) -> list[User]:
+        return [user for user in self.world.users.values() if not user.erased]
+
+    def anybody(self, random: Random) -> User | None:
+        people = self.people()
+        return random.choice(people) if people else None
+
+    def somebody(self, random: Random, *, active: bool = True) -> User | None:
+        """Return one of the few who are online, mostly; who that is changes."""
+        if len(self._online) < 12 or random.random() < 0.06:
+            user = self.anybody(random)
+            if user is None:
+                return None
+            self._online.append(user.id)
+            del self._online[:-12]
+        user = self.world.users[random.choice(self._online)]
+        if active and not user.is_active and random.random() < 0.9:
+            return self.anybody(random)
+        return user
+
+    def open_markets(self) -> list[Market]:
+        return [market for market in self.world.markets.values() if market.status == "open"]
+
+    def some_market(self, random: Random, *, any_status: bool = False) -> Market | None:
+        if not any_status and random.random() < 0.93:
+            markets = self.open_markets()
+        else:
+            markets = list(self.world.markets.values())
+        return random.choice(markets) if markets else None
+
+    def some_bet(self, random: Random, *, pending: bool) -> Bet | None:
+        markets = list(self.world.markets.values())
+        for _ in range(6):
+            if not markets:
+                break
+            bets = list(random.choice(markets).bets.values())
+            wanted = [bet for bet in bets[-40:] if bet.status == "pending"] if pending else bets
+            if wanted:
+                return random.choice(wanted)
+        return None
+
+    def next_market(self) -> int:
+        self._markets += 1
+        return self._markets
+
+    def was_undone_last(self, market: Market) -> bool:
+        return market.id in self.undone_last
+
+    # -- Clients and their tokens
+
+    def holds(self, user: str, token: str) -> None:
+        held = self._held.setdefault(user, [])
+        held.append(token)
+        del held[:-6]
+
+    def lets_go(self, user: str, token: str) -> None:
+        """A client drops a token that was refused, mostly: the last two are kept, to come back."""
+        held = self._held.get(user, [])
+        if token in held and len(held) > 2:
+            held.remove(token)
+
+    def held_tokens(self, user: str) -> list[str]:
+        return self._held.get(user, [])
+
+    def needs_token(self, user: str) -> bool:
+        access = self.world.sessions.access.get(user)
+        return access is None or bool(self.world.access_refusal(self.world.users[user], access.value, self.time.now))
+
+    def get_token(self, user: User) -> None:
+        """Refresh, or log in where no token is good: what a client does before its request."""
+        now = self.time.now
+        good = [
+            token
+            for token in self.held_tokens(user.id)
+            if not self.world.sessions.judge(token, is_active=user.is_active, now=now)
+        ]
+        if good:
+            self.perform(accounts.Refresh(user, good[-1]))
+        else:
+            self.perform(accounts.LogIn(user, user.email, user.password))
+
+    # -- What others have
+
+    def session_of(self, url: str) -> str:
+        return f"cs_test_{url.rpartition('/')[2]}"
+
+    def look_up_order(self, waiting: list[Purchase]) -> list[Purchase]:
+        """Return those that one run looks up: at most fifty, those looked up longest ago first."""
+        oldest = datetime.min.replace(tzinfo=START.tzinfo)
+        return sorted(waiting, key=lambda p: (p.looked_up_at or oldest, p.created_at))[:50]
+
+    def adopt_markets(self, random: Random) -> None:
+        """Bet on more of Polymarket's markets: each gets a book that the model knows."""
+        known = {market.reference for market in self.world.markets.values() if market.upstream}
+        alive = sum(1 for market in self.world.markets.values() if market.upstream and market.status == "open")
+        rows = {row[1]: row for row in self.truth.rows(MARKETS) if row[1]}
+        adopted = []
+        for there in self.polymarket.world.good_markets():
+            row = rows.get(there.condition_id)
+            if alive >= MIRRORED or row is None or there.condition_id in known or there.accepting is None:
+                continue
+            if there.scripted or row[2] != "open" or row[5]:
+                continue
+            market = Market(row[0], self.next_market(), row[7], reference=there.condition_id)
+            book = upstream.draw_book(random, market.number)
+            upstream.set_book(there, book)
+            market.upstream = Upstream(book)
+            market.accepting, market.expires_at = row[4], row[6]
+            market.upstream.accepting = bool(there.accepting)
+            self.world.markets[market.id] = market
+            adopted.append(market)
+            alive += 1
+        if adopted:
+            # What was stored may be in the other half, which would look like prices that swapped places.
+            service.job("markets.ingest")()
+
+    def read_markets(self, now: datetime, *, job: str) -> None:
+        """Judge what a job made of mirrored markets, and take it over."""
+        rows = {row[0]: row for row in self.truth.rows(MARKETS)}
+        for market in self.world.markets.values():
+            up = market.upstream
+            if up is None:
+                continue
+            _, _, status, resolution, accepting, suspended, expires_at, _ = rows[market.id]
+            check_status(market, status, resolution, job=job)
+            if not up.problem:
+                expect(f"m{market.number} is suspended for a reason only", suspended and not market.is_suspended, False)
+                allowed = {market.accepting, up.accepting and not up.is_closed}
+                expect(f"m{market.number} takes orders as Polymarket does", accepting in allowed, True)
+            market.accepting, market.is_suspended, market.expires_at = accepting, suspended, expires_at
+            market.resolution = resolution
+            if status != market.status:
+                market.ended_at = now if status == "resolved" else None
+            market.status = status
+        if job == "markets.ingest":
+            self.adopt_markets(Random(f"{self.settings.seed}/{self.number}/markets"))
+
+
+def check_status(market: Market, status: str, resolution: str | None, *, job: str) -> None:
+    """Raise Violation for a status that a market can't have got from Polymarket, or that it should have got."""
+    up = market.upstream
+    assert up
+    confirmed = up.confirmed if up.confirmed not in market.undone else ""
+    allowed = {(market.status, market.resolution)}
+    must = None
+    unfinished = market.status in ("open", "closed")
+    if unfinished and not up.problem:
+        if up.is_closed:
+            allowed.add(("closed", None))
+            if job == "markets.ingest":
+                must = ("closed", None)
+        elif not market.closed_by_staff:
+            allowed.add(("open", None))
+            must = ("open", None)
+        if confirmed and job == "markets.resolve":
+            allowed.add(("resolved", confirmed))
+            if market.status == "closed":
+                must = ("resolved", confirmed)
+    found = (status, resolution)
+    if found not in allowed or (must and found != must):
+        raise Violation(
+            "a mirrored market ends as both sources say",
+            f"m{market.number} is {found} after {job}, expected {must or sorted(map(str, allowed))}; it was "
+            f"{market.status}, Polymarket: {up}",
+        )
+
+
+def differences(found: tuple[Any, ...], expected: tuple[Any, ...]) -> str:
+    """Return what differs, by the place in the row."""
+    if len(found) != len(expected):
+        return f"expected {plain(expected)}, found {plain(found) or 'nothing'}"
+    pairs = [(place, want, got) for place, (want, got) in enumerate(zip(expected, found, strict=True)) if want != got]
+    return ", ".join(f"column {place}: expected {want}, found {got}" for place, want, got in pairs)
+
+
+def plain(row: Iterable[Any]) -> str:
+    return " ".join(map(str, row))
