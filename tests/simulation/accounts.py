@@ -91,7 +91,7 @@ class LogIn(Call):
 
     def __init__(self, user: User, email: str, password: str) -> None:
         super().__init__(None, f"{AUTH}/login", {"email": email, "password": password})
-        self.of, self.users = user.id, {user.id}
+        self.of, self.number, self.users = user.id, user.number, {user.id}
 
     def refusals(self, world: World, now: datetime) -> set[str]:
         user = world.users[self.of]
@@ -105,7 +105,7 @@ class LogIn(Call):
         signed_in(sim, user, body, now)
 
     def __str__(self) -> str:
-        return f"somebody logs in as {self.body['email']} with {self.body['password']!r}"
+        return f"u{self.number} logs in with {self.body['password']!r}"
 
 
 class Refresh(Call):
@@ -113,7 +113,7 @@ class Refresh(Call):
 
     def __init__(self, of: User, token: str) -> None:
         super().__init__(None, f"{AUTH}/refresh", {"refreshToken": token})
-        self.of, self.users = of.id, {of.id}
+        self.of, self.number, self.users = of.id, of.number, {of.id}
 
     def refusals(self, world: World, now: datetime) -> set[str]:
         code = world.sessions.judge(self.body["refreshToken"], is_active=world.users[self.of].is_active, now=now)
@@ -131,7 +131,7 @@ class Refresh(Call):
         sim.holds(user.id, body["refreshToken"])
 
     def __str__(self) -> str:
-        return f"a token is refreshed of {self.of[-4:]}"
+        return f"u{self.number} refreshes a token"
 
 
 class LogOut(Call):
@@ -139,13 +139,13 @@ class LogOut(Call):
 
     def __init__(self, of: User, token: str) -> None:
         super().__init__(None, f"{AUTH}/logout", {"refreshToken": token})
-        self.of, self.users = of.id, {of.id}
+        self.of, self.number, self.users = of.id, of.number, {of.id}
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         sim.world.sessions.revoke_family_of(self.body["refreshToken"], "logged out")
 
     def __str__(self) -> str:
-        return "somebody logs out"
+        return f"u{self.number} logs out"
 
 
 class ChangePassword(Call):

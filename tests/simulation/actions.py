@@ -5,7 +5,6 @@ it finds in the model. `run` may happen in another thread; `conclude` judges the
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -84,11 +83,16 @@ class Action:
     def __init__(self) -> None:
         self.users: set[str] = set()
         self.market: int | None = None
+        # When it begins, and when it has its effect.
+        self.started: datetime | None = None
         self.now: datetime | None = None
 
     def arrive(self, sim: "Simulation") -> None:
         """Note what holds when the action begins."""
-        self.now = sim.time.now
+        self.started = self.now = sim.time.now
+
+    def look_early(self, sim: "Simulation") -> None:
+        """Note what it may be refused for by what it finds before it is locked, where another runs at the same time."""
 
     def run(self) -> Any:
         raise NotImplementedError
@@ -96,13 +100,6 @@ class Action:
     def conclude(self, sim: "Simulation", result: Any, *, raced: bool = False) -> None:
         """Judge the result, and have the model follow. `raced`: another transaction was under way at the same time."""
         raise NotImplementedError
-
-
-@dataclass(slots=True)
-class Arrival:
-    """What a request finds: a code for which it is to be refused before anything else, or none."""
-
-    refusal: str = ""
 
 
 class Call(Action):
@@ -122,8 +119,16 @@ class Call(Action):
         self.headers: Mapping[str, str] = {}
         self.token: str | None = None
         self.refusal = ""
+        # What more may happen under a disturbance.
+        self.early: set[str] = set()
+        self.lied_to: set[str] = set()
+        self.may_be_replayed = self.raced = False
         if user:
             self.users.add(user.id)
+
+    def look_early(self, sim: "Simulation") -> None:
+        assert self.now
+        self.early = set() if self.refusal else self.refusals(sim.world, self.now)
 
     def arrive(self, sim: "Simulation") -> None:
         super().arrive(sim)
@@ -138,6 +143,7 @@ class Call(Action):
         return service.request(self.method, self.path, self.sent, token=self.token, key=self.key, headers=self.headers)
 
     def conclude(self, sim: "Simulation", result: Response, *, raced: bool = False) -> None:
+        self.raced = raced
         sim.note(f"{self} -> {result}")
         if result.status >= 500 and result.code not in ("try_again", "price_unavailable", "payment_unavailable"):
             raise Violation("no request fails", f"{self}: {result} {result.body[:300]!r}")
@@ -145,16 +151,18 @@ class Call(Action):
             self.check_refused(result, {self.refusal})
             return
         assert self.now
+        assert self.started
         if self.user:
-            sim.world.users[self.user].note_active(self.now, sim.world.rules.activity_minutes)
+            sim.world.users[self.user].note_active(self.started, sim.world.rules.activity_minutes)
         if self.key and (kept := sim.world.keys.get((str(self.user), self.key))):
             self.check_replay(result, kept)
             return
-        if result.was_replayed:
+        if result.was_replayed and not self.may_be_replayed:
             raise Violation("only a key that was used before is replayed", str(self))
         codes = self.refusals(sim.world, self.now)
         if result.status >= 400:
-            self.check_refused(result, codes | (self.refusals_of_racers(codes) if raced else set()))
+            racing = self.refusals_of_racers(codes) | self.early if raced else set()
+            self.check_refused(result, codes | racing | self.lied_to)
             self.refused(sim, result)
             return
         if codes:
@@ -208,6 +216,12 @@ class Call(Action):
 class StaffAct(Action):
     """A use case of staff, called as the admin calls it."""
 
+    early: frozenset[str] | set[str] = frozenset()
+
+    def look_early(self, sim: "Simulation") -> None:
+        assert self.now
+        self.early = self.refusals(sim, self.now)
+
     def run(self) -> Any:
         return service.attempt(self.act)
 
@@ -219,7 +233,7 @@ class StaffAct(Action):
         assert self.now
         codes = self.refusals(sim, self.now)
         if isinstance(result, Refused):
-            if result.code not in codes:
+            if result.code not in codes | self.early:
                 raise Violation(
                     "staff are refused for a reason", f"{self}: {result.code}, expected {sorted(codes) or 'done'}"
                 )

@@ -170,7 +170,7 @@ class QuoteBet(Call):
         assert isinstance(odds, Decimal)
         quote = body["quote"]
         expect("a quote is at the ask", quote["odds"], odds)
-        expect("a quote says the bid", quote["bid"], bid if isinstance(bid, Decimal) else quote["bid"])
+        expect("a quote says the bid, 0 where nobody buys", quote["bid"], bid if isinstance(bid, Decimal) else 0)
         expect(
             "a quote says what the bet may pay",
             quote["potentialPayout"],

@@ -8,7 +8,7 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.actions import Call, expect, number
+from tests.simulation.actions import Action, Call, expect, number
 from tests.simulation.betting import keyed
 from tests.simulation.model import stocks
 from tests.simulation.model.ledger import User
@@ -43,7 +43,9 @@ class ClaimReward(Call):
         assert user.last_reward_at
         expect("a reward is what the streak brings, once a day", number(body["creditsAwarded"]), awarded)
         expect("a claim says the streak", body["consecutiveDays"], user.streak)
-        expect("a claim says the balance after it", number(body["newBalance"]), user.balance)
+        # Where nothing is awarded nothing is locked: another transaction may have ended since the balance was read.
+        if awarded or not self.raced:
+            expect("a claim says the balance after it", number(body["newBalance"]), user.balance)
         next_at = midnight(max(user.last_reward_at, now)) + A_DAY
         expect("a claim says when the next is", body["nextAvailableAt"], next_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
 
@@ -197,7 +199,8 @@ class Buy(Call):
         user, shown, earlier = sim.world.users[str(self.user)], body["purchase"], self.earlier(sim.world)
         if earlier:
             expect("the same external id is the first purchase", shown["id"], earlier.id)
-            expect("a purchase that is found says the balance", number(body["newBalance"]), user.balance)
+            if not self.raced:
+                expect("a purchase that is found says the balance", number(body["newBalance"]), user.balance)
             return
         purchase = Purchase(
             shown["id"],
@@ -214,6 +217,7 @@ class Buy(Call):
         else:
             purchase.session = sim.session_of(shown["checkoutUrl"])
             purchase.payment = f"pi_{purchase.number}"
+            at_stripe(sim, purchase, "")
         granted = purchase.credits if purchase.status == "completed" else Decimal(0)
         expect("a purchase is granted when it is paid", number(shown["creditsGranted"]), granted)
         expect("a purchase has its status", shown["status"], purchase.status)
@@ -222,6 +226,35 @@ class Buy(Call):
     def __str__(self) -> str:
         named = f" as {self.body['externalId']}" if self.body.get("externalId") else ""
         return f"u{self.number} buys {self.body['packageId']} from {self.body['provider']}{named}{keyed(self)}"
+
+
+def at_stripe(sim: "Simulation", purchase: Purchase, state: str) -> None:
+    """Have Stripe tell, when it is asked, what became of a purchase's session."""
+    purchase.paid_there = state
+    statuses = {"": ("open", "unpaid"), "paid": ("complete", "paid"), "expired": ("expired", "unpaid")}
+    status, payment_status = statuses[state]
+    about = {"payment_intent": purchase.payment if state == "paid" else None, "amount_total": purchase.cents}
+    sim.stripe.became(purchase.session, status=status, payment_status=payment_status, **about)
+
+
+class LostEvent(Action):
+    """A session is paid, or ends unpaid, and no event ever arrives."""
+
+    def __init__(self, purchase: Purchase, state: str) -> None:
+        super().__init__()
+        self.purchase, self.number, self.state, self.users = purchase.id, purchase.number, state, {purchase.user}
+
+    def run(self) -> Any:
+        return None
+
+    def conclude(self, sim: "Simulation", result: Any, *, raced: bool = False) -> None:
+        sim.note(str(self))
+        purchase = sim.world.purchases[self.purchase]
+        if not purchase.paid_there:
+            at_stripe(sim, purchase, self.state)
+
+    def __str__(self) -> str:
+        return f"Stripe: purchase {self.number} is {self.state}, the event is lost"
 
 
 class Webhook(Call):
@@ -255,7 +288,8 @@ class Webhook(Call):
             purchase.paid(user, about["amount_total"], now=now)
         elif self.effect == "never paid":
             purchase.never_paid()
-        elif self.effect == "refunded":
+        elif self.effect == "refunded" and purchase.payment_known:
+            # A charge names its payment alone, which nobody knows before it was paid.
             purchase.refunded(user, now=now)
 
     def __str__(self) -> str:
@@ -331,14 +365,16 @@ def draw_purchase(sim: "Simulation", random: Random) -> Call | None:
     return Buy(user, body)
 
 
-def draw_webhook(sim: "Simulation", random: Random) -> Call | None:
+def draw_webhook(sim: "Simulation", random: Random) -> Action | None:
     made = [purchase for purchase in sim.world.purchases.values() if purchase.session]
     if not made:
         return None
     purchase = random.choice(made[-40:])
-    name = f"evt_{sim.number}"
+    name = sim.new_event()
     if purchase.events and random.random() < 0.25:
         return again(sim, random, purchase)
+    if random.random() < 0.12:
+        return LostEvent(purchase, random.choice(("paid", "paid", "expired")))
     kind = random.random()
     if kind < 0.6:
         event, effect = session_event(purchase, name, random), "paid"
@@ -391,6 +427,5 @@ def refund_event(purchase: Purchase, name: str, random: Random) -> tuple[dict[st
         "payment_intent": purchase.payment,
         "metadata": {},
     }
-    known = purchase.payment_known
-    effect = "refunded" if is_full and known else "refunded in part" if known else "of an unknown payment"
+    effect = "refunded" if is_full else "refunded in part"
     return {"id": name, "object": "event", "type": "charge.refunded", "data": {"object": about}}, effect

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation import service
 from tests.simulation.actions import Action, Violation, expect
 from tests.simulation.model import bets
-from tests.simulation.model.bets import OVER
+from tests.simulation.model.bets import OVER, Market
 from tests.simulation.staff import close_worthless
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def now_of(job: Job) -> Any:
 
 
 def follow_settlement(sim: "Simulation", job: Job) -> None:
-    """All pending bets of markets that are over are paid, each once."""
-    for market in sim.world.markets.values():
+    """All pending bets of markets that are over are paid, each once; one market after the other, in the order of ids."""
+    for market in sorted(sim.world.markets.values(), key=lambda market: market.id):
         if market.status in OVER and market.pending:
             settled = bets.settle(market, sim.world.users, now=now_of(job))
             sim.touch_bets(*(bet.id for bet in settled))
@@ -183,3 +183,33 @@ class Audit(Action):
 
     def __str__(self) -> str:
         return "the audit"
+
+
+class SettleMarket(Action):
+    """The task that a market's end enqueues."""
+
+    def __init__(self, market: Market) -> None:
+        super().__init__()
+        self.id, self.market = market.id, market.number
+
+    def run(self) -> Any:
+        from betting.tasks import settle_market
+
+        return settle_market.run(self.id)
+
+    def conclude(self, sim: "Simulation", result: Any, *, raced: bool = False) -> None:
+        sim.note(f"{self} -> done")
+        market = sim.world.markets[self.id]
+        if market.status in OVER and market.pending:
+            assert self.now
+            settled = bets.settle(market, sim.world.users, now=self.now)
+            sim.touch_bets(*(bet.id for bet in settled))
+            self.users |= {bet.user for bet in settled}
+
+    def __str__(self) -> str:
+        return f"m{self.market} is settled"
+
+
+def draw_settle_market(sim: "Simulation", random: Random) -> Action | None:
+    over = [market for market in sim.world.markets.values() if market.status in OVER and market.pending]
+    return SettleMarket(random.choice(over)) if over else make("betting.settle_markets")

@@ -1,7 +1,8 @@
 """The service under test, in this process: its WSGI application, its jobs, and a time that only the simulation moves."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -159,3 +160,24 @@ def job(name: str) -> Callable[[], None]:
 
     app.loader.import_default_modules()
     return app.tasks[name].run
+
+
+def drop_broken_connections() -> None:
+    """Close this thread's connection if it can't be used any more, as happens between requests."""
+    from django.db import close_old_connections
+
+    close_old_connections()
+
+
+@contextmanager
+def lies(polymarket: Any, kind: str, **options: Any) -> Iterator[None]:
+    """Have Polymarket misbehave inside the block; after it nobody remembers: circuit breakers are those of new clients."""
+    from markets.polymarket.client import fill_client, job_client, request_client
+
+    polymarket.faults.set(kind, **options)
+    try:
+        yield
+    finally:
+        polymarket.faults.clear()
+        for client in (fill_client, job_client, request_client):
+            client.cache_clear()

@@ -5,7 +5,8 @@ numbers is a replay, and stays one when some are removed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,7 +24,7 @@ from tests.simulation.model.rules import Rules
 from tests.simulation.model.stocks import Stock
 from tests.simulation.model.world import Adjustment, World
 from tests.simulation.service import START, Time
-from tests.simulation.truth import HOLDINGS, MARKETS, STOCKS, Truth
+from tests.simulation.truth import ACTIVITY, HOLDINGS, MARKETS, STOCKS, Truth
 
 Draw = Callable[["Simulation", Random], Action | None]
 # How often each kind is drawn.
@@ -53,6 +54,7 @@ KINDS: tuple[tuple[int, Draw], ...] = (
     (12, staff.draw_on_stock),
     (70, upstream.draw_upstream),
     (30, jobs.draw_job),
+    (14, jobs.draw_settle_market),
 )
 WEIGHTS, DRAWS = [weight for weight, _ in KINDS], [draw for _, draw in KINDS]
 # The first operations fill the world.
@@ -117,11 +119,13 @@ class Simulation:
         self._lines: list[str] = []
         self._held: dict[str, list[str]] = {}
         self._markets = 0
+        self._events = 0
         self._touched_bets: set[str] = set()
         self._touched_stocks: set[str] = set()
         self._bets_made = 0
         self._bets_dropped = 0
         self._online: list[str] = []
+        self._only: User | None = None
 
     # -- The run
 
@@ -238,20 +242,35 @@ class Simulation:
     def end_of_step(self, users: set[str], markets: set[str]) -> None:
         line = "; ".join(self._lines)
         self._lines.clear()
-        self._trace.update(f"{self.number} {self.time.now:%d %H:%M:%S} {self.anonymous(line)}\n".encode())
+        self._trace.update(f"{self.number} {self.time.now:%d %H:%M:%S} {line}\n".encode())
         if line:
             self.report.log.append((self.number, f"{self.time.now:%d %H:%M:%S}  {line}"))
             del self.report.log[:-20_000]
         self.report.touched[self.number] = (frozenset(users), frozenset(markets))
-
-    def anonymous(self, line: str) -> str:
-        return line
 
     def touch_bets(self, *bets: str) -> None:
         self._touched_bets.update(bets)
 
     def touch_stock(self, stock: str) -> None:
         self._touched_stocks.add(stock)
+
+    def sync_activity(self, users: Iterable[str]) -> None:
+        """Take over when users were last active: a row that is locked at the moment isn't written for that."""
+        touched = [user for user in users if user in self.world.users]
+        for id_, moment in self.truth.rows(ACTIVITY, touched):
+            user = self.world.users[id_]
+            if moment not in (user.last_active_at, user.active_before, self.time.now):
+                raise Violation("activity is noted when it happens", f"user {user.number}: {moment}")
+            user.last_active_at = moment
+
+    @contextmanager
+    def only(self, user: User) -> Iterator[None]:
+        """Have `somebody` be this user inside the block."""
+        self._only = user
+        try:
+            yield
+        finally:
+            self._only = None
 
     # -- Comparing with the database
 
@@ -399,6 +418,8 @@ class Simulation:
 
     def somebody(self, random: Random, *, active: bool = True) -> User | None:
         """Return one of the few who are online, mostly; who that is changes."""
+        if self._only:
+            return self._only
         if len(self._online) < 12 or random.random() < 0.06:
             user = self.anybody(random)
             if user is None:
@@ -430,6 +451,10 @@ class Simulation:
             if wanted:
                 return random.choice(wanted)
         return None
+
+    def new_event(self) -> str:
+        self._events += 1
+        return f"evt_{self._events}"
 
     def next_market(self) -> int:
         self._markets += 1

@@ -72,7 +72,7 @@ class Adjust(OnUser):
             world.waiting_adjustments[waiting.id] = waiting
 
     def __str__(self) -> str:
-        return f"staff {self.staff[-4:]} adjust u{self.number} by {self.amount}"
+        return f"staff adjust u{self.number} by {self.amount}"
 
 
 class Decide(StaffAct):
@@ -107,7 +107,7 @@ class Decide(StaffAct):
 
     def __str__(self) -> str:
         verb = "approve" if self.approve else "decline"
-        return f"staff {self.staff[-4:]} {verb} an adjustment by {self.adjustment.amount}"
+        return f"staff {verb} an adjustment by {self.adjustment.amount}"
 
 
 class Hold(OnUser):

@@ -52,6 +52,7 @@ FROM markets
 """
 HOLDINGS = "SELECT user_id::text, shares, invested, exact_cost, leverage FROM stock_holdings WHERE stock_id = %s"
 STOCKS = "SELECT id::text, symbol, current_price, total_supply, circulating_supply, max_leverage, status FROM stocks"
+ACTIVITY = "SELECT id::text, last_active_at FROM users WHERE id = ANY(%s::uuid[])"
 PURCHASES = "SELECT id::text, user_id::text, status FROM credit_purchases WHERE id = ANY(%s::uuid[])"
 COUNTS = "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM credit_purchases), (SELECT count(*) FROM users)"
 

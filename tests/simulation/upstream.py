@@ -246,10 +246,9 @@ def draw_upstream(sim: "Simulation", random: Random) -> Action | None:
         return MoveBook(market, draw_book(random, market.number))
     if up.problem:
         return Restore(market)
-    if kind < 0.86:
-        return Withdraw(market) if market.was_bet_on else Reorder(market)
+    # Before the first bet another order is another market: THIS is what was THAT.
     if kind < 0.88:
-        return Reorder(market)
+        return random.choice((Withdraw, Reorder))(market) if market.was_bet_on else StopAccepting(market)
     if kind < 0.90:
         return StopAccepting(market)
     if kind < 0.92:

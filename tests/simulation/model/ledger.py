@@ -63,6 +63,7 @@ class User:
     streak: int = 0
     last_reward_at: datetime | None = None
     last_active_at: datetime | None = None
+    active_before: datetime | None = None
     last_login_at: datetime | None = None
     is_active: bool = True
     erased: bool = False
@@ -170,4 +171,4 @@ class User:
     def note_active(self, now: datetime, minutes: int) -> None:
         """Note that the user made a request, at most once in so many minutes."""
         if self.last_active_at is None or (now - self.last_active_at).total_seconds() >= 60 * minutes:
-            self.last_active_at = now
+            self.active_before, self.last_active_at = self.last_active_at, now
