@@ -81,6 +81,8 @@ class Disturbances:
             self.check_may_fail(action, fault)
             self.sim.note(f"{action} -> {result}")
             self.sim.sync_activity(action.users)
+            if isinstance(action, economy.Webhook):
+                self.sim.note_kept(action)
             if kind != "lost after commit":
                 self.sim.verify(action.users)
                 return [action]

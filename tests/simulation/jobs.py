@@ -103,6 +103,16 @@ def follow_reconciliation(sim: "Simulation", job: Job) -> None:
             purchase.never_paid()
 
 
+def follow_events(sim: "Simulation", job: Job) -> None:
+    """Events that were kept when processing them failed, and are due again, are processed now."""
+    now = now_of(job)
+    for due_at, call in sorted(sim.kept_events, key=lambda kept: kept[0]):
+        if due_at <= now:
+            call.follow(sim, {}, now)
+            job.users |= call.users
+    sim.kept_events = [kept for kept in sim.kept_events if kept[0] > now]
+
+
 def follow_purge_of_tokens(sim: "Simulation", job: Job) -> None:
     sim.world.sessions.forget_expired(now_of(job))
 
@@ -125,7 +135,7 @@ FOLLOWERS: dict[str, Callable[["Simulation", Job], None]] = {
     "markets.refresh_odds": follow_nothing,
     "betting.watch_open_bets": follow_nothing,
     "purchases.reconcile": follow_reconciliation,
-    "purchases.retry_events": follow_nothing,
+    "purchases.retry_events": follow_events,
     "leaderboard.update": follow_leaderboard,
     "common.purge_idempotency_keys": follow_nothing,
     "accounts.purge_refresh_tokens": follow_purge_of_tokens,

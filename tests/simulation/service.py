@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from io import BytesIO
 from typing import Any
 
@@ -87,6 +87,8 @@ def load() -> None:
     app.conf.broker_url = "memory://"
     import thisthat.wsgi  # noqa: F401 - loads all that requests need
 
+    tasks()
+
 
 def encode(body: Any) -> bytes:
     """Return JSON with each Decimal as the number that it is, never through a float."""
@@ -154,12 +156,20 @@ def staff_member(user_id: str) -> Any:
     return StaffMember(User.objects.get(pk=user_id), "192.0.2.7")
 
 
-def job(name: str) -> Callable[[], None]:
-    """Return the task of that name, to be run in this process."""
+@cache
+def tasks() -> Mapping[str, Any]:
+    """Return all tasks by name."""
     from thisthat.celery import app
 
+    # This checks all models, too: once is enough.
     app.loader.import_default_modules()
-    return app.tasks[name].run
+    return app.tasks
+
+
+def job(name: str) -> Callable[[], None]:
+    """Return the task of that name, to be run in this process."""
+    run: Callable[[], None] = tasks()[name].run
+    return run
 
 
 def drop_broken_connections() -> None:

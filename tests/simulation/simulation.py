@@ -24,7 +24,7 @@ from tests.simulation.model.rules import Rules
 from tests.simulation.model.stocks import Stock
 from tests.simulation.model.world import Adjustment, World
 from tests.simulation.service import START, Time
-from tests.simulation.truth import ACTIVITY, HOLDINGS, MARKETS, STOCKS, Truth
+from tests.simulation.truth import ACTIVITY, HOLDINGS, KEPT_EVENT, MARKETS, STOCKS, Truth
 
 Draw = Callable[["Simulation", Random], Action | None]
 # How often each kind is drawn.
@@ -63,6 +63,7 @@ POPULATION, OPEN_MARKETS, MIRRORED = 300, 40, 20
 # Markets that are over for so long are dropped from the model, once they have been compared.
 KEPT_AFTER_END = timedelta(days=2)
 WAITED = timedelta(minutes=30)
+EVENT_RETRY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Simulation:
         self.forms: dict[Any, tuple[str, Decimal, str, str]] = {}
         self.decided_adjustments: list[Adjustment] = []
         self.sent_events: list[tuple[str, dict[str, Any], str]] = []
+        self.kept_events: list[tuple[datetime, economy.Webhook]] = []
         self.undone_last: set[str] = set()
         self.limited_staff = ""
         self.other_stock_status = "halted"
@@ -500,6 +502,13 @@ class Simulation:
 
     def session_of(self, url: str) -> str:
         return f"cs_test_{url.rpartition('/')[2]}"
+
+    def note_kept(self, call: economy.Webhook) -> None:
+        """Note an event that was kept and not processed: a job tries it again."""
+        rows = self.truth.rows(KEPT_EVENT, call.event["id"])
+        if rows:
+            expect("an event that failed is tried again in five minutes", rows[0][0], self.time.now + EVENT_RETRY)
+            self.kept_events.append((rows[0][0], call))
 
     def look_up_order(self, waiting: list[Purchase]) -> list[Purchase]:
         """Return those that one run looks up: at most fifty, those looked up longest ago first."""
