@@ -152,6 +152,9 @@ class Call(Action):
             return
         assert self.now
         assert self.started
+        if raced and self.user and result.code == self.refusal_by_now(sim):
+            # It was held before its token was looked at, and the user was suspended meanwhile.
+            return
         if self.user:
             sim.world.users[self.user].note_active(self.started, sim.world.rules.activity_minutes)
         if self.key and (kept := sim.world.keys.get((str(self.user), self.key))):
@@ -171,6 +174,11 @@ class Call(Action):
         self.follow(sim, result.json, self.now)
         if self.key and self.is_keyed:
             sim.world.keys[str(self.user), self.key] = Key(self.name_of_request(), result.status, result.body)
+
+    def refusal_by_now(self, sim: "Simulation") -> str | None:
+        """Return the code with which its token would be refused now; None where it wouldn't."""
+        user = sim.world.users[str(self.user)]
+        return sim.world.access_refusal(user, str(self.token), sim.time.now) or None
 
     def name_of_request(self) -> tuple[str, str, bytes]:
         return self.method, self.path.rstrip("/"), self.sent

@@ -329,9 +329,9 @@ def draw_sell_shares(sim: "Simulation", random: Random) -> Call | None:
     user = sim.somebody(random)
     if user is None or not held:
         return None
-    stock, holder = random.choice(held)
     if random.random() < 0.95:
-        user = sim.world.users[holder]
+        user = sim.pick(random, {holder: sim.world.users[holder] for _, holder in held}.values())
+    stock = random.choice([stock for stock, holder in held if holder == user.id] or list(sim.world.stocks.values()))
     holding = stock.holdings.get(user.id)
     if holding is None:
         return SellShares(user, stock, Decimal(1))
@@ -358,7 +358,7 @@ def draw_purchase(sim: "Simulation", random: Random) -> Call | None:
         body["externalId"] = f"order-{sim.number}"
         bought = list(sim.world.purchases.values())
         if bought and random.random() < 0.4:
-            again = random.choice(bought[-50:])
+            again: Purchase = sim.pick(random, bought[-50:])
             body |= {"externalId": again.external_id, "provider": again.provider}
             user = sim.world.users[again.user] if random.random() < 0.7 else user
             body["packageId"] = again.package if random.random() < 0.8 else body["packageId"]
@@ -369,7 +369,7 @@ def draw_webhook(sim: "Simulation", random: Random) -> Action | None:
     made = [purchase for purchase in sim.world.purchases.values() if purchase.session]
     if not made:
         return None
-    purchase = random.choice(made[-40:])
+    purchase: Purchase = sim.pick(random, made[-40:])
     name = sim.new_event()
     if purchase.events and random.random() < 0.25:
         return again(sim, random, purchase)

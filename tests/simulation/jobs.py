@@ -222,4 +222,4 @@ class SettleMarket(Action):
 
 def draw_settle_market(sim: "Simulation", random: Random) -> Action | None:
     over = [market for market in sim.world.markets.values() if market.status in OVER and market.pending]
-    return SettleMarket(random.choice(over)) if over else make("betting.settle_markets")
+    return SettleMarket(sim.pick(random, over)) if over else make("betting.settle_markets")

@@ -193,7 +193,7 @@ def on_market(sim: "Simulation", action: Action, random: Random) -> Action | Non
             bets = [bet for bet in market.bets.values() if bet.status == "pending"]
             if not bets:
                 return None
-            bet = random.choice(bets)
+            bet = sim.pick(random, bets)
             return with_token(sim, betting.SellBet(sim.world.users[bet.user], bet, {}, market))
     user = sim.somebody(random)
     if user is None:

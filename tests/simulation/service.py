@@ -149,7 +149,9 @@ def attempt(act: Callable[[], Any]) -> Any:
         return Refused(exc.code)
 
 
+@cache
 def staff_member(user_id: str) -> Any:
+    """Return one of the staff, as a session of the admin has them."""
     from accounts.models import User
     from accounts.staff import StaffMember
 

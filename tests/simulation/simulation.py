@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from tests.simulation import accounts, betting, economy, jobs, service, staff, upstream
 from tests.simulation.actions import Action, Call, Violation, expect
@@ -60,10 +60,24 @@ WEIGHTS, DRAWS = [weight for weight, _ in KINDS], [draw for _, draw in KINDS]
 # The first operations fill the world.
 FILLING = 60
 POPULATION, OPEN_MARKETS, MIRRORED = 300, 40, 20
+# So many are online at a time, for so many operations.
+ONLINE, ONLINE_FOR = 12, 60
+# House markets are numbered by the operation that made them, mirrored ones from here on.
+MIRRORED_FROM = 10**9
 # Markets that are over for so long are dropped from the model, once they have been compared.
 KEPT_AFTER_END = timedelta(days=2)
 WAITED = timedelta(minutes=30)
 EVENT_RETRY = timedelta(minutes=5)
+
+
+class Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+def mixed(draw: int, number: int) -> int:
+    """Return what orders numbers in another way for each draw."""
+    return ((number * 0x9E3779B1 ^ draw) * 0x85EBCA6B) & 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,7 @@ class Report:
     touched: dict[int, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    cpu: float = 0.0
 
     @property
     def failed(self) -> bool:
@@ -120,13 +135,13 @@ class Simulation:
         self._trace = sha256()
         self._lines: list[str] = []
         self._held: dict[str, list[str]] = {}
-        self._markets = 0
         self._events = 0
         self._touched_bets: set[str] = set()
         self._touched_stocks: set[str] = set()
         self._bets_made = 0
         self._bets_dropped = 0
         self._online: list[str] = []
+        self._window = -1
         self._only: User | None = None
 
     # -- The run
@@ -173,6 +188,7 @@ class Simulation:
 
     def step(self, number: int) -> None:
         """Do one operation."""
+        self._events = 0
         random = Random(f"{self.settings.seed}/{number}")
         self.pass_time(random)
         action = self.draw(random, number)
@@ -414,22 +430,30 @@ class Simulation:
     def people(self) -> list[User]:
         return [user for user in self.world.users.values() if not user.erased]
 
+    @staticmethod
+    def pick(random: Random, candidates: Iterable[Numbered]) -> Any:
+        """Return one of the candidates, or None; mostly the same one where some of the others aren't there.
+
+        So an operation stays what it was when others are removed from a replay.
+        """
+        draw = random.getrandbits(32)
+        return min(candidates, key=lambda each: mixed(draw, each.number), default=None)
+
     def anybody(self, random: Random) -> User | None:
-        people = self.people()
-        return random.choice(people) if people else None
+        user: User | None = self.pick(random, self.people())
+        return user
 
     def somebody(self, random: Random, *, active: bool = True) -> User | None:
         """Return one of the few who are online, mostly; who that is changes."""
         if self._only:
             return self._only
-        if len(self._online) < 12 or random.random() < 0.06:
-            user = self.anybody(random)
-            if user is None:
-                return None
-            self._online.append(user.id)
-            del self._online[:-12]
-        user = self.world.users[random.choice(self._online)]
-        if active and not user.is_active and random.random() < 0.9:
+        window = self.number // ONLINE_FOR
+        if window != self._window or len(self._online) < ONLINE:
+            by_window = Random(f"{self.settings.seed}/{window}/online").getrandbits(32)
+            people = sorted(self.people(), key=lambda user: mixed(by_window, user.number))
+            self._window, self._online = window, [user.id for user in people[:ONLINE]]
+        user = self.pick(random, [self.world.users[id_] for id_ in self._online])
+        if user and active and not user.is_active and random.random() < 0.9:
             return self.anybody(random)
         return user
 
@@ -441,26 +465,23 @@ class Simulation:
             markets = self.open_markets()
         else:
             markets = list(self.world.markets.values())
-        return random.choice(markets) if markets else None
+        market: Market | None = self.pick(random, markets)
+        return market
 
     def some_bet(self, random: Random, *, pending: bool) -> Bet | None:
-        markets = list(self.world.markets.values())
         for _ in range(6):
-            if not markets:
-                break
-            bets = list(random.choice(markets).bets.values())
-            wanted = [bet for bet in bets[-40:] if bet.status == "pending"] if pending else bets
+            market = self.pick(random, self.world.markets.values())
+            bets = list(market.bets.values())[-60:] if market else []
+            wanted = [bet for bet in bets if bet.status == "pending"] if pending else bets
             if wanted:
-                return random.choice(wanted)
+                bet: Bet = self.pick(random, wanted)
+                return bet
         return None
 
     def new_event(self) -> str:
+        """Return the name of an event of Stripe's: an operation may make several."""
         self._events += 1
-        return f"evt_{self._events}"
-
-    def next_market(self) -> int:
-        self._markets += 1
-        return self._markets
+        return f"evt_{self.number}_{self._events}"
 
     def was_undone_last(self, market: Market) -> bool:
         return market.id in self.undone_last
@@ -527,7 +548,7 @@ class Simulation:
                 continue
             if there.scripted or row[2] != "open" or row[5]:
                 continue
-            market = Market(row[0], self.next_market(), row[7], reference=there.condition_id)
+            market = Market(row[0], MIRRORED_FROM + there.number, row[7], reference=there.condition_id)
             book = upstream.draw_book(random, market.number)
             upstream.set_book(there, book)
             market.upstream = Upstream(book)

@@ -356,7 +356,7 @@ class CreateMarket(StaffAct):
         return {"market_already_asked"} if asked else set()
 
     def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
-        market = Market(str(result.pk), sim.next_market(), self.title, odds=self.odds, expires_at=self.expires_at)
+        market = Market(str(result.pk), sim.number, self.title, odds=self.odds, expires_at=self.expires_at)
         sim.world.markets[market.id] = market
         self.market = market.number
 
@@ -518,7 +518,7 @@ def draw_on_user(sim: "Simulation", random: Random) -> StaffAct | None:
 
 def draw_refund(sim: "Simulation", random: Random) -> StaffAct | None:
     made = list(sim.world.purchases.values())
-    return RefundPurchase(random.choice(sim.world.staff), random.choice(made[-60:])) if made else None
+    return RefundPurchase(random.choice(sim.world.staff), sim.pick(random, made[-60:])) if made else None
 
 
 def draw_create_market(sim: "Simulation", random: Random) -> StaffAct:
@@ -550,7 +550,7 @@ def draw_reversal(sim: "Simulation", random: Random) -> StaffAct | None:
     over = [market for market in sim.world.markets.values() if market.status in OVER]
     if not over:
         return None
-    market = random.choice(over) if random.random() < 0.95 else random.choice(list(sim.world.markets.values()))
+    market = sim.pick(random, over if random.random() < 0.95 else sim.world.markets.values())
     return ReverseMarket(random.choice(sim.world.staff), market)
 
 

@@ -236,7 +236,7 @@ def draw_upstream(sim: "Simulation", random: Random) -> Action | None:
     mirrored = [market for market in sim.world.markets.values() if market.upstream]
     if not mirrored:
         return None
-    market = random.choice(mirrored)
+    market: Market = sim.pick(random, mirrored)
     up = market.upstream
     assert up
     if up.is_closed:
