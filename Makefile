@@ -3,11 +3,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test screenshots browser check openapi schema lock bench shell clean
+.PHONY: help run test simulate screenshots browser check openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 3
+SEED ?= 1
+OPS ?= 20000
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 
@@ -29,6 +31,9 @@ run: $(VENV)/.installed .env ## Run the whole service here; PORT, HOST, VAR_DIR 
 
 test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+simulate: $(VENV)/.installed-dev ## Simulate the service against a model; SEED=1 OPS=20000
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --operations $(OPS) --progress 10000 --counts $(SIMULATE_ARGS)
 
 screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screenshots anew
 	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py

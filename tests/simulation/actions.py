@@ -58,6 +58,8 @@ STATUSES = {
     "payment_unavailable": 503,
     "try_again": 503,
 }
+# Failures of others, in which nothing happened.
+MAY_COME_AGAIN = ("try_again", "price_unavailable", "payment_unavailable")
 
 
 class Violation(Exception):
@@ -145,26 +147,30 @@ class Call(Action):
     def conclude(self, sim: "Simulation", result: Response, *, raced: bool = False) -> None:
         self.raced = raced
         sim.note(f"{self} -> {result}")
-        if result.status >= 500 and result.code not in ("try_again", "price_unavailable", "payment_unavailable"):
+        if result.status >= 500 and result.code not in MAY_COME_AGAIN:
             raise Violation("no request fails", f"{self}: {result} {result.body[:300]!r}")
         if self.refusal:
             self.check_refused(result, {self.refusal})
             return
-        assert self.now
-        assert self.started
         if raced and self.user and result.code == self.refusal_by_now(sim):
             # It was held before its token was looked at, and the user was suspended meanwhile.
             return
+        assert self.started
         if self.user:
             sim.world.users[self.user].note_active(self.started, sim.world.rules.activity_minutes)
         if self.key and (kept := sim.world.keys.get((str(self.user), self.key))):
             self.check_replay(result, kept)
             return
+        self.judge(sim, result)
+
+    def judge(self, sim: "Simulation", result: Response) -> None:
+        """Judge what a request got that was let in, and that wasn't made before."""
+        assert self.now
         if result.was_replayed and not self.may_be_replayed:
             raise Violation("only a key that was used before is replayed", str(self))
         codes = self.refusals(sim.world, self.now)
         if result.status >= 400:
-            racing = self.refusals_of_racers(codes) | self.early if raced else set()
+            racing = self.refusals_of_racers(codes) | self.early if self.raced else set()
             self.check_refused(result, codes | racing | self.lied_to)
             self.refused(sim, result)
             return

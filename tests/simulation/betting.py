@@ -65,7 +65,7 @@ class PlaceBet(Call):
         bets.place(user, market, bet)
         world.bets[bet.id] = bet
         check_bet(shown, bet)
-        sim.touch_bets(bet.id)
+        sim.comparison.touch_bets(bet.id)
         expect("a bet says what it may pay", body["potentialPayout"], bet.payout)
         expect("a bet says the balance after it", body["newBalance"], user.balance)
 
@@ -142,7 +142,7 @@ class SellBet(Call):
         assert isinstance(odds, Decimal)
         part = bet.stake if self.body.get("amount") is None else self.body["amount"]
         proceeds = bets.sell(user, bet, part, odds, now=now)
-        sim.touch_bets(bet.id)
+        sim.comparison.touch_bets(bet.id)
         check_bet(body["bet"], bet)
         expect("a sale brings its share at the bid", body["creditsReturned"], proceeds)
         expect("what is left has its value at the bid", body["currentValue"], bet.value(bet.stake, odds))

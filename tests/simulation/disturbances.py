@@ -80,18 +80,18 @@ class Disturbances:
         if result.code == "try_again":
             self.check_may_fail(action, fault)
             self.sim.note(f"{action} -> {result}")
-            self.sim.sync_activity(action.users)
+            self.sim.comparison.sync_activity(action.users, self.sim.time.now)
             if isinstance(action, economy.Webhook):
                 self.sim.note_kept(action)
             if kind != "lost after commit":
-                self.sim.verify(action.users)
+                self.sim.comparison.verify(action.users)
                 return [action]
             # The client can't know; it sends the same again under the same key.
             result = action.run()
             action.may_be_replayed = True
         action.conclude(self.sim, result)
-        self.sim.sync_activity(action.users)
-        self.sim.verify(action.users)
+        self.sim.comparison.sync_activity(action.users, self.sim.time.now)
+        self.sim.comparison.verify(action.users)
         return [action]
 
     def act(self, kind: str, state: str) -> None:
@@ -125,8 +125,8 @@ class Disturbances:
         if jump.was_met:
             action.now = self.sim.time.now
         action.conclude(self.sim, result)
-        self.sim.sync_activity(action.users)
-        self.sim.verify(action.users)
+        self.sim.comparison.sync_activity(action.users, self.sim.time.now)
+        self.sim.comparison.verify(action.users)
         return [action]
 
     def with_lie(self, action: Any, random: Random) -> list[Action]:
@@ -139,7 +139,7 @@ class Disturbances:
             result = action.run()
         action.lied_to = {"price_unavailable", "market_illiquid"}
         action.conclude(self.sim, result)
-        self.sim.verify(action.users)
+        self.sim.comparison.verify(action.users)
         return [action]
 
     def lying(self, kind: str, path: str, times: int, options: dict[str, Any]) -> Any:

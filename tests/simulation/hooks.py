@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 Hook = Callable[["Place"], None]
+DEADLOCK = "40P01"
 RAISE = "DO $$ BEGIN RAISE SQLSTATE '{}' USING MESSAGE = 'simulated'; END $$"
 
 
@@ -26,12 +27,36 @@ class Place:
     is_commit: bool = False
 
 
-@dataclass(slots=True)
 class Watched:
-    """What was seen of the statements of one request. `deadlocks`: how often the database chose it as the victim."""
+    """An execute wrapper, and what it saw. `deadlocks`: how often the database chose this session as the victim."""
 
-    statements: int = 0
-    deadlocks: int = 0
+    def __init__(self, hook: Hook | None = None) -> None:
+        self.statements = self.deadlocks = 0
+        self._hook = hook
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.statements += 1
+        if self._hook:
+            self._hook(Place(self.statements, context["connection"].in_atomic_block))
+            self._watch_commits(context["connection"].connection)
+        try:
+            return execute(sql, params, many, context)
+        except Exception as exc:
+            self.deadlocks += getattr(exc.__cause__, "sqlstate", None) == DEADLOCK
+            raise
+
+    def _watch_commits(self, driver: Any) -> None:
+        """Have the hook called before a commit, of whichever connection there is by now."""
+        if driver is None or "commit" in vars(driver):
+            return
+
+        def commit() -> None:
+            vars(driver).pop("commit", None)
+            if self._hook:
+                self._hook(Place(self.statements, in_transaction=True, is_commit=True))
+            driver.commit()
+
+        driver.commit = commit
 
 
 @contextmanager
@@ -39,34 +64,8 @@ def at_statements(hook: Hook | None) -> Iterator[Watched]:
     """Call the hook before each statement and each commit of this thread's connection, inside the block."""
     from django.db import connection
 
-    seen = Watched()
-
-    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        seen.statements += 1
-        if hook:
-            hook(Place(seen.statements, connection.in_atomic_block))
-            watch_commits()
-        try:
-            return execute(sql, params, many, context)
-        except Exception as exc:
-            if getattr(exc.__cause__, "sqlstate", None) == "40P01":
-                seen.deadlocks += 1
-            raise
-
-    def watch_commits() -> None:
-        """Have the hook called before a commit, of whichever connection there is by now."""
-        driver = connection.connection
-        if hook is None or driver is None or "commit" in vars(driver):
-            return
-
-        def commit() -> None:
-            vars(driver).pop("commit", None)
-            hook(Place(seen.statements, True, is_commit=True))
-            driver.commit()
-
-        driver.commit = commit
-
-    with connection.execute_wrapper(wrapper):
+    seen = Watched(hook)
+    with connection.execute_wrapper(seen):
         try:
             yield seen
         finally:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import service
+from tests.simulation import mirrored, service
 from tests.simulation.actions import Action, Violation, expect
 from tests.simulation.model import bets
 from tests.simulation.model.bets import OVER, Market
@@ -28,7 +28,7 @@ class Job(Action):
     def run(self) -> Any:
         try:
             service.job(self.name)()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - judged by `conclude`
             return exc
         return None
 
@@ -52,7 +52,7 @@ def follow_settlement(sim: "Simulation", job: Job) -> None:
     for market in sorted(sim.world.markets.values(), key=lambda market: market.id):
         if market.status in OVER and market.pending:
             settled = bets.settle(market, sim.world.users, now=now_of(job))
-            sim.touch_bets(*(bet.id for bet in settled))
+            sim.comparison.touch_bets(*(bet.id for bet in settled))
             job.users |= {bet.user for bet in settled}
 
 
@@ -70,11 +70,11 @@ def follow_resolution(sim: "Simulation", job: Job) -> None:
     for market in sim.world.markets.values():
         if market.is_house and market.status == "open" and market.expires_at and market.expires_at <= now_of(job):
             market.status = "closed"
-    sim.read_markets(now_of(job), job="markets.resolve")
+    mirrored.read_markets(sim, now_of(job), job="markets.resolve")
 
 
 def follow_ingestion(sim: "Simulation", job: Job) -> None:
-    sim.read_markets(now_of(job), job="markets.ingest")
+    mirrored.read_markets(sim, now_of(job), job="markets.ingest")
 
 
 def follow_reconciliation(sim: "Simulation", job: Job) -> None:
@@ -213,7 +213,7 @@ class SettleMarket(Action):
         if market.status in OVER and market.pending:
             assert self.now
             settled = bets.settle(market, sim.world.users, now=self.now)
-            sim.touch_bets(*(bet.id for bet in settled))
+            sim.comparison.touch_bets(*(bet.id for bet in settled))
             self.users |= {bet.user for bet in settled}
 
     def __str__(self) -> str:

@@ -71,7 +71,7 @@ def run(job: str, now: datetime, at: int, urls: tuple[str, ...]) -> None:
         with time_machine.travel(now, tick=False), hooks.at_statements(kill):
             service.job(job)()
     except BaseException as exc:  # noqa: BLE001 - the process ends here
-        print(f"{job}: {exc}", file=sys.stderr)
+        sys.stderr.write(f"{job}: {exc}\n")
         os._exit(1)
     os._exit(0)
 
@@ -87,4 +87,4 @@ def receive(pipe: int) -> Any:
     if not head:
         return None
     (length,) = LENGTH.unpack(head)
-    return pickle.loads(os.read(pipe, length))
+    return pickle.loads(os.read(pipe, length))  # noqa: S301 - of the process that forked this one, or was

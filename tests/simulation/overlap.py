@@ -16,6 +16,7 @@ from uuid import uuid5
 from tests.simulation import accounts, betting, economy, hooks, jobs, staff
 from tests.simulation.actions import Action, Call, Violation
 from tests.simulation.hooks import Place, Watched
+from tests.simulation.model.bets import Market
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -120,8 +121,8 @@ class Overlap:
         if one.seen.deadlocks or other.seen.deadlocks:
             raise Violation("locks are taken in one order", f"a deadlock between {first} and {second}")
         users = first.users | second.users
-        sim.sync_activity(users)
-        sim.verify(users)
+        sim.comparison.sync_activity(users, sim.time.now)
+        sim.comparison.verify(users)
         return [first, second]
 
     def _waits(self, waiting: Worker, holding: Worker) -> bool:
@@ -174,32 +175,36 @@ def on_market(sim: "Simulation", action: Action, random: Random) -> Action | Non
     if market is None:
         return None
     by = random.choice(sim.world.staff)
+    kinds: tuple[Callable[[], Action | None], ...]
     if isinstance(action, jobs.SettleMarket):
-        kinds: tuple[str, ...] = ("bet", "sell", "reverse", "settle")
+        kinds = (
+            lambda: small_bet(sim, market, random),
+            lambda: whole_sale(sim, market, random),
+            lambda: staff.ReverseMarket(by, market),
+            lambda: jobs.SettleMarket(market),
+        )
     else:
-        kinds = ("close", "decide", "decide", "odds", "sell", "bet") if market.is_house else ("close", "decide", "sell")
-    match random.choice(kinds):
-        case "close":
-            return staff.CloseMarket(by, market)
-        case "decide":
-            return staff.ResolveMarket(by, market, random.choice(("this", "that", "invalid")))
-        case "odds":
-            return staff.ChangeOdds(by, market, Decimal(random.randint(300, 9_700)) / 10_000)
-        case "reverse":
-            return staff.ReverseMarket(by, market)
-        case "settle":
-            return jobs.SettleMarket(market)
-        case "sell":
-            bets = [bet for bet in market.bets.values() if bet.status == "pending"]
-            if not bets:
-                return None
-            bet = sim.pick(random, bets)
-            return with_token(sim, betting.SellBet(sim.world.users[bet.user], bet, {}, market))
+        kinds = (
+            lambda: small_bet(sim, market, random),
+            lambda: whole_sale(sim, market, random),
+            lambda: staff.CloseMarket(by, market),
+            lambda: staff.ResolveMarket(by, market, random.choice(("this", "that", "invalid"))),
+            lambda: staff.ChangeOdds(by, market, Decimal(random.randint(300, 9_700)) / 10_000),
+        )
+    return random.choice(kinds)()
+
+
+def small_bet(sim: "Simulation", market: Market, random: Random) -> Action | None:
     user = sim.somebody(random)
     if user is None:
         return None
     body = {"marketId": market.id, "side": random.choice(("this", "that")), "amount": Decimal(10)}
     return with_token(sim, betting.PlaceBet(user, market, body))
+
+
+def whole_sale(sim: "Simulation", market: Market, random: Random) -> Action | None:
+    bet = sim.pick(random, [bet for bet in market.bets.values() if bet.status == "pending"])
+    return bet and with_token(sim, betting.SellBet(sim.world.users[bet.user], bet, {}, market))
 
 
 def by_same_user(sim: "Simulation", action: Action, random: Random) -> Action | None:

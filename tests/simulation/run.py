@@ -29,7 +29,7 @@ def run(settings: Settings, databases: Databases) -> Report:
             with os.fdopen(writer, "wb") as pipe:
                 pickle.dump(report, pipe)
             status = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the process ends here
             traceback.print_exc()
         finally:
             sys.stdout.flush()
@@ -41,7 +41,7 @@ def run(settings: Settings, databases: Databases) -> Report:
     os.waitpid(child, 0)
     if not sent:
         raise RuntimeError("The simulation ended without a report.")
-    report: Report = pickle.loads(sent)
+    report: Report = pickle.loads(sent)  # noqa: S301 - our own child's
     return report
 
 

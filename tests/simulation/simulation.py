@@ -14,17 +14,18 @@ from hashlib import sha256
 from random import Random
 from typing import Any, Protocol
 
-from tests.simulation import accounts, betting, economy, jobs, service, staff, upstream
+from tests.simulation import accounts, betting, economy, jobs, mirrored, service, staff, upstream
 from tests.simulation.actions import Action, Call, Violation, expect
+from tests.simulation.comparison import Comparison
 from tests.simulation.disturbances import Disturbances
-from tests.simulation.model.bets import OVER, Bet, Market, Upstream
+from tests.simulation.model.bets import Bet, Market
 from tests.simulation.model.ledger import User
 from tests.simulation.model.purchases import Purchase
 from tests.simulation.model.rules import Rules
 from tests.simulation.model.stocks import Stock
 from tests.simulation.model.world import Adjustment, World
 from tests.simulation.service import START, Time
-from tests.simulation.truth import ACTIVITY, HOLDINGS, KEPT_EVENT, MARKETS, STOCKS, Truth
+from tests.simulation.truth import KEPT_EVENT, STOCKS, Truth
 
 Draw = Callable[["Simulation", Random], Action | None]
 # How often each kind is drawn.
@@ -59,11 +60,9 @@ KINDS: tuple[tuple[int, Draw], ...] = (
 WEIGHTS, DRAWS = [weight for weight, _ in KINDS], [draw for _, draw in KINDS]
 # The first operations fill the world.
 FILLING = 60
-POPULATION, OPEN_MARKETS, MIRRORED = 300, 40, 20
+POPULATION, OPEN_MARKETS = 300, 40
 # So many are online at a time, for so many operations.
 ONLINE, ONLINE_FOR = 12, 60
-# House markets are numbered by the operation that made them, mirrored ones from here on.
-MIRRORED_FROM = 10**9
 # Markets that are over for so long are dropped from the model, once they have been compared.
 KEPT_AFTER_END = timedelta(days=2)
 WAITED = timedelta(minutes=30)
@@ -121,6 +120,7 @@ class Simulation:
         self.settings, self.truth, self.polymarket, self.stripe = settings, truth, polymarket, stripe
         self.time = Time()
         self.world = World(settings.rules)
+        self.comparison = Comparison(self.world, truth)
         self.number = 0
         self.report = Report()
         self.disturbances = Disturbances(self, killer)
@@ -136,10 +136,6 @@ class Simulation:
         self._lines: list[str] = []
         self._held: dict[str, list[str]] = {}
         self._events = 0
-        self._touched_bets: set[str] = set()
-        self._touched_stocks: set[str] = set()
-        self._bets_made = 0
-        self._bets_dropped = 0
         self._online: list[str] = []
         self._window = -1
         self._only: User | None = None
@@ -184,7 +180,7 @@ class Simulation:
         for id_, symbol, price, supply, _, leverage, status in self.truth.rows(STOCKS + " ORDER BY symbol"):
             self.world.stocks[id_] = Stock(id_, symbol, price, supply, leverage, status)
         service.job("markets.ingest")()
-        self.adopt_markets(Random(f"{self.settings.seed}/markets"))
+        mirrored.adopt_markets(self, Random(f"{self.settings.seed}/markets"))
 
     def step(self, number: int) -> None:
         """Do one operation."""
@@ -220,7 +216,7 @@ class Simulation:
         action.arrive(self)
         result = action.run()
         action.conclude(self, result)
-        self.verify(action.users)
+        self.comparison.verify(action.users)
         return [action]
 
     def pass_time(self, random: Random) -> None:
@@ -266,21 +262,6 @@ class Simulation:
             del self.report.log[:-20_000]
         self.report.touched[self.number] = (frozenset(users), frozenset(markets))
 
-    def touch_bets(self, *bets: str) -> None:
-        self._touched_bets.update(bets)
-
-    def touch_stock(self, stock: str) -> None:
-        self._touched_stocks.add(stock)
-
-    def sync_activity(self, users: Iterable[str]) -> None:
-        """Take over when users were last active: a row that is locked at the moment isn't written for that."""
-        touched = [user for user in users if user in self.world.users]
-        for id_, moment in self.truth.rows(ACTIVITY, touched):
-            user = self.world.users[id_]
-            if moment not in (user.last_active_at, user.active_before, self.time.now):
-                raise Violation("activity is noted when it happens", f"user {user.number}: {moment}")
-            user.last_active_at = moment
-
     @contextmanager
     def only(self, user: User) -> Iterator[None]:
         """Have `somebody` be this user inside the block."""
@@ -290,132 +271,9 @@ class Simulation:
         finally:
             self._only = None
 
-    # -- Comparing with the database
-
-    def verify(self, users: Iterable[str]) -> None:
-        """Compare users, their new ledger entries, bets and stocks that were touched."""
-        touched = [user for user in users if user in self.world.users]
-        if touched:
-            self.verify_users(touched, self.truth.users(touched))
-        if self._touched_bets:
-            self.verify_bets(self._touched_bets)
-            self._touched_bets = set()
-        for stock in self._touched_stocks:
-            self.verify_stock(self.world.stocks[stock])
-        self._touched_stocks = set()
-
-    def verify_users(self, ids: list[str], found: dict[str, tuple[Any, ...]]) -> None:
-        for id_ in ids:
-            user = self.world.users[id_]
-            expected = (
-                user.balance,
-                user.held,
-                user.locked,
-                user.expended,
-                user.volume,
-                user.profit,
-                user.referral_earned,
-                user.referral_count,
-                user.streak,
-                user.last_reward_at,
-                user.is_active,
-                user.sessions_ended,
-                user.entries,
-            )
-            if found[id_] != expected:
-                raise Violation(
-                    f"what user {user.number} has follows from what happened", differences(found[id_], expected)
-                )
-        self.verify_entries([self.world.users[id_] for id_ in ids])
-
-    def verify_entries(self, users: list[User]) -> None:
-        """Compare the new entries; one without a reference here has one that only the service knows."""
-        known = [(user.id, user.entries - len(user.new_entries)) for user in users]
-        rows = self.truth.entries(known)
-        found: dict[str, list[tuple[Any, ...]]] = {user.id: [] for user in users}
-        for row in rows:
-            found[row[0]].append(row[1:])
-        for user in users:
-            expected = [
-                (e.sequence, e.amount, e.balance_after, e.type, e.counterparty, e.reference, e.occurrence)
-                for e in user.new_entries
-            ]
-            got = [row[:7] for row in found[user.id]]
-            shown = [(*row[:5], want[5] and row[5], row[6]) for row, want in zip(got, expected, strict=False)] + got[
-                len(expected) :
-            ]
-            if shown != expected:
-                text = "; ".join(map(plain, shown)) or "none"
-                raise Violation(
-                    f"the ledger has what happened to user {user.number}, once",
-                    f"expected {'; '.join(map(plain, expected)) or 'none'}, found {text}",
-                )
-            user.new_entries.clear()
-
-    def verify_bets(self, ids: Iterable[str]) -> None:
-        wanted = list(ids)
-        found = self.truth.bets(wanted)
-        for id_ in wanted:
-            bet = self.world.bets[id_]
-            expected = (
-                bet.user,
-                bet.market,
-                bet.side,
-                bet.amount,
-                bet.odds,
-                bet.payout,
-                bet.status,
-                bet.sold_amount,
-                bet.sold_payout,
-                bet.sales,
-                bet.settled,
-                bet.actual_payout,
-                bet.placed_at,
-                bet.resolved_at,
-            )
-            if found.get(id_) != expected:
-                raise Violation(f"bet {bet.number} is what happened to it", differences(found.get(id_, ()), expected))
-
-    def verify_stock(self, stock: Stock) -> None:
-        rows = self.truth.rows(HOLDINGS, stock.id)
-        found = {user: (shares, invested, cost, leverage) for user, shares, invested, cost, leverage in rows}
-        expected = {
-            user: (held.shares, held.invested, held.exact_cost, held.leverage) for user, held in stock.holdings.items()
-        }
-        expect(f"what is held of {stock.symbol} was bought and not sold", found, expected)
-
     def compare_everything(self) -> None:
-        """Compare all that the model holds."""
-        self.verify_users(list(self.world.users), self.truth.users(None))
-        self.verify_bets(self.world.bets)
-        rows = self.truth.rows(STOCKS)
-        for id_, symbol, price, _, circulating, _, status in rows:
-            stock = self.world.stocks[id_]
-            expect(
-                f"{symbol} is as it was set",
-                (price, circulating, status),
-                (stock.price, stock.circulating, stock.status),
-            )
-            self.verify_stock(stock)
-        found = {row[0]: row[2:4] for row in self.truth.rows(MARKETS)}
-        for market in self.world.markets.values():
-            expect(f"market {market.number} is as it ended", found[market.id], (market.status, market.resolution))
-        bets, purchases = self.truth.rows(
-            "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM credit_purchases)"
-        )[0]
-        expect("there are no bets but those that were placed", bets, len(self.world.bets) + self._bets_dropped)
-        expect("there are no purchases but those that were made", purchases, len(self.world.purchases))
-        self.drop_what_is_over()
-
-    def drop_what_is_over(self) -> None:
-        """Drop markets that are over and settled, and their bets, which were compared just now."""
-        for market in list(self.world.markets.values()):
-            long_ago = market.ended_at is not None and market.ended_at < self.time.now - KEPT_AFTER_END
-            if market.status in OVER and long_ago and not market.pending:
-                for id_ in market.bets:
-                    del self.world.bets[id_]
-                self._bets_dropped += len(market.bets)
-                del self.world.markets[market.id]
+        self.comparison.compare_everything()
+        self.comparison.drop_what_is_over(self.time.now - KEPT_AFTER_END)
 
     def finish(self) -> None:
         """Settle what is owed, compare everything, and have the service audit itself."""
@@ -535,90 +393,3 @@ class Simulation:
         """Return those that one run looks up: at most fifty, those looked up longest ago first."""
         oldest = datetime.min.replace(tzinfo=START.tzinfo)
         return sorted(waiting, key=lambda p: (p.looked_up_at or oldest, p.created_at))[:50]
-
-    def adopt_markets(self, random: Random) -> None:
-        """Bet on more of Polymarket's markets: each gets a book that the model knows."""
-        known = {market.reference for market in self.world.markets.values() if market.upstream}
-        alive = sum(1 for market in self.world.markets.values() if market.upstream and market.status == "open")
-        rows = {row[1]: row for row in self.truth.rows(MARKETS) if row[1]}
-        adopted = []
-        for there in self.polymarket.world.good_markets():
-            row = rows.get(there.condition_id)
-            if alive >= MIRRORED or row is None or there.condition_id in known or there.accepting is None:
-                continue
-            if there.scripted or row[2] != "open" or row[5]:
-                continue
-            market = Market(row[0], MIRRORED_FROM + there.number, row[7], reference=there.condition_id)
-            book = upstream.draw_book(random, market.number)
-            upstream.set_book(there, book)
-            market.upstream = Upstream(book)
-            market.accepting, market.expires_at = row[4], row[6]
-            market.upstream.accepting = bool(there.accepting)
-            self.world.markets[market.id] = market
-            adopted.append(market)
-            alive += 1
-        if adopted:
-            # What was stored may be in the other half, which would look like prices that swapped places.
-            service.job("markets.ingest")()
-
-    def read_markets(self, now: datetime, *, job: str) -> None:
-        """Judge what a job made of mirrored markets, and take it over."""
-        rows = {row[0]: row for row in self.truth.rows(MARKETS)}
-        for market in self.world.markets.values():
-            up = market.upstream
-            if up is None:
-                continue
-            _, _, status, resolution, accepting, suspended, expires_at, _ = rows[market.id]
-            check_status(market, status, resolution, job=job)
-            if not up.problem:
-                expect(f"m{market.number} is suspended for a reason only", suspended and not market.is_suspended, False)
-                allowed = {market.accepting, up.accepting and not up.is_closed}
-                expect(f"m{market.number} takes orders as Polymarket does", accepting in allowed, True)
-            market.accepting, market.is_suspended, market.expires_at = accepting, suspended, expires_at
-            market.resolution = resolution
-            if status != market.status:
-                market.ended_at = now if status == "resolved" else None
-            market.status = status
-        if job == "markets.ingest":
-            self.adopt_markets(Random(f"{self.settings.seed}/{self.number}/markets"))
-
-
-def check_status(market: Market, status: str, resolution: str | None, *, job: str) -> None:
-    """Raise Violation for a status that a market can't have got from Polymarket, or that it should have got."""
-    up = market.upstream
-    assert up
-    confirmed = up.confirmed if up.confirmed not in market.undone else ""
-    allowed = {(market.status, market.resolution)}
-    must = None
-    unfinished = market.status in ("open", "closed")
-    if unfinished and not up.problem:
-        if up.is_closed:
-            allowed.add(("closed", None))
-            if job == "markets.ingest":
-                must = ("closed", None)
-        elif not market.closed_by_staff:
-            allowed.add(("open", None))
-            must = ("open", None)
-        if confirmed and job == "markets.resolve":
-            allowed.add(("resolved", confirmed))
-            if market.status == "closed":
-                must = ("resolved", confirmed)
-    found = (status, resolution)
-    if found not in allowed or (must and found != must):
-        raise Violation(
-            "a mirrored market ends as both sources say",
-            f"m{market.number} is {found} after {job}, expected {must or sorted(map(str, allowed))}; it was "
-            f"{market.status}, Polymarket: {up}",
-        )
-
-
-def differences(found: tuple[Any, ...], expected: tuple[Any, ...]) -> str:
-    """Return what differs, by the place in the row."""
-    if len(found) != len(expected):
-        return f"expected {plain(expected)}, found {plain(found) or 'nothing'}"
-    pairs = [(place, want, got) for place, (want, got) in enumerate(zip(expected, found, strict=True)) if want != got]
-    return ", ".join(f"column {place}: expected {want}, found {got}" for place, want, got in pairs)
-
-
-def plain(row: Iterable[Any]) -> str:
-    return " ".join(map(str, row))

@@ -12,7 +12,7 @@ from tests.simulation.model import bets, stocks
 from tests.simulation.model.bets import OVER, Market
 from tests.simulation.model.ledger import User
 from tests.simulation.model.purchases import Purchase
-from tests.simulation.model.rules import ZERO, midnight
+from tests.simulation.model.rules import CENT, ZERO, midnight
 from tests.simulation.model.stocks import Stock
 from tests.simulation.model.world import Adjustment
 
@@ -326,7 +326,7 @@ class ReverseMarket(OnMarket):
         undone = bets.reverse(market, sim.world.users, now=now)
         self.users |= {bet.user for bet in undone}
         sim.undone_last.add(market.id)
-        sim.touch_bets(*(bet.id for bet in undone))
+        sim.comparison.touch_bets(*(bet.id for bet in undone))
         expect("a reversal says how many bets are open again", result.bets, len(undone))
 
     def __str__(self) -> str:
@@ -410,7 +410,7 @@ class SetPrice(StaffAct):
         stock = sim.world.stocks[self.id]
         self.users |= close_worthless(sim, stock, now)
         stock.price = self.price
-        sim.touch_stock(stock.id)
+        sim.comparison.touch_stock(stock.id)
 
     def __str__(self) -> str:
         return f"staff set {self.symbol} to {self.price}"
@@ -419,7 +419,7 @@ class SetPrice(StaffAct):
 def close_worthless(sim: "Simulation", stock: Stock, now: datetime) -> set[str]:
     """Close what is worthless; return whose it was."""
     closed = {user for user in list(stock.holdings) if stocks.liquidate(sim.world.users[user], stock, now=now)}
-    sim.touch_stock(stock.id)
+    sim.comparison.touch_stock(stock.id)
     return closed
 
 
@@ -478,30 +478,42 @@ def draw_on_credits(sim: "Simulation", random: Random) -> StaffAct | None:
     user = sim.somebody(random, active=False)
     if user is None:
         return None
+    (draw,) = random.choices((draw_decision, draw_overstep, draw_hold, draw_adjustment), (28, 3, 25, 44))
+    return draw(sim, random, user) or draw_adjustment(sim, random, user)
+
+
+def draw_decision(sim: "Simulation", random: Random, user: User) -> StaffAct | None:
     staff = random.choice(sim.world.staff)
-    kind = random.random()
-    if kind < 0.25 and sim.world.waiting_adjustments:
-        waiting = random.choice(list(sim.world.waiting_adjustments.values()))
-        return Decide(staff, waiting, approve=random.random() < 0.8)
-    if kind < 0.28 and sim.decided_adjustments:
-        return Decide(staff, random.choice(sim.decided_adjustments[-5:]), approve=True)
-    if kind < 0.31:
-        return (
-            Overstep(user, sim.limited_staff, own=False) if random.random() < 0.5 else Overstep(user, staff, own=True)
-        )
-    if kind < 0.5 and user.held:
-        part = user.held if random.random() < 0.6 else (user.held / 3).quantize(Decimal("0.01"))
+    waiting = list(sim.world.waiting_adjustments.values())
+    if waiting and random.random() < 0.9:
+        return Decide(staff, random.choice(waiting), approve=random.random() < 0.8)
+    decided = sim.decided_adjustments[-5:]
+    return Decide(staff, random.choice(decided), approve=True) if decided else None
+
+
+def draw_overstep(sim: "Simulation", random: Random, user: User) -> StaffAct:
+    if random.random() < 0.5:
+        return Overstep(user, sim.limited_staff, own=False)
+    return Overstep(user, random.choice(sim.world.staff), own=True)
+
+
+def draw_hold(sim: "Simulation", random: Random, user: User) -> StaffAct | None:
+    staff = random.choice(sim.world.staff)
+    if user.held and random.random() < 0.7:
+        part = user.held if random.random() < 0.6 else (user.held / 3).quantize(CENT)
         return Hold(staff, user, -(part or user.held) - (1 if random.random() < 0.1 else 0))
-    if kind < 0.6 and user.available > 1:
-        part = (user.available * Decimal(random.random())).quantize(Decimal("0.01"))
-        return Hold(staff, user, (part or user.available) + (user.balance if random.random() < 0.1 else 0))
-    if kind < 0.65 and sim.forms:
+    part = (user.available * Decimal(random.random())).quantize(CENT)
+    return Hold(staff, user, part + (user.balance if random.random() < 0.1 else 0)) if part else None
+
+
+def draw_adjustment(sim: "Simulation", random: Random, user: User) -> StaffAct:
+    if sim.forms and random.random() < 0.12:
         form, (whom, amount, by, _) = random.choice(list(sim.forms.items())[-20:])
         return Adjust(by, sim.world.users[whom], amount + (1 if random.random() < 0.3 else 0), form)
     amount = Decimal(random.choice((50, 500, 3_000, 5_000, 10_000, 10_001, 25_000)))
     if random.random() < 0.4:
         amount = -min(amount, user.available + random.choice((0, 0, 1))) or amount
-    return Adjust(staff, user, amount.quantize(Decimal("0.01")), uuid5(FORMS, str(sim.number)))
+    return Adjust(random.choice(sim.world.staff), user, amount.quantize(CENT), uuid5(FORMS, str(sim.number)))
 
 
 def draw_on_user(sim: "Simulation", random: Random) -> StaffAct | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
@@ -22,7 +21,8 @@ USER_COLUMNS = (
     "sessions_ended",
     "journal_length",
 )
-USERS = f"SELECT id::text, {', '.join(USER_COLUMNS)} FROM users"
+USERS = f"SELECT id::text, {', '.join(USER_COLUMNS)} FROM users"  # noqa: S608 - constants
+USERS_BY_ID = f"{USERS} WHERE id = ANY(%s::uuid[])"
 ENTRIES = """
 SELECT known.id, sequence, amount, balance_after, transaction_type, counterparty, reference_id::text, occurrence,
     created_at
@@ -45,7 +45,7 @@ BET_COLUMNS = (
     "placed_at",
     "resolved_at",
 )
-BETS = f"SELECT id::text, {', '.join(BET_COLUMNS)} FROM bets WHERE id = ANY(%s::uuid[])"
+BETS = f"SELECT id::text, {', '.join(BET_COLUMNS)} FROM bets WHERE id = ANY(%s::uuid[])"  # noqa: S608 - constants
 MARKETS = """
 SELECT id::text, polymarket_id, status, resolution, accepting_orders, suspended_reason <> '', expires_at, title
 FROM markets
@@ -54,8 +54,8 @@ HOLDINGS = "SELECT user_id::text, shares, invested, exact_cost, leverage FROM st
 STOCKS = "SELECT id::text, symbol, current_price, total_supply, circulating_supply, max_leverage, status FROM stocks"
 ACTIVITY = "SELECT id::text, last_active_at FROM users WHERE id = ANY(%s::uuid[])"
 KEPT_EVENT = "SELECT next_attempt_at FROM provider_events WHERE event_id = %s AND processed_at IS NULL"
-PURCHASES = "SELECT id::text, user_id::text, status FROM credit_purchases WHERE id = ANY(%s::uuid[])"
-COUNTS = "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM credit_purchases), (SELECT count(*) FROM users)"
+PURCHASES = "SELECT id::text, status FROM credit_purchases"
+COUNTS = "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM users)"
 
 
 class Truth:
@@ -69,10 +69,7 @@ class Truth:
 
     def users(self, ids: Iterable[str] | None) -> dict[str, tuple[Any, ...]]:
         """Return the columns of these users, or of all."""
-        if ids is None:
-            found = self.rows(USERS)
-        else:
-            found = self.rows(f"{USERS} WHERE id = ANY(%s::uuid[])", list(ids))
+        found = self.rows(USERS) if ids is None else self.rows(USERS_BY_ID, list(ids))
         return {row[0]: row[1:] for row in found}
 
     def entries(self, known: Sequence[tuple[str, int]]) -> list[tuple[Any, ...]]:
@@ -98,11 +95,3 @@ class Truth:
     def age_keys(self, by: timedelta) -> None:
         """Make stored responses older: the database's own time can't be moved."""
         self.connection.execute("UPDATE idempotency_keys SET created_at = created_at - %s", [by])
-
-    def id_of(self, statement: str, *parameters: Any) -> str | None:
-        rows = self.rows(statement, *parameters)
-        return str(rows[0][0]) if rows else None
-
-
-def as_text(found: UUID | str | None) -> str | None:
-    return None if found is None else str(found)

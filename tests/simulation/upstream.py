@@ -241,20 +241,18 @@ def draw_upstream(sim: "Simulation", random: Random) -> Action | None:
     assert up
     if up.is_closed:
         return draw_after_the_end(random, market)
-    kind = random.random()
-    if kind < 0.84:
+    if random.random() < 0.84:
         return MoveBook(market, draw_book(random, market.number))
     if up.problem:
         return Restore(market)
     # Before the first bet another order is another market: THIS is what was THAT.
-    if kind < 0.88:
-        return random.choice((Withdraw, Reorder))(market) if market.was_bet_on else StopAccepting(market)
-    if kind < 0.90:
-        return StopAccepting(market)
-    if kind < 0.92:
-        return Close(market)
-    if kind < 0.94:
-        return Dispute(market)
+    seldom: tuple[type[Command], ...] = (Withdraw, Reorder) if market.was_bet_on else ()
+    kinds = (*seldom, StopAccepting, Close, Dispute, None, None, None)
+    kind = random.choice(kinds)
+    return kind(market) if kind else draw_end(random, market)
+
+
+def draw_end(random: Random, market: Market) -> Action:
     result = random.choice(("this", "this", "that", "that", "invalid"))
     second = result if random.random() < 0.6 else random.choice(("pending", "this", "that"))
     return End(market, result, second)
