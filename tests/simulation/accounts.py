@@ -225,7 +225,7 @@ class MyReferrals(Call):
 def draw_sign_up(sim: "Simulation", random: Random) -> Call:
     number_ = sim.number
     username, email = f"user_{number_}", f"user_{number_}@example.com"
-    others = sim.people()
+    others = sim.present()
     if others and random.random() < 0.1:
         email = random.choice(others).email.replace("example", "EXAMPLE")
     if others and random.random() < 0.1:

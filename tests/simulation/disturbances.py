@@ -32,7 +32,7 @@ OVERLAPPING = (
     jobs.SettleMarket,
 )
 ASKS_UPSTREAM = (betting.PlaceBet, betting.SellBet)
-OVERLAPS, FAULTS, JUMPS, LIES, KILLS = 0.09, 0.05, 0.03, 0.006, 0.02
+OVERLAPS, FAULTS, JUMPS, LIES, KILLS = 0.14, 0.05, 0.03, 0.006, 0.02
 # A request has about so many statements.
 STATEMENTS = 9
 

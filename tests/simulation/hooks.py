@@ -1,4 +1,4 @@
-"""What is done to a request at a chosen statement: a pause, a failure, a connection that is cut, a clock that jumps.
+"""What is done to a request at a chosen statement: a pause, a failure, a connection that is cut, a jump of time.
 
 It happens at the driver's edge, by Django's execute wrappers and the commit of psycopg's connection. Failures are the
 database's own: it is made to raise them, or to end the session.

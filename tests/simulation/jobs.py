@@ -9,7 +9,7 @@ from tests.simulation import mirrored, service
 from tests.simulation.actions import Action, Violation, expect
 from tests.simulation.model import bets
 from tests.simulation.model.bets import OVER, Market
-from tests.simulation.staff import close_worthless
+from tests.simulation.staff_on_markets import close_worthless
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -114,7 +114,7 @@ def follow_events(sim: "Simulation", job: Job) -> None:
 
 
 def follow_purge_of_tokens(sim: "Simulation", job: Job) -> None:
-    sim.world.sessions.forget_expired(now_of(job))
+    sim.world.sessions.drop_expired(now_of(job))
 
 
 def follow_nothing(sim: "Simulation", job: Job) -> None:

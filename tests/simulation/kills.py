@@ -19,15 +19,15 @@ class Killer:
 
     def __init__(self) -> None:
         command_reader, self._commands = os.pipe()
-        self._answers, answer_writer = os.pipe()
+        self._replies, reply_writer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._commands)
-            os.close(self._answers)
-            serve(command_reader, answer_writer)
+            os.close(self._replies)
+            serve(command_reader, reply_writer)
             os._exit(0)
         os.close(command_reader)
-        os.close(answer_writer)
+        os.close(reply_writer)
         self.urls: tuple[str, ...] = ()
 
     def tell(self, *urls: str) -> None:
@@ -37,7 +37,7 @@ class Killer:
     def run_and_kill(self, job: str, now: datetime, at: int) -> bool:
         """Run the job in a new process that is killed before a statement; return whether it came so far."""
         send(self._commands, (job, now, at, self.urls))
-        status = receive(self._answers)
+        status = receive(self._replies)
         return bool(os.WIFSIGNALED(status))
 
     def stop(self) -> None:
@@ -45,12 +45,12 @@ class Killer:
         os.waitpid(self._pid, 0)
 
 
-def serve(commands: int, answers: int) -> None:
+def serve(commands: int, replies: int) -> None:
     while (command := receive(commands)) is not None:
         child = os.fork()
         if child == 0:
             run(*command)
-        send(answers, os.waitpid(child, 0)[1])
+        send(replies, os.waitpid(child, 0)[1])
 
 
 def run(job: str, now: datetime, at: int, urls: tuple[str, ...]) -> None:
@@ -82,7 +82,7 @@ def send(pipe: int, message: Any) -> None:
 
 
 def receive(pipe: int) -> Any:
-    """Return the next message; None where the other end is closed."""
+    """Return the next message; None where the pipe is closed there."""
     head = os.read(pipe, LENGTH.size)
     if not head:
         return None

@@ -13,7 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
-from tests.simulation import accounts, betting, economy, hooks, jobs, staff
+from tests.simulation import accounts, betting, economy, hooks, jobs, staff, staff_on_markets
 from tests.simulation.actions import Action, Call, Violation
 from tests.simulation.hooks import Place, Watched
 from tests.simulation.model.bets import Market
@@ -97,7 +97,7 @@ class Overlap:
         for action in (first, second):
             action.arrive(sim)
             action.look_early(sim)
-        hold = Hold(random.choice((0, *range(1, 9))))
+        hold = Hold(random.choice((0, 0, 0, *range(1, 9))))
         one.begin(first, hold)
         while not hold.is_held.wait(POLL_SECONDS) and not one.done.is_set():
             continue
@@ -150,7 +150,7 @@ def draw_other(sim: "Simulation", action: Action, random: Random) -> Action | No
     if isinstance(action, (economy.BuyShares, economy.SellShares)) and kind < 0.6:
         stock = sim.world.stocks[action.stock]
         price = (stock.price * Decimal(random.choice((60, 90, 110))) / 100).quantize(Decimal("0.0001"))
-        return staff.SetPrice(random.choice(sim.world.staff), stock, max(price, Decimal("0.0100")))
+        return staff_on_markets.SetPrice(random.choice(sim.world.staff), stock, max(price, Decimal("0.0100")))
     return by_same_user(sim, action, random)
 
 
@@ -180,16 +180,16 @@ def on_market(sim: "Simulation", action: Action, random: Random) -> Action | Non
         kinds = (
             lambda: small_bet(sim, market, random),
             lambda: whole_sale(sim, market, random),
-            lambda: staff.ReverseMarket(by, market),
+            lambda: staff_on_markets.ReverseMarket(by, market),
             lambda: jobs.SettleMarket(market),
         )
     else:
         kinds = (
             lambda: small_bet(sim, market, random),
             lambda: whole_sale(sim, market, random),
-            lambda: staff.CloseMarket(by, market),
-            lambda: staff.ResolveMarket(by, market, random.choice(("this", "that", "invalid"))),
-            lambda: staff.ChangeOdds(by, market, Decimal(random.randint(300, 9_700)) / 10_000),
+            lambda: staff_on_markets.CloseMarket(by, market),
+            lambda: staff_on_markets.ResolveMarket(by, market, random.choice(("this", "that", "invalid"))),
+            lambda: staff_on_markets.ChangeOdds(by, market, Decimal(random.randint(300, 9_700)) / 10_000),
         )
     return random.choice(kinds)()
 

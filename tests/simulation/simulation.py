@@ -14,7 +14,7 @@ from hashlib import sha256
 from random import Random
 from typing import Any, Protocol
 
-from tests.simulation import accounts, betting, economy, jobs, mirrored, service, staff, upstream
+from tests.simulation import accounts, betting, economy, jobs, mirrored, service, staff, staff_on_markets, upstream
 from tests.simulation.actions import Action, Call, Violation, expect
 from tests.simulation.comparison import Comparison
 from tests.simulation.disturbances import Disturbances
@@ -49,10 +49,10 @@ KINDS: tuple[tuple[int, Draw], ...] = (
     (35, staff.draw_on_credits),
     (10, staff.draw_on_user),
     (8, staff.draw_refund),
-    (12, staff.draw_create_market),
-    (26, staff.draw_on_market),
-    (7, staff.draw_reversal),
-    (12, staff.draw_on_stock),
+    (12, staff_on_markets.draw_create_market),
+    (26, staff_on_markets.draw_on_market),
+    (7, staff_on_markets.draw_reversal),
+    (12, staff_on_markets.draw_on_stock),
     (70, upstream.draw_upstream),
     (30, jobs.draw_job),
     (14, jobs.draw_settle_market),
@@ -203,12 +203,14 @@ class Simulation:
 
     def draw(self, random: Random, number: int) -> Action | None:
         if number <= FILLING and random.random() < 0.9:
-            return random.choice((accounts.draw_sign_up, accounts.draw_sign_up, staff.draw_create_market))(self, random)
+            return random.choice((accounts.draw_sign_up, accounts.draw_sign_up, staff_on_markets.draw_create_market))(
+                self, random
+            )
         (draw,) = random.choices(DRAWS, WEIGHTS)
-        if draw is accounts.draw_sign_up and len(self.people()) >= POPULATION:
+        if draw is accounts.draw_sign_up and len(self.present()) >= POPULATION:
             draw = accounts.draw_refresh
-        if draw is staff.draw_create_market and len(self.open_markets()) >= OPEN_MARKETS:
-            draw = staff.draw_on_market
+        if draw is staff_on_markets.draw_create_market and len(self.open_markets()) >= OPEN_MARKETS:
+            draw = staff_on_markets.draw_on_market
         return draw(self, random)
 
     def perform(self, action: Action) -> list[Action]:
@@ -285,7 +287,7 @@ class Simulation:
 
     # -- Who and what there is
 
-    def people(self) -> list[User]:
+    def present(self) -> list[User]:
         return [user for user in self.world.users.values() if not user.erased]
 
     @staticmethod
@@ -298,7 +300,7 @@ class Simulation:
         return min(candidates, key=lambda each: mixed(draw, each.number), default=None)
 
     def anybody(self, random: Random) -> User | None:
-        user: User | None = self.pick(random, self.people())
+        user: User | None = self.pick(random, self.present())
         return user
 
     def somebody(self, random: Random, *, active: bool = True) -> User | None:
@@ -308,8 +310,8 @@ class Simulation:
         window = self.number // ONLINE_FOR
         if window != self._window or len(self._online) < ONLINE:
             by_window = Random(f"{self.settings.seed}/{window}/online").getrandbits(32)
-            people = sorted(self.people(), key=lambda user: mixed(by_window, user.number))
-            self._window, self._online = window, [user.id for user in people[:ONLINE]]
+            present = sorted(self.present(), key=lambda user: mixed(by_window, user.number))
+            self._window, self._online = window, [user.id for user in present[:ONLINE]]
         user = self.pick(random, [self.world.users[id_] for id_ in self._online])
         if user and active and not user.is_active and random.random() < 0.9:
             return self.anybody(random)

@@ -112,13 +112,13 @@ class Sessions:
         for family in self.by_user.get(user, []):
             family.revoke(why)
 
-    def forget(self, user: str) -> None:
+    def drop(self, user: str) -> None:
         """Drop the tokens of a user who is erased: unknown from now on."""
         for family in self.by_user.pop(user, []):
             self._drop(family)
         self.access.pop(user, None)
 
-    def forget_expired(self, now: datetime) -> None:
+    def drop_expired(self, now: datetime) -> None:
         """Drop tokens that the nightly job deletes."""
         for user, families in list(self.by_user.items()):
             for family in families:

@@ -129,7 +129,7 @@ class World:
 
     def erase(self, user: User, username: str) -> None:
         """Erase what says who the user was; what happened to the credits stays."""
-        self.sessions.forget(user.id)
+        self.sessions.drop(user.id)
         user.sessions_ended += 1
         user.is_active, user.erased = False, True
         user.username, user.email, user.referral_code = username, f"{username}@erased.invalid", ""
