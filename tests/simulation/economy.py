@@ -387,7 +387,7 @@ def draw_webhook(sim: "Simulation", random: Random) -> Action | None:
     else:
         event, effect = refund_event(purchase, name, random)
     fault = "signature" if random.random() < 0.04 else ""
-    late = timedelta(seconds=random.choice((0, 0, 0, 0, 250, 301)))
+    late = timedelta(seconds=random.choice((0, 0, 0, 0, 250, 300, 301)))
     call = Webhook(purchase, event, effect, signed_at=sim.time.now - late, fault=fault)
     sim.sent_events.append((purchase.id, event, effect))
     return call

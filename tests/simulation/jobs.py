@@ -1,14 +1,15 @@
 """The periodic jobs, run in this process or in one that is killed, and what each must have done."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import mirrored, service
-from tests.simulation.actions import Action, Violation, expect
+from tests.simulation.actions import Action, Call, Violation, expect, number
 from tests.simulation.model import bets
 from tests.simulation.model.bets import OVER, Market
+from tests.simulation.model.ledger import User
 from tests.simulation.staff_on_markets import close_worthless
 
 if TYPE_CHECKING:
@@ -122,7 +123,33 @@ def follow_nothing(sim: "Simulation", job: Job) -> None:
 
 
 def follow_leaderboard(sim: "Simulation", job: Job) -> None:
-    sim.leaderboard_is_fresh = True
+    """Who is active is ranked, by what they have made or staked."""
+    for order in ("pnl", "volume"):
+        sim.perform(LookAtLeaderboard(order))
+
+
+class LookAtLeaderboard(Call):
+    method = "GET"
+
+    def __init__(self, order: str) -> None:
+        super().__init__(None, f"/api/v1/leaderboard/{order}?limit=1000")
+        self.order = order
+
+    def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
+        def place(user: User) -> tuple[Any, ...]:
+            return -(user.profit if self.order == "pnl" else user.volume), user.created_at, user.id
+
+        ranked = sorted((user for user in sim.world.users.values() if user.is_active), key=place)
+        expected = [(rank, user.id, user.profit, user.volume) for rank, user in enumerate(ranked, 1)]
+        found = [
+            (row["rank"], row["user"]["id"], number(row["overallPnL"]), number(row["totalVolume"]))
+            for row in body["leaderboard"]
+        ]
+        expect(f"the leaderboard of {self.order} is in order", found, expected[:1000])
+        expect("all who are active are ranked", body["total"], len(expected))
+
+    def __str__(self) -> str:
+        return f"somebody looks at the leaderboard of {self.order}"
 
 
 FOLLOWERS: dict[str, Callable[["Simulation", Job], None]] = {

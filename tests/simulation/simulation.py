@@ -66,6 +66,7 @@ ONLINE, ONLINE_FOR = 12, 60
 # Markets that are over for so long are dropped from the model, once they have been compared.
 KEPT_AFTER_END = timedelta(days=2)
 WAITED = timedelta(minutes=30)
+SURELY_KEPT = timedelta(hours=12)
 EVENT_RETRY = timedelta(minutes=5)
 
 
@@ -131,7 +132,8 @@ class Simulation:
         self.undone_last: set[str] = set()
         self.limited_staff = ""
         self.other_stock_status = "halted"
-        self.leaderboard_is_fresh = False
+        # Keys whose responses aren't kept any more.
+        self.old_keys: list[tuple[str, str]] = []
         self._trace = sha256()
         self._lines: list[str] = []
         self._held: dict[str, list[str]] = {}
@@ -223,14 +225,34 @@ class Simulation:
 
     def pass_time(self, random: Random) -> None:
         kind = random.random()
-        if kind > 0.004:
+        if kind > 0.01:
             self.time.move(timedelta(seconds=random.choice((0, 0, 1, 1, 2, 5))))
+            return
+        if kind > 0.004:
+            self.pass_to_a_boundary(random)
             return
         # Half an hour at a time: how old a kept response is, is known to the database by another time.
         waited = WAITED * (random.choice((1, 2, 6, 12)) if kind > 0.001 else random.choice((20, 48, 60)))
+        self.wait(waited)
+
+    def pass_to_a_boundary(self, random: Random) -> None:
+        """Move the time to the very moment at which something ends."""
+        now = self.time.now
+        ends = [market.expires_at for market in self.open_markets() if market.is_house]
+        ends += [
+            self.world.sessions.access[user].expires_at for user in self._online if user in self.world.sessions.access
+        ]
+        ends += [token.expires_at for held in self._held.values() for token in self.world.sessions.known(held)]
+        soon = sorted({end for end in ends if end and now < end <= now + timedelta(hours=3)})
+        if soon:
+            self.wait(random.choice(soon) - now)
+
+    def wait(self, waited: timedelta) -> None:
+        """Let time pass, for what the database alone knows the age of, too."""
         self.time.move(waited)
         self.truth.age_keys(waited)
-        self.world.pass_time(waited)
+        self.old_keys += self.world.pass_time(waited)
+        del self.old_keys[:-100]
         self.note(f"{waited} pass")
 
     def give_key(self, action: Action, random: Random) -> None:
@@ -238,9 +260,15 @@ class Simulation:
         if not isinstance(action, Call) or not action.is_keyed or random.random() > 0.35:
             return
         action.key = f"key-{self.number}"
-        used = [key for user, key in self.world.keys if user == action.user]
+        # The age of a key in the database is more by the real time that has passed.
+        used = [key for (user, key), kept in self.world.keys.items() if user == action.user and kept.age < SURELY_KEPT]
+        old = [key for user, key in self.old_keys if user == action.user]
         if used and random.random() < 0.35:
             self.send_again(action, random.choice(used[-5:]), random)
+        elif old and not isinstance(action, economy.Buy):
+            # Stripe, other than its simulator, doesn't remember it either.
+            action.key = random.choice(old)
+            self.old_keys.remove((str(action.user), action.key))
 
     def send_again(self, action: Call, key: str, random: Random) -> None:
         """Use a key again: mostly for the very same request, else for this one, which is another."""

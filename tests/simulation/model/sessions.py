@@ -4,6 +4,7 @@ Each refresh issues a successor. The predecessor stays good until its successor 
 never used is replaced. A predecessor that comes back after its successor was used revokes the whole family.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -71,6 +72,10 @@ class Sessions:
         if value:
             self.by_value[value] = token
         return token
+
+    def known(self, values: Iterable[str]) -> list[Token]:
+        """Return those of the tokens that were issued and not dropped."""
+        return [self.by_value[value] for value in values if value in self.by_value]
 
     def judge(self, value: str, *, is_active: bool, now: datetime) -> str:
         """Return the code with which a refresh must be refused, or nothing."""

@@ -137,9 +137,11 @@ class World:
         for key in [key for key in self.keys if key[0] == user.id]:
             del self.keys[key]
 
-    def pass_time(self, waited: timedelta) -> None:
-        """Let stored responses grow older; those of more than the hours that they are kept are forgotten."""
-        kept = timedelta(hours=self.rules.key_hours)
+    def pass_time(self, waited: timedelta) -> list[tuple[str, str]]:
+        """Let stored responses grow older; return whose are of more than the hours that they are kept, and gone."""
         for key in self.keys.values():
             key.age += waited
-        self.keys = {name: key for name, key in self.keys.items() if key.age < kept}
+        old = [name for name, key in self.keys.items() if key.age >= timedelta(hours=self.rules.key_hours)]
+        for name in old:
+            del self.keys[name]
+        return old
