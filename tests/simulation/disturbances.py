@@ -155,6 +155,7 @@ class Disturbances:
             self.sim.report.counts["kills"] += 1
             self.sim.note(f"[a process that runs it is killed at statement {at}]")
             self.killer.run_and_kill(job.name, self.sim.time.now, at)
+            self.follow_first_try(job)
         elif job.name in jobs.KILLED and chance < 5 * KILLS:
             self.sim.report.counts["jobs cut"] += 1
             fault = Fault("cut", at, lambda: self.act("cut", ""))
@@ -172,6 +173,13 @@ class Disturbances:
             failure = job.run()
         service.drop_broken_connections()
         self.sim.note(f"{note} {'fails' if failure is not None else 'done'}")
+        self.follow_first_try(job)
+
+    def follow_first_try(self, job: "jobs.Job") -> None:
+        """Follow what settlement came to: in which order markets were settled shows in what users were paid."""
+        if job.name == "betting.settle_markets":
+            job.arrive(self.sim)
+            jobs.follow_what_is_settled(self.sim, job)
 
 
 class Fault:

@@ -11,6 +11,7 @@ from tests.simulation.model import bets
 from tests.simulation.model.bets import OVER, Market
 from tests.simulation.model.ledger import User
 from tests.simulation.staff_on_markets import close_worthless
+from tests.simulation.truth import UNSETTLED
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -55,6 +56,16 @@ def follow_settlement(sim: "Simulation", job: Job) -> None:
             settled = bets.settle(market, sim.world.users, now=now_of(job))
             sim.comparison.touch_bets(*(bet.id for bet in settled))
             job.users |= {bet.user for bet in settled}
+
+
+def follow_what_is_settled(sim: "Simulation", job: Job) -> None:
+    """Follow what a run settled that failed in the end: of each market all bets, or none."""
+    over = [market.id for market in sim.world.markets.values() if market.status in OVER and market.pending]
+    unsettled = {id_ for (id_,) in sim.truth.rows(UNSETTLED, over)}
+    for id_ in sorted(set(over) - unsettled):
+        settled = bets.settle(sim.world.markets[id_], sim.world.users, now=now_of(job))
+        sim.comparison.touch_bets(*(bet.id for bet in settled))
+        job.users |= {bet.user for bet in settled}
 
 
 def follow_rewards(sim: "Simulation", job: Job) -> None:

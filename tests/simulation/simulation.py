@@ -21,7 +21,7 @@ from tests.simulation.disturbances import Disturbances
 from tests.simulation.model.bets import Bet, Market
 from tests.simulation.model.ledger import User
 from tests.simulation.model.purchases import Purchase
-from tests.simulation.model.rules import Rules
+from tests.simulation.model.rules import A_DAY, Rules, midnight
 from tests.simulation.model.stocks import Stock
 from tests.simulation.model.world import Adjustment, World
 from tests.simulation.service import START, Time
@@ -243,12 +243,24 @@ class Simulation:
             self.world.sessions.access[user].expires_at for user in self._online if user in self.world.sessions.access
         ]
         ends += [token.expires_at for held in self._held.values() for token in self.world.sessions.known(held)]
+        ends.append(midnight(now) + A_DAY)
         soon = sorted({end for end in ends if end and now < end <= now + timedelta(hours=3)})
         if soon:
             self.wait(random.choice(soon) - now)
 
     def wait(self, waited: timedelta) -> None:
-        """Let time pass, for what the database alone knows the age of, too."""
+        """Let time pass. At the first midnight in it the nightly job runs, as it is scheduled."""
+        until_midnight = midnight(self.time.now) + A_DAY - self.time.now
+        if waited < until_midnight:
+            self.move_time(waited)
+            return
+        self.move_time(until_midnight)
+        self.perform(jobs.make("economy.reward_active_users"))
+        if waited > until_midnight:
+            self.move_time(waited - until_midnight)
+
+    def move_time(self, waited: timedelta) -> None:
+        """Move the time, for what the database alone knows the age of, too."""
         self.time.move(waited)
         self.truth.age_keys(waited)
         self.old_keys += self.world.pass_time(waited)

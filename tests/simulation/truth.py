@@ -53,6 +53,7 @@ FROM markets
 HOLDINGS = "SELECT user_id::text, shares, invested, exact_cost, leverage FROM stock_holdings WHERE stock_id = %s"
 STOCKS = "SELECT id::text, symbol, current_price, total_supply, circulating_supply, max_leverage, status FROM stocks"
 ACTIVITY = "SELECT id::text, last_active_at FROM users WHERE id = ANY(%s::uuid[])"
+UNSETTLED = "SELECT DISTINCT market_id::text FROM bets WHERE market_id = ANY(%s::uuid[]) AND status = 'pending'"
 KEPT_EVENT = "SELECT next_attempt_at FROM provider_events WHERE event_id = %s AND processed_at IS NULL"
 PURCHASES = "SELECT id::text, status FROM credit_purchases"
 COUNTS = "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM users)"
