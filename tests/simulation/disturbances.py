@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 # Serialization failure, deadlock, lock not available.
-COLLISIONS = ("40001", "40P01", "55P03")
+LOCK_NOT_AVAILABLE = "55P03"
+COLLISIONS = ("40001", "40P01", LOCK_NOT_AVAILABLE)
 OVERLAPPING = (
     betting.PlaceBet,
     betting.SellBet,
@@ -77,8 +78,10 @@ class Disturbances:
         with hooks.at_statements(fault):
             result: Response = action.run()
         self.sim.note(f"[{kind} at {at}{'' if fault.was_met else ', not reached'}]")
-        if result.code == "try_again":
-            self.check_may_fail(action, fault)
+        # A lock that isn't to be had where a key is claimed: another request seems to have it.
+        in_progress = fault.was_met and state == LOCK_NOT_AVAILABLE and result.code == "idempotency_in_progress"
+        if result.code == "try_again" or in_progress:
+            self.check_may_fail(action, fault, in_progress=in_progress)
             self.sim.note(f"{action} -> {result}")
             self.sim.comparison.sync_activity(action.users, self.sim.time.now)
             if isinstance(action, economy.Webhook):
@@ -103,11 +106,17 @@ class Disturbances:
             self.sim.truth.terminate(hooks.session_id())
 
     @staticmethod
-    def check_may_fail(action: Call, fault: "Fault") -> None:
+    def check_may_fail(action: Call, fault: "Fault", *, in_progress: bool) -> None:
         """Raise Violation where the service has to try again by itself, or nothing went wrong."""
         if not fault.was_met:
             raise Violation("a request fails for a reason", f"{action}: 503 try_again")
-        if fault.kind == "collision" and fault.in_transaction and action.is_retried and action.is_keyed:
+        if (
+            not in_progress
+            and fault.kind == "collision"
+            and fault.in_transaction
+            and action.is_retried
+            and action.is_keyed
+        ):
             raise Violation("a collision is tried again", f"{action}: 503 try_again")
 
     # -- Time and lies

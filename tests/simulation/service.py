@@ -158,6 +158,15 @@ def staff_member(user_id: str) -> Any:
     return StaffMember(User.objects.get(pk=user_id), "192.0.2.7")
 
 
+def list_stock(symbol: str, *, price: str, supply: int, max_leverage: int, now: datetime) -> None:
+    """List a stock of which there is so little that it is sold out."""
+    from core.db.transactions import run_transaction
+    from economy.stocks import prices
+
+    terms = prices.ListedStock(symbol, symbol.title(), "Seldom to be had.", price, supply, max_leverage)
+    run_transaction(lambda: prices.list_stock(terms, now=now))
+
+
 @cache
 def tasks() -> Mapping[str, Any]:
     """Return all tasks by name."""

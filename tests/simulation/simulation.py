@@ -178,6 +178,7 @@ class Simulation:
         given = {"is_staff": True, "roles": ["support"], "by": COMMAND_LINE, "reason": staff.REASON}
         set_roles(user_id=row.pk, now=self.time.now, **given)
         self.limited_staff = str(row.pk)
+        service.list_stock("TINY", price="2.00", supply=300, max_leverage=4, now=self.time.now)
         service.job("economy.seed_stocks")()
         for id_, symbol, price, supply, _, leverage, status in self.truth.rows(STOCKS + " ORDER BY symbol"):
             self.world.stocks[id_] = Stock(id_, symbol, price, supply, leverage, status)
