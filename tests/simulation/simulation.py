@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
+from traceback import format_exception
 from typing import Any, Protocol
 
 from tests.simulation import accounts, betting, economy, jobs, mirrored, service, staff, staff_on_markets, upstream
@@ -161,10 +162,15 @@ class Simulation:
                     self.settings.progress(done)
             self.finish()
         except Violation as violation:
-            self.end_of_step(set(), set())
-            self.report.rule, self.report.found, self.report.number = violation.rule, violation.found, self.number
+            self.broken(violation.rule, violation.found)
+        except Exception as exc:  # noqa: BLE001 - whatever a use case of staff or the simulation itself raises
+            self.broken("nothing fails but by a documented error", "".join(format_exception(exc, limit=-6)))
         self.report.operations, self.report.trace = done, self._trace.hexdigest()
         return self.report
+
+    def broken(self, rule: str, found: str) -> None:
+        self.end_of_step(set(), set())
+        self.report.rule, self.report.found, self.report.number = rule, found, self.number
 
     def begin(self) -> None:
         """Make staff, stocks and what Polymarket has; no operation of its own, so never removed."""
