@@ -163,7 +163,9 @@ class Disturbances:
         if job.name in jobs.KILLED and chance < KILLS:
             self.sim.report.counts["kills"] += 1
             self.sim.note(f"[a process that runs it is killed at statement {at}]")
+            sessions = self.sim.truth.sessions()
             self.killer.run_and_kill(job.name, self.sim.time.now, at)
+            self.sim.truth.wait_for_end_of_others(sessions)
             self.follow_first_try(job)
         elif job.name in jobs.KILLED and chance < 5 * KILLS:
             self.sim.report.counts["jobs cut"] += 1

@@ -35,7 +35,13 @@ class ClaimReward(Call):
         self.number = user.number
 
     def refusals(self, world: World, now: datetime) -> set[str]:
-        return set() if world.users[str(self.user)].is_active else {"account_suspended"}
+        user = world.users[str(self.user)]
+        is_due = user.last_reward_at is None or user.last_reward_at < midnight(now)
+        # What isn't due locks nothing: the user may have been looked at before another transaction ended.
+        return {"account_suspended"} if not user.is_active and (is_due or not self.raced) else set()
+
+    def refusals_of_racers(self, codes: set[str]) -> set[str]:
+        return {"account_suspended"}
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user = sim.world.users[str(self.user)]

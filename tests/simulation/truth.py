@@ -1,5 +1,6 @@
 """What the database holds, committed, read over a connection of the simulation's own; and what it holds for others."""
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -54,6 +55,8 @@ HOLDINGS = "SELECT user_id::text, shares, invested, exact_cost, leverage FROM st
 STOCKS = "SELECT id::text, symbol, current_price, total_supply, circulating_supply, max_leverage, status FROM stocks"
 ACTIVITY = "SELECT id::text, last_active_at FROM users WHERE id = ANY(%s::uuid[])"
 UNSETTLED = "SELECT DISTINCT market_id::text FROM bets WHERE market_id = ANY(%s::uuid[]) AND status = 'pending'"
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+TIMEOUT_SECONDS = 30
 KEPT_EVENT = "SELECT next_attempt_at FROM provider_events WHERE event_id = %s AND processed_at IS NULL"
 PURCHASES = "SELECT id::text, status FROM credit_purchases"
 COUNTS = "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM users)"
@@ -92,6 +95,17 @@ class Truth:
     def terminate(self, session: int) -> None:
         """End a session, as a server does that shuts down, and wait until it is gone."""
         self.rows("SELECT pg_terminate_backend(%s, 5000)", session)
+
+    def sessions(self) -> set[int]:
+        """Return the process ids of all sessions with the database."""
+        return {pid for (pid,) in self.rows(SESSIONS)}
+
+    def wait_for_end_of_others(self, but: set[int]) -> None:
+        """Wait until no session is left but these: one whose client was killed has its locks until it notices."""
+        deadline = time.perf_counter() + TIMEOUT_SECONDS
+        while self.sessions() - but:
+            if time.perf_counter() > deadline:
+                raise TimeoutError("A session doesn't end whose client was killed.")
 
     def age_keys(self, by: timedelta) -> None:
         """Make stored responses older: the database's own time can't be moved."""
