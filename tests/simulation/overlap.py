@@ -75,12 +75,16 @@ class Hold:
     def __init__(self, at: int) -> None:
         self.at = at
         self.is_held, self.let_go = Event(), Event()
+        # Whether something was committed before it was held.
+        self.has_committed = False
 
     def __call__(self, place: Place) -> None:
         is_here = place.is_commit if self.at == 0 else place.number == self.at and not place.is_commit
         if is_here and not self.is_held.is_set():
             self.is_held.set()
             self.let_go.wait(TIMEOUT_SECONDS)
+        elif place.is_commit and not self.is_held.is_set():
+            self.has_committed = True
 
 
 class Overlap:
@@ -112,7 +116,9 @@ class Overlap:
             waited = self._waits(other, one)
             hold.let_go.set()
             results = {id(first): one.end, id(second): other.end}
-            order = (first, second) if waited else (second, first)
+            # A settlement has had its effect by its commit, and reads what it came to after that.
+            is_done = hold.has_committed and isinstance(first, jobs.SettleMarket)
+            order = (first, second) if waited or is_done else (second, first)
             sim.report.counts["overlaps, waited" if waited else "overlaps, passed"] += 1
             sim.note(f"[held before {'the commit' if hold.at == 0 else f'statement {hold.at}'}]")
             ended = [(action, results[id(action)]()) for action in order]
