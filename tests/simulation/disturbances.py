@@ -72,7 +72,7 @@ class Disturbances:
                 return self.sim.perform(action)
             action.key = action.key or f"key-{self.sim.number}"
         at, state = random.randint(1, STATEMENTS), random.choice(COLLISIONS)
-        fault = Fault(kind, at, lambda: self.act(kind, state))
+        fault = Fault(kind, at, lambda: self.act(kind, state), before_commit=not action.is_keyed)
         self.sim.report.counts[f"fault: {kind}"] += 1
         action.arrive(self.sim)
         with hooks.at_statements(fault):
@@ -196,12 +196,15 @@ class Disturbances:
 class Fault:
     """A hook that does something once: at a statement, at the commit, or where the transaction begins (`at` 0)."""
 
-    def __init__(self, kind: str, at: int, act: Callable[[], None]) -> None:
+    def __init__(self, kind: str, at: int, act: Callable[[], None], *, before_commit: bool = False) -> None:
         self.kind, self.at, self.act = kind, at, act
-        self.was_met = self.in_transaction = False
+        self.was_met = self.in_transaction = self.has_committed = False
+        self.before_commit = before_commit
 
     def __call__(self, place: Place) -> None:
-        if self.was_met or not self.is_here(place):
+        # What a request reads after its commit only makes the response; without a key the client can't find out.
+        if self.was_met or (self.has_committed and self.before_commit) or not self.is_here(place):
+            self.has_committed = self.has_committed or place.is_commit
             return
         self.was_met, self.in_transaction = True, place.in_transaction
         self.act()
