@@ -72,7 +72,7 @@ class Disturbances:
                 return self.sim.perform(action)
             action.key = action.key or f"key-{self.sim.number}"
         at, state = random.randint(1, STATEMENTS), random.choice(COLLISIONS)
-        fault = Fault(kind, at, lambda: self.act(kind, state), before_commit=not action.is_keyed)
+        fault = Fault(kind, at, lambda: self.act(kind, state), before_commit=action.path.startswith(accounts.AUTH))
         self.sim.report.counts[f"fault: {kind}"] += 1
         action.arrive(self.sim)
         with hooks.at_statements(fault):
