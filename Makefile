@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run admin demo test fuzz mutants mutation-tests screenshots browser check examples openapi schema lock bench shell clean
+.PHONY: help run admin demo test simulate fuzz mutants mutation-tests screenshots browser check examples openapi schema lock bench shell clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,6 +35,9 @@ demo: $(VENV)/.installed .env ## Make a month of users, bets, stocks and payouts
 
 test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+simulate: $(VENV)/.installed-dev ## Simulate the service against a model; SEED=1 OPS=20000
+	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --operations $(or $(OPS),20000) --progress 10000 --counts $(SIMULATE_ARGS)
 
 fuzz: $(VENV)/.installed-dev ## Send the API requests made of its description; SECONDS=600 SEED=7
 	@FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$$RANDOM) $(BIN)/python -m pytest -n 0 -s tests/fuzzing

@@ -99,14 +99,14 @@ class Round:
 
 
 def as_pairs(levels: Any) -> list[tuple[str, str]]:
-    from tests.simulation.upstream import as_text
+    from tests.simulation.arbitrage.upstream import as_text
 
     return [(as_text(price), str(shares)) for price, shares in levels]
 
 
 def bet(bot: Bot, plan: Any, where: Round, timeline: "Timeline") -> None:
     """Place the planned bet and keep the trade, if it isn't refused; have it sold when that is planned."""
-    from tests.simulation.exchange import Priced, Trade
+    from tests.simulation.arbitrage.exchange import Priced, Trade
 
     bound = "" if plan.max_odds is None else f', "maxOdds": {plan.max_odds}'
     with_dust(where, plan.dust)
@@ -125,7 +125,7 @@ def bet(bot: Bot, plan: Any, where: Round, timeline: "Timeline") -> None:
 
 def sell(bot: Bot, trade: Any, bet_id: str, where: Round) -> None:
     """Sell in as many parts as planned, as far as somebody buys."""
-    from tests.simulation.exchange import Priced
+    from tests.simulation.arbitrage.exchange import Priced
 
     with_dust(where, trade.plan.sale_dust)
     part = (trade.plan.amount / trade.plan.sale_parts).quantize(Decimal("0.01"))
@@ -216,7 +216,7 @@ def find_markets(number: int) -> list[tuple[str, str]]:
 
 def report(bots: list[Bot]) -> list[str]:
     """Print the figures; return the names of those who earn without foreknowledge."""
-    from tests.simulation.exchange import figures
+    from tests.simulation.arbitrage.exchange import figures
 
     print("| bettor | trades | mean profit, % of stake | s.e. | earns | refused |\n|---|---:|---:|---:|---|---|")
     earning = []
@@ -233,8 +233,8 @@ def report(bots: list[Bot]) -> list[str]:
 
 
 def measure(tokens: list[str], arguments: argparse.Namespace) -> list[str]:
-    from tests.simulation.bettors import WITHOUT_FOREKNOWLEDGE, with_foreknowledge
-    from tests.simulation.upstream import Life
+    from tests.simulation.arbitrage.bettors import WITHOUT_FOREKNOWLEDGE, with_foreknowledge
+    from tests.simulation.arbitrage.upstream import Life
 
     bettors = {**WITHOUT_FOREKNOWLEDGE, FOREKNOWLEDGE: with_foreknowledge}
     bots = [Bot(name, token) for name, token in zip(bettors, tokens, strict=True)]

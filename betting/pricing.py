@@ -119,13 +119,13 @@ def price_order(
 def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
     """Return what the bet would be, as the contract's Quote. Raises MarketIlliquid, MarketNotAccepting, OddsMoved.
 
-    `bid`, `ask` and `spread` are of the order's side; `ask` is `odds`.
+    `bid`, `ask` and `spread` are of the order's side; `ask` is `odds`, and `bid` 0 where nobody buys.
     """
     amount, side, fills = priced.order.amount, priced.order.side, priced.price.fills
     odds = priced.price.to_buy(side)
     priced.order.ensure_within_bounds(odds)
     payout = potential_payout(amount, odds)
-    bid = fills.to_sell(is_this=side == Bet.Side.THIS)
+    bid = fills.bid_of(is_this=side == Bet.Side.THIS)
     return {
         "odds": odds,
         "potentialPayout": payout,

@@ -345,8 +345,11 @@ def pay_bets(bets: list[UUID], facts: dict[str, Any]) -> None:
 
 
 def get_summary(market_id: UUID) -> SettlementSummary:
-    ((*figures,),) = fetch_all(SUMMARY, {"market_id": market_id})
-    return SettlementSummary(*figures)
+    """Return what the settlement in force has done. Raises MarketNotOver where it was reversed meanwhile."""
+    rows = fetch_all(SUMMARY, {"market_id": market_id})
+    if not rows:
+        raise MarketNotOver
+    return SettlementSummary(*rows[0])
 
 
 # -- Failed settlements and their retry

@@ -52,10 +52,14 @@ class FillPrices(BookPrices):
 
     def to_sell(self, *, is_this: bool) -> Decimal:
         """Return the odds at which the side is sold, however low. Raises MarketIlliquid where nobody buys."""
-        odds = self.sale_bid if is_this else ONE - self.sale_ask
+        odds = self.bid_of(is_this=is_this)
         if odds <= 0:
             raise MarketIlliquid("Nobody buys this side at the moment.")
         return odds
+
+    def bid_of(self, *, is_this: bool) -> Decimal:
+        """Return the odds at which the side could be sold; 0 where nobody buys."""
+        return self.sale_bid if is_this else ONE - self.sale_ask
 
 
 Waiting = tuple[Tokens, Future[SentBooks]]

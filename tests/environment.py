@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 
 from devtools.embedded import postgres, valkey
-from devtools.embedded.postgres import MAKE_ROLES, OWNER, ROLE
+from devtools.embedded.postgres import OWNER, ROLE
+from tests.databases import make_roles, with_database, with_role
 
 TEST_DIR = Path(__file__).resolve().parent.parent / "var" / "test"
 # Nothing listens on port 1: a test that forgets to say which upstream it means is refused at once.
@@ -80,30 +81,6 @@ def set_up() -> None:
 
 def session_dir(pid: int) -> Path:
     return TEST_DIR / f"session-{pid}"
-
-
-def with_database(url: str, name: str) -> str:
-    """The same server, and a name of our own: two test runs at once don't meet in one database."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-
-
-def with_role(url: str, role: str) -> str:
-    """The same server and database, for a role whose password is its name."""
-    parts = urlsplit(url)
-    server = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{role}:{role}@{server}"))
-
-
-def make_roles(url: str) -> None:
-    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
-        # Two runs that begin at once would change the same rows.
-        connection.execute("SELECT pg_advisory_lock(62)")
-        connection.execute(MAKE_ROLES)
-        for role in (OWNER, ROLE):
-            password = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(role))
-            connection.execute(password)
-        # Of the tests alone: each worker has a database of its own.
-        connection.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(OWNER)))
 
 
 def copy_database(url: str, template: str, name: str) -> None:

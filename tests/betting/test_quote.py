@@ -9,6 +9,7 @@ import pytest
 from rest_framework.throttling import SimpleRateThrottle
 
 from betting.models import Bet
+from markets import rules
 from tests.betting.factories import BETS, number, order, read
 from tests.markets.factories import add_market, fields_of, refusal
 
@@ -49,6 +50,14 @@ def test_a_quote_says_what_the_side_costs_and_brings(quote, mirrored):
         given = read(quote(mirrored, 122, side))["quote"]
         assert [given[name] for name in ("bid", "ask", "spread")] == [Decimal(bid), Decimal(ask), Decimal("0.0100")]
         assert (given["odds"], given["shares"]) == (given["ask"], given["potentialPayout"])
+
+
+def test_what_nobody_buys_is_quoted_all_the_same_as_it_can_be_bet_on(quote, ann, monkeypatch):
+    monkeypatch.setattr(rules, "HOUSE_SPREAD", Decimal("0.02"))
+    unlikely = add_market(this_odds=Decimal("0.0100"), that_odds=Decimal("0.9900"))
+    given = read(quote(unlikely, 100))["quote"]
+    assert [given[name] for name in ("odds", "bid", "spread")] == [Decimal("0.0200"), 0, Decimal("0.0200")]
+    assert ann.bet(unlikely, 100)["oddsAtBet"] == given["odds"]
 
 
 def test_a_quote_writes_nothing(quote, mirrored, kettle, django_assert_num_queries):

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.models import JobRun
 from tests.core.service_process import PRODUCTION, REDIS_AWAY, ask, run
-from tests.environment import with_database
+from tests.databases import with_database
 
 ALL_OK = {"database": "ok", "migrations": "ok", "cache": "ok", "broker": "ok"}
 

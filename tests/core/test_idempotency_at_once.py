@@ -17,7 +17,7 @@ from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.core.conftest import assert_is_error
 from tests.core.earning import EarnView, earn, earned, go_on, headers_of, inside
 from tests.core.service_process import REPOSITORY
-from tests.environment import with_database
+from tests.databases import with_database
 
 FIFTY = 50
 

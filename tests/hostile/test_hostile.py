@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 from core.db.sql import execute
 from devtools.embedded.postgres import OWNER, ROLE
-from tests.environment import with_database
+from tests.databases import with_database
 from tests.hostile import application, database, owner
 from tests.hostile.conftest import found, guards_off, session_of, undone
 from tests.hostile.outcomes import Found, Refused

@@ -12,7 +12,7 @@ from django.db import connection
 
 from devtools.embedded import postgres
 from tests.core.service_process import PRODUCTION, REPOSITORY
-from tests.environment import with_database
+from tests.databases import with_database
 from tests.ops.servers import Process, Redis, Web
 from tests.staff.conftest import boss, member  # noqa: F401 - fixtures
 

@@ -15,7 +15,7 @@ from devtools.embedded.postgres import programs
 from tests.architecture.conftest import REPOSITORY
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
-from tests.environment import with_database
+from tests.databases import with_database
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -18,7 +18,8 @@ from devtools.embedded.postgres import OWNER, ROLE
 from devtools.simulators.polymarket import Simulator
 from ops.doctor import clock_finding
 from tests.core.service_process import PRODUCTION, REDIS_AWAY, run
-from tests.environment import NOWHERE, with_database
+from tests.databases import with_database
+from tests.environment import NOWHERE
 from tests.roles import as_owner
 
 GOOD = PRODUCTION | {

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from devtools.embedded.postgres import OWNER, ROLE
 from tests.core.service_process import REPOSITORY
-from tests.environment import with_database, with_role
+from tests.databases import with_database, with_role
 
 # More than one batch of the migration, and users with more than one entry.
 USERS, REFERRED = 1_100, 5

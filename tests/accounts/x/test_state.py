@@ -14,7 +14,7 @@ from accounts.x.models import OAuthState
 from tests.accounts.x.browser import target, told
 from tests.accounts.x.conftest import FRONTEND
 from tests.concurrently import all_at_once
-from tests.environment import with_database
+from tests.databases import with_database
 
 TAKE_IN_ANOTHER_PROCESS = """
 import sys, django

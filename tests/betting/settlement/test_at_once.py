@@ -4,9 +4,12 @@ import random
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
-from betting import tasks
+from accounts.staff import COMMAND_LINE
+from betting import settlement, tasks
 from betting.models import Bet, Settlement
+from betting.reversal import reverse_settlement
 from economy.models import CreditTransaction
 from tests.betting.factories import assert_audit_passes, order, sign_up
 from tests.betting.settlement.bulk import add_users, place_many
@@ -46,6 +49,18 @@ def test_markets_with_the_same_users_settle_at_once_without_a_deadlock():
     # Without a second try by the caller: what collides is tried again inside, and here nothing should.
     done = all_at_once(lambda: settle(next(turns), size=40), len(markets))
     assert {(row.won, row.lost) for row in done} == {(200, 100)}
+    assert_audit_passes()
+
+
+def test_what_staff_reverse_right_after_it_was_paid_is_no_failure_of_the_worker(ann, kettle):
+    def undo(settled: int) -> None:
+        reverse_settlement(market_id=kettle.pk, by=COMMAND_LINE, reason="Was wrong.", now=timezone.now())
+
+    ann.bet(kettle, 100, "this")
+    end(kettle, "this")
+    now = timezone.now()
+    assert settlement.settle_if_over(market_id=kettle.pk, now=now, progress=undo) is False
+    assert worth(ann) == (900, 100, 0, 100)
     assert_audit_passes()
 
 

@@ -21,7 +21,7 @@ from tests.betting.factories import assert_audit_passes
 from tests.betting.settlement.bulk import add_users, place_many
 from tests.betting.settlement.factories import end, figures, settle
 from tests.concurrently import wait_until
-from tests.environment import with_database
+from tests.databases import with_database
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,8 +6,8 @@
 import pytest
 
 from markets import rules
-from tests.simulation.bettors import WITHOUT_FOREKNOWLEDGE, depth_placer, news_reader, with_foreknowledge
-from tests.simulation.conftest import MARKETS
+from tests.simulation.arbitrage.bettors import WITHOUT_FOREKNOWLEDGE, depth_placer, news_reader, with_foreknowledge
+from tests.simulation.arbitrage.conftest import MARKETS
 
 TRADES = 10_000 * MARKETS // 560
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from random import Random
 
-from tests.simulation.exchange import Plan
-from tests.simulation.upstream import TIGHT, UNIT, Book, Life
+from tests.simulation.arbitrage.exchange import Plan
+from tests.simulation.arbitrage.upstream import TIGHT, UNIT, Book, Life
 
 Bettor = Callable[[Life, Random], Iterator[Plan]]
 # In thousandths: the widest spread at which the service takes bets.

@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from markets.fills import FillPrices
-from tests.simulation.exchange import Dust, Exchange, with_dust
-from tests.simulation.upstream import Book, Life
+from tests.simulation.arbitrage.exchange import Dust, Exchange, with_dust
+from tests.simulation.arbitrage.upstream import Book, Life
 
 MAX_AGE = 15
 Books = tuple[Book | None, Book | None]

@@ -14,10 +14,18 @@ from markets.models import Market
 from tests.betting.factories import Player, assert_audit_passes, sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.economy.factories import give
-from tests.simulation.bettors import Bettor, dust_placer, honest, leftovers_seller, splitter, watcher, wide_picker
-from tests.simulation.conftest import SEED, life
-from tests.simulation.exchange import Exchange, Trade
-from tests.simulation.upstream import Book, Life, as_text
+from tests.simulation.arbitrage.bettors import (
+    Bettor,
+    dust_placer,
+    honest,
+    leftovers_seller,
+    splitter,
+    watcher,
+    wide_picker,
+)
+from tests.simulation.arbitrage.conftest import SEED, life
+from tests.simulation.arbitrage.exchange import Exchange, Trade
+from tests.simulation.arbitrage.upstream import Book, Life, as_text
 
 pytestmark = pytest.mark.django_db
 BETTORS: tuple[Bettor, ...] = (honest, watcher, dust_placer, wide_picker, leftovers_seller, splitter)

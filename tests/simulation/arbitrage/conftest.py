@@ -9,9 +9,9 @@ import pytest
 
 from devtools.simulators.polymarket import Simulator
 from tests.markets.factories import clear_clients, ingest
-from tests.simulation.bettors import Bettor
-from tests.simulation.exchange import Exchange, Figures, figures
-from tests.simulation.upstream import Life
+from tests.simulation.arbitrage.bettors import Bettor
+from tests.simulation.arbitrage.exchange import Exchange, Figures, figures
+from tests.simulation.arbitrage.upstream import Life
 
 SEED = int(os.environ.get("SIMULATION_SEED", "1"))
 MARKETS = int(os.environ.get("SIMULATION_MARKETS", "560"))

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from markets import rules
-from tests.simulation.bettors import close_racer, dust_placer, leftovers_picker, watcher, wide_picker
-from tests.simulation.variants import FirstVersion, WithoutSpread
+from tests.simulation.arbitrage.bettors import close_racer, dust_placer, leftovers_picker, watcher, wide_picker
+from tests.simulation.arbitrage.variants import FirstVersion, WithoutSpread
 
 MARKETS = 150
 

@@ -17,7 +17,7 @@ from betting.pricing import Price, position_value, potential_payout
 from markets import rules
 from markets.errors import MarketIlliquid
 from markets.fills import FillPrices, fill_prices
-from tests.simulation.upstream import TOKENS, Book, Life, as_sent
+from tests.simulation.arbitrage.upstream import TOKENS, Book, Life, as_sent
 
 # A piece of an order that is added to the upstream's book: is it a bid, its price, its shares.
 Dust = tuple[bool, int, int]

@@ -1,0 +1,147 @@
+"""All that the model holds, and the rules about users: bonuses, daily rewards, who is refused."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tests.simulation.model.bets import Bet, Market
+from tests.simulation.model.ledger import User
+from tests.simulation.model.purchases import Purchase
+from tests.simulation.model.rules import A_DAY, ZERO, Rules, midnight
+from tests.simulation.model.sessions import Sessions
+from tests.simulation.model.stocks import Stock
+
+
+@dataclass(slots=True)
+class Key:
+    """A response that is kept under an idempotency key. `age`: how much simulated waiting it has seen."""
+
+    request: tuple[str, str, bytes]
+    status: int
+    body: bytes
+    age: timedelta = timedelta()
+
+
+@dataclass(slots=True)
+class Adjustment:
+    """Credits that one of the staff asked for, and a second has to approve."""
+
+    id: str
+    user: str
+    amount: Decimal
+    staff: str
+
+
+@dataclass(slots=True)
+class World:
+    """What must be true of the service."""
+
+    rules: Rules
+    users: dict[str, User] = field(default_factory=dict)
+    staff: list[str] = field(default_factory=list)
+    markets: dict[str, Market] = field(default_factory=dict)
+    bets: dict[str, Bet] = field(default_factory=dict)
+    stocks: dict[str, Stock] = field(default_factory=dict)
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    keys: dict[tuple[str, str], Key] = field(default_factory=dict)
+    waiting_adjustments: dict[str, Adjustment] = field(default_factory=dict)
+    # What one of the staff moved alone, by user, staff and day.
+    adjusted: dict[tuple[str, str, datetime], Decimal] = field(default_factory=dict)
+    sessions: Sessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(self.rules.refresh_days, self.rules.access_minutes)
+
+    # -- Who is who
+
+    def email_taken(self, email: str) -> bool:
+        return any(user.email.lower() == email.lower() for user in self.users.values())
+
+    def username_taken(self, username: str) -> bool:
+        return any(user.username.lower() == username.lower() for user in self.users.values())
+
+    def by_referral_code(self, code: str) -> User | None:
+        return next((user for user in self.users.values() if user.referral_code == code.strip().upper()), None)
+
+    def access_refusal(self, user: User, token: str, now: datetime) -> str:
+        """Return the code with which a request with this access token must be refused, or nothing."""
+        access = self.sessions.access.get(user.id)
+        if access is None or access.value != token or access.expires_at <= now:
+            return "invalid_token"
+        if not user.is_active:
+            return "account_suspended"
+        return "invalid_token" if access.sessions_ended != user.sessions_ended else ""
+
+    # -- Bonuses
+
+    def register(self, user: User, *, referrer: User | None, now: datetime) -> None:
+        """Add a new user: starting credits, and a bonus to the referrer unless suspended or paid often enough today."""
+        self.users[user.id] = user
+        user.move(self.rules.starting_credits, "signup_bonus", "issuance", user.id, now=now)
+        if referrer is None:
+            return
+        user.referrer = referrer.id
+        referrer.referral_count += 1
+        if referrer.is_active and referrer.bonuses_today(now) < self.rules.referral_cap:
+            referrer.bonuses_paid.append(now)
+            referrer.receive(self.rules.referral_bonus, "referral_bonus", "issuance", user.id, now=now)
+
+    # -- Daily rewards
+
+    def reward(self, user: User, now: datetime) -> Decimal:
+        """Reward the user for this UTC day unless that was done; return the credits."""
+        today = midnight(now)
+        last = user.last_reward_at
+        if not user.is_active or (last is not None and last >= today):
+            return ZERO
+        user.streak = user.streak + 1 if last is not None and last >= today - A_DAY else 1
+        user.last_reward_at = now
+        credits_ = self.rules.reward(user.streak)
+        user.receive(credits_, "daily_reward", "issuance", None, now=now)
+        return credits_
+
+    def reward_active(self, now: datetime) -> list[User]:
+        """Reward, as the nightly run does, all who were active lately; return whom."""
+        since = midnight(now) - self.rules.reward_active_days * A_DAY
+        rewarded = []
+        for user in self.users.values():
+            seen = [moment for moment in (user.last_active_at, user.last_login_at) if moment is not None]
+            if seen and max(seen) >= since and self.reward(user, now):
+                rewarded.append(user)
+        return rewarded
+
+    # -- Staff
+
+    def may_adjust_alone(self, user: User, staff: str, amount: Decimal, now: datetime) -> bool:
+        moved = self.adjusted.get((user.id, staff, midnight(now)), ZERO)
+        return moved + abs(amount) <= self.rules.adjustment_limit
+
+    def adjust(self, user: User, adjustment: str, amount: Decimal, *, now: datetime) -> None:
+        user.receive(amount, "admin_adjustment", "staff", adjustment, now=now)
+
+    def suspend(self, user: User) -> None:
+        user.is_active = False
+        self.end_sessions(user, "suspended")
+
+    def end_sessions(self, user: User, why: str) -> None:
+        self.sessions.revoke_all(user.id, why)
+        user.sessions_ended += 1
+
+    def erase(self, user: User, username: str) -> None:
+        """Erase what says who the user was; what happened to the credits stays."""
+        self.sessions.drop(user.id)
+        user.sessions_ended += 1
+        user.is_active, user.erased = False, True
+        user.username, user.email, user.referral_code = username, f"{username}@erased.invalid", ""
+        user.last_login_at = user.last_active_at = None
+        for key in [key for key in self.keys if key[0] == user.id]:
+            del self.keys[key]
+
+    def pass_time(self, waited: timedelta) -> list[tuple[str, str]]:
+        """Let stored responses grow older; return whose are of more than the hours that they are kept, and gone."""
+        for key in self.keys.values():
+            key.age += waited
+        old = [name for name, key in self.keys.items() if key.age >= timedelta(hours=self.rules.key_hours)]
+        for name in old:
+            del self.keys[name]
+        return old
