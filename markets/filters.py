@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.forms.utils import ErrorDict, ErrorList
-from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter
+from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter, UUIDFilter
 from django_filters.fields import IsoDateTimeField
 from django_filters.utils import translate_validation
 from drf_spectacular.plumbing import build_choice_description_list
@@ -15,13 +15,17 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from core.api.requests import validate_list
 from core.api.serializers import ClampedIntegerField, LowerCaseField
+from markets.events import EventQuery
 from markets.listings import ORDERS, STATUSES, Query
-from markets.models import Market
+from markets.models import Market, MarketEvent
 from markets.polymarket.parsing import CATEGORY_MAX
 from markets.rules import (
     CATEGORY_LIMIT,
     CATEGORY_LIMIT_MAX,
+    EVENT_LIMIT,
+    EVENT_LIMIT_MAX,
     EXCLUDE_MAX,
     LIST_LIMIT,
     LIST_LIMIT_MAX,
@@ -85,6 +89,7 @@ class MarketFilter(FilterSet):  # type: ignore[misc]
     maxSpread = NumberFilter(field_name="max_spread", min_value=0, max_value=1, max_digits=5, decimal_places=4)
     expiresBefore = UtcTimeFilter(field_name="expires_before")
     expiresAfter = UtcTimeFilter(field_name="expires_after")
+    eventId = UUIDFilter(field_name="event_id")
     sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
 
     class Meta:
@@ -159,8 +164,44 @@ MARKET_LIST_PARAMETERS = [
         description="Exclusive. In ISO 8601, UTC without an offset. A market without an end doesn't match.",
     ),
     OpenApiParameter("expiresAfter", {"type": "string", "format": "date-time"}, description="Likewise, but inclusive."),
+    OpenApiParameter("eventId", {"type": "string", "format": "uuid"}, description="Of one event: its `id`."),
     OpenApiParameter("sort", **choices_of("sort")),
     MarketPage,
+]
+
+
+class EventFilter(FilterSet):  # type: ignore[misc]
+    """What the list of events can be narrowed to, and its order. Its values are read; no queryset is built."""
+
+    category = LowerCaseTextFilter(max_length=CATEGORY_MAX, error_messages={"max_length": TOO_LONG})
+    q = TextFilter(max_length=WORDS_MAX, error_messages={"max_length": TOO_LONG})
+    sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
+
+    class Meta:
+        model = MarketEvent
+        fields: tuple[str, ...] = ()
+
+
+class EventPage(serializers.Serializer[dict[str, Any]]):
+    limit = serializers.IntegerField(min_value=1, max_value=EVENT_LIMIT_MAX, default=EVENT_LIMIT)
+    # Has the words of `q` in it, each letter of up to 4 bytes.
+    cursor = serializers.CharField(max_length=1_000, required=False, help_text="`nextCursor` of the page before.")
+
+
+def validate_event_list(parameters: Mapping[str, Any]) -> EventQuery:
+    """Return the query that the parameters make. Raises one ValidationError for all that is wrong."""
+    given = validate_list(EventFilter, EventPage, parameters)
+    return EventQuery(**{**given, "sort": given["sort"] or Query().sort})
+
+
+EVENT_LIST_PARAMETERS = [
+    *(each for each in MARKET_LIST_PARAMETERS if getattr(each, "name", "") in ("category", "sort")),
+    OpenApiParameter(
+        "q",
+        {"type": "string", "maxLength": WORDS_MAX, "minLength": 1},
+        description="Words, or beginnings of words, of its title or of an open market's.",
+    ),
+    EventPage,
 ]
 
 

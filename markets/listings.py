@@ -54,10 +54,11 @@ class Order:
     type: str
     direction: str
     signed: bool = False
+    table: str = "market"
 
     @property
     def by(self) -> str:
-        return f"{self.key} {self.direction}, market.id {self.direction}"
+        return f"{self.key} {self.direction}, {self.table}.id {self.direction}"
 
     def accepts(self, key: str) -> bool:
         """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
@@ -69,10 +70,10 @@ class Order:
     def after(self) -> str:
         """Return the condition for rows behind the one where the last page ended."""
         sign = "<" if self.direction == "DESC" else ">"
-        return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
+        return f"({self.key}, {self.table}.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
 
 
-ORDERS = {name: Order(sort.key, sort.type, sort.direction) for name, sort in SORTS.items()}
+ORDERS = {name: Order(sort.key_of("market"), sort.type, sort.direction) for name, sort in SORTS.items()}
 # One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
 # Of one status that is over the plain volume makes the same order, and an index has it.
 TRENDING = f"({ORDERS['trending'].key} - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
@@ -97,6 +98,35 @@ SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.categor
 FROM edition, ({RANKED}) AS ranked
 """  # noqa: S608
 
+# An event is where its open markets put it: it is worth what they are together, and can be bet on if one of them can.
+EVENT_ORDERS = {
+    name: Order(sort.key_of("event"), sort.type, sort.direction, table="event") for name, sort in SORTS.items()
+}
+FIRST_EVENTS = {"trending": "event.fit DESC, ", "ending": f"{EVENT_ORDERS['ending'].key} <= %(now)s, "}
+RANKED_EVENTS = " UNION ALL ".join(
+    f"""
+    SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {FIRST_EVENTS.get(sort, "")}{order.by}) AS position,
+           event.category, event.id
+    FROM event
+    """  # noqa: S608 - made of the constants above
+    for sort, order in EVENT_ORDERS.items()
+)
+PUBLISH_EVENTS = f"""
+WITH event AS MATERIALIZED (
+    SELECT event.id, event.category, event.created_at, event.expires_at, figures.*
+    FROM market_events AS event JOIN (
+        SELECT market.event_id, sum(market.volume_24hr) AS volume_24hr, sum(market.volume) AS volume,
+            sum(market.liquidity) AS liquidity, bool_or({CAN_BE_BET_ON}) AS fit
+        FROM markets AS market
+        WHERE market.status = 'open' AND market.suspended_reason = '' AND market.event_id IS NOT NULL
+        GROUP BY market.event_id
+    ) AS figures ON figures.event_id = event.id
+)
+INSERT INTO event_rankings (edition, sort, position, category, event_id)
+SELECT (SELECT max(id) FROM market_editions), ranked.sort, ranked.position, ranked.category, ranked.id
+FROM ({RANKED_EVENTS}) AS ranked
+"""  # noqa: S608
+
 # Returns whether the planner has no statistics of so many rows: it then reads all markets where a few are needed.
 DELETE_OLD = """
 WITH old AS (
@@ -105,6 +135,8 @@ WITH old AS (
     RETURNING id
 ), deleted AS (
     DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
+), deleted_events AS (
+    DELETE FROM event_rankings USING old WHERE event_rankings.edition = old.id
 )
 SELECT reltuples < %(rows)s OR 2 > (
     SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename IN ('markets', 'market_rankings')
@@ -138,14 +170,18 @@ SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'),
 
 
 def publish_edition(*, now: datetime) -> None:
-    """Make an edition of the markets that are open and not suspended, in the caller's transaction.
+    """Make an edition of the markets that are open and not suspended, and of their events.
+
+    Runs in the caller's transaction.
 
     Editions older than half an hour are deleted.
     """
     require_transaction("publish_edition")
-    ranked = execute(PUBLISH, {"now": now, **price_rules()})
+    given = {"now": now, **price_rules()}
+    ranked = execute(PUBLISH, given)
+    execute(PUBLISH_EVENTS, given)
     if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
-        analyze("markets", "market_rankings")
+        analyze("markets", "market_rankings", "market_events", "event_rankings")
 
 
 def is_edition_current(*, now: datetime) -> bool:
@@ -190,6 +226,7 @@ class Query:
     max_spread: Decimal | None = None
     expires_before: datetime | None = None
     expires_after: datetime | None = None
+    event_id: UUID | None = None
     sort: str = "trending"
     limit: int = 50
     skip: int = 0
@@ -354,6 +391,7 @@ CONDITIONS = {
     "max_spread": f"market.status = 'open' AND {SPREAD} <= %(spread)s",
     "expires_before": f"market.expires_at < %(expires_before)s AND {ORDERS['ending'].key} < %(expires_before)s",
     "expires_after": f"market.expires_at >= %(expires_after)s AND {ORDERS['ending'].key} >= %(expires_after)s",
+    "event_id": "market.event_id = %(event_id)s",
 }
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
@@ -411,6 +449,7 @@ def search_parameters(query: Query) -> dict[str, Any]:
         "spread": query.max_spread,
         "expires_before": query.expires_before,
         "expires_after": query.expires_after,
+        "event_id": query.event_id,
     }
 
 

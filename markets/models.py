@@ -38,10 +38,9 @@ class Sort:
     direction: Literal["ASC", "DESC"] = "DESC"
     null_as: str = ""
 
-    @property
-    def key(self) -> str:
-        """Return the sort key in SQL about `market`."""
-        return f"coalesce(market.{self.column}, '{self.null_as}')" if self.null_as else f"market.{self.column}"
+    def key_of(self, table: str) -> str:
+        """Return the sort key in SQL about the table."""
+        return f"coalesce({table}.{self.column}, '{self.null_as}')" if self.null_as else f"{table}.{self.column}"
 
     @property
     def of_index(self) -> tuple[OrderBy, OrderBy]:
@@ -53,7 +52,7 @@ class Sort:
         return OrderBy(key, descending=is_descending), OrderBy(F("id"), descending=is_descending)
 
 
-# The sorts of market lists: editions, cursors and the indexes of markets that are over are made of them.
+# The sorts of market and event lists: editions, cursors and the indexes of markets that are over are made of them.
 SORTS = {
     "trending": Sort("volume_24hr", "numeric"),
     "newest": Sort("created_at", "timestamptz"),
@@ -96,12 +95,15 @@ def resolution_indexes() -> list[models.Index]:
 
 
 class EventFields(models.Model):
-    """What is copied from the market's event: known only where Polymarket listed the market with its event."""
+    """What is copied from the market's event: known only where Polymarket listed the market with its event.
+
+    The event's slug and title are copies of those in `market_events`: a change there is one of the market's row, by
+    whose version rendered markets are cached.
+    """
 
     category = models.CharField(max_length=parsing.CATEGORY_MAX)
     tags = ArrayField(models.CharField(max_length=parsing.TAG_MAX), default=list)
     image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX)
-    event_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
     event_slug = models.CharField(max_length=parsing.SLUG_MAX, blank=True, default="")
     event_title = models.CharField(max_length=parsing.TITLE_MAX, blank=True, default="")
     neg_risk = models.BooleanField(default=False)
@@ -126,6 +128,8 @@ class MarketFields(models.Model):
     expires_at = models.DateTimeField(null=True)
     accepting_orders = models.BooleanField(default=True)
     group_title = models.CharField(max_length=parsing.GROUP_TITLE_MAX, blank=True, default="")
+    # Its outcome has no name yet, or is all that have none: what it means changes when others get their names.
+    is_placeholder = models.BooleanField(default=False, db_default=False)
     # What resolution needs of Polymarket's object, word for word.
     upstream_facts = models.JSONField(default=dict)
 
@@ -143,6 +147,47 @@ class MirroredFields(MarketFields, EventFields):
 
     class Meta:
         abstract = True
+
+
+class MarketEvent(models.Model):
+    """What groups markets, as Polymarket groups them: the candidates of an election, the dates of one question.
+
+    Mirrored. It is never deleted: without open markets it is in no list.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    polymarket_id = models.CharField(max_length=parsing.ID_MAX)
+    slug = models.CharField(max_length=parsing.SLUG_MAX, blank=True)
+    title = models.CharField(max_length=parsing.TITLE_MAX)
+    image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX)
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
+    tags = ArrayField(models.CharField(max_length=parsing.TAG_MAX), default=list)
+    # Exactly one of its markets ends with THIS, if all outcomes have a market.
+    neg_risk = models.BooleanField(default=False)
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "market_events"
+        verbose_name = "event"
+        indexes = [
+            # What staff look for.
+            models.Index(fields=["slug"], name="market_events_slug"),
+            models.Index(fields=["category", "-id"], name="market_events_staff_category"),
+            models.Index(fields=["-id"], condition=Q(neg_risk=True), name="market_events_staff_neg_risk"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["polymarket_id"], name="market_events_polymarket_id_unique"),
+            models.CheckConstraint(condition=~Q(polymarket_id=""), name="market_events_with_upstream_id"),
+            models.CheckConstraint(condition=~Q(title=""), name="market_events_with_title"),
+            models.CheckConstraint(
+                condition=Q(category__regex=r"^[a-z0-9-]+$"), name="market_events_category_lower_case"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class Market(MirroredFields):
@@ -165,6 +210,7 @@ class Market(MirroredFields):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     market_type = models.CharField(max_length=10, choices=Type, default=Type.POLYMARKET)
+    event = models.ForeignKey(MarketEvent, on_delete=models.PROTECT, null=True, related_name="markets", db_index=False)
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
     resolution = models.CharField(max_length=7, choices=Resolution, null=True)
     resolved_at = models.DateTimeField(null=True)
@@ -203,6 +249,7 @@ class Market(MirroredFields):
         indexes = [
             GinIndex(fields=["search"], name="markets_search"),
             *resolution_indexes(),
+            models.Index(fields=["event"], condition=Q(event__isnull=False), name="markets_of_event"),
             models.Index(fields=["expires_at"], condition=Q(status="open"), name="markets_open_by_end"),
             # What staff look for: newest first, by what they choose, and by the address that somebody sent them.
             models.Index(fields=["status", "-id"], name="markets_staff_status"),
@@ -281,6 +328,11 @@ class StagedMarket(MirroredFields):
     listed = models.BooleanField()  # with its event; otherwise requested by its id
     closed = models.BooleanField()
     problem = models.TextField(blank=True, default="")
+    # Of its event: what `market_events` is made of.
+    upstream_event_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
+    event_image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX, blank=True, default="")
+    event_expires_at = models.DateTimeField(null=True)
+    event_neg_risk = models.BooleanField(default=False)
     # NULL: not sent, so what is stored stays.
     this_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
     that_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
@@ -435,7 +487,10 @@ class MarketResolution(models.Model):
 
 
 class MarketEdition(models.Model):
-    """One ordering of all open markets, made in one instant. A list and its cursors stay on one edition."""
+    """One ordering of all open markets and of their events, made in one instant.
+
+    A list and its cursors stay on one edition.
+    """
 
     published_at = models.DateTimeField()
 
@@ -463,6 +518,26 @@ class MarketRanking(models.Model):
             models.UniqueConstraint(
                 fields=["edition", "sort", "category", "category_position"], name="market_rankings_category_unique"
             ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sort} {self.position}"
+
+
+class EventRanking(models.Model):
+    """An event's place in an edition, of the events that have markets in it: positions count from 1 without gaps."""
+
+    pk = models.CompositePrimaryKey("edition", "sort", "position")
+    edition = models.BigIntegerField()
+    sort = models.CharField(max_length=9, choices=[(name, name.capitalize()) for name in SORTS])
+    position = models.IntegerField()
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
+    event_id = models.UUIDField()
+
+    class Meta:
+        db_table = "event_rankings"
+        indexes = [
+            models.Index(fields=["edition", "sort", "category", "position"], name="event_rankings_in_category"),
         ]
 
     def __str__(self) -> str:
