@@ -6,6 +6,7 @@ with what doesn't match left out. What an event is worth is summed up for those 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +15,8 @@ from rest_framework.exceptions import ValidationError
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import fetch_all
 from markets.listings import CONDITIONS, NEWEST_EDITION, is_place, prefixes
-from markets.models import MarketEdition
-from markets.rules import EVENT_MARKETS_LISTED, EVENT_MARKETS_MAX
+from markets.models import Market, MarketEdition
+from markets.rules import EVENT_MARKETS_LISTED, EVENT_MARKETS_MAX, EVENT_SUM_TOLERANCE
 from markets.selectors import CONDITION_ID
 from markets.serializers import EventMarketSerializer, EventSummarySerializer
 
@@ -26,9 +27,11 @@ SHOWN = "NOT (market.status = 'open' AND market.suspended_reason <> '')"
 LIKELIHOOD = """CASE
     WHEN market.resolution = 'this' THEN 1 WHEN market.resolution IS NULL THEN market.this_odds ELSE 0
 END"""
+# Named outcomes before those without a name, however likely.
+MOST_LIKELY_FIRST = f"market.is_placeholder, {LIKELIHOOD} DESC, market.id"
 FIGURES = f"""
 SELECT count(*) AS markets,
-    least(coalesce(sum(market.volume_24hr) FILTER (WHERE market.status = 'open'), 0), 9999999999999999.99) AS volume_24hr
+    least(coalesce(sum(market.volume_24hr) FILTER (WHERE {OPEN}), 0), 9999999999999999.99) AS volume_24hr
 FROM markets AS market WHERE market.event_id = event.id AND {SHOWN}
 """  # noqa: S608 - made of the constants above
 
@@ -54,15 +57,25 @@ ONE = f"""
 SELECT event.id, {EventSummarySerializer.columns}
 FROM market_events AS event CROSS JOIN LATERAL ({FIGURES}) AS figures WHERE {{condition}}
 """  # noqa: S608
-# Named outcomes before those without a name, however likely.
 MARKETS = f"""
 SELECT listed.event_id, {EventMarketSerializer.columns}
 FROM unnest(%(ids)s::uuid[]) AS listed (event_id) CROSS JOIN LATERAL (
-    SELECT market.*, {LIKELIHOOD} AS likelihood FROM markets AS market
-    WHERE market.event_id = listed.event_id AND {SHOWN}
-    ORDER BY market.is_placeholder, likelihood DESC, market.id LIMIT %(limit)s
+    SELECT market.* FROM markets AS market
+    WHERE market.event_id = listed.event_id AND {SHOWN} ORDER BY {MOST_LIKELY_FIRST} LIMIT %(limit)s
 ) AS market
-ORDER BY market.is_placeholder, market.likelihood DESC, market.id
+ORDER BY {MOST_LIKELY_FIRST}
+"""  # noqa: S608
+# What staff see: suspended markets too, for a market that takes no bets is an outcome all the same.
+ODDS = f"""
+SELECT market.event_id, count(*), count(*) FILTER (WHERE market.status = 'open'), sum({LIKELIHOOD})
+FROM markets AS market WHERE market.event_id = ANY(%(ids)s::uuid[]) GROUP BY market.event_id
+"""  # noqa: S608
+FAR_FROM_ONE = f"""
+SELECT event.id FROM (
+    SELECT id FROM market_events WHERE neg_risk ORDER BY id DESC LIMIT %(among)s
+) AS event JOIN markets AS market ON market.event_id = event.id
+GROUP BY event.id
+HAVING bool_or(market.status = 'open') AND abs(sum({LIKELIHOOD}) - 1) > %(tolerance)s
 """  # noqa: S608
 
 
@@ -127,3 +140,38 @@ def with_markets(rows: Sequence[Sequence[Any]], *, limit: int) -> list[dict[str,
     for event_id, *row in fetch_all(MARKETS, {"ids": list(markets), "limit": limit}) if rows else ():
         markets[event_id].append(EventMarketSerializer.from_row(row))
     return [{**EventSummarySerializer.from_row(row), "markets": markets[event_id]} for event_id, *row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class EventOdds:
+    """An event's markets, how many of them are open, and what their odds of THIS add up to."""
+
+    markets: int
+    open: int
+    total: Decimal
+
+    @property
+    def is_far_from_one(self) -> bool:
+        """Whether they can't be the odds of outcomes of which one wins. Of markets that are over nobody wonders."""
+        return self.open > 0 and abs(self.total - 1) > EVENT_SUM_TOLERANCE
+
+
+def odds_of_events(ids: Sequence[UUID]) -> dict[UUID, EventOdds]:
+    """Return the odds of those that have markets. What is decided counts as certain."""
+    return {event_id: EventOdds(*row) for event_id, *row in fetch_all(ODDS, {"ids": list(ids)})}
+
+
+def events_far_from_one(*, among: int) -> list[UUID]:
+    """Return the events of which one outcome wins, but whose odds say otherwise; of the newest `among` such events."""
+    given = {"among": among, "tolerance": EVENT_SUM_TOLERANCE}
+    return [event_id for (event_id,) in fetch_all(FAR_FROM_ONE, given)]
+
+
+def sorted_markets(event_id: UUID, *, limit: int) -> list[Market]:
+    """Return an event's markets, most likely first, with those that no list shows."""
+    statement = f"""
+        SELECT id, title, group_title, is_placeholder, this_option, that_option, this_odds, status, suspended_reason,
+            resolution
+        FROM markets AS market WHERE event_id = %(event_id)s ORDER BY {MOST_LIKELY_FIRST} LIMIT %(limit)s
+    """  # noqa: S608
+    return list(Market.objects.raw(statement, {"event_id": event_id, "limit": limit}))

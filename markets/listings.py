@@ -91,13 +91,6 @@ RANKED = " UNION ALL ".join(
     for sort, order in EDITION_ORDERS.items()
 )
 
-PUBLISH = f"""
-WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id)
-INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
-SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
-FROM edition, ({RANKED}) AS ranked
-"""  # noqa: S608
-
 # An event is where its open markets put it: it is worth what they are together, and can be bet on if one of them can.
 EVENT_ORDERS = {
     name: Order(sort.key_of("event"), sort.type, sort.direction, table="event") for name, sort in SORTS.items()
@@ -111,8 +104,8 @@ RANKED_EVENTS = " UNION ALL ".join(
     """  # noqa: S608 - made of the constants above
     for sort, order in EVENT_ORDERS.items()
 )
-PUBLISH_EVENTS = f"""
-WITH event AS MATERIALIZED (
+PUBLISH = f"""
+WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id), event AS MATERIALIZED (
     SELECT event.id, event.category, event.created_at, event.expires_at, figures.*
     FROM market_events AS event JOIN (
         SELECT market.event_id, sum(market.volume_24hr) AS volume_24hr, sum(market.volume) AS volume,
@@ -121,10 +114,14 @@ WITH event AS MATERIALIZED (
         WHERE market.status = 'open' AND market.suspended_reason = '' AND market.event_id IS NOT NULL
         GROUP BY market.event_id
     ) AS figures ON figures.event_id = event.id
+), placed AS (
+    INSERT INTO event_rankings (edition, sort, position, category, event_id)
+    SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.id
+    FROM edition, ({RANKED_EVENTS}) AS ranked
 )
-INSERT INTO event_rankings (edition, sort, position, category, event_id)
-SELECT (SELECT max(id) FROM market_editions), ranked.sort, ranked.position, ranked.category, ranked.id
-FROM ({RANKED_EVENTS}) AS ranked
+INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
+SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
+FROM edition, ({RANKED}) AS ranked
 """  # noqa: S608
 
 # Returns whether the planner has no statistics of so many rows: it then reads all markets where a few are needed.
@@ -177,9 +174,7 @@ def publish_edition(*, now: datetime) -> None:
     Editions older than half an hour are deleted.
     """
     require_transaction("publish_edition")
-    given = {"now": now, **price_rules()}
-    ranked = execute(PUBLISH, given)
-    execute(PUBLISH_EVENTS, given)
+    ranked = execute(PUBLISH, {"now": now, **price_rules()})
     if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
         analyze("markets", "market_rankings", "market_events", "event_rankings")
 

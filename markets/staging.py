@@ -101,19 +101,21 @@ def columns(names: Iterable[str], table: str = "") -> str:
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
 
-UPDATE_EVENTS = f"""
-UPDATE market_events AS event
-SET {", ".join(f"{name} = fresh.{name}" for name in EVENT_FIELDS)}, updated_at = %(now)s
-FROM ({FRESH_EVENTS}) AS fresh
-WHERE event.polymarket_id = fresh.polymarket_id
-AND ({columns(EVENT_FIELDS, "event")}) IS DISTINCT FROM ({columns(EVENT_FIELDS, "fresh")})
-RETURNING event.id
+EVENTS = f"""
+WITH fresh AS MATERIALIZED ({FRESH_EVENTS}), updated AS (
+    UPDATE market_events AS event
+    SET {", ".join(f"{name} = fresh.{name}" for name in EVENT_FIELDS)}, updated_at = %(now)s
+    FROM fresh WHERE event.polymarket_id = fresh.polymarket_id
+    AND ({columns(EVENT_FIELDS, "event")}) IS DISTINCT FROM ({columns(EVENT_FIELDS, "fresh")})
+    RETURNING event.id
+), inserted AS (
+    INSERT INTO market_events (id, polymarket_id, {columns(EVENT_FIELDS)}, created_at, updated_at)
+    SELECT new_id(), polymarket_id, {columns(EVENT_FIELDS)}, %(now)s, %(now)s FROM fresh
+    WHERE NOT EXISTS (SELECT FROM market_events AS known WHERE known.polymarket_id = fresh.polymarket_id)
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM inserted), ARRAY(SELECT id FROM updated)
 """  # noqa: S608 - made of the constants above
-INSERT_EVENTS = f"""
-INSERT INTO market_events (id, polymarket_id, {columns(EVENT_FIELDS)}, created_at, updated_at)
-SELECT new_id(), fresh.polymarket_id, {columns(EVENT_FIELDS, "fresh")}, %(now)s, %(now)s FROM ({FRESH_EVENTS}) AS fresh
-WHERE NOT EXISTS (SELECT FROM market_events AS known WHERE known.polymarket_id = fresh.polymarket_id)
-"""  # noqa: S608
 # Also markets that this run hasn't read, and those that are over.
 RENAME_EVENTS = """
 UPDATE markets AS market SET event_slug = event.slug, event_title = event.title, updated_at = %(now)s
@@ -374,8 +376,7 @@ def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
     """
     require_transaction("apply_staged")
     facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
-    changed_events = [event_id for (event_id,) in fetch_all(UPDATE_EVENTS, facts)]
-    new_events = execute(INSERT_EVENTS, facts)
+    ((new_events, changed_events),) = fetch_all(EVENTS, facts)
     facts |= {"changed_events": changed_events}
     locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
     facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}

@@ -38,7 +38,7 @@ LENGTHS = {
 
 def refuse(table, condition):
     """Have the database refuse some rows, as a constraint that the parser doesn't know would."""
-    connection.check_constraints()  # a table with deferred checks can't be altered
+    connection.check_constraints()  # while some are still to be checked, the table can't be altered
     with as_owner(), connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {table}_odd CHECK ({condition}) NOT VALID")
 
