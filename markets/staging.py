@@ -81,7 +81,8 @@ ORDER BY staged.polymarket_id, staged.problem <> '', known.id IS NOT NULL AND NO
 """
 
 
-# Events as they are to be. One that comes with several markets, as one whose pages overlap, is as it came first.
+# Events as they are to be, of those that have a market here. One that comes with several markets, as one that is on two
+# pages, is as it came first.
 FRESH_EVENTS = f"""
 SELECT DISTINCT ON (best.upstream_event_id)
     best.upstream_event_id AS polymarket_id, best.event_slug AS slug,
@@ -90,7 +91,9 @@ SELECT DISTINCT ON (best.upstream_event_id)
     best.category, best.tags, best.event_neg_risk AS neg_risk,
     coalesce(best.event_expires_at, best.expires_at) AS expires_at
 FROM ({BEST}) AS best
-WHERE best.listed AND best.problem = '' AND best.upstream_event_id <> ''
+WHERE best.listed AND best.problem = '' AND best.upstream_event_id <> '' AND (
+    best.this_odds IS NOT NULL OR EXISTS (SELECT FROM markets AS known WHERE known.polymarket_id = best.polymarket_id)
+)
 ORDER BY best.upstream_event_id, best.ordinal
 """  # noqa: S608 - made of the constant above
 EVENT_FIELDS = ("slug", "title", "image_url", "category", "tags", "neg_risk", "expires_at")

@@ -49,7 +49,7 @@ class OddsFilter(SimpleListFilter):
     title, parameter_name = "what to look at", "odds"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("far", "Odds far from 100% together"), ("one", "One outcome wins")]
+        return [("far", "One wins, but the odds don't add up"), ("one", "One outcome wins")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[MarketEvent]) -> QuerySet[MarketEvent]:
         if self.value() == "far":
@@ -160,8 +160,8 @@ def notice(event: MarketEvent, odds: EventOdds) -> str:
         return ""
     total = format_percent(odds.total)
     return (
-        f"One of its outcomes wins, but the odds of THIS add up to {total}. Below 100%, some of its markets may be missing "
-        "here; above, some odds are wrong or old."
+        f"One of its outcomes wins, but the odds of THIS add up to {total}. Below 100%, some of its markets may be "
+        "missing here; above, some odds are wrong or old."
     )
 
 
