@@ -24,7 +24,8 @@ from rest_framework.exceptions import ValidationError
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
-from markets.models import PUNCTUATION, SORTS, MarketEdition
+from markets.indexes import PUNCTUATION, SORTS
+from markets.models import MarketEdition
 from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules

@@ -66,7 +66,7 @@ class EventChangeList(BoundedChangeList):
         odds = odds_of_events([event.pk for event in events])
         for event in events:
             event.odds = odds.get(event.pk, NONE)
-        self.result_list = events  # type: ignore[assignment]
+        self.result_list = events
 
 
 @admin.register(MarketEvent)
