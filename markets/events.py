@@ -35,7 +35,8 @@ SELECT count(*) AS markets,
 FROM markets AS market WHERE market.event_id = event.id AND {SHOWN}
 """  # noqa: S608 - made of the constants above
 
-# The subquery without a FROM of its own level is looked up for each place, and for no more of them than a page takes.
+# Whether an event still has open markets is a scalar subquery, which the planner never turns into a join with all open
+# markets: it is looked up place by place, until the page is full.
 PAGE = f"""
 SELECT ranking.edition, ranking.position, event.id, {EventSummarySerializer.columns}
 FROM (
@@ -49,7 +50,7 @@ CROSS JOIN LATERAL ({FIGURES}) AS figures
 ORDER BY ranking.position
 """  # noqa: S608
 IN_CATEGORY = "AND ranking.category = %(category)s"
-# By a word of a market's title as by one of its own: markets are indexed by both.
+# By words of a market's title or of the event's: `markets.search` has both.
 MATCHING = f"""
 AND ranking.event_id IN (SELECT market.event_id FROM markets AS market WHERE {CONDITIONS["q"]} AND {OPEN})
 """  # noqa: S608
@@ -152,7 +153,7 @@ class EventOdds:
 
     @property
     def is_far_from_one(self) -> bool:
-        """Whether they can't be the odds of outcomes of which one wins. Of markets that are over nobody wonders."""
+        """Whether they can't be the odds of outcomes of which one wins; False where no market is open any more."""
         return self.open > 0 and abs(self.total - 1) > EVENT_SUM_TOLERANCE
 
 
