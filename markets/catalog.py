@@ -149,7 +149,7 @@ def remove_broken(tally: Tally, *, now: datetime) -> int:
 def apply_and_publish(*, now: datetime, checked: list[str]) -> Applied:
     """Apply what was staged, and publish an edition of it. Can be run again as a whole: what is staged stays."""
     applied = apply_staged(now=now, checked=checked)
-    if applied.created or applied.updated:
+    if applied.created or applied.updated or applied.events:
         listings.publish_edition(now=now)
     return applied
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.forms.utils import ErrorDict, ErrorList
-from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter
+from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter, NumberFilter, UUIDFilter
 from django_filters.fields import IsoDateTimeField
 from django_filters.utils import translate_validation
 from drf_spectacular.plumbing import build_choice_description_list
@@ -16,14 +16,18 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from core.api.openapi import NOT_BLANK
+from core.api.requests import validate_list
 from core.api.serializers import ClampedIntegerField, LowerCaseField
+from markets.events import EventQuery
 from markets.listings import ORDERS, STATUSES, Query
-from markets.models import Market
+from markets.models import Market, MarketEvent
 from markets.polymarket.parsing import CATEGORY_MAX
 from markets.rules import (
     CATEGORY_LIMIT,
     CATEGORY_LIMIT_MAX,
     ENDING_SOON,
+    EVENT_LIMIT,
+    EVENT_LIMIT_MAX,
     EXCLUDE_MAX,
     HOUR,
     LIST_LIMIT,
@@ -43,6 +47,7 @@ NAMED_FILTERS: Mapping[str, Mapping[str, Any]] = {
 }
 # In the words of DRF's serializers, as all messages.
 NUMBER_ERRORS = {"invalid": serializers.DecimalField.default_error_messages["invalid"]}
+UUID_ERRORS = {"invalid": serializers.UUIDField.default_error_messages["invalid"]}
 TIME_ERRORS = {"invalid": "A valid date and time is required, in ISO 8601."}
 CHOICE_ERRORS = {"invalid_choice": '"%(value)s" is not a valid choice.'}
 
@@ -101,6 +106,7 @@ class MarketFilter(FilterSet):  # type: ignore[misc]
     )
     expiresBefore = UtcTimeFilter(field_name="expires_before", error_messages=TIME_ERRORS)
     expiresAfter = UtcTimeFilter(field_name="expires_after", error_messages=TIME_ERRORS)
+    eventId = UUIDFilter(field_name="event_id", error_messages=UUID_ERRORS)
     sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
     filter = ChoiceFilter(choices=[(name, name) for name in NAMED_FILTERS], error_messages=CHOICE_ERRORS)
 
@@ -179,6 +185,7 @@ MARKET_LIST_PARAMETERS = [
         description="Exclusive. In ISO 8601, UTC without an offset. A market without an end doesn't match.",
     ),
     OpenApiParameter("expiresAfter", {"type": "string", "format": "date-time"}, description="Likewise, but inclusive."),
+    OpenApiParameter("eventId", {"type": "string", "format": "uuid"}, description="Of one event: its `id`."),
     OpenApiParameter("sort", **choices_of("sort")),
     OpenApiParameter(
         "filter",
@@ -187,6 +194,41 @@ MARKET_LIST_PARAMETERS = [
         "`new`: as `sort`, which says the same or is left out.",
     ),
     MarketPage,
+]
+
+
+class EventFilter(FilterSet):  # type: ignore[misc]
+    """What the list of events can be narrowed to, and its order. Its values are read; no queryset is built."""
+
+    category = LowerCaseTextFilter(max_length=CATEGORY_MAX, error_messages={"max_length": TOO_LONG})
+    q = TextFilter(max_length=WORDS_MAX, error_messages={"max_length": TOO_LONG})
+    sort = ChoiceFilter(choices=[(sort, sort) for sort in ORDERS], error_messages=CHOICE_ERRORS)
+
+    class Meta:
+        model = MarketEvent
+        fields: tuple[str, ...] = ()
+
+
+class EventPage(serializers.Serializer[dict[str, Any]]):
+    limit = serializers.IntegerField(min_value=1, max_value=EVENT_LIMIT_MAX, default=EVENT_LIMIT)
+    # Has the words of `q` in it, each letter of up to 4 bytes.
+    cursor = serializers.CharField(max_length=1_000, required=False, help_text="`nextCursor` of the page before.")
+
+
+def validate_event_list(parameters: Mapping[str, Any]) -> EventQuery:
+    """Return the query that the parameters make. Raises one ValidationError for all that is wrong."""
+    given = validate_list(EventFilter, EventPage, parameters)
+    return EventQuery(**{**given, "sort": given["sort"] or Query().sort})
+
+
+EVENT_LIST_PARAMETERS = [
+    *(each for each in MARKET_LIST_PARAMETERS if getattr(each, "name", "") in ("category", "sort")),
+    OpenApiParameter(
+        "q",
+        {"type": "string", "maxLength": WORDS_MAX, "minLength": 1},
+        description="Words, or beginnings of words, of its title or of an open market's.",
+    ),
+    EventPage,
 ]
 
 

@@ -24,7 +24,8 @@ from rest_framework.exceptions import ValidationError
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
-from markets.models import PUNCTUATION, SORTS, MarketEdition
+from markets.indexes import PUNCTUATION, SORTS
+from markets.models import MarketEdition
 from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, ENDING_SOON, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
@@ -54,10 +55,11 @@ class Order:
     type: str
     direction: str
     signed: bool = False
+    table: str = "market"
 
     @property
     def by(self) -> str:
-        return f"{self.key} {self.direction}, market.id {self.direction}"
+        return f"{self.key} {self.direction}, {self.table}.id {self.direction}"
 
     def accepts(self, key: str) -> bool:
         """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
@@ -69,10 +71,10 @@ class Order:
     def after(self) -> str:
         """Return the condition for rows behind the one where the last page ended."""
         sign = "<" if self.direction == "DESC" else ">"
-        return f"({self.key}, market.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
+        return f"({self.key}, {self.table}.id) {sign} (%(key)s::{self.type}, %(id)s::uuid)"
 
 
-ORDERS = {name: Order(sort.key, sort.type, sort.direction) for name, sort in SORTS.items()}
+ORDERS = {name: Order(sort.key_of("market"), sort.type, sort.direction) for name, sort in SORTS.items()}
 # One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
 # Of one status that is over the plain volume makes the same order, and an index has it.
 TRENDING = f"({ORDERS['trending'].key} - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
@@ -90,8 +92,34 @@ RANKED = " UNION ALL ".join(
     for sort, order in EDITION_ORDERS.items()
 )
 
+# An event is where its open markets put it: it is worth what they are together, and can be bet on if one of them can.
+EVENT_ORDERS = {
+    name: Order(sort.key_of("event"), sort.type, sort.direction, table="event") for name, sort in SORTS.items()
+}
+FIRST_EVENTS = {"trending": "event.fit DESC, ", "ending": f"{EVENT_ORDERS['ending'].key} <= %(now)s, "}
+RANKED_EVENTS = " UNION ALL ".join(
+    f"""
+    SELECT '{sort}' AS sort, row_number() OVER (ORDER BY {FIRST_EVENTS.get(sort, "")}{order.by}) AS position,
+           event.category, event.id
+    FROM event
+    """  # noqa: S608 - made of the constants above
+    for sort, order in EVENT_ORDERS.items()
+)
 PUBLISH = f"""
-WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id)
+WITH edition AS (INSERT INTO market_editions (published_at) VALUES (%(now)s) RETURNING id), event AS MATERIALIZED (
+    SELECT event.id, event.category, event.created_at, event.expires_at, figures.*
+    FROM market_events AS event JOIN (
+        SELECT market.event_id, sum(market.volume_24hr) AS volume_24hr, sum(market.volume) AS volume,
+            sum(market.liquidity) AS liquidity, bool_or({CAN_BE_BET_ON}) AS fit
+        FROM markets AS market
+        WHERE market.status = 'open' AND market.suspended_reason = '' AND market.event_id IS NOT NULL
+        GROUP BY market.event_id
+    ) AS figures ON figures.event_id = event.id
+), placed AS (
+    INSERT INTO event_rankings (edition, sort, position, category, event_id)
+    SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.id
+    FROM edition, ({RANKED_EVENTS}) AS ranked
+)
 INSERT INTO market_rankings (edition, sort, position, category, category_position, market_id)
 SELECT edition.id, ranked.sort, ranked.position, ranked.category, ranked.category_position, ranked.id
 FROM edition, ({RANKED}) AS ranked
@@ -105,6 +133,8 @@ WITH old AS (
     RETURNING id
 ), deleted AS (
     DELETE FROM market_rankings USING old WHERE market_rankings.edition = old.id
+), deleted_events AS (
+    DELETE FROM event_rankings USING old WHERE event_rankings.edition = old.id
 )
 SELECT reltuples < %(rows)s OR 2 > (
     SELECT count(DISTINCT tablename) FROM pg_stats WHERE tablename IN ('markets', 'market_rankings')
@@ -138,14 +168,16 @@ SELECT coalesce((SELECT sum(markets) FROM market_tallies WHERE status = 'open'),
 
 
 def publish_edition(*, now: datetime) -> None:
-    """Make an edition of the markets that are open and not suspended, in the caller's transaction.
+    """Make an edition of the markets that are open and not suspended, and of their events.
+
+    Runs in the caller's transaction.
 
     Editions older than half an hour are deleted.
     """
     require_transaction("publish_edition")
     ranked = execute(PUBLISH, {"now": now, **price_rules()})
     if fetch_value(DELETE_OLD, {"before": now - EDITIONS_KEPT_FOR, "rows": ranked}):
-        analyze("markets", "market_rankings")
+        analyze("markets", "market_rankings", "market_events", "event_rankings")
 
 
 def is_edition_current(*, now: datetime) -> bool:
@@ -191,6 +223,7 @@ class Query:
     expires_before: datetime | None = None
     expires_after: datetime | None = None
     ending_soon: bool | None = None
+    event_id: UUID | None = None
     sort: str = "trending"
     limit: int = 50
     skip: int = 0
@@ -356,6 +389,7 @@ CONDITIONS = {
     "expires_before": f"market.expires_at < %(expires_before)s AND {ORDERS['ending'].key} < %(expires_before)s",
     "ending_soon": f"{ORDERS['ending'].key} > %(now)s AND market.expires_at > %(now)s AND market.expires_at < %(soon)s",
     "expires_after": f"market.expires_at >= %(expires_after)s AND {ORDERS['ending'].key} >= %(expires_after)s",
+    "event_id": "market.event_id = %(event_id)s",
 }
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
@@ -421,6 +455,7 @@ def search_parameters(query: Query) -> dict[str, Any]:
         "spread": query.max_spread,
         "expires_before": query.expires_before,
         "expires_after": query.expires_after,
+        "event_id": query.event_id,
     }
 
 

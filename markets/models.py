@@ -1,107 +1,32 @@
 """Markets, what ingestion stages, why markets got their results, and the editions that lists are read from."""
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import F, Func, Q, Value
-from django.db.models.expressions import OrderBy
-from django.db.models.functions import Coalesce, Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Now
 
 from core.db.sql import new_id
+from markets.indexes import SORTS, past_indexes, resolution_indexes, words_of
 from markets.polymarket import parsing
 
 ZERO = Decimal(0)
-TEXT = models.TextField()
-
-
-# Where the database's LC_CTYPE is C, PostgreSQL's text parser takes every letter beyond ASCII for a part of a word.
-PUNCTUATION = "“”„‘’‚«»‹›—–…¿¡·•"  # noqa: RUF001
-
-
-def words_of(field: str) -> Func:
-    """The field's text with a space for each sign of PUNCTUATION."""
-    return Func(F(field), Value(PUNCTUATION), Value(" " * len(PUNCTUATION)), function="translate", output_field=TEXT)
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """What a list is sorted by: a column, ids deciding among equal values. `null_as`: what its nulls count as."""
-
-    column: str
-    type: Literal["numeric", "timestamptz"]
-    direction: Literal["ASC", "DESC"] = "DESC"
-    null_as: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return the sort key in SQL about `market`."""
-        return f"coalesce(market.{self.column}, '{self.null_as}')" if self.null_as else f"market.{self.column}"
-
-    @property
-    def of_index(self) -> tuple[OrderBy, OrderBy]:
-        """Return the same order for an index."""
-        key: F | Coalesce = F(self.column)
-        if self.null_as:
-            key = Coalesce(self.column, Value(self.null_as), output_field=models.DateTimeField())
-        is_descending = self.direction == "DESC"
-        return OrderBy(key, descending=is_descending), OrderBy(F("id"), descending=is_descending)
-
-
-# The sorts of market lists: editions, cursors and the indexes of markets that are over are made of them.
-SORTS = {
-    "trending": Sort("volume_24hr", "numeric"),
-    "newest": Sort("created_at", "timestamptz"),
-    "ending": Sort("expires_at", "timestamptz", "ASC", null_as="infinity"),
-    "liquidity": Sort("liquidity", "numeric"),
-    "volume": Sort("volume", "numeric"),
-}
-
-
-def past_indexes() -> list[models.Index]:
-    """For every sort of the markets that are over: by status, and by status and category."""
-    over = ~Q(status="open")
-    return [
-        models.Index(*(F(field) for field in scope), *sort.of_index, condition=over, name=f"markets_{prefix}_{name}")
-        for name, sort in SORTS.items()
-        for prefix, scope in (("past", ["status"]), ("past_in", ["status", "category"]))
-    ]
-
-
-def resolution_indexes() -> list[models.Index]:
-    """Indexes for the queue of `markets.resolution.job`: closed ones, then open ones past their end."""
-    mirrored = Q(market_type="polymarket")
-    unseen = Q(upstream_checked_at__isnull=True) | Q(upstream_checked_at__lt=F("expires_at"))
-    return [
-        models.Index(
-            F("upstream_checked_at").asc(nulls_first=True),
-            "id",
-            condition=mirrored & Q(status="closed"),
-            name="markets_closed_queue",
-        ),
-        models.Index("expires_at", "id", condition=mirrored & Q(status="open") & unseen, name="markets_ended_unasked"),
-        models.Index(
-            "upstream_checked_at",
-            "id",
-            condition=mirrored & Q(status="open", upstream_checked_at__gte=F("expires_at")),
-            name="markets_ended_asked",
-        ),
-        models.Index("upstream_checked_at", "id", condition=mirrored & Q(status="resolved"), name="markets_reviewed"),
-    ]
 
 
 class EventFields(models.Model):
-    """What is copied from the market's event: known only where Polymarket listed the market with its event."""
+    """What is copied from the market's event: known only where Polymarket listed the market with its event.
+
+    The event's slug and title are copies of those in `market_events`: a change there is one of the market's row, by
+    whose version rendered markets are cached.
+    """
 
     category = models.CharField(max_length=parsing.CATEGORY_MAX)
     tags = ArrayField(models.CharField(max_length=parsing.TAG_MAX), default=list)
     image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX)
-    event_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
     event_slug = models.CharField(max_length=parsing.SLUG_MAX, blank=True, default="")
     event_title = models.CharField(max_length=parsing.TITLE_MAX, blank=True, default="")
     neg_risk = models.BooleanField(default=False)
@@ -126,6 +51,8 @@ class MarketFields(models.Model):
     expires_at = models.DateTimeField(null=True)
     accepting_orders = models.BooleanField(default=True)
     group_title = models.CharField(max_length=parsing.GROUP_TITLE_MAX, blank=True, default="")
+    # Its outcome has no name yet, or is all that have none: what it means changes when others get their names.
+    is_placeholder = models.BooleanField(default=False, db_default=False)
     # What resolution needs of Polymarket's object, word for word.
     upstream_facts = models.JSONField(default=dict)
 
@@ -143,6 +70,47 @@ class MirroredFields(MarketFields, EventFields):
 
     class Meta:
         abstract = True
+
+
+class MarketEvent(models.Model):
+    """What groups markets, as Polymarket groups them: the candidates of an election, the dates of one question.
+
+    Mirrored. It is never deleted: without open markets it is in no list.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    polymarket_id = models.CharField(max_length=parsing.ID_MAX)
+    slug = models.CharField(max_length=parsing.SLUG_MAX, blank=True)
+    title = models.CharField(max_length=parsing.TITLE_MAX)
+    image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX)
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
+    tags = ArrayField(models.CharField(max_length=parsing.TAG_MAX), default=list)
+    # Exactly one of its markets ends with THIS, if all outcomes have a market.
+    neg_risk = models.BooleanField(default=False)
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "market_events"
+        verbose_name = "event"
+        indexes = [
+            # What staff look for.
+            models.Index(fields=["slug"], name="market_events_slug"),
+            models.Index(fields=["category", "-id"], name="market_events_staff_category"),
+            models.Index(fields=["-id"], condition=Q(neg_risk=True), name="market_events_staff_neg_risk"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["polymarket_id"], name="market_events_polymarket_id_unique"),
+            models.CheckConstraint(condition=~Q(polymarket_id=""), name="market_events_with_upstream_id"),
+            models.CheckConstraint(condition=~Q(title=""), name="market_events_with_title"),
+            models.CheckConstraint(
+                condition=Q(category__regex=r"^[a-z0-9-]+$"), name="market_events_category_lower_case"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class Market(MirroredFields):
@@ -165,6 +133,7 @@ class Market(MirroredFields):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     market_type = models.CharField(max_length=10, choices=Type, default=Type.POLYMARKET)
+    event = models.ForeignKey(MarketEvent, on_delete=models.PROTECT, null=True, related_name="markets", db_index=False)
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
     resolution = models.CharField(max_length=7, choices=Resolution, null=True)
     resolved_at = models.DateTimeField(null=True)
@@ -203,6 +172,7 @@ class Market(MirroredFields):
         indexes = [
             GinIndex(fields=["search"], name="markets_search"),
             *resolution_indexes(),
+            models.Index(fields=["event"], condition=Q(event__isnull=False), name="markets_of_event"),
             models.Index(fields=["expires_at"], condition=Q(status="open"), name="markets_open_by_end"),
             # What staff look for: newest first, by what they choose, and by the address that somebody sent them.
             models.Index(fields=["status", "-id"], name="markets_staff_status"),
@@ -281,6 +251,11 @@ class StagedMarket(MirroredFields):
     listed = models.BooleanField()  # with its event; otherwise requested by its id
     closed = models.BooleanField()
     problem = models.TextField(blank=True, default="")
+    # Of its event: what `market_events` is made of.
+    upstream_event_id = models.CharField(max_length=parsing.ID_MAX, blank=True, default="")
+    event_image_url = models.CharField(max_length=parsing.IMAGE_URL_MAX, blank=True, default="")
+    event_expires_at = models.DateTimeField(null=True)
+    event_neg_risk = models.BooleanField(default=False)
     # NULL: not sent, so what is stored stays.
     this_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
     that_odds = models.DecimalField(max_digits=5, decimal_places=4, null=True)
@@ -452,7 +427,10 @@ class MarketResolution(models.Model):
 
 
 class MarketEdition(models.Model):
-    """One ordering of all open markets, made in one instant. A list and its cursors stay on one edition."""
+    """One ordering of all open markets and of their events, made in one instant.
+
+    A list and its cursors stay on one edition.
+    """
 
     published_at = models.DateTimeField()
 
@@ -480,6 +458,26 @@ class MarketRanking(models.Model):
             models.UniqueConstraint(
                 fields=["edition", "sort", "category", "category_position"], name="market_rankings_category_unique"
             ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sort} {self.position}"
+
+
+class EventRanking(models.Model):
+    """An event's place in an edition, of the events that have markets in it: positions count from 1 without gaps."""
+
+    pk = models.CompositePrimaryKey("edition", "sort", "position")
+    edition = models.BigIntegerField()
+    sort = models.CharField(max_length=9, choices=[(name, name.capitalize()) for name in SORTS])
+    position = models.IntegerField()
+    category = models.CharField(max_length=parsing.CATEGORY_MAX)
+    event_id = models.UUIDField()
+
+    class Meta:
+        db_table = "event_rankings"
+        indexes = [
+            models.Index(fields=["edition", "sort", "category", "position"], name="event_rankings_in_category"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """Game rules of markets, in one place. Those that read the environment can be changed by whoever runs the service."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from core.environment import env
 
@@ -11,6 +12,9 @@ SKIP_MAX = 10_000  # deeper pages are for cursors, which cost the same at any de
 RANDOM_COUNT, RANDOM_COUNT_MAX = 10, 50
 CATEGORY_LIMIT, CATEGORY_LIMIT_MAX = 20, 100
 EXCLUDE_MAX = 500
+EVENT_LIMIT, EVENT_LIMIT_MAX = 20, 100
+EVENT_MARKETS_LISTED = 3  # of each event of a list
+EVENT_MARKETS_MAX = 1_000  # of one event alone; Polymarket's largest have some hundred
 SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
 # What ends within so long ends soon: it is marked, and found by `filter=ending_soon`.
 ENDING_SOON = timedelta(hours=24)
@@ -20,6 +24,9 @@ SKIPPED_FOR = timedelta(days=1)
 EDITION_IN_ORDER_FOR = timedelta(minutes=2)
 # A cursor stays on the edition that its list began with, and is good for as long.
 EDITIONS_KEPT_FOR = timedelta(minutes=30)
+
+# The markets of an event of which one alone ends with THIS: how far from 1 their odds may add up until staff are told.
+EVENT_SUM_TOLERANCE = Decimal("0.10")
 
 # Ingestion. It runs at these times: minute, hour, day, month and weekday, in UTC.
 INGEST_CRON = env.str("MARKET_INGEST_CRON", default="*/5 * * * *")

@@ -35,6 +35,15 @@ ENDING_SOON = f"""coalesce(market.status = 'open' AND market.expires_at > now()
     AND market.expires_at <= now() + interval '{rules.ENDING_SOON.total_seconds()} seconds', false)"""
 
 
+# What a market is called in its event: the candidate, date or threshold, where it has such a name.
+OUTCOME_LABEL = "CASE market.group_title WHEN '' THEN market.title ELSE market.group_title END"
+# Of columns of the market's own row, so that its version tells when any of it changed.
+EVENT = f"""CASE WHEN market.event_id IS NOT NULL THEN json_build_object(
+    'id', market.event_id, 'slug', market.event_slug, 'title', market.event_title,
+    'outcomeLabel', {OUTCOME_LABEL}, 'isPlaceholder', market.is_placeholder
+) END"""
+
+
 def price_rules() -> dict[str, Any]:
     return {"house_spread": rules.HOUSE_SPREAD, "max_spread": rules.MAX_SPREAD}
 
@@ -74,6 +83,25 @@ class IlliquidField(serializers.BooleanField):
         )
 
 
+class PlaceholderField(serializers.BooleanField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            help_text="The outcome has no name yet, or stands for all that have none (“Other”): what it means changes "
+            "when others get their names.",
+            **kwargs,
+        )
+
+
+class MarketEventSerializer(serializers.Serializer[dict[str, Any]]):
+    """The event that a market belongs to."""
+
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    outcomeLabel = serializers.CharField(help_text="What the market is called in its event, such as a candidate.")
+    isPlaceholder = PlaceholderField()
+
+
 class MarketSerializer(ResourceSerializer):
     """A market. To add a mirrored field: the model (and its migration), the parser, and a line here."""
 
@@ -100,6 +128,7 @@ class MarketSerializer(ResourceSerializer):
     category = serializers.CharField()
     author = serializers.CharField(allow_null=True)
     imageUrl = serializers.URLField(source="image_url")
+    event = MarketEventSerializer(allow_null=True, help_text="What groups it with others; null for house markets.")
     status = serializers.ChoiceField(choices=Market.Status.choices)
     resolution = serializers.ChoiceField(choices=Market.Resolution.choices, allow_null=True)
     marketType = serializers.ChoiceField(source="market_type", choices=Market.Type.choices)
@@ -118,6 +147,7 @@ class MarketSerializer(ResourceSerializer):
             "bid": BID,
             "ask": ASK,
             "spread": SPREAD,
+            "event": EVENT,
             "illiquid": ILLIQUID,
             "is_ending_soon": ENDING_SOON,
             "pricing": "CASE market.market_type WHEN 'credits' THEN 'fixed' ELSE 'mirror' END",
@@ -152,6 +182,52 @@ class FullMarketSerializer(MarketSerializer):
     live = LiveSerializer(allow_null=True, help_text="Null when Polymarket can't be reached.")
 
 
+class EventMarketSerializer(ResourceSerializer):
+    """A market as its event shows it; all of it is in `GET /markets?eventId=`."""
+
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    outcomeLabel = serializers.CharField(source="outcome_label", help_text="The title, where it has no shorter name.")
+    isPlaceholder = PlaceholderField(source="is_placeholder")
+    thisOdds = OddsField(source="this_odds")
+    thatOdds = OddsField(source="that_odds")
+    status = serializers.ChoiceField(choices=Market.Status.choices)
+    resolution = serializers.ChoiceField(choices=Market.Resolution.choices, allow_null=True)
+
+    class Meta:
+        alias = "market"
+        expressions: ClassVar[dict[str, str]] = {"outcome_label": OUTCOME_LABEL}
+
+
+class EventSummarySerializer(ResourceSerializer):
+    """An event without its markets. Statements that select it have their sums as `figures`."""
+
+    id = serializers.UUIDField()
+    polymarketId = serializers.CharField(source="polymarket_id")
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    imageUrl = serializers.CharField(source="image_url")
+    category = serializers.CharField()
+    negRisk = serializers.BooleanField(source="neg_risk", help_text="At most one of its markets ends with THIS.")
+    volume24hr = UsdField(source="volume_24hr", help_text="Of its open markets.")
+    expiresAt = serializers.DateTimeField(source="expires_at", allow_null=True)
+    marketCount = serializers.IntegerField(source="market_count")
+
+    class Meta:
+        alias = "event"
+        expressions: ClassVar[dict[str, str]] = {
+            "volume_24hr": "figures.volume_24hr",
+            "market_count": "figures.markets",
+        }
+
+
+class EventSerializer(serializers.Serializer[dict[str, Any]]):
+    """A question of many outcomes, or of one: what groups markets, as Polymarket groups them."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**EventSummarySerializer().get_fields(), "markets": EventMarketSerializer(many=True)}
+
+
 count = serializers.IntegerField
 MarketListResponse = response_schema(
     "MarketListResponse",
@@ -175,6 +251,18 @@ MarketSkipResponse = response_schema(
     skippedUntil=serializers.DateTimeField(help_text="Until then the market isn't drawn for the user."),
 )
 MarketDetailResponse = response_schema("MarketDetailResponse", data=MarketSerializer())
+EventListResponse = response_schema(
+    "EventListResponse",
+    count=count(),
+    **next_page_schema(),
+    data=EventSerializer(
+        many=True, help_text=f"Each with its {rules.EVENT_MARKETS_LISTED} most likely markets, unnamed outcomes last."
+    ),
+)
+EventDetailResponse = response_schema(
+    "EventDetailResponse",
+    data=EventSerializer(help_text=f"With all its markets, up to {rules.EVENT_MARKETS_MAX:,}, most likely first."),
+)
 MarketLiveResponse = response_schema("MarketLiveResponse", marketId=serializers.UUIDField(), data=LiveSerializer())
 MarketFullResponse = response_schema("MarketFullResponse", data=FullMarketSerializer())
 

@@ -48,15 +48,23 @@ OWN = names_of(MarketFields)
 # One requested by its id comes without its event: what is stored of that stays.
 FROM_EVENT = names_of(EventFields)
 COPIED = (*OWN, *FROM_EVENT)
+# Of these the market has what `market_events` has, not what came with the market: one event may come twice.
+OF_EVENT = {
+    "event_id": "event.id",
+    "event_slug": "coalesce(event.slug, '')",
+    "event_title": "coalesce(event.title, '')",
+}
+# What an event's row is made of, beside the market's category, tags and texts where the event has none.
+EVENT_STAGED = ("upstream_event_id", "event_image_url", "event_expires_at", "event_neg_risk")
 # Kept as they were when they weren't sent.
 AMOUNTS = ("liquidity", "volume", "volume_24hr")
 ODDS = ("this_odds", "that_odds")
 BEST_PRICES = {"bid": "ask", "ask": "bid"}  # each with the one that it mirrors in the book of the other token
 PRICES = (*ODDS, *BEST_PRICES)
-STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *AMOUNTS, *PRICES)
+STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *EVENT_STAGED, *AMOUNTS, *PRICES)
 NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("expires_at", *AMOUNTS, *PRICES)),
-    **dict.fromkeys(("closed", "accepting_orders", "neg_risk"), False),
+    **dict.fromkeys(("expires_at", "event_expires_at", *AMOUNTS, *PRICES)),
+    **dict.fromkeys(("closed", "accepting_orders", "is_placeholder", "neg_risk", "event_neg_risk"), False),
     "tags": [],
     "upstream_facts": Jsonb({}),
 }
@@ -73,10 +81,51 @@ ORDER BY staged.polymarket_id, staged.problem <> '', known.id IS NOT NULL AND NO
 """
 
 
+# Events as they are to be, of those that have a market here. One that comes with several markets, as one that is on two
+# pages, is as it came first.
+FRESH_EVENTS = f"""
+SELECT DISTINCT ON (best.upstream_event_id)
+    best.upstream_event_id AS polymarket_id, best.event_slug AS slug,
+    coalesce(nullif(best.event_title, ''), best.title) AS title,
+    coalesce(nullif(best.event_image_url, ''), best.image_url) AS image_url,
+    best.category, best.tags, best.event_neg_risk AS neg_risk,
+    coalesce(best.event_expires_at, best.expires_at) AS expires_at
+FROM ({BEST}) AS best
+WHERE best.listed AND best.problem = '' AND best.upstream_event_id <> '' AND (
+    best.this_odds IS NOT NULL OR EXISTS (SELECT FROM markets AS known WHERE known.polymarket_id = best.polymarket_id)
+)
+ORDER BY best.upstream_event_id, best.ordinal
+"""  # noqa: S608 - made of the constant above
+EVENT_FIELDS = ("slug", "title", "image_url", "category", "tags", "neg_risk", "expires_at")
+
+
 def columns(names: Iterable[str], table: str = "") -> str:
     """Return a list of columns in SQL."""
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
+
+EVENTS = f"""
+WITH fresh AS MATERIALIZED ({FRESH_EVENTS}), updated AS (
+    UPDATE market_events AS event
+    SET {", ".join(f"{name} = fresh.{name}" for name in EVENT_FIELDS)}, updated_at = %(now)s
+    FROM fresh WHERE event.polymarket_id = fresh.polymarket_id
+    AND ({columns(EVENT_FIELDS, "event")}) IS DISTINCT FROM ({columns(EVENT_FIELDS, "fresh")})
+    RETURNING event.id
+), inserted AS (
+    INSERT INTO market_events (id, polymarket_id, {columns(EVENT_FIELDS)}, created_at, updated_at)
+    SELECT new_id(), polymarket_id, {columns(EVENT_FIELDS)}, %(now)s, %(now)s FROM fresh
+    WHERE NOT EXISTS (SELECT FROM market_events AS known WHERE known.polymarket_id = fresh.polymarket_id)
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM inserted), ARRAY(SELECT id FROM updated)
+"""  # noqa: S608 - made of the constants above
+# Also markets that this run hasn't read, and those that are over.
+RENAME_EVENTS = """
+UPDATE markets AS market SET event_slug = event.slug, event_title = event.title, updated_at = %(now)s
+FROM market_events AS event
+WHERE event.id = ANY(%(changed_events)s::uuid[]) AND market.event_id = event.id
+AND (market.event_slug, market.event_title) IS DISTINCT FROM (event.slug, event.title)
+"""
 
 # Whom staff closed, or whose result they undid, stays closed until they open it.
 CLOSED_BY_STAFF = """coalesce((
@@ -118,6 +167,13 @@ SELECT
     ", ".join(
         f"CASE WHEN best.listed AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
         for name in FROM_EVENT
+        if name not in OF_EVENT
+    )
+},
+    {
+    ", ".join(
+        f"CASE WHEN best.listed AND judged.problem = '' THEN {its} ELSE stored.{name} END AS {name}"
+        for name, its in OF_EVENT.items()
     )
 },
     {
@@ -150,6 +206,7 @@ SELECT
     judged.problem AS suspended_reason
 FROM ({BEST}) AS best
 JOIN markets AS stored USING (polymarket_id)
+LEFT JOIN market_events AS event ON event.polymarket_id = best.upstream_event_id
 LEFT JOIN (SELECT DISTINCT market_id FROM market_terms) AS terms ON terms.market_id = stored.id
 CROSS JOIN LATERAL (
     SELECT {identity.SAME_TOKENS} AS same_tokens, {identity.SWAPPED_TOKENS} AS swapped_tokens OFFSET 0
@@ -166,17 +223,20 @@ WHERE (stored.status = 'open' OR (
     stored.status = 'closed' AND NOT best.closed AND judged.problem = '' AND NOT {CLOSED_BY_STAFF}
 ))
 """  # noqa: S608 - made of the constants above
-COMPARED = (*COPIED, *AMOUNTS, *PRICES, "status", "suspended_reason")
+COMPARED = (*COPIED, "event_id", *AMOUNTS, *PRICES, "status", "suspended_reason")
 CHANGED = f"({columns(COMPARED, 'market')}) IS DISTINCT FROM ({columns(COMPARED, 'fresh')})"
 
-# Those that change, and those that were checked, which is noted. Locked in the order of ids, like everywhere, so that
-# no two transactions wait for each other.
+# Those that change, also by their event, and those that were checked, which is noted. Locked in the order of ids, like
+# everywhere, so that no two transactions wait for each other.
 LOCK = f"""
 WITH locked AS MATERIALIZED (
-    SELECT id FROM markets WHERE status IN ('open', 'closed') AND id IN (
+    SELECT id FROM markets
+    WHERE (status IN ('open', 'closed') OR event_id = ANY(%(changed_events)s::uuid[])) AND id IN (
         SELECT market.id FROM ({FRESH}) AS fresh JOIN markets AS market ON market.id = fresh.market_id WHERE {CHANGED}
         UNION ALL
         SELECT id FROM markets WHERE polymarket_id = ANY(%(checked)s)
+        UNION ALL
+        SELECT id FROM markets WHERE event_id = ANY(%(changed_events)s::uuid[])
     ) ORDER BY id FOR NO KEY UPDATE
 ), noted AS (
     UPDATE markets SET upstream_checked_at = %(now)s
@@ -188,7 +248,7 @@ SELECT id FROM locked
 # places the order book is asked for the odds, by those who refresh them. What closed or opened is recorded for staff.
 UPDATE = f"""
 WITH updated AS (UPDATE markets AS market SET
-    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, *AMOUNTS, *PRICES))},
+    {", ".join(f"{name} = fresh.{name}" for name in (*COPIED, "event_id", *AMOUNTS, *PRICES))},
     status = fresh.status,
     suspended_reason = fresh.suspended_reason,
     odds_live = fresh.odds_live,
@@ -215,16 +275,17 @@ RETURNING market.id, market.suspended_reason, market.status, fresh.former_status
 SELECT count(*) FROM updated
 """  # noqa: S608
 
+NEW = [name for name in (*COPIED, *PRICES) if name not in OF_EVENT]
 INSERT = f"""
 INSERT INTO markets (
-    id, market_type, status, polymarket_id, {columns((*COPIED, *PRICES, *AMOUNTS))},
+    id, market_type, status, polymarket_id, {columns(NEW)}, {columns(OF_EVENT)}, {columns(AMOUNTS)},
     odds_live, odds_updated_at, upstream_seen_at, created_at, updated_at
 )
 SELECT
-    best.id, 'polymarket', 'open', best.polymarket_id, {columns((*COPIED, *PRICES), "best")},
+    best.id, 'polymarket', 'open', best.polymarket_id, {columns(NEW, "best")}, {columns(OF_EVENT.values())},
     {", ".join(f"coalesce(best.{name}, 0)" for name in AMOUNTS)},
     false, %(now)s, %(now)s, %(now)s, %(now)s
-FROM ({BEST}) AS best
+FROM ({BEST}) AS best LEFT JOIN market_events AS event ON event.polymarket_id = best.upstream_event_id
 WHERE best.listed AND NOT best.closed AND best.problem = '' AND best.this_odds IS NOT NULL
 ON CONFLICT (polymarket_id) DO NOTHING
 """  # noqa: S608
@@ -245,10 +306,11 @@ RETURNING polymarket_id
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Numbers of rows of `markets`."""
+    """Numbers of rows of `markets`; `events`: how many events are new or changed."""
 
     created: int
     updated: int
+    events: int = 0
 
 
 def clear_staging() -> None:
@@ -308,19 +370,25 @@ def find_unlisted(*, limit: int) -> list[str]:
 
 
 def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
-    """Bring `markets` up to what was staged: a row is written only if something in it changed. One transaction's work.
+    """Bring `markets` and `market_events` up to what was staged. One transaction's work.
+
+    A row is written only if something in it changed.
 
     `checked` are the condition ids that were requested by id. Markets that are no longer open here are left alone,
     unless Polymarket opened them again: how they end is the resolution's business.
     """
     require_transaction("apply_staged")
     facts: dict[str, Any] = {"now": now, "lag_start": now - CATALOGUE_LAG, "checked": list(checked)}
+    ((new_events, changed_events),) = fetch_all(EVENTS, facts)
+    facts |= {"changed_events": changed_events}
     locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
     facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}
     facts |= {"reasons": Jsonb(REASONS)}
     updated = fetch_value(UPDATE, facts)
+    if changed_events:
+        execute(RENAME_EVENTS, facts)
     created = execute(INSERT, facts)
-    return Applied(created=created, updated=updated)
+    return Applied(created=created, updated=updated, events=new_events + len(changed_events))
 
 
 def try_to_apply(first: int, last: int, *, now: datetime) -> None:

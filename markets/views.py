@@ -14,7 +14,7 @@ from accounts.authentication import PublicJWTAuthentication
 from core.api.openapi import operation
 from core.api.requests import PerClientThrottle, current_user_id, validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response, next_page
-from markets import filters, prices, rules, selectors, serializers, tasks
+from markets import events, filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
 from markets.listings import Query, list_markets
 from markets.models import Market
@@ -55,6 +55,37 @@ def market_or_404(market: Any) -> Any:
     if market is None:
         raise NotFound("Market not found")
     return market
+
+
+class EventViewSet(PublicReadsMixin, ViewSet):
+    """Events, which group markets. Public."""
+
+    permission_classes = (AllowAny,)
+    cached_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve"})
+
+    @operation(
+        operation_id="events_list",
+        summary="Events that have open markets, page by page",
+        parameters=filters.EVENT_LIST_PARAMETERS,
+        responses=serializers.EventListResponse,
+        tags=["markets"],
+    )
+    def list(self, request: Request) -> HttpResponse:
+        found, cursor = events.list_events(filters.validate_event_list(request.query_params))
+        return json_response(count=len(found), **next_page(cursor), data=found)
+
+    @operation(
+        operation_id="events_retrieve",
+        summary="An event with all its markets, by our id or by Polymarket's",
+        responses=serializers.EventDetailResponse,
+        errors=[NotFound],
+        tags=["markets"],
+    )
+    def retrieve(self, request: Request, pk: str) -> HttpResponse:
+        event = events.get_event(pk)
+        if event is None:
+            raise NotFound("Event not found")
+        return json_response(data=event)
 
 
 class MarketViewSet(PublicReadsMixin, ViewSet):

@@ -2,5 +2,6 @@
 
 # ruff: noqa: F401
 from staff import action_log, bets, dashboard, jobs, ledger, purchases, stocks
+from staff.markets import events
 from staff.markets import table as markets_table
 from staff.users import table as users_table

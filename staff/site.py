@@ -58,6 +58,7 @@ SETTINGS: dict[str, Any] = {
             group(
                 "Markets",
                 item("Markets", "ballot", "markets_market_changelist", "view_markets"),
+                item("Events", "category", "markets_marketevent_changelist", "view_markets"),
                 item("Resolution records", "gavel", "markets_marketresolution_changelist", "view_markets"),
                 item("Bets", "casino", "betting_bet_changelist", "view_markets"),
                 item("Settlements", "payments", "betting_settlement_changelist", "view_markets"),

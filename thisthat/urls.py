@@ -20,7 +20,7 @@ urlpatterns = [
     path("api/docs", unchanging(SpectacularSwaggerView.as_view(url_name="schema"))),
     path("api/redoc", unchanging(SpectacularRedocView.as_view(url_name="schema", template_name="common/redoc.html"))),
     path("api/v1/", include("accounts.urls")),
-    path("api/v1/markets", include("markets.urls")),
+    path("api/v1/", include("markets.urls")),
     path("api/v1/", include("economy.urls")),
     path("api/v1/bets", include("betting.urls")),
     path("api/v1/purchases", include("purchases.urls")),

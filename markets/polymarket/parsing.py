@@ -3,7 +3,8 @@
 Names and shapes of the fields: Polymarket API reference, Gamma markets and events.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,6 +44,12 @@ RAW_FACTS: Final = (
     "resolvedBy",
     "automaticallyResolved",
     "endDate",
+)
+
+# Labels of outcomes that have no name yet: a common noun and a letter.
+UNNAMED: Final = re.compile(
+    r"(artist|candidate|company|country|individual|movie|option|outcome|party|person|player|team) [a-z]{1,2}",
+    re.IGNORECASE,
 )
 
 _OPTIONS = 2
@@ -98,10 +105,14 @@ class ParsedMarket:
     image_url: str  # "" only when closed
     expires_at: datetime | None  # the planned end; says nothing about being over
     accepting_orders: bool  # never when closed, whatever was sent
-    event_id: str
+    upstream_event_id: str  # "" where none was sent: then the market belongs to no event
     event_slug: str
     event_title: str
+    event_image_url: str
+    event_expires_at: datetime | None
+    event_neg_risk: bool
     group_title: str  # the candidate's name where an event asks one question of many
+    is_placeholder: bool  # the outcome has no name yet, or is all that have none
     neg_risk: bool
     neg_risk_id: str
     closed: bool
@@ -160,6 +171,8 @@ def _parsed(market: Mapping[str, object], event: Mapping[str, object]) -> Parsed
     tags = _tags(market, event)
     odds = _odds(market, closed=closed)
     bid, ask = (None, None) if closed else _best_prices(market, odds)
+    group_title = values.as_text(market.get("groupItemTitle"), GROUP_TITLE_MAX)
+    neg_risk = values.as_flag(market.get("negRisk", event.get("negRisk"))) is True
     return ParsedMarket(
         polymarket_id=polymarket_id,
         upstream_id=values.as_identifier(market.get("id"), ID_MAX),
@@ -182,11 +195,15 @@ def _parsed(market: Mapping[str, object], event: Mapping[str, object]) -> Parsed
         image_url=_image_url(market, event, closed=closed),
         expires_at=values.as_time(market.get("endDate")),
         accepting_orders=not closed and _accepts_orders(market),
-        event_id=values.as_identifier(event.get("id"), ID_MAX),
+        upstream_event_id=values.as_identifier(event.get("id"), ID_MAX),
         event_slug=values.as_text(event.get("slug"), SLUG_MAX),
         event_title=values.as_text(event.get("title"), TITLE_MAX),
-        group_title=values.as_text(market.get("groupItemTitle"), GROUP_TITLE_MAX),
-        neg_risk=values.as_flag(market.get("negRisk", event.get("negRisk"))) is True,
+        event_image_url=_first_address(event.get(name) for name in ("image", "icon")),
+        event_expires_at=values.as_time(event.get("endDate")),
+        event_neg_risk=values.as_flag(event.get("negRisk")) is True,
+        group_title=group_title,
+        is_placeholder=neg_risk and _is_placeholder(market, group_title),
+        neg_risk=neg_risk,
         neg_risk_id=values.first_of(
             values.as_identifier(source.get("negRiskMarketID"), ID_MAX) for source in (market, event)
         ),
@@ -318,10 +335,23 @@ def _category(market: Mapping[str, object], event: Mapping[str, object], tags: l
 
 
 def _image_url(market: Mapping[str, object], event: Mapping[str, object], *, closed: bool) -> str:
-    addresses = (source.get(name) for source in (market, event) for name in ("image", "icon"))
-    if (found := values.first_of(values.as_web_address(address, IMAGE_URL_MAX) for address in addresses)) or closed:
+    if (
+        found := _first_address(source.get(name) for source in (market, event) for name in ("image", "icon"))
+    ) or closed:
         return found
     raise _Skip(SkipReason.no_image, _name(market))
+
+
+def _first_address(sent: Iterable[object]) -> str:
+    return values.first_of(values.as_web_address(address, IMAGE_URL_MAX) for address in sent)
+
+
+def _is_placeholder(market: Mapping[str, object], label: str) -> bool:
+    """Whether it is one of the unnamed outcomes of an event to which named ones may be added.
+
+    Polymarket lists them as inactive until they have a name; the flag is set on the one that stands for all others.
+    """
+    return values.as_flag(market.get("negRiskOther")) is True or UNNAMED.fullmatch(label) is not None
 
 
 def _resolution_status(market: Mapping[str, object]) -> str:

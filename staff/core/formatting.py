@@ -40,6 +40,7 @@ COLOURS = {
     "refunded": "warning",
     "disputed": "danger",
     "suspended": "danger",
+    "far from 100%": "danger",
 }
 
 

@@ -104,7 +104,10 @@ def from_polymarket(market: Market) -> dict[str, object]:
         "Volume of a day": f"${market.volume_24hr:,.2f}",
         "Liquidity": f"${market.liquidity:,.2f}",
         "Takes orders there": "Yes" if market.accepting_orders else "No",
-        "Event": market.event_title or DASH,
+        "Event": link_to("markets_marketevent_change", market.event_title, market.event_id)
+        if market.event_id
+        else DASH,
+        "Outcome in its event": f"{market.group_title or DASH}{', placeholder' if market.is_placeholder else ''}",
         "Polymarket id": market.polymarket_id,
     }
 

@@ -209,7 +209,7 @@ def test_a_market_that_moved_to_another_event_is_the_same_market_there(api, ann,
     there.move_to_event(new)
     ingest(upstream)
     now = Market.objects.get(pk=market.pk)
-    assert (now.event_id, now.event_title, now.suspended_reason) == (new.id, new.title, "")
+    assert (now.event.polymarket_id, now.event_title, now.suspended_reason) == (new.id, new.title, "")
     assert Market.objects.count() == number
     ann.bet(market, 10)
 

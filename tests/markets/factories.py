@@ -11,7 +11,7 @@ from django.test import Client
 
 from devtools.simulators.polymarket import Simulator
 from markets import listings, rules, tasks
-from markets.models import Market
+from markets.models import Market, MarketEvent
 from markets.polymarket.client import PolymarketClient, fill_client, job_client, request_client
 from markets.polymarket.transport import RequestPolicy
 
@@ -67,6 +67,26 @@ def add_mirrored(number: int = 1, **fields: Any) -> Market:
         **best_prices(fields.get("this_odds", Decimal("0.6000"))),
     }
     return add_market(**(own | fields))
+
+
+def add_event(number: int = 1, **fields: Any) -> MarketEvent:
+    """An event as it was copied from Polymarket."""
+    given: dict[str, Any] = {
+        "polymarket_id": str(number),
+        "slug": f"event-{number}",
+        "title": f"Event {number}",
+        "image_url": "https://img.example/event.png",
+        "category": "general",
+    } | fields
+    return MarketEvent.objects.create(**given)
+
+
+def add_outcome(event: MarketEvent, number: int, label: str = "", /, odds: str = "0.5", **fields: Any) -> Market:
+    """A mirrored market of the event, with the odds of THIS."""
+    this = Decimal(odds).quantize(Decimal("0.0001"))
+    own = {"event": event, "event_slug": event.slug, "event_title": event.title, "group_title": label}
+    own |= {"title": f"Will it be {label}?", "slug": f"will-it-be-{number}", "category": event.category}
+    return add_mirrored(number, **(own | {"this_odds": this, "that_odds": 1 - this} | fields))
 
 
 def best_prices(odds: Decimal) -> dict[str, Decimal | None]:

@@ -23,7 +23,6 @@ LENGTHS = {
     "polymarket_id": parsing.ID_MAX,
     "this_token_id": parsing.ID_MAX,
     "that_token_id": parsing.ID_MAX,
-    "event_id": parsing.ID_MAX,
     "neg_risk_id": parsing.ID_MAX,
     "slug": parsing.SLUG_MAX,
     "event_slug": parsing.SLUG_MAX,
@@ -39,6 +38,7 @@ LENGTHS = {
 
 def refuse(table, condition):
     """Have the database refuse some rows, as a constraint that the parser doesn't know would."""
+    connection.check_constraints()  # while some are still to be checked, the table can't be altered
     with as_owner(), connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {table}_odd CHECK ({condition}) NOT VALID")
 
@@ -49,8 +49,9 @@ def is_here(there):
 
 @pytest.mark.parametrize("model", [Market, StagedMarket])
 def test_every_text_is_as_long_as_the_parser_lets_it_be(model):
-    fields = {field.name: field.max_length for field in model._meta.fields if field.name in LENGTHS}
-    assert fields == LENGTHS
+    own = {} if model is Market else {"upstream_event_id": parsing.ID_MAX, "event_image_url": parsing.IMAGE_URL_MAX}
+    fields = {field.name: field.max_length for field in model._meta.fields if field.name in LENGTHS | own}
+    assert fields == LENGTHS | own
     assert model._meta.get_field("tags").base_field.max_length == parsing.TAG_MAX
 
 

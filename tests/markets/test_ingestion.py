@@ -68,7 +68,7 @@ def test_the_run_is_kept_with_its_result_and_times(upstream):
 def test_the_limit_takes_those_of_the_events_with_most_volume(upstream):
     assert ingest(upstream, limit=10)["created"] == 10
     best = {market.event.id for market in upstream.world.good_markets()[:10]}
-    assert set(Market.objects.values_list("event_id", flat=True)) == best
+    assert set(Market.objects.values_list("event__polymarket_id", flat=True)) == best
 
 
 def test_the_same_data_again_rewrites_no_row(upstream):

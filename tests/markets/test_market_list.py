@@ -29,7 +29,7 @@ SORTS = ["trending", "newest", "ending", "liquidity", "volume"]
 STATUSES = ["open", "closed", "resolved", "cancelled"]
 CONTRACT = [
     "id", "polymarketId", "slug", "title", "description", "thisOption", "thatOption", "thisOdds", "thatOdds", "bid", "ask",
-    "spread", "illiquid", "pricing", "acceptingOrders", "liquidity", "volume", "volume24hr", "category", "author", "imageUrl", "status", "resolution", "marketType", "expiresAt", "isEndingSoon",
+    "spread", "illiquid", "pricing", "acceptingOrders", "liquidity", "volume", "volume24hr", "category", "author", "imageUrl", "event", "status", "resolution", "marketType", "expiresAt", "isEndingSoon",
     "resolvedAt", "oddsUpdatedAt", "createdAt", "updatedAt",
 ]  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -129,6 +129,30 @@ def test_odds_category_image_and_end_are_those_that_were_sent(served, catalogue,
         assert market["volume24hr"] == Decimal(str(raw.get("volume24hr", 0))).quantize(Decimal("0.01"))
 
 
+def test_each_market_is_in_the_event_that_it_came_with_under_its_label(served, catalogue, api):
+    sent = {market["conditionId"]: (of, market) for of in catalogue.events for market in of["markets"]}
+    for market in all_served(api):
+        of, raw = sent[market["polymarketId"]]
+        shown = market["event"]
+        assert (shown["title"], shown["slug"]) == (of["title"].strip(), of["slug"])
+        assert shown["outcomeLabel"] == (raw.get("groupItemTitle", "").strip() or raw["question"])
+        assert shown["isPlaceholder"] is False, "those that have no name are left out"
+
+
+def test_each_event_has_its_markets_and_what_the_upstream_says_of_it(served, catalogue, api):
+    sent = {of["id"]: of for of in catalogue.events}
+    body = json.loads(api.get("/api/v1/events", {"limit": 100}).content, parse_float=Decimal)
+    assert body["nextCursor"] is None
+    for found in body["data"]:
+        of = sent.pop(found["polymarketId"])
+        odds = [market["thisOdds"] for market in all_served(api) if market["event"]["id"] == found["id"]]
+        known = [market for market in of["markets"] if market["conditionId"] in catalogue.expected]
+        assert found["marketCount"] == len(odds) == len(known)
+        assert [market["thisOdds"] for market in found["markets"]] == sorted(odds, reverse=True)[:3]
+        assert (found["imageUrl"], found["negRisk"]) == (of["image"], of.get("negRisk", False))
+    assert not [m for of in sent.values() for m in of["markets"] if m["conditionId"] in catalogue.expected]
+
+
 def test_odds_are_the_prices_and_never_a_half_for_want_of_a_field(served, catalogue, api):
     """Lesson 21: odds read from a field that isn't sent made everything 0.5."""
     halves = [raw for raw, _ in catalogue.expected.values() if json.loads(raw["outcomePrices"])[0] == "0.5"]

@@ -20,11 +20,11 @@ CONDITION = f"0x{7:064x}"
 STATEMENTS = 5
 MANY = """
 INSERT INTO markets (id, market_type, status, resolution, resolved_at, slug, title, description, this_option,
-    that_option, this_token_id, that_token_id, category, tags, image_url, accepting_orders, event_id, event_slug,
+    that_option, this_token_id, that_token_id, category, tags, image_url, accepting_orders, event_slug,
     event_title, group_title, neg_risk, neg_risk_id, upstream_facts, upstream_id, this_odds, that_odds, odds_updated_at,
     odds_live, liquidity, volume, volume_24hr)
 SELECT new_id(), 'credits', 'resolved', 'this', now(), 'will-it-' || n, 'Will it be number ' || n || '?', '', 'Yes', 'No',
-    '', '', 'general', '{}', 'https://img.example/a', true, '', '', '', '', false, '', '{}', '', 0.5, 0.5, now(), false,
+    '', '', 'general', '{}', 'https://img.example/a', true, '', '', '', false, '', '{}', '', 0.5, 0.5, now(), false,
     0, 0, 0
 FROM generate_series(1, %s) AS n
 """

@@ -35,7 +35,11 @@ def test_an_ordinary_open_market_is_read_in_full():
     assert market.image_url == "https://img.example/rain.png"
     assert market.expires_at == datetime(2026, 12, 1, tzinfo=UTC)
     assert market.accepting_orders
-    assert (market.event_id, market.event_slug, market.event_title) == ("77", "rain-in-reading", "Rain in Reading")
+    assert (market.upstream_event_id, market.event_slug, market.event_title) == (
+        "77",
+        "rain-in-reading",
+        "Rain in Reading",
+    )
     assert (market.group_title, market.neg_risk, market.neg_risk_id) == ("Monday", False, "0xfeed")
     assert (market.closed, market.closed_at, market.resolution_status) == (False, None, "")
 

@@ -41,7 +41,7 @@ SINGLE: dict[str, tuple[str, Any]] = {
             "image_url": IMAGES + "BTC+fullsize.png",
             "expires_at": datetime(2026, 3, 12, 9, 25, tzinfo=UTC),
             "accepting_orders": True,
-            "event_id": "260654",
+            "upstream_event_id": "260654",
             "closed": False,
             "resolution_status": "",
         },
@@ -191,7 +191,10 @@ def test_all_of_the_page_of_100_are_good():
         assert [market.this_token_id, market.that_token_id] == json.loads(raw["clobTokenIds"])
         assert (market.title, market.image_url) == (raw["question"], raw["image"])
         assert (market.accepting_orders, market.closed, market.closed_at) == (True, False, None)
-        assert (market.event_id, market.event_title) == (raw["events"][0]["id"], raw["events"][0]["title"].strip())
+        assert (market.upstream_event_id, market.event_title) == (
+            raw["events"][0]["id"],
+            raw["events"][0]["title"].strip(),
+        )
         assert (market.category, market.tags) == ("general", ())  # neither tags nor a fee schedule were sent with it
 
 

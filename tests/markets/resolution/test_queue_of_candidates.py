@@ -16,11 +16,11 @@ NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 MANY = """
 INSERT INTO markets (id, market_type, status, polymarket_id, this_token_id, that_token_id, slug, title, description,
     this_option, that_option, this_odds, that_odds, odds_updated_at, category, tags, image_url, expires_at,
-    accepting_orders, upstream_id, event_id, event_slug, event_title, group_title, neg_risk, neg_risk_id, upstream_facts,
+    accepting_orders, upstream_id, event_slug, event_title, group_title, neg_risk, neg_risk_id, upstream_facts,
     odds_live, liquidity, volume, volume_24hr, upstream_checked_at)
 SELECT new_id(), 'polymarket', CASE n %% 3 WHEN 0 THEN 'closed' ELSE 'open' END, '0x' || n, n || '1', n || '2', 'slug',
     'title', '', 'Yes', 'No', 0.5, 0.5, %(now)s, 'general', '{}', 'https://img.example/i.png',
-    %(now)s::timestamptz - n * interval '1 minute', true, '', '', '', '', '', false, '', '{}', false, 0, 0, 0,
+    %(now)s::timestamptz - n * interval '1 minute', true, '', '', '', '', false, '', '{}', false, 0, 0, 0,
     CASE n %% 2 WHEN 0 THEN %(now)s::timestamptz - n * interval '1 second' END
 FROM generate_series(1, 6000) AS n
 """
