@@ -12,6 +12,7 @@ from core.db.sql import execute
 
 DAILY_REWARD, SIGNUP_BONUS, REFERRAL_BONUS = "daily_reward", "signup_bonus", "referral_bonus"
 REFERRAL_CAP = "referral_daily_cap"
+STOCK_PRICE_WALK = "stock_price_walk"
 PACKAGE, STOCK = "package ", "stock "  # and its id, or symbol
 
 # Hardly ever new: then nothing is written. Two that record the same at once: the second waits for the first.

@@ -64,7 +64,8 @@ SELECT stocks.id FROM stocks LEFT JOIN (
 WHERE stocks.status <> coalesce(last.status, 'active')
 OR coalesce(last.sequence, 0) <> (SELECT count(*) FROM stock_status_changes WHERE stock_id = stocks.id)
 """
-# The first price comes with the listing.
+# The first price comes with the listing. Nobody of the staff is behind a price that a trade moved, and was made at, nor
+# behind one of a walk at random, which production refuses.
 CHANGES = "SELECT (SELECT count(*) FROM stock_prices WHERE sequence > 1) + (SELECT count(*) FROM stock_status_changes)"
 CHANGES_WITHOUT_ACTION = """
 SELECT change.id FROM (
@@ -77,7 +78,16 @@ SELECT change.id FROM (
     AND staff_id IS NOT DISTINCT FROM set_by_id
     AND CASE change.action WHEN 'set_stock_status' THEN after ->> 'status' = value
         ELSE (after ->> 'price')::numeric = value::numeric END
-WHERE act.id IS NULL
+WHERE act.id IS NULL AND NOT (
+    change.action = 'set_stock_price' AND set_by_id IS NULL AND (
+        EXISTS (
+            SELECT FROM stock_transactions AS trade WHERE trade.stock_id = change.stock_id
+            AND trade.created_at = change.created_at AND price_per_share = value::numeric
+        ) OR EXISTS (
+            SELECT FROM recorded_rules WHERE name = 'stock_price_walk' AND recorded_at <= change.created_at
+        )
+    )
+)
 """
 
 register_positions(Counterparty.STOCKS, "SELECT user_id, invested AS staked FROM stock_holdings")
@@ -132,7 +142,8 @@ register(
 register(
     by_sql(
         "stock_changes",
-        "Every change of a stock's price or status has the staff action of who made it.",
+        "Every change of a stock's price or status has the staff action of who made it, or the trade that moved the "
+        "price; none of prices once they walked at random.",
         examined=CHANGES,
         breaches=CHANGES_WITHOUT_ACTION,
     )

@@ -19,9 +19,9 @@ from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.sql import execute, fetch_all, new_id
 from core.db.transactions import run_transaction
 from economy.errors import InvalidPrice
-from economy.recorded_rules import STOCK, record_rule
+from economy.recorded_rules import STOCK, STOCK_PRICE_WALK, record_rule
 from economy.stocks.models import Stock
-from economy.stocks.price_policy import LockedStock, next_step, write_price
+from economy.stocks.price_policy import STEP, WAY_BACK, LockedStock, next_step, write_price
 from economy.stocks.trading import close_worthless_of, list_worthless_holders, lock_stock
 
 # Sent with `stock_id` once a new price is committed. It may be lost: the sweep finds what is to be closed, too.
@@ -117,6 +117,7 @@ def walk(*, now: datetime) -> int:
         def step(stock: LockedStock, first_price: Decimal = first_price) -> None:
             price = next_step(stock, first_price=first_price)
             if price != stock.price and price < stock.greatest_price:
+                record_rule(STOCK_PRICE_WALK, STEP, WAY_BACK, now=now)
                 write_price(stock, price, reason="A step at random", now=now)
 
         change_once_closed(stock_id, step, now=now)

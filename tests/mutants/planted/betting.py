@@ -118,8 +118,8 @@ MUTANTS = [
         name="sale-at-the-ask",
         bug="bets are sold at the price at which the side is bought",
         file="markets/fills.py",
-        fragment="odds = self.sale_bid if is_this else ONE - self.sale_ask",
-        replacement="odds = self.sale_ask if is_this else ONE - self.sale_bid",
+        fragment="return self.sale_bid if is_this else ONE - self.sale_ask",
+        replacement="return self.sale_ask if is_this else ONE - self.sale_bid",
         caught_by=("tests/betting/test_fills.py::TestVolume::test_a_round_trip_costs_the_spread",),
     ),
     Mutant(

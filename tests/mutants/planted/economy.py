@@ -263,8 +263,8 @@ MUTANTS = [
         name="stock-leverage-off-by-one",
         bug="one more than the greatest leverage of a stock is sold",
         file=TRADING,
-        fragment="if leverage > stock.max_leverage:",
-        replacement="if leverage > stock.max_leverage + 1:",
+        fragment="if leverage > limit:",
+        replacement="if leverage > limit + 1:",
         caught_by=("tests/economy/stocks/test_buy.py::test_more_leverage_than_the_stock_allows_is_refused",),
     ),
     Mutant(
@@ -349,7 +349,7 @@ MUTANTS = [
         name="stock-price-outruns-liquidation",
         bug="a price recovers before what the last one made worthless is closed",
         file="economy/stocks/prices.py",
-        fragment="    if list_worthless_holders(stock_id, limit=1):\n        return False\n",
+        fragment="        if list_worthless_holders(stock_id, limit=1):\n            return False\n",
         replacement="",
         caught_by=(
             "tests/economy/stocks/test_liquidation.py::test_a_price_that_recovers_before_the_task_ran_brings_nothing_back",
