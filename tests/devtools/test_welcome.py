@@ -32,6 +32,13 @@ def test_the_page_has_a_ready_account_and_names_it(api, upstream):
     assert "Decide this market now" in page
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.urls("thisthat.urls")
+def test_for_other_methods_there_is_nothing_as_in_production(api, method):
+    response = api.generic(method, "/")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
 def test_with_polymarket_itself_nothing_can_be_decided(api, settings):
     settings.POLYMARKET_GAMMA_URL = "https://gamma-api.polymarket.com"
     assert "Decide this market now" not in api.get("/").content.decode()

@@ -45,17 +45,16 @@ KNOWN = (
     Known(
         ACCEPTED,
         "Cursors are opaque: only those that a list gave are taken.",
-        operation="GET /api/v1/(markets|transactions/me)",
+        operation="GET /api/v1/(markets|events|transactions/me)",
         field="cursor",
         code="invalid(_cursor)?",
     ),
     Known(
         ACCEPTED,
         "OpenAPI can't say that one parameter excludes another.",
-        operation="GET /api/v1/(markets|transactions/me)",
-        field="skip|offset",
+        operation="GET /api/v1/(markets|transactions/me|leaderboard/(pnl|volume|me))",
+        field="skip|offset|filter|timeFilter",
         code="conflict",
-        rare=True,
     ),
     Known(
         ACCEPTED,
@@ -69,6 +68,7 @@ KNOWN = (
         operation="POST /api/v1/bets(/quote)?",
         field="minOdds",
         code="max_value",
+        rare=True,
     ),
     Known(
         ACCEPTED,

@@ -306,7 +306,9 @@ class TestDetail:
         event = get(api, f"/{add_event().pk}")["data"]
         assert (event["marketCount"], event["markets"], event["volume24hr"]) == (0, [], 0)
 
-    @pytest.mark.parametrize("reference", ["01990000-0000-7000-8000-000000000001", "2", "0x1", "x" * 500, "%00", "é", "{1}", "-1"])
+    @pytest.mark.parametrize(
+        "reference", ["01990000-0000-7000-8000-000000000001", "2", "0x1", "x" * 500, "%00", "é", "{1}", "-1"]
+    )
     def test_an_unknown_one_is_not_found(self, api, chair, reference):
         refusal(api.get(f"{EVENTS}/{reference}"), 404, "not_found")
 

@@ -6,6 +6,7 @@ from threading import Event, Thread
 
 import pytest
 from django.db import connection, connections, transaction
+from django.db.models import F
 
 from accounts.models import User
 from accounts.registration import user_registered
@@ -131,6 +132,7 @@ def test_twenty_eight_users_with_bonuses_of_other_kinds_that_day_are_paid(db):
     users = [referrer]
     for i in range(27):
         person = arrive(f"new{i}", active=MIDNIGHT, referred_by=referrer.user, created_at=MIDNIGHT)
+        User.objects.filter(pk=referrer.user.pk).update(referral_count=F("referral_count") + 1)
         person.claim(YESTERDAY)
         with transaction.atomic():
             user_registered.send(sender=User, user=person.user, referrer=referrer.user, now=MIDNIGHT)
