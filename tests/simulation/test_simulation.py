@@ -29,7 +29,7 @@ def trace_of(printed: str) -> str:
 
 
 def test_the_service_does_what_the_model_says_and_the_same_seed_is_the_same_run():
-    first, second = (simulate("--seed", "15", "--operations", "400", "--counts") for _ in range(2))
+    first, second = (simulate("--seed", "15", "--operations", "300", "--counts") for _ in range(2))
     assert first.returncode == 0, first.stdout + first.stderr
     assert "No rule was broken." in first.stdout
     # Nothing that this is for is left out by chance.
@@ -41,7 +41,7 @@ def test_the_service_does_what_the_model_says_and_the_same_seed_is_the_same_run(
 def test_a_rule_that_the_service_breaks_is_found_shrunk_and_replayed():
     """The other way round: the model is told of a bonus that the service doesn't pay."""
     wrong = ("--expect", "referral_bonus=201")
-    found = simulate("--seed", "15", "--operations", "150", "--shrink-seconds", "10", *wrong)
+    found = simulate("--seed", "15", "--operations", "150", "--shrink-seconds", "6", *wrong)
     assert found.returncode == 1, found.stdout + found.stderr
     assert re.search(r"VIOLATION at operation \d+: what user \d+ has follows from what happened", found.stdout)
     shorter = re.search(r"([\d,]+) of ([\d,]+) operations are enough", found.stdout)
