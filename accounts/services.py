@@ -1,5 +1,6 @@
 """Sign up, log in and out, refresh tokens, change passwords and profiles, erase. Staff: `suspension` and `staff`."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
 
 from accounts import passwords, rules, tokens
@@ -20,12 +21,16 @@ from accounts.tokens import Client, TokenPair
 from core.api.errors import DomainError
 from core.db.transactions import require_transaction
 
+logger = logging.getLogger(__name__)
 Reason = RefreshToken.Reason
 
 
 class SignedIn(NamedTuple):
+    """Who signed in, with new tokens, and what became of the user's bets so far."""
+
     user: User
     tokens: TokenPair
+    record: "BettingRecord"
 
 
 def sign_up(
@@ -51,10 +56,13 @@ def sign_up(
 
 
 def sign_in(user: User, *, client: Client, now: datetime) -> SignedIn:
-    """Issue the tokens of a new sign-in, inside the caller's transaction. Raises AccountSuspended."""
+    """Issue the tokens of a new sign-in, inside the caller's transaction. Raises AccountSuspended.
+
+    All that the response shows is read here, but the ranks: once the sign-in is committed, nothing may fail.
+    """
     pair = tokens.issue_token_pair(user=user, client=client, now=now)
     user.refresh_from_db()
-    return SignedIn(user, pair)
+    return SignedIn(user, pair, record_of(user.pk))
 
 
 def log_in(*, email: str, password: str, client: Client, now: datetime) -> SignedIn:
@@ -182,6 +190,18 @@ def ranks_of(user_id: UUID) -> Ranks:
     """Return the ranks of a user as the registered source knows them."""
     (source,) = RANK_SOURCES
     return source(user_id)
+
+
+def ranks_if_readable(user_id: UUID) -> Ranks:
+    """Return the ranks of a user, or none where the database doesn't tell them now, as while their table is replaced.
+
+    For responses about what is committed already: an error would say that it didn't happen.
+    """
+    try:
+        return ranks_of(user_id)
+    except (DatabaseError, InterfaceError) as exc:
+        logger.warning("the ranks of user %s can't be read", user_id, exc_info=exc)
+        return Ranks()
 
 
 @dataclass(frozen=True, slots=True)

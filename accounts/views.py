@@ -38,7 +38,7 @@ from accounts.serializers import (
     SignupRequest,
     TokensResponse,
 )
-from accounts.services import SignedIn, ranks_of, record_of, update_profile
+from accounts.services import SignedIn, ranks_if_readable, ranks_of, record_of, update_profile
 from accounts.throttles import remember_device
 from accounts.tokens import TokenPair
 from core.api.openapi import operation
@@ -53,11 +53,8 @@ def token_fields(pair: TokenPair) -> dict[str, str]:
 
 
 def signed_in_response(result: SignedIn, *, status: int = 200) -> HttpResponse:
-    return json_response(status, user=render_me(result.user), **token_fields(result.tokens))
-
-
-def render_me(user: User) -> dict[str, Any]:
-    return MeSerializer.from_record(user, ranks_of(user.pk), record_of(user.pk))
+    me = MeSerializer.from_record(result.user, ranks_if_readable(result.user.pk), result.record)
+    return json_response(status, user=me, **token_fields(result.tokens))
 
 
 class PrivateViewSet(ViewSet):
@@ -140,7 +137,8 @@ class MeViewSet(PrivateViewSet):
 
     @operation(operation_id="auth_me", summary="Who I am", responses=MeResponse, tags=["auth"])
     def retrieve(self, request: Request) -> HttpResponse:
-        return json_response(user=render_me(current_user(request)))
+        user = current_user(request)
+        return json_response(user=MeSerializer.from_record(user, ranks_of(user.pk), record_of(user.pk)))
 
     @operation(
         operation_id="users_update_me",
@@ -153,7 +151,7 @@ class MeViewSet(PrivateViewSet):
     def update(self, request: Request) -> HttpResponse:
         changes: Any = validate(ProfileRequest, request.data)
         user = update_profile(user_id=current_user(request).pk, changes=changes)
-        return json_response(user=PublicUserSerializer.from_user(user, ranks_of(user.pk)))
+        return json_response(user=PublicUserSerializer.from_user(user, ranks_if_readable(user.pk)))
 
     @operation(
         operation_id="auth_change_password",
