@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection, models, transaction
 from psycopg.types.json import Jsonb
 
 from core.api.json import dumps
 from core.db.sql import analyze, execute, fetch_all, fetch_value, new_id
 from core.db.transactions import require_transaction
 from markets import identity, rules
-from markets.models import EventFields, MarketFields
+from markets.models import EventFields, MarketFields, StagedMarket
 from markets.polymarket.books import is_narrow
 from markets.polymarket.parsing import Odds, ParsedMarket
 from markets.resolution.policy import OPEN_UPSTREAM
@@ -62,12 +63,17 @@ ODDS = ("this_odds", "that_odds")
 BEST_PRICES = {"bid": "ask", "ask": "bid"}  # each with the one that it mirrors in the book of the other token
 PRICES = (*ODDS, *BEST_PRICES)
 STAGED = ("id", "ordinal", "listed", "polymarket_id", "closed", "problem", *COPIED, *EVENT_STAGED, *AMOUNTS, *PRICES)
-NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("expires_at", "event_expires_at", *AMOUNTS, *PRICES)),
-    **dict.fromkeys(("closed", "accepting_orders", "is_placeholder", "neg_risk", "event_neg_risk"), False),
-    "tags": [],
-    "upstream_facts": Jsonb({}),
-}
+
+
+def nothing_in(field: "models.Field[Any, Any]") -> Any:
+    """Return what a column of the staging table holds for an object that is no market."""
+    if field.null:
+        return None
+    empty = {models.BooleanField: False, ArrayField: [], models.JSONField: Jsonb({})}
+    return next((value for kind, value in empty.items() if isinstance(field, kind)), "")
+
+
+NOTHING = {field.name: nothing_in(field) for field in StagedMarket._meta.fields}  # noqa: SLF001 - Django's documented API
 
 # One market may come twice, in two events or on two pages, and two under one id: the first place counts of those that
 # have the stored tokens, or else of all that are markets.
@@ -334,7 +340,7 @@ def staged_row(market: Read, ordinal: int, listed: bool) -> tuple[Any, ...]:  # 
     place = {"id": new_id(), "ordinal": ordinal, "listed": listed}
     if isinstance(market, Withdrawn):
         given = {**NOTHING, **place, "polymarket_id": market.polymarket_id, "problem": market.problem}
-        return tuple(given.get(name, "") for name in STAGED)
+        return tuple(given[name] for name in STAGED)
     odds = shown_odds(market)
     special = {
         **place,
