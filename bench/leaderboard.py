@@ -194,17 +194,14 @@ def counts(users: int) -> None:
 
 def reads(users: int) -> None:
     from accounts.services import ranks_of
-    from leaderboard.models import Order
-    from leaderboard.rules import Period
+    from leaderboard.models import EVER, Order
     from leaderboard.selectors import get_ranking, list_entries
 
-    middle = list_entries(order=Order.PNL, period=Period.ALL, after=users // 2, limit=1)[0]["user"]["id"]
+    middle = list_entries(order=Order.PNL, scope=EVER, after=users // 2, limit=1)[0]["user"]["id"]
     each: dict[str, Callable[[], Any]] = {
-        "top 100": lambda: list_entries(order=Order.PNL, period=Period.ALL, after=0, limit=100),
-        f"100 at {users // 2:,}": lambda: list_entries(
-            order=Order.VOLUME, period=Period.ALL, after=users // 2, limit=100
-        ),
-        "own rank and ten around": lambda: get_ranking(user_id=middle, order=Order.PNL, period=Period.ALL),
+        "top 100": lambda: list_entries(order=Order.PNL, scope=EVER, after=0, limit=100),
+        f"100 at {users // 2:,}": lambda: list_entries(order=Order.VOLUME, scope=EVER, after=users // 2, limit=100),
+        "own rank and ten around": lambda: get_ranking(user_id=middle, order=Order.PNL, scope=EVER),
         "ranks of a profile": lambda: ranks_of(middle),
     }
     for name, work in each.items():

@@ -5,11 +5,15 @@ All but UserTotals, which a trigger keeps.
 No foreign key to users: a million look-ups an update, and locks on rows that bets need, for what is derived.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 
 from core.columns import credits_column
 from leaderboard.rules import Period
+from markets.polymarket.parsing import CATEGORY_MAX
 
 
 class UserDay(models.Model):
@@ -162,3 +166,122 @@ class LeftOutUser(models.Model):
 
     def __str__(self) -> str:
         return str(self.user_id)
+
+
+# Boards of market categories, of all time: the same tables, by category instead of by period
+
+
+class MarketCategory(models.Model):
+    """The category that bets on a market count for: the market's own, as of the last count. Of markets bet on alone."""
+
+    market_id = models.UUIDField(primary_key=True)
+    category = models.CharField(max_length=CATEGORY_MAX)
+
+    class Meta:
+        db_table = "market_categories"
+
+    def __str__(self) -> str:
+        return f"{self.market_id}: {self.category}"
+
+
+class CategoryBoard(models.Model):
+    """When the ranks of a category were counted, and how many users they rank."""
+
+    category = models.CharField(max_length=CATEGORY_MAX, primary_key=True)
+    total = models.IntegerField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "category_boards"
+        constraints = [models.CheckConstraint(condition=Q(total__gte=0), name="category_boards_total_not_negative")]
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.total}"
+
+
+class CategoryStanding(models.Model):
+    """The figures of a user's bets on markets of a category; as Standing otherwise."""
+
+    pk = models.CompositePrimaryKey("user_id", "category")
+    category = models.CharField(max_length=CATEGORY_MAX)
+    user_id = models.UUIDField()
+    created_at = models.DateTimeField()
+    minus_pnl = credits_column()
+    minus_volume = credits_column()
+
+    class Meta:
+        db_table = "category_standings"
+        indexes = [
+            models.Index(fields=["category", "minus_pnl", "created_at", "user_id"], name="category_standings_by_pnl"),
+            models.Index(
+                fields=["category", "minus_volume", "created_at", "user_id"], name="category_standings_by_volume"
+            ),
+        ]
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(minus_pnl__lt=10**16, minus_volume__lt=10**16), name="category_standings_hold_numbers"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category} {self.user_id}"
+
+
+class CategoryMilestone(models.Model):
+    """As Milestone, in the order of the board of a category."""
+
+    pk = models.CompositePrimaryKey("category", "order", "figure", "created_at", "user_id")
+    category = models.CharField(max_length=CATEGORY_MAX)
+    order = models.CharField(max_length=6, choices=Order)
+    figure = credits_column()
+    created_at = models.DateTimeField()
+    user_id = models.UUIDField()
+    passed = models.IntegerField()
+
+    class Meta:
+        db_table = "category_milestones"
+        indexes = [models.Index(fields=["category", "order", "passed"], name="category_milestones_by_place")]
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(figure__lt=10**16), name="category_milestones_hold_numbers"),
+            models.CheckConstraint(condition=Q(order__in=Order.values), name="category_milestones_order_known"),
+            models.CheckConstraint(condition=Q(passed__gte=0), name="category_milestones_passed_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category} {self.order} {self.passed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a board covers, and where it is: rows of these tables that have `key` in the column `column`."""
+
+    column: str
+    key: str
+    boards: type[Board | CategoryBoard]
+    standings: str
+    milestones: str
+
+    @classmethod
+    def of_period(cls, period: Period) -> "Scope":
+        """Return the scope of all that users did in a period."""
+        return cls("period", str(period), Board, "standings", "milestones")
+
+    @classmethod
+    def of_category(cls, category: str) -> "Scope":
+        """Return the scope of bets on markets of a category, whenever placed. The category is in lower case."""
+        return cls("category", category, CategoryBoard, "category_standings", "category_milestones")
+
+    def find_board(self) -> "Board | CategoryBoard | None":
+        """Return the board; None where it hasn't been counted yet, or there is no such category."""
+        return self.boards.objects.filter(pk=self.key).first()
+
+    def sql(self, template: str, **parts: Any) -> str:
+        """Return a statement with the scope's tables, and `parts`, in the places that the template has for them."""
+        boards = self.boards._meta.db_table  # noqa: SLF001 - Django's documented API
+        tables = {"boards": boards, "standings": self.standings, "milestones": self.milestones}
+        return template.format(scope=self.column, **tables, **parts)
+
+
+EVER = Scope.of_period(Period.ALL)

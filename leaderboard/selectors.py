@@ -15,8 +15,8 @@ from core.api.json import dumps, iso_utc
 from core.api.responses import offset_page, with_aliases
 from core.days import A_DAY
 from core.db.sql import fetch_all
-from leaderboard.models import Board, Order
-from leaderboard.rules import CACHED_SECONDS, INTERVAL_DAYS, SURROUNDING, Interval, Period
+from leaderboard.models import EVER, Order, Scope
+from leaderboard.rules import CACHED_SECONDS, INTERVAL_DAYS, SURROUNDING, Interval
 from leaderboard.serializers import LEADERBOARD_ALIASES, WIN_RATE_SQL, LeaderboardEntrySerializer
 
 NOTHING = Decimal("0.00")
@@ -26,7 +26,7 @@ NOTHING = Decimal("0.00")
 class Query:
     """A page of a leaderboard."""
 
-    period: Period
+    scope: Scope
     limit: int
     offset: int
 
@@ -34,13 +34,14 @@ class Query:
 # From the last milestone at or before the page's first entry. Who was suspended since the count isn't shown.
 ENTRIES = """
 WITH milestone AS MATERIALIZED (
-    SELECT passed, figure, created_at, user_id FROM milestones
-    WHERE period = %(period)s AND milestones.order = '{order}' AND passed <= %(after)s ORDER BY passed DESC LIMIT 1
+    SELECT passed, figure, created_at, user_id FROM {milestones} AS laid
+    WHERE laid.{scope} = %(scope)s AND laid.order = '{order}' AND passed <= %(after)s ORDER BY passed DESC LIMIT 1
 ), chosen AS MATERIALIZED (
     SELECT %(after)s + row_number() OVER (ORDER BY minus_{order}, behind.created_at, behind.user_id) AS rank, behind.*
     FROM milestone CROSS JOIN LATERAL (
         SELECT minus_{order}, created_at, user_id, -minus_pnl AS overall_pnl, -minus_volume AS total_volume
-        FROM standings WHERE period = %(period)s AND (minus_{order}, standings.created_at, standings.user_id)
+        FROM {standings} AS standing WHERE standing.{scope} = %(scope)s
+            AND (minus_{order}, standing.created_at, standing.user_id)
             >= (milestone.figure, milestone.created_at, milestone.user_id)
         ORDER BY minus_{order}, created_at, user_id LIMIT %(limit)s OFFSET %(after)s - passed
     ) AS behind
@@ -53,22 +54,22 @@ WHERE users.is_active AND NOT users.is_staff ORDER BY chosen.rank
 # user.
 PLACE = """
 SELECT passed + (
-    SELECT count(*) FROM standings AS passing
-    WHERE passing.period = %(period)s
-    AND (minus_{order}, passing.created_at, passing.user_id) >= (figure, milestones.created_at, milestones.user_id)
+    SELECT count(*) FROM {standings} AS passing
+    WHERE passing.{scope} = %(scope)s
+    AND (minus_{order}, passing.created_at, passing.user_id) >= (figure, laid.created_at, laid.user_id)
     AND (minus_{order}, passing.created_at, passing.user_id) <= (own.minus_{order}, own.created_at, own.user_id)
 )
-FROM milestones WHERE period = %(period)s AND milestones.order = '{order}'
+FROM {milestones} AS laid WHERE laid.{scope} = %(scope)s AND laid.order = '{order}'
 AND (figure, created_at, user_id) <= (own.minus_{order}, own.created_at, own.user_id)
 ORDER BY figure DESC, created_at DESC, user_id DESC LIMIT 1
 """
 # A user's place, if any, besides the board's size: always one row.
-OWN_PLACE = f"""
-SELECT coalesce(board.total, 0), ({PLACE.format(order="pnl")}), ({PLACE.format(order="volume")}),
+OWN_PLACE = """
+SELECT coalesce(board.total, 0), ({by_pnl}), ({by_volume}),
     coalesce(-own.minus_pnl, 0.00), coalesce(-own.minus_volume, 0.00)
-FROM (SELECT 1) AS one LEFT JOIN boards AS board ON board.period = %(period)s
-LEFT JOIN standings AS own ON own.period = %(period)s AND own.user_id = %(user_id)s
-"""  # noqa: S608 - constants of this module
+FROM (SELECT 1) AS one LEFT JOIN {boards} AS board ON board.{scope} = %(scope)s
+LEFT JOIN {standings} AS own ON own.{scope} = %(scope)s AND own.user_id = %(user_id)s
+"""
 # The biggest win is the last entry of an index.
 RECORD = f"""
 SELECT coalesce(totals.bets, 0), {WIN_RATE_SQL}, coalesce((
@@ -88,36 +89,39 @@ WHERE users.id = %(user_id)s
 
 def get_page(*, order: Order, query: Query) -> bytes:
     """Return the response body of a public list, from the shared cache where it has this page of the newest count."""
-    board = Board.objects.filter(period=query.period).first()
+    scope = query.scope
+    board = scope.find_board()
     updated_at = iso_utc(board.updated_at) if board else None
-    key = f"leaderboard:{updated_at}:{order}:{query.period}:{query.limit}:{query.offset}"
-    if (cached := read_cache(key)) is not None:
+    key = f"leaderboard:{updated_at}:{order}:{scope.column}:{scope.key}:{query.limit}:{query.offset}"
+    if board and (cached := read_cache(key)) is not None:
         return cached
     body = dumps(
         {
             "success": True,
             **with_aliases(
                 LEADERBOARD_ALIASES,
-                leaderboard=list_entries(order=order, period=query.period, after=query.offset, limit=query.limit),
+                leaderboard=list_entries(order=order, scope=scope, after=query.offset, limit=query.limit),
             ),
             **offset_page(total=board.total if board else 0, limit=query.limit, offset=query.offset),
             "updatedAt": updated_at,
         }
     )
-    write_cache(key, body)
+    # Of a category that there isn't the key would be whatever was sent.
+    if board:
+        write_cache(key, body)
     return body
 
 
-def list_entries(*, order: Order, period: Period, after: int, limit: int) -> list[dict[str, Any]]:
+def list_entries(*, order: Order, scope: Scope, after: int, limit: int) -> list[dict[str, Any]]:
     """Return ranks `after + 1` to `after + limit`, without gaps except for users suspended since the count."""
-    statement = ENTRIES.format(order=order, columns=LeaderboardEntrySerializer.columns)
-    rows = fetch_all(statement, {"period": str(period), "after": after, "limit": limit})
+    statement = scope.sql(ENTRIES, order=order, columns=LeaderboardEntrySerializer.columns)
+    rows = fetch_all(statement, {"scope": scope.key, "after": after, "limit": limit})
     return [LeaderboardEntrySerializer.from_row(row) for row in rows]
 
 
-def get_ranking(*, user_id: UUID, order: Order, period: Period) -> dict[str, Any]:
-    """Return the user's place, null where the user isn't ranked in the period, and who is around."""
-    total, by_pnl, by_volume, overall_pnl, total_volume = get_place(user_id=user_id, period=period)
+def get_ranking(*, user_id: UUID, order: Order, scope: Scope) -> dict[str, Any]:
+    """Return the user's place, null where the user isn't ranked on the board, and who is around."""
+    total, by_pnl, by_volume, overall_pnl, total_volume = get_place(user_id=user_id, scope=scope)
     rank = by_pnl if order == Order.PNL else by_volume
     return {
         "type": order,
@@ -127,19 +131,21 @@ def get_ranking(*, user_id: UUID, order: Order, period: Period) -> dict[str, Any
         "totalUsers": total,
         "overallPnL": overall_pnl,
         "totalVolume": total_volume,
-        "surrounding": list_surrounding(order, period, rank=rank, total=total) if rank else [],
+        "surrounding": list_surrounding(order, scope, rank=rank, total=total) if rank else [],
     }
 
 
-def get_place(*, user_id: UUID, period: Period) -> tuple[Any, ...]:
+def get_place(*, user_id: UUID, scope: Scope) -> tuple[Any, ...]:
     """Return the board's total, and the user's rank by profit, rank by volume, profit and volume."""
-    (found,) = fetch_all(OWN_PLACE, {"period": str(period), "user_id": user_id})
+    by_pnl, by_volume = (scope.sql(PLACE, order=order) for order in (Order.PNL, Order.VOLUME))
+    statement = scope.sql(OWN_PLACE, by_pnl=by_pnl, by_volume=by_volume)
+    (found,) = fetch_all(statement, {"scope": scope.key, "user_id": user_id})
     return found
 
 
 def get_ranks(user_id: UUID) -> Ranks:
     """Return what profiles show: the ranks of all time."""
-    _, by_pnl, by_volume, _, _ = get_place(user_id=user_id, period=Period.ALL)
+    _, by_pnl, by_volume, _, _ = get_place(user_id=user_id, scope=EVER)
     return Ranks(by_pnl, by_volume)
 
 
@@ -168,10 +174,10 @@ def get_pnl_history(*, user_id: UUID, interval: Interval, today: date) -> list[d
     return history
 
 
-def list_surrounding(order: Order, period: Period, *, rank: int, total: int) -> list[dict[str, Any]]:
+def list_surrounding(order: Order, scope: Scope, *, rank: int, total: int) -> list[dict[str, Any]]:
     """Return the user and SURROUNDING others: half on either side, or more on one where the other has fewer."""
     after = max(0, min(rank - 1 - SURROUNDING // 2, total - 1 - SURROUNDING))
-    return list_entries(order=order, period=period, after=after, limit=1 + SURROUNDING)
+    return list_entries(order=order, scope=scope, after=after, limit=1 + SURROUNDING)
 
 
 def read_cache(key: str) -> bytes | None:

@@ -8,27 +8,34 @@ from accounts.serializers import WIN_RATE, WinRateField
 from core.api.serializers import (
     ClampedIntegerField,
     CreditsField,
+    LowerCaseField,
     ResourceSerializer,
     offset_page_schema,
     response_schema,
 )
-from leaderboard.models import Order
+from leaderboard.models import Order, Scope
 from leaderboard.rules import LIMIT, LIMIT_MAX, OFFSET_MAX, TIME_FILTERS, Interval, Period
+from markets.polymarket.parsing import CATEGORY_MAX
 
 # Of the user's row in `user_totals`, which may be missing.
 WIN_RATE_SQL = "coalesce(trunc(100.0 * totals.won / nullif(totals.won + totals.lost, 0), 2), 0.00)"
+ALL_CATEGORIES = "all"
+NOT_BY_PERIOD = "Categories are ranked over all time alone: leave out the period, or the category."
 IN_PERIOD = "Days are UTC's, weeks begin on Monday, months on the first."
 
 
-class PeriodQuery(serializers.Serializer[dict[str, Any]]):
-    """Which period; `period` of the validated data, whichever of its two names was sent."""
+class ScopeQuery(serializers.Serializer[dict[str, Any]]):
+    """Which period, by either of its two names, or which category; the validated data have the `scope` of it."""
 
     period = serializers.ChoiceField(choices=Period.choices, default=Period.ALL, help_text=IN_PERIOD)
     timeFilter = serializers.ChoiceField(
         choices=[(name, name) for name in TIME_FILTERS], required=False, help_text="Deprecated: `period`."
     )
-    category = serializers.ChoiceField(
-        choices=[("all", "All")], default="all", help_text="Of markets of all categories: there are no others."
+    category = LowerCaseField(
+        max_length=CATEGORY_MAX,
+        default=ALL_CATEGORIES,
+        help_text="Only bets on markets of this category, in any case; stocks are of none. With the period `all` "
+        "alone. A category that there isn't is an empty list.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -36,15 +43,20 @@ class PeriodQuery(serializers.Serializer[dict[str, Any]]):
         named = TIME_FILTERS.get(attrs.pop("timeFilter", None), period)
         if "period" in self.initial_data and named != period:
             raise serializers.ValidationError({"timeFilter": "Give either period or timeFilter."}, code="conflict")
-        return attrs | {"period": named}
+        category = attrs.pop("category")
+        if category == ALL_CATEGORIES:
+            return attrs | {"scope": Scope.of_period(named)}
+        if named != Period.ALL:
+            raise serializers.ValidationError({"category": NOT_BY_PERIOD}, code="conflict")
+        return attrs | {"scope": Scope.of_category(category)}
 
 
-class PageQuery(PeriodQuery):
+class PageQuery(ScopeQuery):
     limit = ClampedIntegerField(low=1, high=LIMIT_MAX, default=LIMIT)
     offset = serializers.IntegerField(min_value=0, max_value=OFFSET_MAX, default=0)
 
 
-class RankingQuery(PeriodQuery):
+class RankingQuery(ScopeQuery):
     type = serializers.ChoiceField(choices=Order.choices, default=Order.PNL)
 
 
@@ -70,9 +82,11 @@ class LeaderboardEntrySerializer(ResourceSerializer):
     """A place on a leaderboard. Statements that select it have the user's `user_totals`, if any."""
 
     rank = serializers.IntegerField(help_text="From 1; of equals the earlier account is first.")
-    overallPnL = CreditsField(source="overall_pnl", help_text="Realized in the period.")
-    totalVolume = CreditsField(source="total_volume", help_text="Staked on markets in the period.")
-    winRate = WinRateField(source="win_rate", help_text=f"{WIN_RATE}, in any period.")
+    overallPnL = CreditsField(source="overall_pnl", help_text="Realized in the period, or on markets of the category.")
+    totalVolume = CreditsField(
+        source="total_volume", help_text="Staked on markets in the period, or on those of the category."
+    )
+    winRate = WinRateField(source="win_rate", help_text=f"{WIN_RATE}, in any period and category.")
     user = RankedUserSerializer()
 
     class Meta:
@@ -87,7 +101,7 @@ class LeaderboardEntrySerializer(ResourceSerializer):
 
 class RankingSerializer(serializers.Serializer[dict[str, Any]]):
     type = serializers.ChoiceField(choices=Order.choices)
-    rank = serializers.IntegerField(allow_null=True, help_text="By `type`; null: not ranked in the period (yet).")
+    rank = serializers.IntegerField(allow_null=True, help_text="By `type`; null: not ranked there (yet).")
     rankByPnL = serializers.IntegerField(allow_null=True)
     rankByVolume = serializers.IntegerField(allow_null=True)
     totalUsers = serializers.IntegerField()
@@ -108,7 +122,9 @@ LeaderboardResponse = response_schema(
     LEADERBOARD_ALIASES,
     leaderboard=LeaderboardEntrySerializer(many=True),
     **offset_page_schema(),
-    updatedAt=serializers.DateTimeField(allow_null=True, help_text="When it was counted; null: not yet."),
+    updatedAt=serializers.DateTimeField(
+        allow_null=True, help_text="When it was counted; null: not yet, or there is no bet in the category."
+    ),
 )
 PnlHistoryResponse = response_schema(
     "PnlHistoryResponse", interval=serializers.ChoiceField(choices=Interval.choices), data=DaySerializer(many=True)

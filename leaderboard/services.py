@@ -1,11 +1,11 @@
-"""Updating the leaderboard: what users did on each day, then the standings of each period.
+"""Updating the leaderboard: what users did on each day, then the standings of each period and category.
 
 Each step is a statement about many users, which writes only the rows that differ. The tables that betting writes are
 only read, from snapshots: an update neither waits for a bet nor makes one wait.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 from core.days import A_DAY, LATEST_COMMIT, day_of, midnight
 from core.db.sql import analyze, execute, fetch_all
 from core.db.transactions import run_transaction
-from leaderboard.models import Board, LeftOutUser, StaleStanding, UserDay
+from leaderboard.categories import update_categories
+from leaderboard.models import Board, CategoryBoard, LeftOutUser, MarketCategory, StaleStanding, UserDay
 from leaderboard.rules import KEPT_DAYS, Period
 from leaderboard.standings import delete_stale, mark_stale, update_standings
 
@@ -74,13 +75,14 @@ def no_progress(counted: str, rows: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LeaderboardUpdate:
-    """How many rows were written: of days, and of each period's standings."""
+    """How many rows were written: of days, of each period's standings, and of those of all categories."""
 
     days: int
     standings: dict[str, int]
+    categories: int
 
     def as_dict(self) -> dict[str, Any]:
-        return {"days": self.days, "standings": self.standings}
+        return asdict(self)
 
 
 def update_leaderboard(*, now: datetime, progress: Progress = no_progress) -> LeaderboardUpdate:
@@ -95,12 +97,14 @@ def update_leaderboard(*, now: datetime, progress: Progress = no_progress) -> Le
     if days > MANY:
         analyze("user_days")
     standings = {}
-    # The period of all time comes first: the other periods rank only users whom it ranks.
+    # The period of all time comes first: the other periods, and categories, rank only users whom it ranks.
     for period in Period:
         standings[str(period)] = run_transaction(partial(update_standings, period, newest=newest, now=now))
         progress(str(period), standings[period])
+    categories = run_transaction(partial(update_categories, newest=newest, now=now))
+    progress("categories", categories)
     run_transaction(partial(delete_stale, newest))
-    return LeaderboardUpdate(days, standings)
+    return LeaderboardUpdate(days, standings, categories)
 
 
 def rebuild_leaderboard(*, now: datetime, progress: Progress = no_progress) -> LeaderboardUpdate:
@@ -111,7 +115,7 @@ def rebuild_leaderboard(*, now: datetime, progress: Progress = no_progress) -> L
 
 def delete_counts() -> None:
     """Delete what was counted: without a board all standings are written anew, whatever they were."""
-    for table in (Board, UserDay, StaleStanding, LeftOutUser):
+    for table in (Board, UserDay, StaleStanding, LeftOutUser, CategoryBoard, MarketCategory):
         table.objects.all().delete()
 
 

@@ -1,12 +1,5 @@
-"""Bringing the standings of a period up to date: a building block of the update (docs/adr/0006).
+"""Bringing the standings of a period up to date: a building block of the update (docs/adr/0006)."""
 
-Standings keep figures in the order of ranks; milestones say how many stand before some of them. A user whose figure
-moves is one row written, and a sum added to the milestones in between, however many ranks that changes. In statements
-`{order}` is pnl or volume.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +7,17 @@ from typing import Any
 from core.days import day_of
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
-from leaderboard.models import Board, Order
-from leaderboard.rules import FARTHEST_APART, SPACING, Period, first_day
+from leaderboard.models import Board, Order, Scope
+from leaderboard.moves import (
+    add_milestones,
+    apply_moves,
+    begin_count,
+    begin_milestones,
+    delete_milestones,
+    nested_loops,
+    new_moves,
+)
+from leaderboard.rules import Period, first_day
 
 # Up to this share of a board's rows, or this many where that is more, changing rows in place is cheaper than writing
 # the whole table anew.
@@ -61,28 +63,9 @@ INSERT INTO stale_standings (user_id) SELECT user_id FROM came UNION ALL SELECT 
 """
 DELETE_STALE = "DELETE FROM stale_standings WHERE id <= %(newest)s"
 
-# One count at a time; boards are read meanwhile.
-LOCK_BOARDS = "LOCK TABLE boards IN SHARE ROW EXCLUSIVE MODE"
-# Hashing and sorting a million rows in memory. Other joins read each row by itself: right for few rows alone, and
-# estimates of what is summed are too wrong to tell.
-SET_MEMORY = """
-SELECT set_config('work_mem', '128MB', true), set_config('maintenance_work_mem', '256MB', true),
-    set_config('jit', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('enable_nestloop', 'off', true)
-"""
-NESTED_LOOPS = "SELECT set_config('enable_nestloop', %(on)s, true)"
-
-DROP_MOVES = "DROP TABLE IF EXISTS pg_temp.moves"
-# Whose figures differ from those of the last count: before, where there were any, and now, where there are.
-CREATE_MOVES = """
-CREATE TEMPORARY TABLE moves (
-    user_id uuid NOT NULL, was_at timestamptz, was_pnl numeric, was_volume numeric,
-    now_at timestamptz, now_pnl numeric, now_volume numeric
-) ON COMMIT DROP
-"""
 COMPARE_ALL = """
-INSERT INTO pg_temp.moves (user_id, was_at, was_pnl, was_volume, now_at, now_pnl, now_volume)
-SELECT coalesce(user_id, id), known.created_at, minus_pnl, minus_volume,
+INSERT INTO pg_temp.moves (scope, user_id, was_at, was_pnl, was_volume, now_at, now_pnl, now_volume)
+SELECT %(period)s, coalesce(user_id, id), known.created_at, minus_pnl, minus_volume,
     figures.created_at, -overall_pnl, -total_volume
 FROM (SELECT * FROM standings WHERE period = %(period)s) AS known
 FULL JOIN ({figures}) AS figures ON figures.id = known.user_id
@@ -90,78 +73,16 @@ WHERE (known.created_at, minus_pnl, minus_volume) IS DISTINCT FROM (figures.crea
 LIMIT %(limit)s
 """
 COMPARE_STALE = """
-INSERT INTO pg_temp.moves (user_id, was_at, was_pnl, was_volume, now_at, now_pnl, now_volume)
-SELECT stale.user_id, known.created_at, minus_pnl, minus_volume, figures.created_at, -overall_pnl, -total_volume
+INSERT INTO pg_temp.moves (scope, user_id, was_at, was_pnl, was_volume, now_at, now_pnl, now_volume)
+SELECT %(period)s, stale.user_id, known.created_at, minus_pnl, minus_volume,
+    figures.created_at, -overall_pnl, -total_volume
 FROM (SELECT DISTINCT user_id FROM stale_standings WHERE id <= %(newest)s) AS stale
 LEFT JOIN standings AS known ON known.period = %(period)s AND known.user_id = stale.user_id
 LEFT JOIN LATERAL ({figures}) AS figures ON true
 WHERE (known.created_at, minus_pnl, minus_volume) IS DISTINCT FROM (figures.created_at, -overall_pnl, -total_volume)
 LIMIT %(limit)s
 """
-ANALYZE_MOVES = "ANALYZE pg_temp.moves"
 COUNT_MOVES = "SELECT count(*), count(now_at) - count(was_at) FROM pg_temp.moves"
-
-UPDATE_STANDINGS = """
-UPDATE standings SET created_at = now_at, minus_pnl = now_pnl, minus_volume = now_volume FROM pg_temp.moves
-WHERE standings.user_id = moves.user_id AND period = %(period)s AND was_at IS NOT NULL AND now_at IS NOT NULL
-"""
-DELETE_STANDINGS = """
-DELETE FROM standings USING pg_temp.moves
-WHERE standings.user_id = moves.user_id AND period = %(period)s AND now_at IS NULL
-"""
-INSERT_STANDINGS = """
-INSERT INTO standings (period, user_id, created_at, minus_pnl, minus_volume)
-SELECT %(period)s, user_id, now_at, now_pnl, now_volume FROM pg_temp.moves WHERE was_at IS NULL
-"""
-# Who came to stand before a milestone, less who no longer does. Who is at its very place isn't before it.
-SHIFT_MILESTONES = """
-WITH steps AS (
-    SELECT now_{order} AS figure, now_at AS created_at, user_id, 1 AS step FROM pg_temp.moves WHERE now_at IS NOT NULL
-    UNION ALL SELECT was_{order}, was_at, user_id, -1 FROM pg_temp.moves WHERE was_at IS NOT NULL
-    UNION ALL SELECT figure, created_at, user_id, 0 FROM milestones
-        WHERE period = %(period)s AND milestones.order = '{order}'
-), summed AS (
-    SELECT *, sum(step) OVER (ORDER BY figure, created_at, user_id, abs(step) ROWS UNBOUNDED PRECEDING) AS shift
-    FROM steps
-)
-UPDATE milestones SET passed = passed + shift FROM summed
-WHERE step = 0 AND shift <> 0 AND period = %(period)s AND milestones.order = '{order}'
-AND (milestones.figure, milestones.created_at, milestones.user_id) = (summed.figure, summed.created_at, summed.user_id)
-"""
-# Every other one of those that stand close: never two neighbours, so that what is left apart is bounded.
-THIN_MILESTONES = """
-DELETE FROM milestones USING (
-    SELECT figure, created_at, user_id, row_number() OVER places AS place,
-        lead(passed) OVER places - lag(passed) OVER places AS apart
-    FROM milestones WHERE period = %(period)s AND milestones.order = '{order}'
-    WINDOW places AS (ORDER BY figure, created_at, user_id)
-) AS close
-WHERE apart <= %(spacing)s AND place %% 2 = 0 AND period = %(period)s AND milestones.order = '{order}'
-AND (milestones.figure, milestones.created_at, milestones.user_id) = (close.figure, close.created_at, close.user_id)
-"""
-# The start of the order: nobody's figure is so good.
-DELETE_MILESTONES = "DELETE FROM milestones WHERE period = %(period)s"
-FIRST_MILESTONE = """
-INSERT INTO milestones (period, "order", figure, created_at, user_id, passed)
-VALUES (%(period)s, '{order}', -9999999999999999.99, '0001-01-01Z', '00000000-0000-0000-0000-000000000000', 0)
-"""
-# Where milestones are too far apart, new ones between them, each at the place of a standing of the table.
-ADD_MILESTONES = """
-INSERT INTO milestones (period, "order", figure, created_at, user_id, passed)
-SELECT %(period)s, '{order}', behind.figure, behind.created_at, behind.user_id, gap.passed + behind.place - 1
-FROM (
-    SELECT figure, created_at, user_id, passed, lead(passed, 1, %(total)s) OVER (ORDER BY figure, created_at, user_id)
-        - passed AS width
-    FROM milestones WHERE period = %(period)s AND milestones.order = '{order}'
-) AS gap CROSS JOIN LATERAL (
-    SELECT minus_{order} AS figure, created_at, user_id,
-        row_number() OVER (ORDER BY minus_{order}, created_at, user_id) AS place
-    FROM {table}
-    WHERE period = %(period)s AND (minus_{order}, created_at, user_id) >= (gap.figure, gap.created_at, gap.user_id)
-    ORDER BY minus_{order}, created_at, user_id LIMIT gap.width
-) AS behind
-WHERE gap.width > %(farthest)s AND behind.place > 1 AND behind.place %% %(spacing)s = 1
-"""
 
 RECORD_BOARD = """
 INSERT INTO boards (period, first_day, total, updated_at) VALUES (%(period)s, %(first_day)s, %(total)s, %(now)s)
@@ -189,12 +110,14 @@ class Count:
     newest: int
 
     @property
+    def scope(self) -> Scope:
+        return Scope.of_period(self.period)
+
+    @property
     def facts(self) -> dict[str, Any]:
         today = day_of(self.now)
-        first = first_day(self.period, today)
-        apart = {"spacing": SPACING, "farthest": FARTHEST_APART}
-        days = {"first_day": first, "today": today, "now": self.now}
-        return {"period": str(self.period), "newest": self.newest, **days, **apart}
+        days = {"first_day": first_day(self.period, today), "today": today, "now": self.now}
+        return {"period": str(self.period), "newest": self.newest, **days}
 
     @property
     def figures(self) -> str:
@@ -228,8 +151,7 @@ def update_standings(period: Period, *, newest: int, now: datetime) -> int:
     """
     require_transaction("update_standings")
     count = Count(period, now, newest)
-    execute(LOCK_BOARDS)
-    fetch_all(SET_MEMORY)
+    begin_count()
     board = Board.objects.filter(period=period).first()
     done = update_in_place(count, board) if board else None
     if done is None:
@@ -248,56 +170,32 @@ def update_in_place(count: Count, board: Board) -> tuple[int, int] | None:
         return None
     total = board.total + growth
     if moved:
-        apply_moves(count, total=total)
+        apply_moves(count.scope, total=total)
     return total, moved
 
 
 def find_moves(count: Count, *, everybody: bool, limit: int) -> tuple[int, int]:
     """Return how many figures differ from the last count, up to the limit, and how many users more there are."""
-    execute(DROP_MOVES)
-    execute(CREATE_MOVES)
-    if everybody:
-        execute(COMPARE_ALL.format(figures=count.figures), count.facts | {"limit": limit})
-    else:
-        with nested_loops():
-            execute(COMPARE_STALE.format(figures=count.figures_of_one), count.facts | {"limit": limit})
-    execute(ANALYZE_MOVES)
+    facts = count.facts | {"limit": limit}
+    with new_moves():
+        if everybody:
+            execute(COMPARE_ALL.format(figures=count.figures), facts)
+        else:
+            with nested_loops():
+                execute(COMPARE_STALE.format(figures=count.figures_of_one), facts)
     ((moved, growth),) = fetch_all(COUNT_MOVES)
     return moved, growth
-
-
-def apply_moves(count: Count, *, total: int) -> None:
-    """Write the figures that differ, and move the milestones."""
-    with nested_loops():
-        for statement in (UPDATE_STANDINGS, DELETE_STANDINGS, INSERT_STANDINGS):
-            execute(statement, count.facts)
-    for order in Order:
-        execute(SHIFT_MILESTONES.format(order=order), count.facts)
-        execute(THIN_MILESTONES.format(order=order), count.facts)
-        add_milestones(count, order, table="standings", total=total)
 
 
 def rebuild_table(count: Count) -> tuple[int, int]:
     """Write all standings of the period into a new table, and put that in the old one's place as the last thing."""
     new: str = fetch_value(BEGIN_TABLE, count.facts)
     total = execute(FILL_TABLE.format(new=new, figures=count.figures), count.facts)
-    execute(DELETE_MILESTONES, count.facts)
+    delete_milestones(count.scope)
     for order in Order:
-        execute(FIRST_MILESTONE.format(order=order), count.facts)
+        begin_milestones(count.scope, order)
         # Before there is an index to walk through: sorting all of it is faster.
-        add_milestones(count, order, table=new, total=total)
+        add_milestones(count.scope, order, table=new, total=total)
     analyze("milestones")
     fetch_value(PUT_IN_PLACE, count.facts)
     return total, total
-
-
-@contextmanager
-def nested_loops() -> Iterator[None]:
-    """Allow nested loops, which are right for few rows."""
-    fetch_all(NESTED_LOOPS, {"on": "on"})
-    yield
-    fetch_all(NESTED_LOOPS, {"on": "off"})
-
-
-def add_milestones(count: Count, order: Order, *, table: str, total: int) -> None:
-    execute(ADD_MILESTONES.format(order=order, table=table), count.facts | {"total": total})

@@ -51,7 +51,7 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
     def mine(self, request: Request) -> HttpResponse:
         query = validate(serializers.RankingQuery, request.query_params)
         ranking = selectors.get_ranking(
-            user_id=current_user_id(request), order=Order(query["type"]), period=query["period"]
+            user_id=current_user_id(request), order=Order(query["type"]), scope=query["scope"]
         )
         return json_response(ranking=ranking)
 
@@ -72,5 +72,5 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
 
 def list_page(order: Order, request: Request) -> HttpResponse:
     validated = validate(serializers.PageQuery, request.query_params)
-    query = Query(validated["period"], validated["limit"], validated["offset"])
+    query = Query(validated["scope"], validated["limit"], validated["offset"])
     return HttpResponse(selectors.get_page(order=order, query=query), content_type="application/json")

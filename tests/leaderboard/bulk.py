@@ -6,6 +6,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from markets.models import Market
+
 CROWD = """
 INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active, is_staff,
     referral_code, created_at)
@@ -24,6 +26,21 @@ WITH moved AS (
 )
 INSERT INTO stale_standings (user_id) SELECT id FROM moved
 """
+PLACE = """
+INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at)
+SELECT gen_random_uuid(), user_id, %(market)s, 'this', stake, 0.6, trunc(stake / 0.6, 2), now()
+FROM unnest(%(users)s::uuid[], %(stakes)s::numeric[]) AS bet (user_id, stake)
+"""
+SETTLE = """
+WITH settled AS (
+    UPDATE bets SET status = CASE WHEN won THEN 'won' ELSE 'lost' END, resolved_at = now(), settlement_count = 1,
+        actual_payout = CASE WHEN won THEN potential_payout ELSE 0 END
+    FROM unnest(%(users)s::uuid[], %(wins)s::boolean[]) AS outcome (user_id, won)
+    WHERE bets.user_id = outcome.user_id AND market_id = %(market)s AND status = 'pending'
+    RETURNING bets.user_id
+)
+INSERT INTO stale_standings (user_id) SELECT user_id FROM settled
+"""
 
 
 def add_users(users: int, *, at: datetime) -> list[UUID]:
@@ -37,3 +54,12 @@ def move(figures: Sequence[tuple[UUID, int, int]]) -> None:
     """Sets users' profit and volume, as bets would over time."""
     with connection.cursor() as cursor:
         cursor.execute(MOVE, [list(column) for column in zip(*figures, strict=True)])
+
+
+def add_settled_bets(market: Market, bets: Sequence[tuple[UUID, int, bool]]) -> None:
+    """Adds a bet of each user, with its stake and whether it was won."""
+    users, stakes, wins = zip(*bets, strict=True)
+    given = {"market": market.pk, "users": list(users), "stakes": list(stakes), "wins": list(wins)}
+    with connection.cursor() as cursor:
+        cursor.execute(PLACE, given)
+        cursor.execute(SETTLE, given)

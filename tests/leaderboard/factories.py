@@ -17,7 +17,7 @@ from betting.pricing import price_order, price_sale
 from betting.services import place_bet, sell_bet
 from core.db.transactions import run_transaction
 from economy.stocks.models import StockTransaction
-from leaderboard.models import Order, Standing, UserDay
+from leaderboard.models import CategoryStanding, Order, Scope, Standing, UserDay
 from leaderboard.rules import Period
 from leaderboard.selectors import get_place, list_entries
 from markets.models import Market
@@ -76,42 +76,71 @@ def kept() -> dict[str, list[Any]]:
     return {
         "days": list(UserDay.objects.order_by("day", "user_id").values()),
         "standings": list(Standing.objects.order_by("period", "user_id").values()),
-        "boards": {(period, order): shown(order, period) for period in Period for order in Order},
+        "categories": list(CategoryStanding.objects.order_by("category", "user_id").values()),
+        "boards": {(scope.key, order): shown(order, scope) for scope in scopes() for order in Order},
         "own": {
-            (user.pk, period): get_place(user_id=user.pk, period=period)
+            (user.pk, scope.key): get_place(user_id=user.pk, scope=scope)
             for user in User.objects.all()
-            for period in Period
+            for scope in scopes()
         },
     }
 
 
-def shown(order: Order, period: Period) -> list[tuple[Any, ...]]:
+def scopes() -> list[Scope]:
+    """All boards that there are."""
+    categories = Market.objects.order_by("category").values_list("category", flat=True).distinct()
+    return [*map(Scope.of_period, Period), *map(Scope.of_category, categories)]
+
+
+def shown(order: Order, scope: Scope) -> list[tuple[Any, ...]]:
     """Place, id, profit and volume of everybody on a board."""
-    listed = list_entries(order=order, period=period, after=0, limit=1_000_000)
+    listed = list_entries(order=order, scope=scope, after=0, limit=1_000_000)
     return [(one["rank"], one["user"]["id"], one["overallPnL"], one["totalVolume"]) for one in listed]
 
 
-def ranks(period: Period) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
+def ranks(scope: Scope) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
     """Rank by profit, rank by volume, profit and volume of each user of a board, as the two lists say."""
-    by_volume = {user_id: place for place, user_id, _, _ in shown(Order.VOLUME, period)}
-    by_pnl = shown(Order.PNL, period)
+    by_volume = {user_id: place for place, user_id, _, _ in shown(Order.VOLUME, scope)}
+    by_pnl = shown(Order.PNL, scope)
     assert len(by_volume) == len(by_pnl)
     return {user_id: (place, by_volume[user_id], pnl, volume) for place, user_id, pnl, volume in by_pnl}
 
 
 def naive(period: Period, first: date, last: date) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
     """Rank by profit, rank by volume, profit and volume of each user: everything read, added up and sorted in Python."""
-    users = [user for user in User.objects.all() if user.is_active and not user.is_staff]
+    users = ranked_users()
     profit, volume = added_up(first, last)
     if period == Period.ALL:
         found = {user.pk: (user.overall_pnl, user.total_volume) for user in users}
         assert found == {user.pk: (profit[user.pk], volume[user.pk]) for user in users}
     seen = users if period == Period.ALL else [user for user in users if user.pk in profit or user.pk in volume]
+    return in_order(seen, profit, volume)
+
+
+def naive_in_category(category: str) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
+    """The same of a category's board: of whoever bet on a market that has the category now."""
+    profit: defaultdict[UUID, Decimal] = defaultdict(Decimal)
+    volume: defaultdict[UUID, Decimal] = defaultdict(Decimal)
+    for bet in Bet.objects.filter(market__category=category):
+        volume[bet.user_id] += bet.amount
+        if bet.status in ("won", "lost"):
+            profit[bet.user_id] += bet.actual_payout - (bet.amount - bet.sold_amount)
+        profit[bet.user_id] += bet.sold_payout - bet.sold_amount
+    return in_order([user for user in ranked_users() if user.pk in volume], profit, volume)
+
+
+def ranked_users() -> list[User]:
+    return [user for user in User.objects.all() if user.is_active and not user.is_staff]
+
+
+def in_order(
+    seen: list[User], profit: dict[UUID, Decimal], volume: dict[UUID, Decimal]
+) -> dict[UUID, tuple[int, int, Decimal, Decimal]]:
+    """Rank by profit, rank by volume, profit and volume of each user: sorted in Python."""
     by_pnl = sorted(seen, key=lambda user: (-profit[user.pk], user.created_at, user.pk))
     by_volume = sorted(seen, key=lambda user: (-volume[user.pk], user.created_at, user.pk))
-    return {
-        user.pk: (by_pnl.index(user) + 1, by_volume.index(user) + 1, profit[user.pk], volume[user.pk]) for user in seen
-    }
+    places = {user.pk: place for place, user in enumerate(by_volume, 1)}
+    return {user.pk: (place, places[user.pk], profit[user.pk], volume[user.pk]) for place, user in enumerate(by_pnl, 1)}
 
 
 def added_up(first: date, last: date) -> tuple[defaultdict[UUID, Decimal], defaultdict[UUID, Decimal]]:

@@ -16,7 +16,7 @@ from accounts.staff import COMMAND_LINE
 from betting.models import Bet
 from betting.reversal import reverse_settlement
 from economy.stocks.trading import close_worthless_holdings
-from leaderboard.models import Board, UserTotals
+from leaderboard.models import EVER, Board, Scope, UserTotals
 from leaderboard.rules import Period, first_day
 from leaderboard.selectors import get_place
 from leaderboard.services import rebuild_leaderboard, update_leaderboard
@@ -24,11 +24,12 @@ from markets.models import Market
 from tests.betting.factories import Player, sign_up
 from tests.betting.settlement.factories import end, move_odds, settle
 from tests.economy.stocks.factories import list_stock, new_trader, set_price
-from tests.leaderboard.factories import bet_at, figures, kept, naive, ranks, sell_at
+from tests.leaderboard.factories import bet_at, figures, kept, naive, naive_in_category, ranks, sell_at
 from tests.markets.factories import add_market
 
 pytestmark = pytest.mark.django_db
 STEPS = 50
+CATEGORIES = ["politics", "sports"]
 NOWHERE = (None, None, 0, 0)
 
 
@@ -53,7 +54,7 @@ class History:
         acts = (
             [self.bet] * 6
             + [self.sell] * 3
-            + [self.finish, self.reverse, self.join, self.ask, self.suspend, self.promote]
+            + [self.finish, self.reverse, self.join, self.ask, self.recategorize, self.suspend, self.promote]
         )
         self.random.choice([*acts, self.count, self.count])()
 
@@ -61,7 +62,13 @@ class History:
         self.players.append(sign_up(f"player_{len(self.players)}"))
 
     def ask(self) -> None:
-        self.markets.append(add_market(title=f"Question {self.now:%d %H:%M}"))
+        category = self.random.choice(CATEGORIES)
+        self.markets.append(add_market(title=f"Question {self.now:%d %H:%M}", category=category))
+
+    def recategorize(self) -> None:
+        """As ingestion does; also of one that is over."""
+        chosen = self.random.choice([*self.markets, *self.over])
+        Market.objects.filter(pk=chosen.pk).update(category=self.random.choice(CATEGORIES))
 
     def bet(self) -> None:
         player = self.random.choice(self.players)
@@ -115,14 +122,29 @@ class TestRandomHistories(TestCase):
         today = history.now.date()
         for period in Period:
             expected = naive(period, first_day(period, today), date.max if period == Period.ALL else today)
-            assert ranks(period) == expected, period
+            assert ranks(Scope.of_period(period)) == expected, period
             assert Board.objects.get(period=period).total == len(expected)
-            places = {player.id: get_place(user_id=player.id, period=period)[1:] for player in history.players}
+            places = {
+                player.id: get_place(user_id=player.id, scope=Scope.of_period(period))[1:] for player in history.players
+            }
             assert places == {player: expected.get(player, NOWHERE) for player in places}
+        for category in CATEGORIES:
+            board = Scope.of_category(category)
+            expected = naive_in_category(category)
+            assert ranks(board) == expected, category
+            assert get_place(user_id=history.staff.id, scope=board)[0] == len(expected)
+        assert_categories_add_up()
         assert_totals_are_those_of_the_bets()
         counted = kept()
         rebuild_leaderboard(now=history.now)
         assert kept() == counted
+
+
+def assert_categories_add_up() -> None:
+    """To all that users staked on markets and realized: nobody here has stocks."""
+    for user_id, (_, _, profit, volume) in ranks(EVER).items():
+        places = [get_place(user_id=user_id, scope=Scope.of_category(category)) for category in CATEGORIES]
+        assert (sum(place[3] for place in places), sum(place[4] for place in places)) == (profit, volume)
 
 
 def assert_totals_are_those_of_the_bets() -> None:

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from leaderboard.models import Order
-from leaderboard.rules import SPACING, SURROUNDING, Period
+from leaderboard.models import EVER, Order
+from leaderboard.rules import SPACING, SURROUNDING
 from leaderboard.selectors import get_ranking, list_entries
 from leaderboard.services import update_leaderboard
 from tests.leaderboard.bulk import add_users, move
@@ -46,7 +46,7 @@ def rows_read(plan: str) -> int:
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("after", [0, USERS // 2, USERS - 100, USERS * 2])
 def test_a_page_is_one_range_of_one_index_however_deep(middle, order, after):
-    (plan,) = plans(lambda: list_entries(order=order, period=Period.ALL, after=after, limit=100))
+    (plan,) = plans(lambda: list_entries(order=order, scope=EVER, after=after, limit=100))
     assert f"_by_{order} on standings" in plan
     assert "Seq Scan on standings" not in plan
     assert rows_read(plan) <= 100 + SPACING
@@ -54,7 +54,7 @@ def test_a_page_is_one_range_of_one_index_however_deep(middle, order, after):
 
 @pytest.mark.parametrize("order", Order)
 def test_ones_own_place_and_those_around_are_ranges_too(middle, order):
-    own, around = plans(lambda: get_ranking(user_id=middle, order=order, period=Period.ALL))
+    own, around = plans(lambda: get_ranking(user_id=middle, order=order, scope=EVER))
     assert "_pkey on standings" in own
     assert f"_by_{order} on standings" in around
     assert "Seq Scan on standings" not in own + around

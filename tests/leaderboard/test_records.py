@@ -178,8 +178,3 @@ def test_both_names_may_be_sent_where_they_mean_the_same(five, now):
         "message": "Give either period or timeFilter.",
         "code": "conflict",
     }
-
-
-def test_a_category_that_no_board_is_kept_for_is_refused_and_never_ignored(db):
-    see("pnl", category="all")
-    assert see("pnl", 400, category="sports")["details"][0]["field"] == "category"

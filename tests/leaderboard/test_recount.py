@@ -14,7 +14,18 @@ from accounts.models import User
 from accounts.services import ranks_of
 from core.db.transactions import try_lock
 from core.jobs.runs import last_run
-from leaderboard.models import Board, Milestone, StaleStanding, Standing, UserDay
+from leaderboard.models import (
+    EVER,
+    Board,
+    CategoryBoard,
+    CategoryMilestone,
+    CategoryStanding,
+    MarketCategory,
+    Milestone,
+    StaleStanding,
+    Standing,
+    UserDay,
+)
 from leaderboard.rules import Period
 from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from leaderboard.tasks import JOB, update
@@ -23,7 +34,15 @@ from tests.concurrently import all_at_once, in_thread, wait_until
 from tests.leaderboard.factories import A_WEDNESDAY, bet_at, kept, naive, names, ranks
 from thisthat.celery import AT_START, app
 
-TABLES = {"users": "id", "standings": "(period, user_id)", "user_days": "(day, user_id)"}
+TABLES = {
+    "users": "id",
+    "standings": "(period, user_id)",
+    "user_days": "(day, user_id)",
+    "category_standings": "(category, user_id)",
+}
+
+
+DERIVED = (Standing, Milestone, UserDay, Board, CategoryStanding, CategoryMilestone, CategoryBoard, MarketCategory)
 
 
 class Died(Exception):
@@ -48,8 +67,8 @@ def test_a_count_without_news_writes_nothing(five, now):
     update_leaderboard(now=now)
     before = versions()
     done = update_leaderboard(now=now)
-    assert (done.days, done.standings) == (0, {"all": 0, "day": 0, "week": 0, "month": 0})
-    assert rewritten(before) == {"users": 0, "standings": 0, "user_days": 0}
+    assert (done.days, done.standings, done.categories) == (0, {"all": 0, "day": 0, "week": 0, "month": 0}, 0)
+    assert rewritten(before) == {"users": 0, "standings": 0, "user_days": 0, "category_standings": 0}
 
 
 def test_one_row_is_written_for_a_user_who_passes_others_and_none_for_those_who_are_passed(five, kettle, now):
@@ -62,13 +81,13 @@ def test_one_row_is_written_for_a_user_who_passes_others_and_none_for_those_who_
     assert names("volume") == ["ann", "cem", "bob", "dee", "eva"]
     assert [ranks_of(player.id).by_volume for player in five] == [1, 3, 2, 4, 5]
     assert (done.standings["all"], done.days) == (1, 1)
-    assert rewritten(before) == {"users": 0, "standings": 4, "user_days": 1}
+    assert rewritten(before) == {"users": 0, "standings": 4, "user_days": 1, "category_standings": 1}
 
 
 def test_dropped_it_is_the_same_again(five, now):
     update_leaderboard(now=now)
     counted = kept()
-    for table in (Standing, Milestone, UserDay, Board):
+    for table in DERIVED:
         table.objects.all().delete()
     assert names("pnl") == []
     update_leaderboard(now=now)
@@ -80,6 +99,8 @@ def test_rebuilding_repairs_any_damage(five, now):
     counted = kept()
     Standing.objects.update(minus_volume=-77)
     Milestone.objects.update(passed=3)
+    CategoryStanding.objects.update(minus_pnl=-77)
+    CategoryMilestone.objects.update(passed=3)
     UserDay.objects.update(volume=77)
     rebuild_leaderboard(now=now)
     assert kept() == counted
@@ -134,7 +155,9 @@ class TestCommand:
 
     def test_it_counts_and_prints_what_it_wrote_as_json(self, five):
         out, err = self.call("--json")
-        assert json.loads(out)["data"] == {"days": 4, "standings": {"all": 5, "day": 4, "week": 4, "month": 4}}
+        assert json.loads(out)["data"] == {
+            "days": 4, "standings": {"all": 5, "day": 4, "week": 4, "month": 4}, "categories": 4,
+        }  # fmt: skip
         assert err == ""
         assert last_run(JOB).status == "succeeded"
 
@@ -142,17 +165,17 @@ class TestCommand:
         self.call()
         sign_up("flo")
         out, err = self.call()
-        assert out == "Rows written: 0 days; standings: 1 all, 0 day, 0 week, 0 month.\n"
-        assert [line.split(":")[0] for line in err.splitlines()][1:] == ["all", "day", "week", "month"]
+        assert out == "Rows written: 0 days; standings: 1 all, 0 day, 0 week, 0 month, 0 of categories.\n"
+        assert [line.split(":")[0] for line in err.splitlines()][1:] == ["all", "day", "week", "month", "categories"]
 
     def test_it_rebuilds_what_was_dropped_and_it_is_what_a_naive_count_in_python_finds(self, five):
         self.call()
         counted = kept()
-        for table in (Standing, Milestone, UserDay, Board):
+        for table in DERIVED:
             table.objects.all().delete()
         self.call("--rebuild", "--json")
         assert kept() == counted
-        assert ranks(Period.ALL) == naive(Period.ALL, date.min, date.max)
+        assert ranks(EVER) == naive(Period.ALL, date.min, date.max)
 
     def test_it_rebuilds_what_was_made_wrong(self, five):
         self.call()

@@ -11,8 +11,8 @@ from hypothesis import strategies as some
 from hypothesis.extra.django import TestCase
 
 from accounts.models import User
-from leaderboard.models import Board, Milestone, Order
-from leaderboard.rules import FARTHEST_APART, SPACING, Period
+from leaderboard.models import EVER, Board, Milestone, Order
+from leaderboard.rules import FARTHEST_APART, SPACING
 from leaderboard.selectors import get_place, list_entries
 from leaderboard.services import rebuild_leaderboard, update_leaderboard
 from tests.leaderboard.bulk import add_users, move
@@ -64,13 +64,13 @@ def check() -> None:
     users = [user for user in User.objects.all() if user.is_active and not user.is_staff]
     by_pnl = sorted(users, key=lambda user: (-user.overall_pnl, user.created_at, user.pk))
     by_volume = sorted(users, key=lambda user: (-user.total_volume, user.created_at, user.pk))
-    assert [user_id for _, user_id, _, _ in shown(Order.PNL, Period.ALL)] == [user.pk for user in by_pnl]
-    assert [user_id for _, user_id, _, _ in shown(Order.VOLUME, Period.ALL)] == [user.pk for user in by_volume]
+    assert [user_id for _, user_id, _, _ in shown(Order.PNL, EVER)] == [user.pk for user in by_pnl]
+    assert [user_id for _, user_id, _, _ in shown(Order.VOLUME, EVER)] == [user.pk for user in by_volume]
     assert Board.objects.get(period="all").total == len(users)
-    for user_id, row in list(ranks(Period.ALL).items())[::29]:
-        assert get_place(user_id=user_id, period=Period.ALL)[1:] == row
+    for user_id, row in list(ranks(EVER).items())[::29]:
+        assert get_place(user_id=user_id, scope=EVER)[1:] == row
     for after in range(0, len(users) + SPACING, 97):
-        places = [entry["rank"] for entry in list_entries(order=Order.VOLUME, period=Period.ALL, after=after, limit=5)]
+        places = [entry["rank"] for entry in list_entries(order=Order.VOLUME, scope=EVER, after=after, limit=5)]
         assert places == [place for place in range(after + 1, after + 6) if place <= len(users)]
     check_milestones(len(users))
 

@@ -45,4 +45,6 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"success": True, "data": result}))
             return
         standings = ", ".join(f"{rows:,} {period}" for period, rows in result["standings"].items())
-        self.stdout.write(f"Rows written: {result['days']:,} days; standings: {standings}.")
+        self.stdout.write(
+            f"Rows written: {result['days']:,} days; standings: {standings}, {result['categories']:,} of categories."
+        )
