@@ -96,6 +96,34 @@ FROM places_before AS before JOIN places_after AS after USING (user_id)
 """
 
 
+# Ten bets of each user who ever bets, on as many of 200 markets in ten categories; seven in ten are settled.
+MARKETS = """
+WITH made AS (
+    INSERT INTO markets (id, market_type, status, slug, title, description, this_option, that_option, category, tags,
+        image_url, this_odds, that_odds, odds_updated_at, liquidity, volume, volume_24hr, accepting_orders,
+        upstream_facts, neg_risk, odds_live, created_at, updated_at, suspended_reason, upstream_id, this_token_id,
+        that_token_id, group_title, event_slug, event_title, neg_risk_id)
+    SELECT md5('market' || n)::uuid, 'credits', 'open', 's', 'Question ' || n, '', 'Yes', 'No', 'category-' || n %% 10,
+        '{}', 'https://img.example/a.png', 0.6, 0.4, now(), 0, 0, 0, true, '{}', false, false, now(), now(), '', '', '',
+        '', '', '', '', ''
+    FROM generate_series(1, %(markets)s) AS n RETURNING id
+)
+INSERT INTO market_terms (market_id, fixed_at, fingerprint) SELECT id, now(), '' FROM made
+"""
+BETS = """
+INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at, status, resolved_at,
+    actual_payout, settlement_count)
+SELECT new_id(), id, md5('market' || 1 + (n * 7 + bet * 31) %% 200)::uuid, 'this', 60, 0.6, 100, now(), CASE
+    WHEN bet > 7 THEN 'pending' WHEN (n + bet) %% 2 = 0 THEN 'won' ELSE 'lost' END,
+    CASE WHEN bet <= 7 THEN now() - interval '2 days' END,
+    CASE WHEN bet <= 7 THEN (n + bet + 1) %% 2 * 100 END, (bet <= 7)::integer
+FROM numbered, generate_series(%(first)s, %(last)s) AS bet WHERE n > %(after)s AND n <= %(after)s + %(count)s
+"""
+NOTE_STALE = """
+INSERT INTO stale_standings (user_id) SELECT id FROM numbered WHERE n > %(after)s AND n <= %(after)s + %(count)s
+"""
+
+
 # A day's first count compares everybody, so a run begins at noon and crosses no midnight.
 NOON, BEGUN = datetime.now(UTC).replace(hour=12, minute=0), time.monotonic()
 
@@ -192,6 +220,61 @@ def counts(users: int) -> None:
     measured("nothing changed, first count of a day", lambda: recount(days=2), users)
 
 
+def place_bets(*, after: int, count: int, first: int, last: int) -> None:
+    users = {"after": after, "count": count}
+    switch_triggers_off()
+    execute(BETS, users | {"first": first, "last": last})
+    execute(NOTE_STALE, users)
+    switch_triggers_on()
+
+
+def categories(users: int) -> None:
+    """Count the boards of ten categories: all bets, then those of the users who bet again."""
+    from accounts.models import User
+    from leaderboard.categories import update_categories
+    from leaderboard.models import Order, Scope, StaleStanding
+    from leaderboard.selectors import get_ranking, list_entries
+
+    def count() -> None:
+        newest = StaleStanding.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        run_in_transaction(lambda: update_categories(newest=newest, now=moment()))
+        StaleStanding.objects.all().delete()
+
+    switch_triggers_off()
+    execute(MARKETS, {"markets": 200})
+    switch_triggers_on()
+    place_bets(after=0, count=users * 7 // 10, first=1, last=10)
+    execute("VACUUM ANALYZE bets, markets, market_terms")
+    measured("first count of categories", count, users)
+    measured("categories, nothing changed", count, users)
+    for turn in range(3):
+        place_bets(after=users * turn // 100, count=users // 100, first=8, last=8)
+        measured("categories, 1 % of the users bet", count, users)
+    scope = Scope.of_category("category-3")
+    middle = list_entries(order=Order.PNL, scope=scope, after=users // 3, limit=1)[0]["user"]["id"]
+    assert User.objects.filter(pk=middle).exists()
+    timed_reads(
+        {
+            f"100 of a category at {users // 3:,}": lambda: list_entries(
+                order=Order.VOLUME, scope=scope, after=users // 3, limit=100
+            ),
+            "own rank in a category and ten around": lambda: get_ranking(user_id=middle, order=Order.PNL, scope=scope),
+        }
+    )
+
+
+def run_in_transaction(work: Callable[[], Any]) -> None:
+    from core.db.transactions import run_transaction
+
+    run_transaction(work)
+
+
+def timed_reads(each: dict[str, Callable[[], Any]]) -> None:
+    for name, work in each.items():
+        spent = sorted(timed(work) * 1000 for _ in range(300))
+        print(f"{name}: median {statistics.median(spent):.2f} ms, p99 {spent[296]:.2f} ms", flush=True)
+
+
 def reads(users: int) -> None:
     from accounts.services import ranks_of
     from leaderboard.models import EVER, Order
@@ -204,9 +287,7 @@ def reads(users: int) -> None:
         "own rank and ten around": lambda: get_ranking(user_id=middle, order=Order.PNL, scope=EVER),
         "ranks of a profile": lambda: ranks_of(middle),
     }
-    for name, work in each.items():
-        spent = sorted(timed(work) * 1000 for _ in range(300))
-        print(f"{name}: median {statistics.median(spent):.2f} ms, p99 {spent[296]:.2f} ms", flush=True)
+    timed_reads(each)
 
 
 def bettors() -> tuple[list[str], str]:
@@ -294,6 +375,7 @@ def main() -> None:
         counts(arguments.users)
         execute("VACUUM ANALYZE standings")
         reads(arguments.users)
+        categories(arguments.users)
         bets_meanwhile(arguments.users, arguments.rounds)
 
 

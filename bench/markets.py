@@ -9,6 +9,7 @@ import json
 import os
 import random
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -143,12 +144,33 @@ def measure(name: str, env: dict[str, str], arguments: argparse.Namespace) -> No
             report(request, result, health)
 
 
+def measure_pairs(name: str, env: dict[str, str], arguments: argparse.Namespace) -> None:
+    """Time the lists of markets and of events in turns: what else the machine does falls on both alike."""
+    paths = ("/api/v1/markets?limit=20", "/api/v1/events?limit=20")
+    print(f"\n{name}: lists of markets and of events in turns")
+    rounds = []
+    with web_server(env, port=WEB_PORT, workers=arguments.workers, threads=arguments.threads):
+        for _ in range(arguments.pairs):
+            messages = [itertools.cycle([request_bytes(BASE + path)]) for path in paths]
+            rounds.append([run(BASE, each.__next__, seconds=arguments.seconds) for each in messages])
+    for path, results in zip(paths, zip(*rounds, strict=True), strict=True):
+        rate, p50, p99 = (statistics.median(figures) for figures in zip(*map(figures_of, results), strict=True))
+        print(f"| {path:<42} | {rate:>7,.0f} | {p50:>6.2f} | {p99:>6.2f} |", flush=True)
+    ratios = sorted(events.rate / markets.rate for markets, events in rounds)
+    print(f"events of markets: {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
+
+
+def figures_of(result: Result) -> tuple[float, float, float]:
+    return result.rate, result.p50, result.p99
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markets", type=int, default=50_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--pairs", type=int, default=0, help="rounds of lists of markets and of events, nothing else")
     parser.add_argument("--no-ingestion", action="store_true", help="use the markets of the last run")
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
@@ -163,8 +185,9 @@ def main() -> None:
             options = ["--port", str(SIMULATOR_PORT), "--events", events]
             with running([sys.executable, "-m", "devtools.simulators.polymarket", *options], SIMULATOR_PORT, env):
                 timed_ingestion(env, arguments.markets)
-        measure("As it ships (a public response is remembered for a second)", env, arguments)
-        measure("Every response from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)
+        do = measure_pairs if arguments.pairs else measure
+        do("As it ships (a public response is remembered for a second)", env, arguments)
+        do("Every response from PostgreSQL", {**env, "PUBLIC_CACHE_SECONDS": "0"}, arguments)
     finally:
         database.stop()
         queue.stop()
