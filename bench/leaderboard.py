@@ -106,7 +106,7 @@ WITH made AS (
     SELECT md5('market' || n)::uuid, 'credits', 'open', 's', 'Question ' || n, '', 'Yes', 'No', 'category-' || n %% 10,
         '{}', 'https://img.example/a.png', 0.6, 0.4, now(), 0, 0, 0, true, '{}', false, false, now(), now(), '', '', '',
         '', '', '', '', ''
-    FROM generate_series(1, %(markets)s) AS n RETURNING id
+    FROM generate_series(1, %(markets)s::integer) AS n RETURNING id
 )
 INSERT INTO market_terms (market_id, fixed_at, fingerprint) SELECT id, now(), '' FROM made
 """
@@ -117,7 +117,8 @@ SELECT new_id(), id, md5('market' || 1 + (n * 7 + bet * 31) %% 200)::uuid, 'this
     WHEN bet > 7 THEN 'pending' WHEN (n + bet) %% 2 = 0 THEN 'won' ELSE 'lost' END,
     CASE WHEN bet <= 7 THEN now() - interval '2 days' END,
     CASE WHEN bet <= 7 THEN (n + bet + 1) %% 2 * 100 END, (bet <= 7)::integer
-FROM numbered, generate_series(%(first)s, %(last)s) AS bet WHERE n > %(after)s AND n <= %(after)s + %(count)s
+FROM numbered, generate_series(%(first)s::integer, %(last)s::integer) AS bet
+WHERE n > %(after)s AND n <= %(after)s + %(count)s
 """
 NOTE_STALE = """
 INSERT INTO stale_standings (user_id) SELECT id FROM numbered WHERE n > %(after)s AND n <= %(after)s + %(count)s
