@@ -47,7 +47,8 @@ def test_a_bet_in_the_list_is_the_bet_by_itself(ann, several):
 
 def test_a_bet_shows_the_event_of_its_market_as_the_market_does(api, ann, kettle):
     event = add_event(title="Who will win?")
-    rook = add_outcome(event, 1, "Rook", market_type="credits", polymarket_id=None)
+    house = {"market_type": "credits", "polymarket_id": None, "bid": None, "ask": None}
+    rook = add_outcome(event, 1, "Rook", this_token_id="", that_token_id="", **house)
     placed = ann.bet(rook, 10)
     shown = read(api.get(f"/api/v1/markets/{rook.pk}"))["data"]["event"]
     assert shown["outcomeLabel"] == "Rook"
