@@ -24,7 +24,6 @@ from core.db.transactions import require_transaction
 from markets.errors import PriceUnavailable
 from markets.models import Market
 from markets.selectors import CONDITION_ID
-from markets.serializers import EVENT
 
 CENT = Decimal("0.01")
 ONE = Decimal(1)
@@ -228,7 +227,6 @@ class MarketSnapshot:
     image_url: str
     category: str
     suspended_reason: str
-    event: dict[str, Any] | None
 
     @property
     def is_house(self) -> bool:
@@ -271,7 +269,7 @@ class MarketSnapshot:
         return self.this_token_id, self.that_token_id, self.this_option, self.that_option
 
 
-MARKET_COLUMNS = ", ".join(EVENT if name == "event" else f"market.{name}" for name in MarketSnapshot.__slots__)
+MARKET_COLUMNS = ", ".join(f"market.{column}" for column in MarketSnapshot.__slots__)
 MARKET_BY_ID = f"SELECT {MARKET_COLUMNS} FROM markets AS market WHERE market.id = %(id)s"  # noqa: S608 - constants of this module
 MARKET_BY_CONDITION = f"SELECT {MARKET_COLUMNS} FROM markets AS market WHERE market.polymarket_id = %(condition)s"  # noqa: S608
 # Many may hold it at once; whoever closes or settles the market waits for them, and they for it.

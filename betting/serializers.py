@@ -12,7 +12,6 @@ from betting.models import Bet
 from betting.orders import CENT, REFERENCE_MAX
 from core.api.serializers import CreditsField, OddsField, ResourceSerializer, offset_page_schema, response_schema
 from markets.models import Market
-from markets.serializers import EVENT, MarketEventSerializer
 
 CURRENT_ODDS = "CASE bet.side WHEN 'this' THEN market.this_odds ELSE market.that_odds END"
 
@@ -64,11 +63,9 @@ class BetMarketSerializer(ResourceSerializer):
     thisOdds = OddsField(source="this_odds")
     thatOdds = OddsField(source="that_odds")
     category = serializers.CharField()
-    event = MarketEventSerializer(allow_null=True, help_text="What groups it with others; null for house markets.")
 
     class Meta:
         alias = "market"
-        expressions = {"event": EVENT}
 
 
 class BetSerializer(ResourceSerializer):

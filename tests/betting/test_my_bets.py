@@ -11,7 +11,7 @@ from betting.models import Bet
 from markets.models import Market
 from tests.betting.factories import assert_audit_passes, execute, read
 from tests.betting.settlement.bulk import add_users, place_many
-from tests.markets.factories import add_event, add_market, add_outcome, fields_of, refusal
+from tests.markets.factories import add_market, fields_of, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -43,18 +43,6 @@ def test_all_bets_come_newest_first(ann, several):
 def test_a_bet_in_the_list_is_the_bet_by_itself(ann, several):
     for bet in mine(ann)["bets"]:
         assert ann.show(bet) == bet
-
-
-def test_a_bet_shows_the_event_of_its_market_as_the_market_does(api, ann, kettle):
-    event = add_event(title="Who will win?")
-    house = {"market_type": "credits", "polymarket_id": None, "bid": None, "ask": None}
-    rook = add_outcome(event, 1, "Rook", this_token_id="", that_token_id="", **house)
-    placed = ann.bet(rook, 10)
-    shown = read(api.get(f"/api/v1/markets/{rook.pk}"))["data"]["event"]
-    assert shown["outcomeLabel"] == "Rook"
-    assert placed["market"]["event"] == ann.show(placed)["market"]["event"] == shown
-    assert ann.bet(kettle, 10)["market"]["event"] is None
-    assert [bet["market"]["event"] for bet in mine(ann)["bets"]] == [None, shown]
 
 
 def test_pages_follow_one_another(ann, several):

@@ -25,7 +25,7 @@ BET_FIELDS = [
 ]  # fmt: skip
 MARKET_FIELDS = [
     "id", "title", "thisOption", "thatOption", "status", "resolution", "resolvedAt", "expiresAt", "imageUrl",
-    "thisOdds", "thatOdds", "category", "event",
+    "thisOdds", "thatOdds", "category",
 ]  # fmt: skip
 
 
