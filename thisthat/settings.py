@@ -47,8 +47,8 @@ INSTALLED_APPS = [
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar", "core",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "accounts", "accounts.apps.XSignInConfig", "markets", "economy", "betting", "purchases", "leaderboard", "staff",
-    "ops",
+    "accounts", "accounts.apps.XSignInConfig", "notifications", "markets", "economy", "betting", "purchases",
+    "leaderboard", "staff", "ops",
     *(["devtools"] if DEBUG else []),
 ]  # fmt: skip
 # One that needs neither session nor database goes into LOOP_MIDDLEWARE of `ops/serving/service.py` too: responses that
@@ -255,6 +255,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "leaderboard", "description": "Users by profit and by volume"},
         {"name": "referrals", "description": "Who came by one's code"},
         {"name": "purchases", "description": "Credits for money"},
+        {"name": "notifications", "description": "What happened to one's bets and credits, and announcements"},
         {"name": "proof", "description": "That the ledger is whole"},
         {"name": "system", "description": "Whether the service is up"},
     ],
