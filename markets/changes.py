@@ -6,6 +6,7 @@ is published are the rows' values after the commit, as responses show them.
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -48,7 +49,7 @@ def publish_current(topic: str, shape: Shape, market_ids: list[UUID]) -> None:
     publish(topic, [ALL] if len(market_ids) > MANY else read_current(shape, market_ids))
 
 
-def read_current(shape: Shape, market_ids: Iterable[UUID]) -> list[dict[str, object]]:
+def read_current(shape: Shape, market_ids: Iterable[UUID]) -> list[dict[str, Any]]:
     """Return the markets as messages, in one statement; an unknown id has none."""
     statement = f"SELECT {shape.columns} FROM markets AS market WHERE market.id = ANY(%(ids)s)"  # noqa: S608
     return [shape.from_row(row) for row in fetch_all(statement, {"ids": list(market_ids), **price_rules()})]

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import IntegrityError
 
+from accounts.changes import publish_all_users, publish_users
 from core.db.sql import Row, execute, fetch_all, fetch_one, fetch_value
 from core.db.transactions import require_transaction
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
@@ -268,6 +269,7 @@ def post(
     *posted, owes = row
     repaid = repay_debts([transfer.user_id], now=now) if owes else {}
     (entry,) = subtract_repayments([PostedEntry(*posted)], repaid)
+    publish_users([transfer.user_id])
     return entry
 
 
@@ -285,6 +287,7 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[PostedEnt
         check_row(row)
     repaid = repay_debts(sorted({row[1] for row in rows if row[5]}), now=now)
     posted = subtract_repayments([PostedEntry(*row[:4]) for row in rows], repaid)
+    publish_users(transfer.user_id for transfer in given)
     return [entry if transfer.amount else None for transfer, entry in zip(given, posted, strict=True)]
 
 
@@ -315,6 +318,7 @@ def post_from(
     ((posted, touched, amount, *faults, debtors),) = run_batch(statement, parameters or {}, now)
     check_faults(*faults)
     repay_debts(debtors or [], now=now)
+    publish_all_users()
     return Batch(posted, touched, amount)
 
 
@@ -352,6 +356,7 @@ def change_hold(*, user_id: UUID, change: Decimal, now: datetime) -> None:
     (owes,) = row
     if owes and change < 0:
         repay_debts([user_id], now=now)
+    publish_users([user_id])
 
 
 def rebuild_columns() -> int:
