@@ -211,7 +211,7 @@ class Hub:
 
     def take_user(self, user_id: UUID, state: UserState | None) -> None:
         """Send what is new of a user to the user's streams; None, or another session, ends them."""
-        for client in list(self.users.get(user_id, ())):
+        for client in [each for each in self.users.get(user_id, ()) if not each.is_ended]:
             if state is None or client.holder is None or client.holder.sessions_ended != state.sessions_ended:
                 self.end(client)
             else:
