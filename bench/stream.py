@@ -42,13 +42,13 @@ class Readings:
     """What the clients got. Latencies in milliseconds."""
 
     latencies: list[float] = field(default_factory=list)
-    bytes: int = 0
+    received: int = 0
 
-    def take(self, received: bytes, *, is_timed: bool) -> None:
-        self.bytes += len(received)
+    def take(self, part: bytes, *, is_timed: bool) -> None:
+        self.received += len(part)
         if is_timed:
             now = time.time()
-            committed = (datetime.fromisoformat(said.decode()).timestamp() for said in AS_OF.findall(received))
+            committed = (datetime.fromisoformat(said.decode()).timestamp() for said in AS_OF.findall(part))
             self.latencies += [(now - each) * 1000 for each in committed]
 
 
@@ -162,7 +162,7 @@ def measure(options: argparse.Namespace, market_ids: list[UUID]) -> None:
     report(options, readings, changed=changed, took=took)
     delivered = len(readings.latencies) * TIMED_OF / took
     print(
-        f"about {delivered:,.0f} events a second, {readings.bytes / took / 1e6:.1f} MB a second, "
+        f"about {delivered:,.0f} events a second, {readings.received / took / 1e6:.1f} MB a second, "
         f"web server {used / took:.2f} processors, {per_client:.0f} KiB a client"
     )
 
