@@ -31,9 +31,9 @@ class NotificationType(models.TextChoices):
 class Notification(models.Model):
     """A notification of one user, written in the transaction of its cause by `notifications.services` alone.
 
-    Its cause is `type`, `reference_id` (the bet, reward, purchase or other row that it is about) and `occurrence`, which
-    counts what may happen to one reference again, as a bet's settlements after reversals. A user's notifications are
-    numbered: who writes one holds the user's row, so numbers are committed in their order. Some are left out.
+    Its cause is `type`, `reference_id` (the bet, reward, purchase or other row that it is about) and `occurrence`,
+    which counts what may happen to one reference again, as a bet's settlements after reversals. `sequence` numbers a
+    user's notifications: who writes one holds the user's row, so that numbers are committed in order; some are unused.
     It is read where `read_at` is set, or where its number is not beyond `User.notifications_read_through`.
     """
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from orjson import loads
-
 from betting.serializers import BetSerializer
 from core.api.json import dumps
 from core.api.requests import parse_uuid
@@ -20,6 +18,8 @@ from markets.changes import read_current
 from markets.models import Market
 from markets.serializers import MarketOddsSerializer, MarketStatusSerializer
 from notifications.models import NotificationType
+from notifications.selectors import Row as NotificationRow
+from notifications.selectors import as_json
 from stream import rules
 from stream.serializers import BalanceSerializer
 
@@ -147,32 +147,28 @@ def missed(ranges: Mapping[UUID, tuple[int, int]]) -> dict[UUID, tuple[int, int]
     return {user: (after, until) for user, (after, until) in ranges.items() if 0 < until - after <= rules.RESUME_MAX}
 
 
+# As `notifications.selectors` reads a page of them. Who is told of one has it unread, unless it is told again.
 NOTIFICATIONS = f"""
-SELECT reader.user_id, sequence, notifications.id, type, data::text, created_at, read_at,
-    CASE type WHEN '{NotificationType.BET_LOST}' THEN reference_id END
+SELECT reader.user_id, CASE type WHEN '{NotificationType.BET_LOST}' THEN reference_id END,
+    notifications.id, type, data::text, '', '', sequence, created_at, read_at
 {READERS}
 JOIN notifications ON notifications.user_id = reader.user_id
     AND sequence > reader.after AND sequence <= reader.until
 ORDER BY sequence
-"""
+"""  # noqa: S608 - constants
 
 
 def read_notifications(ranges: Mapping[UUID, tuple[int, int]]) -> dict[UUID, list[tuple[int, bytes, bytes | None]]]:
     """Return by user the notifications whose numbers are after the first and up to the second of each range."""
     rows = read_since(NOTIFICATIONS, ranges)
-    lost = [row[-1] for row in rows if row[-1]]
-    bets = (
-        {bet_id: dumps(BetSerializer.from_row(row)) for bet_id, *row in fetch_all(LOST_BETS, {"bet_ids": lost})}
-        if lost
-        else {}
-    )
+    bets = read_lost_bets([lost_bet for _, lost_bet, *_ in rows if lost_bet])
     found: dict[UUID, list[tuple[int, bytes, bytes | None]]] = defaultdict(list)
-    for user_id, sequence, *shown, lost_bet in rows:
-        found[user_id].append((sequence, notification_json(shown), bets.get(lost_bet)))
+    for user_id, lost_bet, *shown in rows:
+        row = NotificationRow(*shown)
+        found[user_id].append((shown[5], dumps(as_json(row)), bets.get(lost_bet)))
     return found
 
 
-def notification_json(row: Sequence[Any]) -> bytes:
-    """Return a notification as an event's JSON."""
-    notification_id, kind, data, created_at, read_at = row
-    return dumps({"id": notification_id, "type": kind, "data": loads(data), "createdAt": created_at, "readAt": read_at})
+def read_lost_bets(bet_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    rows = fetch_all(LOST_BETS, {"bet_ids": bet_ids}) if bet_ids else []
+    return {bet_id: dumps(BetSerializer.from_row(row)) for bet_id, *row in rows}
