@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from accounts.changes import publish_users
 from accounts.models import User
 from core.api.json import dumps
 from core.db.sql import execute, fetch_all, fetch_value
@@ -126,7 +127,9 @@ def notify(causes: Sequence[Cause], *, now: datetime) -> list[UUID]:
 def notify_from(source: str, *, parameters: Mapping[str, Any], now: datetime) -> list[UUID]:
     """Do the same by a SELECT of `user_id`, `type`, `reference_id`, `occurrence` and `data` (jsonb)."""
     require_transaction("notify")
-    return [user_id for (user_id,) in fetch_all(NOTIFY.format(source=source), {**parameters, "notified_at": now})]
+    told = [user_id for (user_id,) in fetch_all(NOTIFY.format(source=source), {**parameters, "notified_at": now})]
+    publish_users(told)
+    return told
 
 
 # Reading

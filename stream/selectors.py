@@ -155,7 +155,7 @@ SELECT reader.user_id, CASE type WHEN '{NotificationType.BET_LOST}' THEN referen
 JOIN notifications ON notifications.user_id = reader.user_id
     AND sequence > reader.after AND sequence <= reader.until
 ORDER BY sequence
-"""  # noqa: S608 - constants
+"""
 
 
 def read_notifications(ranges: Mapping[UUID, tuple[int, int]]) -> dict[UUID, list[tuple[int, bytes, bytes | None]]]:
