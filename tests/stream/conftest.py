@@ -17,10 +17,10 @@ from tests.stream.sse import Stream
 
 @pytest.fixture(scope="module")
 def web(django_db_setup) -> Iterator[Web]:
-    """One server for the tests of a file, on their database and Redis."""
+    """One server of two processes for the tests of a file, on their database and Redis."""
     folder = Path(os.environ["VAR_DIR"]) / uuid4().hex[:8]
     folder.mkdir(parents=True)
-    server = Web(folder, **environment())
+    server = Web(folder, **environment(WEB_WORKERS="2"))
     yield server
     server.stop()
     shutil.rmtree(folder)

@@ -1,6 +1,5 @@
 """Streams while servers stop, are killed and come back, and when there is no place for more."""
 
-import os
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -66,16 +65,3 @@ def until_told(stream: Stream, market: Market, publisher: Publisher) -> bool:
         if time.monotonic() - since < 0.3:
             return True
     return False
-
-
-def test_every_process_tells_its_own_clients(running, settings) -> None:  # noqa: F811
-    market = add_market()
-    web = running(Web, **environment(REDIS_URL=os.environ["REDIS_URL"], WEB_WORKERS="2"))
-    streams = [Stream(web.base, f"?markets={market.pk}") for _ in range(12)]
-    for stream in streams:
-        stream.next("odds")
-    set_odds(market, "0.5100")
-    changes.publish_odds([market.pk])
-    for stream in streams:
-        stream.next("odds", thisOdds=0.51, seconds=10)
-        stream.__exit__()

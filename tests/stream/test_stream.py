@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 
 from accounts.models import RefreshToken, User
 from accounts.tokens import end_all_sessions
+from betting.settlement import settle_market
 from markets import changes
 from markets.models import Market, MarketWatch
 from stream.errors import InvalidTicket
@@ -19,7 +21,7 @@ from stream.live import begin_at
 from stream.models import StreamTicket
 from stream.selectors import Position
 from stream.services import issue_ticket, use_ticket
-from tests.betting.factories import sign_up
+from tests.betting.factories import execute, sign_up
 from tests.core.service_process import PRODUCTION
 from tests.devtools.conftest import soon
 from tests.markets.factories import add_market, add_mirrored
@@ -79,6 +81,18 @@ def test_odds_arrive_within_a_quarter_of_a_second_of_their_commit(web) -> None:
             took.append(time.monotonic() - since)
     # The median: other work on the machine may delay one.
     assert sorted(took)[5] < 0.25
+
+
+@committed
+def test_every_process_tells_its_own_clients(web) -> None:
+    market = add_market()
+    with ExitStack() as stack:
+        streams = [stack.enter_context(Stream(web.base, f"?markets={market.pk}")) for _ in range(12)]
+        for stream in streams:
+            stream.next("odds")
+        set_odds(market, "0.5100")
+        for stream in streams:
+            assert stream.next("odds").data["thisOdds"] == 0.51
 
 
 @pytest.mark.parametrize(
@@ -177,11 +191,32 @@ def test_of_twenty_who_use_a_ticket_at_once_one_succeeds(ann) -> None:
 
 
 @committed
-def test_what_no_message_told_is_found_by_looking(web, ann) -> None:
+def test_a_lost_bet_has_no_ledger_entry_and_is_told_with_its_notification(web, ann) -> None:
+    market = add_market()
+    bet = ann.bet(market, 100)
     with stream_of(web, ann) as stream:
         stream.next("balance")
+        over = {"status": "resolved", "resolution": "that", "resolved_at": datetime.now(UTC)}
+        Market.objects.filter(pk=market.pk).update(**over)
+        settle_market(market_id=market.pk, now=datetime.now(UTC))
+        assert stream.next("bet", id=bet["id"]).data["status"] == "lost"
+        told = stream.next("notification").data
+        assert (told["type"], told["data"]["betId"]) == ("bet_lost", bet["id"])
+        assert told.keys() == {"id", "type", "title", "body", "data", "createdAt", "readAt"}
+        assert stream.next("balance").data["lockedCredits"] == 0
+
+
+@committed
+def test_what_no_message_told_is_found_by_looking_also_over_a_new_connection(web, ann) -> None:
+    with stream_of(web, ann) as stream:
+        stream.next("balance")
+        # As a database that restarts does.
+        execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database()"
+        )
         User.objects.filter(pk=ann.id).update(held_credits=10)
-        assert stream.next("balance", seconds=10).data["availableCredits"] == 990
+        assert stream.next("balance", seconds=20).data["availableCredits"] == 990
 
 
 @committed
