@@ -92,8 +92,8 @@ SECTIONS = (
     Section("own_stock_states", StockStatusChange, "set_by"),
     Section("own_purchase_events", PurchaseEvent, "actor"),
 )
-# Counted from the bets and ledger entries above, and made anew from them at any time.
-DERIVED_APPS = ("leaderboard", "staff")
+# Counted from the bets and ledger entries above, and made anew from them at any time; tickets are gone within seconds.
+DERIVED_APPS = ("leaderboard", "staff", "stream")
 
 
 def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ from stream.services import TicketHolder
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-MAINTAIN_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,8 @@ class Streams:
         self._openings = ThreadPoolExecutor(1, "stream-openings")
         self._reads = ThreadPoolExecutor(1, "stream-reads")
         self._named: set[UUID] = set()
-        self._all_named = False
         self._is_named = asyncio.Event()
-        self._markets_read_at = self._watched_at = self._pinged_at = 0.0
+        self._markets_read_at = self._watched_at = 0.0
 
     async def open(self, request: Request) -> Client:
         """Begin a stream. Raises StreamFull, InvalidTicket, DatabaseError."""
@@ -150,7 +149,7 @@ class Streams:
 
     def _start(self) -> None:
         if not self._tasks:
-            running = (self.subscriber.run(), self._maintain(), self._follow_users())
+            running = (self.subscriber.run(), self._follow_markets(), self._follow_users(), self._ping())
             self._tasks = [asyncio.get_running_loop().create_task(each) for each in running]
 
     # What is published
@@ -191,7 +190,7 @@ class Streams:
         looked_at_all = time.monotonic()
         while True:
             try:
-                async with asyncio.timeout(MAINTAIN_SECONDS):
+                async with asyncio.timeout(LOOK_SECONDS):
                     await self._is_named.wait()
             except TimeoutError:
                 pass
@@ -209,21 +208,15 @@ class Streams:
             for user_id in positions:
                 self.hub.take_user(user_id, states.get(user_id))
 
-    async def _maintain(self) -> None:
-        """Read markets, have them watched, and send pings, each in its time."""
-        self._pinged_at = time.monotonic()
+    async def _follow_markets(self) -> None:
+        """Read markets: those that are new among the streamed at once, all from time to time."""
         while True:
-            await asyncio.sleep(MAINTAIN_SECONDS)
-            now = time.monotonic()
-            is_ping = now - self._pinged_at >= rules.PING_SECONDS
-            if is_ping or now - self._markets_read_at >= self._seconds(rules.MARKETS_READ_SECONDS):
-                self._markets_read_at = now
+            await asyncio.sleep(LOOK_SECONDS)
+            if time.monotonic() - self._markets_read_at >= self._seconds(rules.MARKETS_READ_SECONDS):
+                self._markets_read_at = time.monotonic()
                 await self._carefully(partial(self._read_markets, set(self.hub.markets)))
             elif self.hub.unread:
                 await self._carefully(partial(self._read_markets, set(self.hub.unread)))
-            if is_ping:
-                self._pinged_at = now
-                self.hub.ping(self._ping_data())
 
     async def _read_markets(self, market_ids: set[UUID]) -> None:
         is_new = bool(market_ids & self.hub.unread)
@@ -234,6 +227,11 @@ class Streams:
             self._watched_at = time.monotonic()
             until = timezone.now() + timedelta(seconds=WATCH_SECONDS)
             await self._in_thread(self._reads, partial(watch_markets, sorted(self.hub.markets), until=until))
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(rules.PING_SECONDS)
+            self.hub.ping(self._ping_data())
 
     def _ping_data(self) -> bytes:
         as_of = self.hub.newest()

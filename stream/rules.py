@@ -14,7 +14,7 @@ TICKETS_PURGED = 100  # expired ones, by each that is issued
 TICK_SECONDS = 0.1
 PING_SECONDS = 15.0
 # How often what was published but lost is looked for in the database; the second while Redis is away.
-MARKETS_READ_SECONDS, USERS_READ_SECONDS, READ_SECONDS_WITHOUT_REDIS = 15.0, 5.0, 1.0
+MARKETS_READ_SECONDS, USERS_READ_SECONDS, READ_SECONDS_WITHOUT_REDIS = 5.0, 5.0, 1.0
 
 # A client that has more of its own events waiting takes them too slowly, and is dropped.
 WAITING_MAX = 1_000

@@ -9,7 +9,6 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -172,14 +171,15 @@ class BufferedApplication:
             await send_whole(response, send)
             return
         sending = asyncio.create_task(send_parts(response, send))
+        leaving = asyncio.create_task(until_gone(receive))
         try:
-            # Also comes when the response is complete.
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                # Raises what it failed with, for which the server closes the connection.
+                sending.result()
         finally:
             sending.cancel()
-            with suppress(asyncio.CancelledError):
-                await sending
+            leaving.cancel()
             response.close()
 
     async def _read_body(self, environ: Environ, receive: Receive, body: bytearray) -> None:
@@ -244,6 +244,12 @@ async def send_parts(response: StreamedResponse, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
     except RuntimeError as exc:
         logger.info("a stream couldn't be sent: %s", exc)
+
+
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def overloaded() -> Overloaded:

@@ -13,7 +13,6 @@ from django.db import connection, transaction
 
 from accounts.models import RefreshToken, User
 from accounts.tokens import end_all_sessions
-from betting.settlement import settle_market
 from markets import changes
 from markets.models import Market, MarketWatch
 from stream.errors import InvalidTicket
@@ -22,6 +21,7 @@ from stream.models import StreamTicket
 from stream.selectors import Position
 from stream.services import issue_ticket, use_ticket
 from tests.betting.factories import execute, sign_up
+from tests.betting.settlement.factories import end, settle
 from tests.core.service_process import PRODUCTION
 from tests.devtools.conftest import soon
 from tests.markets.factories import add_market, add_mirrored
@@ -196,9 +196,8 @@ def test_a_lost_bet_has_no_ledger_entry_and_is_told_with_its_notification(web, a
     bet = ann.bet(market, 100)
     with stream_of(web, ann) as stream:
         stream.next("balance")
-        over = {"status": "resolved", "resolution": "that", "resolved_at": datetime.now(UTC)}
-        Market.objects.filter(pk=market.pk).update(**over)
-        settle_market(market_id=market.pk, now=datetime.now(UTC))
+        end(market, "that")
+        settle(market)
         assert stream.next("bet", id=bet["id"]).data["status"] == "lost"
         told = stream.next("notification").data
         assert (told["type"], told["data"]["betId"]) == ("bet_lost", bet["id"])
