@@ -21,7 +21,11 @@ from stream.selectors import MarketState, Position, UserState
 from stream.services import TicketHolder
 
 CLIENTS = Gauge("thisthat_stream_clients", "Clients of streams.", registry=COUNTS, multiprocess_mode="livesum")
-SENT = Counter("thisthat_stream_events", "Events that were sent to clients of streams.", registry=COUNTS)
+SENT = Counter(
+    "thisthat_stream_events",
+    "Events for clients of streams, also odds that newer ones replaced before they were sent.",
+    registry=COUNTS,
+)
 DROPPED = Counter("thisthat_stream_dropped", "Clients that took their events too slowly.", registry=COUNTS)
 LAG = Histogram(
     "thisthat_stream_lag_seconds",
@@ -70,7 +74,6 @@ class Client:
 
     def take(self) -> bytes:
         """Return all that waits, as bytes; each event with the user's position as its id."""
-        SENT.inc(len(self.own) + len(self.public))
         parts = [*self.own]
         self.own.clear()
         if self.public:
@@ -181,6 +184,7 @@ class Hub:
         for client in shown.clients:
             client.public[key] = sent
         self._waiting |= shown.clients
+        SENT.inc(len(shown.clients))
         if published_at is not None:
             self._oldest = min(self._oldest or published_at, published_at)
         self._wake_soon()
@@ -251,6 +255,7 @@ class Hub:
         client.move(client.position._replace(notifications=noted))
 
     def _add_own(self, client: Client, event: bytes, data: bytes) -> None:
+        SENT.inc()
         client.own.append(client.prefix + frame(event, data))
 
     # The end, and the clock

@@ -53,7 +53,7 @@ def shown(value: Any, name: str = "") -> Any:
         return {key: shown(each, key) for key, each in value.items()}
     if isinstance(value, list):
         return [shown(each) for each in value[:SHOWN]]
-    if name in ("accessToken", "refreshToken"):
+    if name in ("accessToken", "refreshToken", "ticket"):
         return f"{value[:16]}..."
     return value
 

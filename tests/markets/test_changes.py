@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 import redis
@@ -31,20 +32,22 @@ class Listener:
         self._topics = {pubsub.channel(topic): topic for topic in (changes.ODDS_TOPIC, changes.MARKETS_TOPIC)}
         self._subscription.subscribe(*self._topics)
         # Those of before this test are over when this one comes.
-        pubsub.publish(changes.ODDS_TOPIC, [{"marketId": "begin"}])
-        self.until("begin")
+        self.next()
 
-    def until(self, market_id: str) -> Messages:
-        """What comes up to a message about that market."""
+    def next(self) -> Messages:
+        """What was published since the last time."""
+        mark = str(uuid4())
+        marks = [(topic, {"marketId": mark}) for topic in self._topics.values()]
+        for topic, message in marks:
+            pubsub.publish(topic, [message])
         found: Messages = []
         end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        while not all(each in found for each in marks):
+            assert time.monotonic() < end, found
             if message := self._subscription.get_message(timeout=0.1):
                 topic = self._topics[message["channel"].decode()]
                 found += [(topic, json.loads(said)) for said in pubsub.decode(message["data"])[1]]
-            if any(said.get("marketId") == market_id for _, said in found):
-                return [each for each in found if each[1].get("marketId") != market_id]
-        raise AssertionError(found)
+        return [each for each in found if each not in marks]
 
 
 @pytest.fixture
@@ -56,10 +59,7 @@ def told(django_capture_on_commit_callbacks) -> Iterator[Callable[[Callable[[], 
         def act(write: Callable[[], object]) -> Messages:
             with django_capture_on_commit_callbacks(execute=True):
                 write()
-            pubsub.publish(changes.ODDS_TOPIC, [{"marketId": "end"}])
-            pubsub.publish(changes.MARKETS_TOPIC, [{"marketId": "end"}])
-            found = listener.until("end")
-            return [each for each in found if each[1].get("marketId") != "end"]
+            return listener.next()
 
         yield act
 
