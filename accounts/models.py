@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q, QuerySet, Value
@@ -54,6 +55,11 @@ def ledger_column() -> "models.DecimalField[Any, Any]":
     return credits_column(default=0, db_default=0, editable=False)
 
 
+def notification_types_column() -> "ArrayField[Any, Any]":
+    """Return a column of types of notifications."""
+    return ArrayField(models.CharField(max_length=20), default=list, db_default=[], editable=False)
+
+
 class User(AbstractBaseUser, PermissionsMixin):
     """A user. E-mail and username are unique whatever their case; `is_active` false means suspended."""
 
@@ -99,6 +105,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     referred_by = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="referred")
     referral_count = models.IntegerField(default=0, db_default=0, editable=False)
     referral_credits_earned = ledger_column()
+
+    # What `notifications` counts, and changes with what it counts: the newest one's number, and how many are unread.
+    notification_sequence = models.BigIntegerField(default=0, db_default=0, editable=False)
+    unread_notifications = models.IntegerField(default=0, db_default=0, editable=False)
+    # All notifications up to this number are read.
+    notifications_read_through = models.BigIntegerField(default=0, db_default=0, editable=False)
+    # Types that the user wants none of, and those that the user wants by e-mail.
+    muted_notifications = notification_types_column()
+    emailed_notifications = notification_types_column()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -148,6 +163,14 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=Q(journal_length__gte=0, referral_count__gte=0, consecutive_days_online__gte=0),
                 name="users_counts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    unread_notifications__gte=0,
+                    notifications_read_through__gte=0,
+                    notification_sequence__gte=F("notifications_read_through"),
+                ),
+                name="users_notifications_counted",
             ),
             models.CheckConstraint(
                 condition=Q(referred_by__isnull=True) | ~Q(referred_by=F("id")), name="users_not_referred_by_self"
@@ -229,6 +252,7 @@ class Permission(models.TextChoices):
     REFUND_PURCHASES = "refund_purchases", "Refund purchases"
     SET_STOCK_PRICES = "set_stock_prices", "Set a stock's price and status"
     SWITCH_JOBS = "switch_jobs", "Switch jobs on and off"
+    ANNOUNCE = "announce", "Announce something to users, and withdraw it"
 
 
 # What members of each role may do. Migrations make roles, as `0004_staff_rules`; the audit compares them with this.

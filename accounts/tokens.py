@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db.models import F
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts.changes import publish_users
 from accounts.errors import AccountSuspended, InvalidRefreshToken, TokenReused
 from accounts.models import RefreshToken, User
 from core.api.errors import DomainError
@@ -95,6 +96,7 @@ def end_all_sessions(*, user: User, reason: RefreshToken.Reason, now: datetime) 
     """Sign the user out everywhere at once, access tokens and browsers too. The caller holds the user's lock."""
     revoke_all_refresh_tokens(user=user, reason=reason, now=now)
     User.objects.filter(pk=user.pk).update(sessions_ended=F("sessions_ended") + 1)
+    publish_users([user.pk])
 
 
 def purge_expired(*, now: datetime) -> int:

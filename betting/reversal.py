@@ -13,13 +13,14 @@ from uuid import UUID
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from betting.rules import PREVIEW_LIMIT
-from betting.settlement import lock_ended_market
+from betting.settlement import describe_market, lock_ended_market
 from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
 from core.events import log_event, short
 from economy import ledger
 from markets.models import Market
 from markets.resolution.staff import market_state, reopen_for_reversal
+from notifications.services import notify_from
 
 SETTLED = "market_id = %(market_id)s AND status IN ('won', 'lost', 'cancelled')"
 # In the order of ids, as everywhere.
@@ -50,6 +51,14 @@ FROM (
     UNION ALL
     SELECT id, 1, user_id, -payout, 'escrow', occurrence, stake, 'Settlement undone' FROM taken
 ) AS transfers
+"""  # noqa: S608 - constants of this module
+# Each settlement of a bet that is undone; counted as in the ledger. The bets aren't reopened yet.
+NOTIFICATIONS = f"""
+SELECT user_id, 'settlement_reversed' AS type, id AS reference_id, settlement_count - 1 AS occurrence,
+    %(about)s::jsonb || jsonb_build_object(
+        'betId', id, 'stake', amount - sold_amount, 'payout', actual_payout
+    ) AS data
+FROM bets WHERE {SETTLED}
 """  # noqa: S608 - constants of this module
 REOPEN_BETS = f"""
 WITH cleared AS (DELETE FROM settlement_failures WHERE market_id = %(market_id)s)
@@ -143,6 +152,8 @@ def take_back(facts: dict[str, Any]) -> Reversal:
     fetch_all(LOCK_USERS, facts)
     ((bets, users, taken, debt, _),) = fetch_all(PREVIEW_TOTALS, facts)
     ledger.post_from(TRANSFERS, parameters=facts, now=facts["now"])
+    about = describe_market(facts["market_id"])
+    notify_from(NOTIFICATIONS, parameters={**facts, "about": about}, now=facts["now"])
     execute(REOPEN_BETS, facts)
     execute(RECORD_REVERSAL, facts)
     return Reversal(bets, users, taken, debt)

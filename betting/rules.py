@@ -21,3 +21,5 @@ PREVIEW_LIMIT = 200
 WATCHED_FOR = timedelta(minutes=15)
 # A market that was bet on is noted as watched once in so many seconds, however many bets come.
 WATCH_NOTED_SECONDS = 300
+# Users with an open bet on a market are told so long before it ends.
+CLOSING_SOON = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Use cases: place a bet, sell one, keep the odds of markets with bets fresh.
+"""Use cases: place a bet, sell one, keep the odds of markets with bets fresh, and tell users which of these end soon.
 
 Prices are found first, with no transaction open (`betting.pricing`); then one short transaction books. Locks are taken
 in one order: market (shared), user, bet. The functions that book run inside the caller's transaction, which
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -31,13 +32,18 @@ from betting.pricing import (
 )
 from betting.selectors import get_bet
 from betting.serializers import BetSerializer
+from core.api.json import dumps
 from core.db.sql import execute, fetch_all, fetch_value, new_id
+from core.db.transactions import run_transaction
 from core.events import log_event, short
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
+from markets.models import Market
 from markets.prices import watch_markets
+from notifications.services import notify_from
 
+CLOSING_BATCH = 5_000
 # Returns the current time; called again after waiting for locks.
 Clock = Callable[[], datetime]
 
@@ -254,3 +260,39 @@ def watch_open_bets(*, now: datetime) -> int:
     markets = [market_id for (market_id,) in fetch_all(MARKETS_WITH_OPEN_BETS)]
     watch_markets(markets, until=now + rules.WATCHED_FOR)
     return len(markets)
+
+
+# -- Markets that end soon
+
+
+OPEN_BETS = """
+SELECT id FROM bets WHERE market_id = %(market_id)s AND status = 'pending' AND id > %(after)s
+ORDER BY id LIMIT %(size)s
+"""
+# Who was told of the market isn't locked again.
+CLOSING = """
+SELECT DISTINCT bets.user_id, 'market_closing' AS type, market_id AS reference_id, 0 AS occurrence,
+    %(about)s::jsonb AS data
+FROM bets WHERE bets.id = ANY(%(bets)s::uuid[]) AND status = 'pending' AND NOT EXISTS (
+    SELECT FROM notifications
+    WHERE reference_id = market_id AND notifications.user_id = bets.user_id AND type = 'market_closing'
+)
+"""
+
+
+def notify_of_closing_markets(*, now: datetime) -> int:
+    """Notify everybody with an open bet on a market that ends within CLOSING_SOON, once; return how many users were."""
+    ending = Market.objects.filter(status="open", expires_at__gt=now, expires_at__lte=now + rules.CLOSING_SOON)
+    return sum(notify_of_closing(market, now=now) for market in ending.only("title", "expires_at").order_by("pk"))
+
+
+def notify_of_closing(market: Market, *, now: datetime) -> int:
+    """Notify the users of the market's open bets, in batches of a transaction each."""
+    about = dumps({"marketId": market.pk, "marketTitle": market.title, "expiresAt": market.expires_at}).decode()
+    facts = {"market_id": market.pk, "size": CLOSING_BATCH, "about": about}
+    notified, after = 0, UUID(int=0)
+    while bets := [bet_id for (bet_id,) in fetch_all(OPEN_BETS, {**facts, "after": after})]:
+        parameters = {**facts, "bets": bets}
+        notified += len(run_transaction(partial(notify_from, CLOSING, parameters=parameters, now=now)))
+        after = bets[-1]
+    return notified

@@ -21,6 +21,7 @@ from accounts.staff import StaffMember, record_action, validate_reason
 from betting.errors import MarketNotFound, MarketNotOver, MarketsUnsettled
 from betting.models import SettlementFailure
 from betting.rules import PREVIEW_LIMIT
+from core.api.json import dumps
 from core.db.sql import execute, fetch_all
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
 from core.events import log_event, short
@@ -74,6 +75,14 @@ settled AS (
         refunded = settlements.refunded + counted.refunded
     FROM counted WHERE settlements.id = %(settlement_id)s
 )
+"""
+
+# In the same statement: what each bet's user is told. `about` is what the bets of a market have in common.
+NOTIFICATIONS = """
+SELECT user_id, turn, reference_id, occurrence,
+    CASE WHEN %(resolution)s = 'invalid' THEN 'bet_refunded' WHEN amount > 0 THEN 'bet_won' ELSE 'bet_lost' END AS type,
+    %(about)s::jsonb || jsonb_build_object('betId', reference_id, 'stake', -staked, 'payout', amount) AS data
+FROM running
 """
 
 LOCK_MARKET = "SELECT status, resolution FROM markets WHERE id = %(market_id)s FOR NO KEY UPDATE"
@@ -292,7 +301,7 @@ def settle_batch(run: Run, bets: list[UUID] | None = None) -> list[UUID]:
     chosen = next_bets(run) if bets is None else bets
     facts = {"market_id": run.market_id, "settlement_id": settlement_id, "now": run.now}
     if chosen:
-        pay_bets(chosen, facts | {"resolution": resolution, "bets": chosen})
+        pay_bets(chosen, facts | {"resolution": resolution, "bets": chosen, "about": describe_market(run.market_id)})
     if bets is None and is_last(run, chosen):
         execute(FINISH_SETTLEMENT, facts)
     return chosen
@@ -311,6 +320,13 @@ def lock_ended_market(market_id: UUID) -> str:
     if status not in OVER:
         raise MarketNotOver
     return str(resolution)
+
+
+def describe_market(market_id: UUID) -> str:
+    """Return what notifications say of a market that is over, as JSON; `outcome` is null where neither side won."""
+    market = Market.objects.only("title", "resolution", "this_option", "that_option").get(pk=market_id)
+    outcome = {"this": market.this_option, "that": market.that_option}.get(market.resolution or "")
+    return dumps({"marketId": market_id, "marketTitle": market.title, "outcome": outcome}).decode()
 
 
 def get_or_begin_settlement(run: Run, resolution: str) -> UUID:
@@ -339,7 +355,7 @@ def is_last(run: Run, bets: list[UUID]) -> bool:
 
 def pay_bets(bets: list[UUID], facts: dict[str, Any]) -> None:
     try:
-        ledger.post_from(TRANSFERS, parameters=facts, also=SETTLE_BETS, now=facts["now"])
+        ledger.post_from(TRANSFERS, parameters=facts, also=SETTLE_BETS, notifications=NOTIFICATIONS, now=facts["now"])
     except REFUSALS as exc:
         raise BatchRefused(bets) from exc
 

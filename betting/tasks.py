@@ -18,6 +18,14 @@ def watch_open_bets() -> None:
     run_job("betting.watch_open_bets", lambda: {"markets": services.watch_open_bets(now=timezone.now())})
 
 
+@shared_task(name="betting.notify_of_closing_markets")
+def notify_of_closing_markets() -> None:
+    run_job(
+        "betting.notify_of_closing_markets",
+        lambda: {"users": services.notify_of_closing_markets(now=timezone.now())},
+    )
+
+
 @shared_task(name="betting.settle_market")
 def settle_market(market_id: str) -> None:
     """Settle the market; one that isn't over any more, or is busy, is left to the sweep."""

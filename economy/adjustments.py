@@ -28,6 +28,8 @@ from economy.errors import (
 )
 from economy.ledger import Transfer
 from economy.models import CreditAdjustment, TransactionType
+from notifications.models import NotificationType
+from notifications.services import Cause, notify
 
 Status = CreditAdjustment.Status
 ZERO = Decimal(0)
@@ -166,6 +168,13 @@ def post_adjustment(adjustment: CreditAdjustment, *, now: datetime) -> None:
         ),
         now=now,
     )
+    cause = Cause(
+        user_id=adjustment.user_id,
+        type=NotificationType.CREDITS_ADJUSTED,
+        reference_id=adjustment.pk,
+        data={"adjustmentId": adjustment.pk, "amount": adjustment.amount},
+    )
+    notify([cause], now=now)
 
 
 def check_available(user: User, amount: Decimal) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,11 @@ from economy.ledger import Transfer, post_many
 from economy.models import TransactionType
 from economy.recorded_rules import REFERRAL_BONUS, REFERRAL_CAP, SIGNUP_BONUS, record_rule
 from economy.serializers import ReferredUserSerializer
+from notifications.models import NotificationType
+from notifications.services import Cause, notify
 
 logger = logging.getLogger(__name__)
+ZERO = Decimal(0)
 
 # Locks the referrer, so that the bonuses of a day are counted one registration at a time. A suspended one has no row.
 LOCK_REFERRER = "SELECT id FROM users WHERE id = %(referrer_id)s AND is_active FOR NO KEY UPDATE"
@@ -38,7 +42,10 @@ def on_user_registered(*, user: User, referrer: User | None, now: datetime, **kw
 
 
 def grant_registration_bonuses(*, user_id: UUID, referrer_id: UUID | None, now: datetime) -> None:
-    """Post the new user's starting credits, and the referrer's bonus where one is due; each once for a new user."""
+    """Post the new user's starting credits, and the referrer's bonus where one is due; each once for a new user.
+
+    The referrer is notified, paid or not.
+    """
     record_rule(SIGNUP_BONUS, rules.STARTING_CREDITS, now=now)
     transfers = [
         Transfer(
@@ -50,19 +57,25 @@ def grant_registration_bonuses(*, user_id: UUID, referrer_id: UUID | None, now: 
         )
     ]
     # The new user's row is locked already, and no other transaction can see it: the order of the two doesn't matter.
+    bonus = ZERO
     if referrer_id and is_bonus_due(referrer_id, now):
+        bonus = rules.REFERRAL_BONUS_CREDITS
         record_rule(REFERRAL_BONUS, rules.REFERRAL_BONUS_CREDITS, now=now)
         record_rule(REFERRAL_CAP, rules.REFERRAL_DAILY_CAP, now=now)
         transfers.append(
             Transfer(
                 user_id=referrer_id,
-                amount=rules.REFERRAL_BONUS_CREDITS,
+                amount=bonus,
                 transaction_type=TransactionType.REFERRAL_BONUS,
                 reference_id=user_id,
                 description="Referral bonus",
             )
         )
     post_many([transfer for transfer in transfers if transfer.amount], now=now)
+    if referrer_id:
+        about = {"userId": user_id, "amount": bonus}
+        joined = NotificationType.REFERRAL_JOINED
+        notify([Cause(user_id=referrer_id, type=joined, reference_id=user_id, data=about)], now=now)
 
 
 def is_bonus_due(referrer_id: UUID, now: datetime) -> bool:

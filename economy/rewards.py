@@ -27,6 +27,7 @@ from economy import ledger, rules
 from economy.errors import UsersUnpaid
 from economy.ledger import Batch
 from economy.recorded_rules import DAILY_REWARD, RECORD, parameters_of
+from notifications.services import USER_COLUMNS
 
 logger = logging.getLogger(__name__)
 BATCH = 5_000
@@ -64,7 +65,7 @@ class RunSummary:
 # Whoever waited for a lock is judged by the row as it is then.
 STREAK = "CASE WHEN users.last_daily_reward_at >= %(yesterday)s THEN users.consecutive_days_online + 1 ELSE 1 END"
 DUE = f"""
-SELECT id, credit_balance, held_credits, journal_length, ledger_head, {STREAK} AS streak FROM users
+SELECT id, credit_balance, held_credits, journal_length, ledger_head, {USER_COLUMNS}, {STREAK} AS streak FROM users
 WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
 ORDER BY id FOR NO KEY UPDATE {{waiting}}
 """  # noqa: S608 - constants of this module
@@ -80,6 +81,11 @@ rewarded AS (
     INSERT INTO daily_rewards (id, user_id, day, streak, credits, created_at)
     SELECT reference_id, user_id, %(day)s, streak, amount, %(now)s FROM running JOIN locked ON locked.id = user_id
 )
+"""
+NOTIFICATIONS = """
+SELECT user_id, turn, 'daily_reward' AS type, reference_id, occurrence,
+    jsonb_build_object('amount', amount, 'day', streak) AS data
+FROM running JOIN locked ON locked.id = user_id
 """
 RECORD_SCHEDULE = f"recorded AS ({RECORD})"
 STATE = """
@@ -124,6 +130,7 @@ def reward_users(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> Ba
         users=DUE.format(waiting=waiting),
         columns=SET_STREAK,
         also=f"{INSERT_REWARDS}, {RECORD_SCHEDULE}",
+        notifications=NOTIFICATIONS,
         now=now,
     )
 

@@ -21,6 +21,7 @@ from core.db.sql import Row, execute, fetch_all
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, Deadline, SharedRateLimit, UpstreamSemaphore, act_by_halves
 from markets import rules
+from markets.changes import publish_odds
 from markets.errors import PriceUnavailable, UpstreamError, UpstreamRejected
 from markets.polymarket.books import SentBooks, ShownPrices, Tokens, is_narrow, shown_prices, spread_of
 from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, PolymarketClient
@@ -222,7 +223,7 @@ ORDER BY watch.watched_until DESC LIMIT %(limit)s
 # Rows that an ingestion or another refresh holds are left to it, and prices never give way to older ones.
 LOCKED = """
 JOIN LATERAL (
-    SELECT id, this_odds, that_odds FROM markets
+    SELECT id, this_odds, that_odds, bid, ask FROM markets
     WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= %(now)s
     FOR NO KEY UPDATE SKIP LOCKED
 ) AS locked ON true
@@ -232,23 +233,25 @@ SET_PRICES = f"""
 UPDATE markets AS market SET
     this_odds = fresh.this_odds, that_odds = fresh.that_odds, bid = fresh.bid, ask = fresh.ask,
     odds_live = true, odds_updated_at = %(now)s,
-    updated_at = CASE
-        WHEN (market.this_odds, market.bid, market.ask) IS DISTINCT FROM (fresh.this_odds, fresh.bid, fresh.ask)
-        THEN %(now)s ELSE market.updated_at END
+    updated_at = CASE WHEN fresh.changed THEN %(now)s ELSE market.updated_at END
 FROM (
     SELECT locked.id, coalesce(given.this_odds, locked.this_odds) AS this_odds,
-        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds, given.bid, given.ask
+        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds, given.bid, given.ask,
+        (locked.this_odds, locked.bid, locked.ask)
+            IS DISTINCT FROM (coalesce(given.this_odds, locked.this_odds), given.bid, given.ask) AS changed
     FROM unnest(%(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[])
         AS given (id, this_odds, bid, ask)
     {LOCKED}
 ) AS fresh
 WHERE market.id = fresh.id
+RETURNING market.id, fresh.changed
 """  # noqa: S608 - made of the constant above
 # Their odds keep their age, by which the resolution sees that a book is silent.
 SET_WITHOUT_BOOK = f"""
 UPDATE markets AS market SET bid = NULL, ask = NULL, updated_at = %(now)s
 FROM (SELECT locked.id FROM unnest(%(ids)s::uuid[]) AS given (id) {LOCKED}) AS silent
 WHERE market.id = silent.id AND (market.bid IS NOT NULL OR market.ask IS NOT NULL)
+RETURNING market.id
 """  # noqa: S608
 
 Heard = tuple[UUID, ShownPrices | None]
@@ -306,6 +309,7 @@ def store_prices(heard: list[Heard], *, now: datetime) -> int:
         "asks": [prices.ask for _, prices in read],
     }
     with transaction.atomic():
-        if silent:
-            execute(SET_WITHOUT_BOOK, {"ids": silent, "now": now})
-        return execute(SET_PRICES, {**columns, "now": now}) if read else 0
+        silenced = fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}) if silent else []
+        written = fetch_all(SET_PRICES, {**columns, "now": now}) if read else []
+        publish_odds([*(row[0] for row in silenced), *(market_id for market_id, changed in written if changed)])
+    return len(written)

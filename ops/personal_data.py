@@ -32,6 +32,8 @@ from core.models import IdempotencyKey
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt, LedgerAnchorHead
 from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
 from markets.models import MarketResolution, MarketSkip
+from notifications.models import AnnouncementRead, Notification, NotificationReadMark
+from notifications.services import erase_notifications
 from purchases.models import CreditPurchase, PurchaseEvent
 
 CHUNK = 2_000
@@ -72,6 +74,9 @@ SECTIONS = (
     Section("bets", Bet),
     Section("bet_sales", BetSale, "bet__user"),
     Section("market_skips", MarketSkip),
+    Section("notifications", Notification),
+    Section("notification_read_marks", NotificationReadMark, "user_id"),
+    Section("announcement_reads", AnnouncementRead, "user_id"),
     Section("holdings", StockHolding),
     Section("stock_transactions", StockTransaction),
     Section("purchases", CreditPurchase),
@@ -87,8 +92,8 @@ SECTIONS = (
     Section("own_stock_states", StockStatusChange, "set_by"),
     Section("own_purchase_events", PurchaseEvent, "actor"),
 )
-# Counted from the bets and ledger entries above, and made anew from them at any time.
-DERIVED_APPS = ("leaderboard", "staff")
+# Counted from the bets and ledger entries above, and made anew from them at any time; tickets are gone within seconds.
+DERIVED_APPS = ("leaderboard", "staff", "stream")
 
 
 def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
@@ -175,6 +180,7 @@ def erase_traces(user: User) -> None:
     SocialAccount.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
     MarketSkip.objects.filter(user=user).delete()
+    erase_notifications(user)
     # Stored responses may contain personal data.
     IdempotencyKey.objects.filter(user_id=user.pk).delete()
     about = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk))

@@ -19,6 +19,8 @@ from economy import ledger
 from economy.ledger import Transfer
 from economy.models import Counterparty, TransactionType
 from economy.recorded_rules import PACKAGE, record_rule
+from notifications.models import NotificationType
+from notifications.services import Cause, notify
 from purchases.errors import ExternalIdTaken, PurchaseNotFound, PurchaseNotRefundable
 from purchases.models import CreditPurchase, PurchaseEvent
 from purchases.providers import Order, Payment, Provider, find_provider
@@ -158,6 +160,7 @@ def complete_purchase(purchase: CreditPurchase, *, event_id: str = "", now: date
     purchase.status, purchase.completed_at = Status.COMPLETED, now
     purchase.save(update_fields=["status", "completed_at"])
     record_event(purchase, Kind.COMPLETED, event_id=event_id, now=now)
+    notify_of(purchase, NotificationType.PURCHASE_COMPLETED, now=now)
     log_event("a user bought %s credits", purchase.credits, userId=purchase.user_id, purchaseId=purchase.pk)
     return posted.balance_after
 
@@ -202,6 +205,8 @@ def mark_refunded(
     purchase.status, purchase.refunded_at = Status.REFUNDED, now
     purchase.save(update_fields=["status", "refunded_at"])
     record_event(purchase, Kind.REFUNDED, actor_id=actor_id, event_id=event_id, note=note, now=now)
+    if purchase.completed_at:
+        notify_of(purchase, NotificationType.PURCHASE_REFUNDED, now=now)
 
 
 def take_back_credits(purchase: CreditPurchase, *, now: datetime) -> None:
@@ -233,6 +238,12 @@ def lock_purchase(purchase_id: UUID) -> CreditPurchase:
         raise PurchaseNotFound
     User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
     return CreditPurchase.objects.select_for_update().get(pk=purchase_id)
+
+
+def notify_of(purchase: CreditPurchase, notification_type: NotificationType, *, now: datetime) -> None:
+    about = {"purchaseId": purchase.pk, "packageId": purchase.package_id, "amount": purchase.credits}
+    cause = Cause(user_id=purchase.user_id, type=notification_type, reference_id=purchase.pk, data=about)
+    notify([cause], now=now)
 
 
 def record_event(

@@ -99,6 +99,8 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         },
         "purge-user-days": {"task": "leaderboard.purge_days", "schedule": crontab(hour="3", minute="47")},
         "purge-market-skips": {"task": "markets.purge_skips", "schedule": crontab(hour="3", minute="57")},
+        "purge-notifications": {"task": "notifications.purge", "schedule": crontab(hour="3", minute="7")},
+        "notify-of-closing-markets": every(300, "betting.notify_of_closing_markets"),
         "anchor-ledger": {
             "task": "economy.anchor",
             "schedule": crontab(minute="2"),

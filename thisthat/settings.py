@@ -47,8 +47,8 @@ INSTALLED_APPS = [
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar", "core",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "accounts", "accounts.apps.XSignInConfig", "markets", "economy", "betting", "purchases", "leaderboard", "staff",
-    "ops",
+    "accounts", "accounts.apps.XSignInConfig", "notifications", "markets", "economy", "betting", "purchases",
+    "leaderboard", "stream", "staff", "ops",
     *(["devtools"] if DEBUG else []),
 ]  # fmt: skip
 # One that needs neither session nor database goes into LOOP_MIDDLEWARE of `ops/serving/service.py` too: responses that
@@ -170,7 +170,7 @@ CORS_ALLOWED_ORIGINS = sorted({FRONTEND_URL, *_more_origins})
 # In development a frontend may be served from any port of this machine.
 CORS_ALLOWED_ORIGIN_REGEXES = [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?$"] if DEBUG else []
 CORS_ALLOW_CREDENTIALS = True
-CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "last-event-id", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "ETag", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID",
 ]  # fmt: skip
@@ -252,9 +252,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "bets", "description": "Quote, place, list and sell"},
         {"name": "transactions", "description": "What happened to one's credits"},
         {"name": "economy", "description": "Daily credits and stocks"},
+        {"name": "stream", "description": "What changes, as it changes"},
         {"name": "leaderboard", "description": "Users by profit and by volume"},
         {"name": "referrals", "description": "Who came by one's code"},
         {"name": "purchases", "description": "Credits for money"},
+        {"name": "notifications", "description": "What happened to one's bets and credits, and announcements"},
         {"name": "proof", "description": "That the ledger is whole"},
         {"name": "system", "description": "Whether the service is up"},
     ],

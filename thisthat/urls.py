@@ -25,6 +25,8 @@ urlpatterns = [
     path("api/v1/bets", include("betting.urls")),
     path("api/v1/purchases", include("purchases.urls")),
     path("api/v1/", include("leaderboard.urls")),
+    path("api/v1/stream", include("stream.urls")),
+    path("api/v1/", include("notifications.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/login/", login),
     path("admin/", admin.site.urls),

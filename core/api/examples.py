@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-JSON_TYPE = "application/json"
+JSON_TYPE, STREAM_TYPE = "application/json", "text/event-stream"
 METHODS = ("get", "post", "patch", "put", "delete")
 DETAILS = [{"field": "amount", "message": "This field is required.", "code": "required"}]
 
@@ -37,9 +37,17 @@ def add_sent(described: dict[str, Any], sent: Mapping[str, Any], *, name: str) -
     titled = {"summary": sent["title"]} if sent.get("title") else {}
     bodies = {"request": described.get("requestBody"), "response": described["responses"].get(str(sent["status"]))}
     for part, body in bodies.items():
-        content = (body or {}).get("content", {}).get(JSON_TYPE)
+        content = content_of(body, sent[part])
         if content is not None and sent[part] is not None:
             content.setdefault("examples", {})[name] = {**titled, "value": sent[part]}
+
+
+def content_of(body: Mapping[str, Any] | None, value: Any) -> dict[str, Any] | None:
+    """Return the description of such a body: text is a stream's, all else JSON."""
+    found: dict[str, Any] | None = (
+        (body or {}).get("content", {}).get(STREAM_TYPE if isinstance(value, str) else JSON_TYPE)
+    )
+    return found
 
 
 def add_errors(response: dict[str, Any]) -> set[str]:

@@ -16,10 +16,12 @@ from uuid import UUID
 
 from django.db import IntegrityError
 
+from accounts.changes import publish_all_users, publish_users
 from core.db.sql import Row, execute, fetch_all, fetch_one, fetch_value
 from core.db.transactions import require_transaction
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
 from economy.models import DIRECTIONS, Counterparty, TransactionType
+from notifications.services import COUNT_NOTIFICATIONS, USER_COLUMNS, WRITE_NOTIFICATIONS
 
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
@@ -151,10 +153,10 @@ FROM moved, written, transfer
 USER_EXISTS = "SELECT 1 FROM users WHERE id = %(ledger_user_id)s"
 
 # Whose rows are locked, in the order of ids: those whom the transfers name, unless the caller says whom.
-LOCK_NAMED_USERS = """
-SELECT id, credit_balance, held_credits, journal_length, ledger_head FROM users
+LOCK_NAMED_USERS = f"""
+SELECT id, credit_balance, held_credits, journal_length, ledger_head, {USER_COLUMNS} FROM users
 WHERE id IN (SELECT user_id FROM transfers) ORDER BY id FOR NO KEY UPDATE
-"""
+"""  # noqa: S608 - constants
 TRANSFERS = """
 transfers AS MATERIALIZED (
     SELECT place, user_id, amount, transaction_type, counterparty, reference_id, occurrence, staked, description
@@ -170,17 +172,17 @@ WITH {{begin}}, running AS MATERIALIZED (
     FROM (
         SELECT new_id() AS id, transfers.*, held_credits, ledger_head,
             credit_balance + sum(amount) OVER history AS balance_after,
-            journal_length + count(*) FILTER (WHERE amount <> 0) OVER history AS sequence
+            journal_length + count(*) FILTER (WHERE amount <> 0) OVER history AS sequence, count(*) OVER history AS turn
         FROM transfers LEFT JOIN locked ON locked.id = user_id
         WINDOW history AS (PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING)
     ) AS placed
     WINDOW history AS (PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING)
-), moved AS (
+){{notified}}, moved AS (
     UPDATE users SET {CHANGED}, ledger_head = coalesce(change.ledger_head, users.ledger_head){{columns}}
     FROM (
         SELECT user_id, {OF_MANY}, (array_agg(hash) FILTER (WHERE is_last))[1] AS ledger_head
         FROM running GROUP BY user_id
-    ) AS change
+    ) AS change{{told}}
     WHERE users.id = change.user_id
 ), written AS (
     {INSERT_ENTRIES}
@@ -268,6 +270,7 @@ def post(
     *posted, owes = row
     repaid = repay_debts([transfer.user_id], now=now) if owes else {}
     (entry,) = subtract_repayments([PostedEntry(*posted)], repaid)
+    publish_users([transfer.user_id])
     return entry
 
 
@@ -285,6 +288,7 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[PostedEnt
         check_row(row)
     repaid = repay_debts(sorted({row[1] for row in rows if row[5]}), now=now)
     posted = subtract_repayments([PostedEntry(*row[:4]) for row in rows], repaid)
+    publish_users(transfer.user_id for transfer in given)
     return [entry if transfer.amount else None for transfer, entry in zip(given, posted, strict=True)]
 
 
@@ -295,6 +299,7 @@ def post_from(
     users: str = "",
     columns: str = "",
     also: str = "",
+    notifications: str = "",
     now: datetime,
 ) -> Batch:
     """Move credits by a SELECT, in one statement for any number of rows; users are locked in the order of their ids.
@@ -305,16 +310,20 @@ def post_from(
     a lock that keeps its rows as they are.
 
     More of the same statement, in SQL: `users` is a SELECT that locks the users itself, in the order of their ids, and
-    gives at least `id`, `credit_balance`, `held_credits`, `journal_length`, `ledger_head`; `source` then reads it as
-    `locked`.
+    gives at least `id`, `credit_balance`, `held_credits`, `journal_length`, `ledger_head` and the USER_COLUMNS of
+    `notifications.services`; `source` then reads it as `locked`.
     `columns` are assignments to the caller's own columns of those users. `also` are CTEs, separated by commas, that
     write the caller's rows from `locked` and `running` (the transfers, whose values are computed once).
+    `notifications` is a SELECT from `running`, whose `turn` counts a user's transfers, that gives what
+    WRITE_NOTIFICATIONS takes: what is counted of them then costs no second update of the users.
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.
     """
-    statement = batch_statement(source, SUMMARY, users=users, columns=columns, also=also)
+    more = {"users": users, "columns": columns, "also": also, "notifications": notifications}
+    statement = batch_statement(source, SUMMARY, **more)
     ((posted, touched, amount, *faults, debtors),) = run_batch(statement, parameters or {}, now)
     check_faults(*faults)
     repay_debts(debtors or [], now=now)
+    publish_all_users()
     return Batch(posted, touched, amount)
 
 
@@ -352,6 +361,7 @@ def change_hold(*, user_id: UUID, change: Decimal, now: datetime) -> None:
     (owes,) = row
     if owes and change < 0:
         repay_debts([user_id], now=now)
+    publish_users([user_id])
 
 
 def rebuild_columns() -> int:
@@ -363,15 +373,21 @@ def rebuild_columns() -> int:
     return execute(REBUILD_COLUMNS)
 
 
-def batch_statement(source: str, result: str, *, users: str = "", columns: str = "", also: str = "") -> str:
+def batch_statement(
+    source: str, result: str, *, users: str = "", columns: str = "", also: str = "", notifications: str = ""
+) -> str:
     """Return the statement for many transfers; `post_from` says what each part is."""
     transfers = TRANSFERS.format(source=source)
     begin = [LOCKED_USERS.format(users=users), transfers]
     if not users:
         begin = [transfers, LOCKED_USERS.format(users=LOCK_NAMED_USERS)]
+    written = WRITE_NOTIFICATIONS.format(source=notifications, now="%(ledger_now)s")
+    assigned = [columns] if columns else []
     return POST_MANY.format(
         begin=", ".join(begin),
-        columns=f", {columns}" if columns else "",
+        notified=f", {written}" if notifications else "",
+        told=" LEFT JOIN told USING (user_id)" if notifications else "",
+        columns="".join(f", {columns}" for columns in [*assigned, *([COUNT_NOTIFICATIONS] if notifications else [])]),
         also=f", {also}" if also else "",
         result=result,
     )

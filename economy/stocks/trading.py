@@ -36,6 +36,8 @@ from economy.stocks.models import Stock, StockTransaction
 from economy.stocks.price_policy import LockedStock, is_moved_by_trades, leverage_limit, move_price
 from economy.stocks.signing import COLUMNS, SignedTrade, UnsignedTrade, current_key_id, sign_trade
 from economy.stocks.valuation import NOTHING, Position, bought, part_of, proceeds, value
+from notifications.models import NotificationType
+from notifications.services import Cause, notify
 
 Clock = Callable[[], datetime]
 Type = StockTransaction.Type
@@ -308,7 +310,15 @@ def record_trades(trades: Sequence[Trade], *, now: datetime) -> list[SignedTrade
     rows = [sign(trade, now) for trade in trades]
     ledger.post_many([as_transfer(trade, row) for trade, row in zip(trades, rows, strict=True)], now=now)
     write_trades(trades, rows, now)
+    recorded = zip(trades, rows, strict=True)
+    notify([liquidation_cause(trade, row) for trade, row in recorded if trade.type == Type.LIQUIDATION], now=now)
     return rows
+
+
+def liquidation_cause(trade: Trade, row: SignedTrade) -> Cause:
+    about = {"stockId": trade.stock.id, "symbol": trade.stock.symbol, "shares": row.shares, "invested": row.invested}
+    liquidated = NotificationType.STOCK_LIQUIDATED
+    return Cause(user_id=row.user_id, type=liquidated, reference_id=row.id, data={"transactionId": row.id, **about})
 
 
 def sign(trade: Trade, now: datetime) -> SignedTrade:

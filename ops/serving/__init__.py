@@ -7,3 +7,5 @@ this service. `thisthat.asgi` puts them together.
 
 # In the `state` of a request's ASGI scope: returns, in any thread, whether the client has closed the connection.
 IS_GONE = "thisthat.is_gone"
+# In the `state` of the lifespan: called, on the event loop, when the process is asked to stop.
+ON_STOP = "thisthat.on_stop"

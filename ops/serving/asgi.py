@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from core.api.errors import BadRequest, DomainError, Overloaded, PayloadTooLarge, RequestTimeout, ResponseTimeout
-from ops.serving import IS_GONE
+from ops.serving import IS_GONE, ON_STOP
 from ops.serving.threads import ClientGone, Job, Lane, ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,16 @@ class Response:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StreamedResponse:
+    """A response whose body goes on for as long as the client stays. `close`: called when it has ended."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    parts: AsyncIterable[bytes]
+    close: Callable[[], None]
+
+
 class Service(Protocol):
     """What is particular to the service behind."""
 
@@ -71,6 +81,14 @@ class Service(Protocol):
 
     def wsgi(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]: ...
 
+    def is_stream(self, environ: Environ) -> bool:
+        """Return whether the response goes on for as long as the client stays, and is made on the event loop."""
+
+    async def stream(self, environ: Environ) -> Response | StreamedResponse: ...
+
+    def stop(self) -> None:
+        """End the streams: the process was asked to stop. Called more than once."""
+
 
 class BufferedApplication:
     """The ASGI application. One instance serves one process."""
@@ -84,11 +102,11 @@ class BufferedApplication:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await self._lifespan(scope, receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         limits = self._limits
         self._pool: ThreadPool[Response] = ThreadPool(
             name="requests", threads=limits.threads, queue_length=limits.queue_length
@@ -97,9 +115,11 @@ class BufferedApplication:
             name="system", threads=SYSTEM_THREADS, queue_length=SYSTEM_QUEUE_LENGTH
         )
         await receive()
+        scope["state"][ON_STOP] = self._service.stop
         sweeper = asyncio.get_running_loop().create_task(self._sweep())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        self._service.stop()
         sweeper.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -123,6 +143,9 @@ class BufferedApplication:
         body = bytearray()
         is_whole = "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ
         environ["wsgi.input"] = BytesIO()
+        if is_whole and self._service.is_stream(environ):
+            await self._serve_stream(environ, receive, send)
+            return
         try:
             response = self._service.respond_directly(environ) if is_whole else None
             if not is_whole:
@@ -139,12 +162,25 @@ class BufferedApplication:
             return
         finally:
             self._held_bytes -= len(body)
+        await send_whole(response, send)
+
+    async def _serve_stream(self, environ: Environ, receive: Receive, send: Send) -> None:
+        """Send a stream until it ends, its client goes, or takes it too slowly."""
+        response = await self._service.stream(environ)
+        if isinstance(response, Response):
+            await send_whole(response, send)
+            return
+        sending = asyncio.create_task(send_parts(response, send))
+        leaving = asyncio.create_task(until_gone(receive))
         try:
-            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-            await send({"type": "http.response.body", "body": response.body})
-        except RuntimeError as exc:
-            # uvloop raises it for a connection that is closed but not reported as lost yet.
-            logger.info("a response couldn't be sent: %s", exc)
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                # Raises what it failed with, for which the server closes the connection.
+                sending.result()
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            response.close()
 
     async def _read_body(self, environ: Environ, receive: Receive, body: bytearray) -> None:
         """Read the whole body. Raise BadRequest, PayloadTooLarge, RequestTimeout, Overloaded or ClientGone."""
@@ -188,6 +224,32 @@ class BufferedApplication:
             return await result
         finally:
             del self._pending[result]
+
+
+async def send_whole(response: Response, send: Send) -> None:
+    try:
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": response.body})
+    except RuntimeError as exc:
+        # uvloop raises it for a connection that is closed but not reported as lost yet.
+        logger.info("a response couldn't be sent: %s", exc)
+
+
+async def send_parts(response: StreamedResponse, send: Send) -> None:
+    """Send the parts, each when the client has taken the one before."""
+    try:
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        async for part in response.parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except RuntimeError as exc:
+        logger.info("a stream couldn't be sent: %s", exc)
+
+
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def overloaded() -> Overloaded:

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from ops.serving import IS_GONE
+from ops.serving import IS_GONE, ON_STOP
 
 MAX_HEAD_BYTES = 64 * 1024
 BACKLOG = 2048
@@ -66,6 +66,12 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.config.max_connections:
             # Somebody has to go: the one that has been silent longest misses least.
             next(iter(self.waiting)).abort()
+
+    def shutdown(self) -> None:
+        # uvicorn waits for the requests that are being served: those that would go on for ever are ended first.
+        if on_stop := self.app_state.get(ON_STOP):
+            on_stop()
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

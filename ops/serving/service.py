@@ -16,8 +16,10 @@ from core.api.errors import DomainError, render
 from core.api.responses import respond_from_memory
 from core.rules import MAX_BODY_BYTES
 from ops.health import health
-from ops.serving.asgi import Environ, Response, WSGIApplication, encode
+from ops.serving.asgi import Environ, Response, StreamedResponse, WSGIApplication, encode
 from ops.serving.threads import Lane
+from stream.live import stop_streams
+from stream.views import EventStream, open_stream
 
 # Those that need nothing but memory: a response from the event loop has the headers of all others, and is counted.
 LOOP_MIDDLEWARE = (
@@ -34,6 +36,7 @@ SYSTEM_PATHS = ("/ready", "/metrics")
 # What moves credits or money is refused last.
 MONEY_PATHS = ("/api/v1/bets", "/api/v1/economy", "/api/v1/purchases")
 QUOTE_PATH = "/api/v1/bets/quote"
+STREAM_PATH = "/api/v1/stream"
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
 # Where a request carries the response that only lacks the middlewares' headers.
 PREPARED = "thisthat.response"
@@ -83,15 +86,36 @@ class DjangoService:
         request = request_of(environ)
         return self._finish(request, render(error, request))
 
-    def _finish(self, request: WSGIRequest, response: HttpResponse) -> Response:
+    def is_stream(self, environ: Environ) -> bool:
+        path: str = environ["PATH_INFO"]
+        return environ["REQUEST_METHOD"] == "GET" and path.rstrip("/") == STREAM_PATH
+
+    async def stream(self, environ: Environ) -> Response | StreamedResponse:
+        request = request_of(environ)
+        request.resolver_match = self._stream_match
+        response = await open_stream(request)
+        if not isinstance(response, EventStream):
+            return self._finish(request, response)
+        headers = self._finish(request, response).headers
+        return StreamedResponse(response.status_code, headers, response, response.close)
+
+    def stop(self) -> None:
+        stop_streams()
+
+    def _finish(self, request: WSGIRequest, response: Any) -> Response:
         request.META[PREPARED] = response
         finished = self._middleware(request)
         cookies = [("Set-Cookie", cookie.OutputString()) for cookie in finished.cookies.values()]
-        return encode(finished.status_code, [*finished.items(), *cookies], finished.content)
+        body = b"" if finished.streaming else finished.content
+        return encode(finished.status_code, [*finished.items(), *cookies], body)
 
     @cached_property
     def _health_match(self) -> Any:
         return resolve(HEALTH_PATH)
+
+    @cached_property
+    def _stream_match(self) -> Any:
+        return resolve(STREAM_PATH)
 
 
 def request_of(environ: Environ) -> WSGIRequest:

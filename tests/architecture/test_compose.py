@@ -77,7 +77,7 @@ def responds(url):
 
 def test_the_whole_service_is_there():
     assert {"postgres", "redis", "migrate", "web", "beat"} <= SERVICES.keys()
-    assert len(OURS) == 3 + len(QUEUES)
+    assert len(OURS) == 4 + len(QUEUES)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -151,12 +151,13 @@ class TestProxy:
     def nginx(self, tmp_path):
         """Run nginx with the file's configuration in front of a service that returns X-Forwarded-For; its URL."""
         text = (REPOSITORY / "deploy" / "nginx.conf").read_text()
-        # The two places that only the containers' network has.
-        assert (text.count("server web:8000;"), text.count("listen 8080;")) == (1, 1)
+        # The places that only the containers' network has.
+        assert [text.count(each) for each in ("server web:8000;", "server stream:8000;", "listen 8080;")] == [1, 1, 1]
         with ThreadingHTTPServer(("127.0.0.1", 0), ForwardedFor) as service:
             Thread(target=service.serve_forever).start()
             port = free_port()
             text = text.replace("web:8000", f"127.0.0.1:{service.server_port}").replace("listen 8080", f"listen {port}")
+            text = text.replace("stream:8000", f"127.0.0.1:{service.server_port}")
             (tmp_path / "nginx.conf").write_text(text.replace(" /tmp/", f" {tmp_path}/"))
             nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
             process = subprocess.Popen([nginx, "-c", tmp_path / "nginx.conf", "-g", "daemon off;"])

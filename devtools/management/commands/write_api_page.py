@@ -121,7 +121,7 @@ def describe(schema: Json, operation: Json, examples: Sequence[Json]) -> str:
     key = " 🔑" if {} not in operation.get("security", [{}]) else ""
     lines = [f"### {operation['summary']}{key}", "", f"`{operation['method']} {operation['path']}`", ""]
     if operation.get("description"):
-        lines += [" ".join(operation["description"].split()), ""]
+        lines += [paragraph for part in operation["description"].split("\n\n") for paragraph in (written(part), "")]
     lines += parameters(operation)
     lines += body(schema, operation)
     for example, response in zip(examples, responses(operation, examples), strict=True):
@@ -129,12 +129,18 @@ def describe(schema: Json, operation: Json, examples: Sequence[Json]) -> str:
     return "\n".join(lines)
 
 
+def written(paragraph: str) -> str:
+    """Return a paragraph on one line; a list keeps its lines."""
+    return paragraph if paragraph.startswith("- ") else " ".join(paragraph.split())
+
+
 def responses(operation: Json, examples: Sequence[Json]) -> list[Any]:
     """Return what came back for each example, as the description has it; None without a body."""
     found = []
     for number, example in enumerate(examples, 1):
         response = operation["responses"].get(str(example.get("status", OK)), {})
-        shown = response.get("content", {}).get("application/json", {}).get("examples", {})
+        content = response.get("content", {})
+        shown = (content.get("application/json") or content.get("text/event-stream", {})).get("examples", {})
         found.append(shown.get(f"example{number}", {}).get("value"))
     return found
 
@@ -191,7 +197,10 @@ def show(example: Json, response: Any) -> list[str]:
     said = " ".join(filter(None, after))
     title = [f"{example['title']}:", ""] if "title" in example else []
     came_back = [] if response is None else ["```json", readable(response), "```", ""]
-    return [*title, "```sh", example["curl"].strip(), "```", "", *([said, ""] if said else []), *came_back]
+    if isinstance(response, str):
+        came_back = ["```text", response.strip(), "```", ""]
+    browser = ["In a browser:", "", "```js", example["browser"].strip(), "```", ""] if "browser" in example else []
+    return [*title, "```sh", example["curl"].strip(), "```", "", *([said, ""] if said else []), *came_back, *browser]
 
 
 def readable(value: Any, indent: int = 0) -> str:

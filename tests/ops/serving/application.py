@@ -39,6 +39,12 @@ class TestedService:
         headers = {"Retry-After": "1"} if error.retry_after else {}
         return json_response(error.status, {"code": error.code}, **headers)
 
+    def is_stream(self, environ):
+        return False
+
+    def stop(self):
+        pass
+
     def wsgi(self, environ, start_response):
         action, _, argument = environ["PATH_INFO"].strip("/").partition("/")
         if action == "sleep":
