@@ -142,5 +142,9 @@ def test_reading_writing_and_purging_at_once_keep_the_count(ann):
         lambda: purge_notifications(now=later),
     ]
     turns = iter(works)
-    all_at_once(lambda: next(turns)(), times=len(works))
+
+    def take_turn() -> None:
+        next(turns)()
+
+    all_at_once(take_turn, times=len(works))
     assert len(ann.page()["notifications"]) <= 5
