@@ -109,7 +109,7 @@ def odds_chart(market: Market, *, now: datetime) -> ChartBlock:
     drawn = [line(f"THIS: {market.this_option}", [point["thisOdds"] for point in points], PRIMARY)]
     for name, color in (("bid", GREEN), ("ask", RED)):
         if any(point[name] is not None for point in points):
-            drawn.append(line(name.capitalize(), [point[name] for point in points], color, borderWidth=1))
+            drawn.append(line(name.capitalize(), [point[name] for point in points], color))
     return ChartBlock(
         chart(
             "odds",
