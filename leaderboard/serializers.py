@@ -120,7 +120,7 @@ LeaderboardResponse = response_schema(
 PnlHistoryResponse = response_schema(
     "PnlHistoryResponse",
     interval=serializers.ChoiceField(choices=Interval.choices),
-    resolution=serializers.ChoiceField(choices=["day", "month"]),
+    step=serializers.ChoiceField(choices=["day", "month"]),
     data=DaySerializer(many=True),
 )
 RankingResponse = response_schema("RankingResponse", ranking=RankingSerializer())

@@ -67,8 +67,8 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
         interval = Interval(validate(serializers.HistoryQuery, request.query_params)["interval"])
         today = day_of(timezone.now())
         days = selectors.get_pnl_history(user_id=current_user_id(request), interval=interval, today=today)
-        resolution = "day" if interval in INTERVAL_DAYS else "month"
-        return json_response(interval=interval, resolution=resolution, data=days)
+        step = "day" if interval in INTERVAL_DAYS else "month"
+        return json_response(interval=interval, step=step, data=days)
 
 
 def list_page(order: Order, request: Request) -> HttpResponse:

@@ -145,12 +145,12 @@ def test_a_year_is_365_days_and_all_of_a_history_its_months(ann, now):
         lose(ann, amount, now - days * A_DAY)
     update_leaderboard(now=now)
     year = get(ann, "pnl-history", interval="1y")
-    assert (year["resolution"], len(year["data"])) == ("day", 365)
+    assert (year["step"], len(year["data"])) == ("day", 365)
     assert [(day["date"], day["pnl"]) for day in year["data"] if day["pnl"]] == [
         (str((now - days * A_DAY).date()), -amount) for days, amount in ((300, 100), (120, 10), (2, 20))
     ]
     every = get(ann, "pnl-history", interval="all")
-    assert every["resolution"] == "month"
+    assert every["step"] == "month"
     assert every["data"][0]["date"] == str((now - 300 * A_DAY).date().replace(day=1))
     assert every["data"][0]["cumulativePnL"] == -100
     assert every["data"][-1]["cumulativePnL"] == -130
