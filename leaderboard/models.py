@@ -17,7 +17,7 @@ from markets.polymarket.parsing import CATEGORY_MAX
 
 
 class UserDay(models.Model):
-    """What a user staked on markets, and realized, on a UTC day. Days that no period reads are purged."""
+    """What a user staked on markets, and realized, on a UTC day. Days that nothing shows are added to UserMonth."""
 
     pk = models.CompositePrimaryKey("day", "user_id")
     day = models.DateField()
@@ -36,6 +36,30 @@ class UserDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.user_id}"
+
+
+class UserMonth(models.Model):
+    """What a user staked, and realized, on those days of a UTC month that are no longer in `user_days`."""
+
+    pk = models.CompositePrimaryKey("user_id", "month")
+    user_id = models.UUIDField()
+    month = models.DateField()
+    volume = credits_column()
+    realized_pnl = credits_column()
+
+    class Meta:
+        db_table = "user_months"
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(condition=Q(realized_pnl__lt=10**16), name="user_months_hold_numbers"),
+            models.CheckConstraint(
+                condition=Q(volume__gte=0, volume__lt=10**16), name="user_months_volume_not_negative"
+            ),
+            models.CheckConstraint(condition=Q(month__day=1), name="user_months_begin_a_month"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month} {self.user_id}"
 
 
 class UserTotals(models.Model):

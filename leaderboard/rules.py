@@ -10,7 +10,7 @@ SURROUNDING = 10  # how many others are shown around the current user
 CACHED_SECONDS = 10  # a page; a changed name, or a suspended user, may show for so long
 SPACING = 128  # from one milestone to the next when they are laid: who is read to find one place
 FARTHEST_APART = 4 * SPACING  # where others have come between them
-KEPT_DAYS = 35  # of user_days; a month has at most 31
+KEPT_DAYS = 400  # of user_days: a history goes back a year; what is older is added up by month
 
 
 class Period(models.TextChoices):
@@ -27,13 +27,16 @@ TIME_FILTERS = {"all": Period.ALL, "daily": Period.DAY, "weekly": Period.WEEK, "
 
 
 class Interval(models.TextChoices):
-    """Of a user's history of profit: the last 7 or 30 UTC days, which user_days still has."""
+    """Of a user's history of profit: the last 7, 30 or 365 UTC days, or all its months, under two names."""
 
     WEEK = "1w"
     MONTH = "1m"
+    YEAR = "1y"
+    ALL = "all"
+    MAX = "max"
 
 
-INTERVAL_DAYS = {Interval.WEEK: 7, Interval.MONTH: 30}
+INTERVAL_DAYS = {Interval.WEEK: 7, Interval.MONTH: 30, Interval.YEAR: 365}
 
 
 def first_day(period: Period, today: date) -> date:

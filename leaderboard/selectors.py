@@ -1,5 +1,6 @@
 """Reads of the leaderboards: from a milestone on, an index range scan of what is shown, at any depth."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ from accounts.services import BettingRecord, Ranks
 from core.api.json import dumps, iso_utc
 from core.api.responses import offset_page, with_aliases
 from core.days import A_DAY
-from core.db.sql import fetch_all
+from core.db.sql import Row, fetch_all
 from leaderboard.models import EVER, Order, Scope
 from leaderboard.rules import CACHED_SECONDS, INTERVAL_DAYS, SURROUNDING, Interval
 from leaderboard.serializers import LEADERBOARD_ALIASES, WIN_RATE_SQL, LeaderboardEntrySerializer
@@ -83,6 +84,21 @@ HISTORY = """
 SELECT users.overall_pnl, coalesce(-standing.minus_pnl, users.overall_pnl), days.day, days.realized_pnl
 FROM users LEFT JOIN standings AS standing ON standing.period = 'all' AND standing.user_id = users.id
 LEFT JOIN user_days AS days ON days.user_id = users.id AND days.day BETWEEN %(first)s AND %(today)s
+WHERE users.id = %(user_id)s
+"""
+
+# The same by month, also of days that were purged.
+HISTORY_BY_MONTH = """
+SELECT users.overall_pnl, coalesce(-standing.minus_pnl, users.overall_pnl), past.month, past.realized_pnl
+FROM users LEFT JOIN standings AS standing ON standing.period = 'all' AND standing.user_id = users.id
+LEFT JOIN LATERAL (
+    SELECT month, sum(realized_pnl) AS realized_pnl FROM (
+        SELECT date_trunc('month', day)::date AS month, realized_pnl FROM user_days
+        WHERE user_id = users.id AND day <= %(today)s
+        UNION ALL
+        SELECT month, realized_pnl FROM user_months WHERE user_id = users.id
+    ) AS parts GROUP BY month
+) AS past ON true
 WHERE users.id = %(user_id)s
 """
 
@@ -158,17 +174,34 @@ def get_record(user_id: UUID) -> BettingRecord:
 def get_pnl_history(*, user_id: UUID, interval: Interval, today: date) -> list[dict[str, Any]]:
     """Return each UTC day of the interval, oldest first, with the profit realized on it and up to its end.
 
-    Days before today are as of the last update of the leaderboard; today is as of now.
+    Days before today are as of the last update of the leaderboard; today is as of now. Of all of a history there is
+    each month, by its first day, from the first with a profit or loss on.
     """
+    if interval not in INTERVAL_DAYS:
+        rows = fetch_all(HISTORY_BY_MONTH, {"user_id": user_id, "today": today})
+        this_month = today.replace(day=1)
+        first = min([month for *_, month, _ in rows if month] or [this_month])
+        return add_up(rows, list(months_between(first, this_month)))
     days = [today - back * A_DAY for back in reversed(range(INTERVAL_DAYS[interval]))]
-    rows = fetch_all(HISTORY, {"user_id": user_id, "first": days[0], "today": today})
+    return add_up(fetch_all(HISTORY, {"user_id": user_id, "first": days[0], "today": today}), days)
+
+
+def months_between(first: date, last: date) -> Iterator[date]:
+    """Yield the first day of each month."""
+    while first <= last:
+        yield first
+        first = (first + 31 * A_DAY).replace(day=1)
+
+
+def add_up(rows: Sequence[Row], dates: list[date]) -> list[dict[str, Any]]:
+    """Return the profit of each date, and up to its end, from rows of HISTORY; the last date is as of now."""
     now, counted = rows[0][:2]
     realized = {day: pnl for _, _, day, pnl in rows if day}
-    # Backwards from what is known: what was realized before the first of the days isn't read.
+    # Backwards from what is known: what was realized before the first of the dates isn't read.
     until = counted - sum(realized.values())
     history = []
-    for day in days:
-        pnl = realized.get(day, NOTHING) if day < today else now - until
+    for day in dates:
+        pnl = realized.get(day, NOTHING) if day < dates[-1] else now - until
         until += pnl
         history.append({"date": day, "pnl": pnl, "cumulativePnL": until})
     return history

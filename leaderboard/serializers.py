@@ -62,7 +62,14 @@ class RankingQuery(ScopeQuery):
 
 class HistoryQuery(serializers.Serializer[dict[str, Any]]):
     interval = serializers.ChoiceField(
-        choices=[(Interval.WEEK, "The last 7 days"), (Interval.MONTH, "The last 30 days")], default=Interval.MONTH
+        choices=[
+            (Interval.WEEK, "The last 7 days"),
+            (Interval.MONTH, "The last 30 days"),
+            (Interval.YEAR, "The last 365 days"),
+            (Interval.ALL, "All months"),
+            (Interval.MAX, "The same"),
+        ],
+        default=Interval.MONTH,
     )
 
 
@@ -111,8 +118,8 @@ class RankingSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class DaySerializer(serializers.Serializer[dict[str, Any]]):
-    date = serializers.DateField(help_text="A UTC day.")
-    pnl = CreditsField(help_text="Realized on that day.")
+    date = serializers.DateField(help_text="A UTC day; by month its first day.")
+    pnl = CreditsField(help_text="Realized on that day, or in that month.")
     cumulativePnL = CreditsField(help_text="Realized up to its end; of today, up to now: `overallPnL`.")
 
 
@@ -127,6 +134,9 @@ LeaderboardResponse = response_schema(
     ),
 )
 PnlHistoryResponse = response_schema(
-    "PnlHistoryResponse", interval=serializers.ChoiceField(choices=Interval.choices), data=DaySerializer(many=True)
+    "PnlHistoryResponse",
+    interval=serializers.ChoiceField(choices=Interval.choices),
+    step=serializers.ChoiceField(choices=["day", "month"]),
+    data=DaySerializer(many=True),
 )
 RankingResponse = response_schema("RankingResponse", ranking=RankingSerializer())

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from core.days import A_DAY, LATEST_COMMIT, day_of, midnight
-from core.db.sql import analyze, execute, fetch_all
+from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import run_transaction
 from leaderboard.categories import update_categories
 from leaderboard.models import Board, CategoryBoard, LeftOutUser, MarketCategory, StaleStanding, UserDay
@@ -66,7 +66,17 @@ REVERSED_SPANS = """
 SELECT (started_at AT TIME ZONE 'UTC')::date, (coalesce(finished_at, reversed_at) AT TIME ZONE 'UTC')::date
 FROM settlements WHERE reversed_at >= %(since)s
 """
-PURGE_DAYS = "DELETE FROM user_days WHERE day < %(first_kept)s"
+PURGE_DAYS = """
+WITH purged AS (
+    DELETE FROM user_days WHERE day < %(first_kept)s RETURNING user_id, day, volume, realized_pnl
+), added AS (
+    INSERT INTO user_months AS known (user_id, month, volume, realized_pnl)
+    SELECT user_id, date_trunc('month', day)::date, sum(volume), sum(realized_pnl) FROM purged GROUP BY 1, 2
+    ON CONFLICT (user_id, month) DO UPDATE
+    SET volume = known.volume + excluded.volume, realized_pnl = known.realized_pnl + excluded.realized_pnl
+)
+SELECT count(*) FROM purged
+"""
 
 
 def no_progress(counted: str, rows: int) -> None:
@@ -144,5 +154,6 @@ def count_days(first: date, last: date) -> int:
 
 
 def purge_days(*, now: datetime) -> int:
-    """Delete the days that no period reads any more; return how many users' days that were."""
-    return run_transaction(partial(execute, PURGE_DAYS, {"first_kept": first_kept(day_of(now))}))
+    """Add days older than KEPT_DAYS to their months, and delete them; return how many users' days that were."""
+    purged: int = run_transaction(partial(fetch_value, PURGE_DAYS, {"first_kept": first_kept(day_of(now))}))
+    return purged

@@ -11,7 +11,7 @@ from core.api.responses import PublicReadsMixin, json_response
 from core.days import day_of
 from leaderboard import selectors, serializers
 from leaderboard.models import Order
-from leaderboard.rules import Interval
+from leaderboard.rules import INTERVAL_DAYS, Interval
 from leaderboard.selectors import Query
 
 
@@ -67,7 +67,8 @@ class LeaderboardViewSet(PublicReadsMixin, ViewSet):
         interval = Interval(validate(serializers.HistoryQuery, request.query_params)["interval"])
         today = day_of(timezone.now())
         days = selectors.get_pnl_history(user_id=current_user_id(request), interval=interval, today=today)
-        return json_response(interval=interval, data=days)
+        step = "day" if interval in INTERVAL_DAYS else "month"
+        return json_response(interval=interval, step=step, data=days)
 
 
 def list_page(order: Order, request: Request) -> HttpResponse:

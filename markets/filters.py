@@ -19,6 +19,7 @@ from core.api.openapi import NOT_BLANK
 from core.api.requests import validate_list
 from core.api.serializers import ClampedIntegerField, LowerCaseField
 from markets.events import EventQuery
+from markets.history.selectors import Interval
 from markets.listings import ORDERS, STATUSES, Query
 from markets.models import Market, MarketEvent
 from markets.polymarket.parsing import CATEGORY_MAX
@@ -259,3 +260,18 @@ class CategoryLimit(serializers.Serializer[dict[str, Any]]):
 
 class CategoryQuery(serializers.Serializer[dict[str, Any]]):
     category = LowerCaseField()
+
+
+class HistoryQuery(serializers.Serializer[dict[str, Any]]):
+    interval = serializers.ChoiceField(
+        choices=[
+            (Interval.HOUR, "An hour"),
+            (Interval.SIX_HOURS, "Six hours"),
+            (Interval.DAY, "A day"),
+            (Interval.WEEK, "A week"),
+            (Interval.MONTH, "30 days"),
+            (Interval.MAX, "All that is known"),
+        ],
+        default=Interval.DAY,
+        help_text="How far back from now, or from the end of a market that is over.",
+    )

@@ -63,6 +63,22 @@ HOUSE_SPREAD = env.spread("HOUSE_MARKET_SPREAD", default="0.02")
 # Requests for order books a second, of all processes together. Polymarket allows 500 in 10 seconds from one address.
 BOOK_REQUESTS_PER_SECOND = env.int("POLYMARKET_BOOK_REQUESTS_PER_SECOND", default=50)
 
+# History. A point a minute, but none while nothing changes, for at most HISTORY_GAP: so long a point holds for what
+# comes after it. Minutes are kept for HISTORY_MINUTES_KEPT_FOR (whole weeks of them, so up to three), hours for ever.
+HISTORY_GAP = timedelta(hours=1)
+HISTORY_MINUTES_KEPT_FOR = timedelta(weeks=2)
+HISTORY_POINTS_MAX = 500
+# Odds of the order book that were confirmed so long ago are no odds of now. Of a watched market the refresh confirms
+# them; where it can't, they hold for a while longer.
+HISTORY_CONFIRMED_WITHIN, HISTORY_WATCHED_WITHIN = timedelta(minutes=5), timedelta(hours=1)
+# What was before is requested from Polymarket within so many seconds, as far back as so long; a failed request is
+# repeated after the first of these, and one for a market that nobody recorded meanwhile after the second.
+HISTORY_BACKFILL_SECONDS = 2.5
+HISTORY_BACKFILLED_FOR = timedelta(days=2 * 365)
+HISTORY_RETRY_AFTER, HISTORY_AGAIN_AFTER = timedelta(minutes=5), timedelta(hours=1)
+# Requests for histories a second, of all processes together.
+HISTORY_REQUESTS_PER_SECOND = env.int("POLYMARKET_HISTORY_REQUESTS_PER_SECOND", default=20)
+
 # Resolution. One run checks at most this many markets, those checked longest ago first.
 RESOLVE_LIMIT, RESOLVE_LIMIT_MAX = 1_000, 10_000
 # A watched market whose order book is silent for this long may have closed.

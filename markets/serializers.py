@@ -15,6 +15,7 @@ from core.api.serializers import (
     response_schema,
 )
 from markets import rules
+from markets.history.selectors import Interval
 from markets.models import Market
 from markets.polymarket.parsing import CATEGORY_MAX
 
@@ -208,6 +209,15 @@ class MarketStatusSerializer(ResourceSerializer):
         alias = "market"
 
 
+class PricePointSerializer(serializers.Serializer[dict[str, Any]]):
+    """The odds as of a time; the last are those known last: of now, or the result of a market that is over."""
+
+    t = serializers.DateTimeField()
+    thisOdds = OddsField()
+    bid = PriceField(help_text="Of THIS, as `ask` is; null where only the odds are known.")
+    ask = PriceField()
+
+
 class EventMarketSerializer(ResourceSerializer):
     """A market as its event shows it; all of it is in `GET /markets?eventId=`."""
 
@@ -288,6 +298,13 @@ EventListResponse = response_schema(
 EventDetailResponse = response_schema(
     "EventDetailResponse",
     data=EventSerializer(help_text=f"With all its markets, up to {rules.EVENT_MARKETS_MAX:,}, most likely first."),
+)
+MarketHistoryResponse = response_schema(
+    "MarketHistoryResponse",
+    marketId=serializers.UUIDField(),
+    interval=serializers.ChoiceField(choices=Interval.choices),
+    resolutionSeconds=serializers.IntegerField(help_text="From one point to the next, where the odds are known."),
+    data=PricePointSerializer(many=True, help_text=f"Oldest first, at most {rules.HISTORY_POINTS_MAX}."),
 )
 MarketLiveResponse = response_schema("MarketLiveResponse", marketId=serializers.UUIDField(), data=LiveSerializer())
 MarketFullResponse = response_schema("MarketFullResponse", data=FullMarketSerializer())

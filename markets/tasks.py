@@ -24,6 +24,7 @@ from markets.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from markets.history import recording
 from markets.polymarket.client import PolymarketClient, job_client
 from markets.resolution import job as resolution
 from markets.resolution.review import review_results
@@ -33,6 +34,8 @@ INGEST = "markets.ingest"
 REFRESH_ODDS = "markets.refresh_odds"
 PUBLISH_EDITION = "markets.publish_edition"
 PURGE_SKIPS = "markets.purge_skips"
+RECORD_HISTORY = "markets.record_history"
+THIN_HISTORY = "markets.thin_history"
 RESOLVE = "markets.resolve"
 RUNNING_RETRY_SECONDS = 5
 # How the error of a run begins that failed because of Polymarket; any other is ours.
@@ -60,6 +63,20 @@ def refresh_odds() -> None:
 @shared_task(name=PURGE_SKIPS)
 def purge_skips() -> None:
     run_job(PURGE_SKIPS, lambda: {"deleted": skips.purge_skips(now=timezone.now())})
+
+
+@shared_task(name=RECORD_HISTORY)
+def record_history() -> None:
+    run_job(RECORD_HISTORY, lambda: {"points": recording.record_points(now=timezone.now())})
+
+
+@shared_task(name=THIN_HISTORY)
+def thin_history() -> None:
+    succeeded = JobRun.objects.filter(job=THIN_HISTORY, status=JobRun.Status.SUCCEEDED).order_by("-finished_at")
+    # An hour again: what was recorded as of a time before, and committed after, is copied too.
+    last = succeeded.values_list("result__rolledUpUntil", flat=True).first()
+    until = datetime.fromisoformat(last) - timedelta(hours=1) if last else None
+    run_job(THIN_HISTORY, lambda: recording.thin_history(rolled_up_until=until, now=timezone.now()))
 
 
 @shared_task(name=PUBLISH_EDITION)

@@ -21,6 +21,8 @@ urlpatterns = [
     path("markets/ingest", MarketViewSet.as_view({"post": "ingest"}, throttle_classes=(IngestThrottle,))),
     path("markets/<str:pk>", MarketViewSet.as_view({"get": "retrieve"}, **anonymous)),
     path("markets/<str:pk>/live", MarketViewSet.as_view({"get": "live"})),
+    path("markets/<str:pk>/history", MarketViewSet.as_view({"get": "history"}, **anonymous)),
+    path("markets/<str:pk>/price-history", MarketViewSet.as_view({"get": "price_history"}, **anonymous)),
     path("markets/<str:pk>/skip", MarketViewSet.as_view({"post": "skip"}, **signed_in)),
     path("markets/<str:pk>/full", MarketViewSet.as_view({"get": "full"})),
 ]

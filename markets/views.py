@@ -1,4 +1,5 @@
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from core.api.requests import PerClientThrottle, current_user_id, validate
 from core.api.responses import PublicReadsMixin, clear_cache, json_response, next_page
 from markets import events, filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
+from markets.history.backfill import backfill_history, is_due
+from markets.history.selectors import History, Interval, get_history
 from markets.listings import Query, list_markets
 from markets.models import Market
 from markets.polymarket.books import mirrored_price
@@ -41,6 +44,16 @@ def check_upstream_throttle(request: Request, view: APIView) -> None:
     throttle = UpstreamThrottle()
     if not throttle.allow_request(request, view):
         raise Throttled(wait=throttle.wait())
+
+
+# What the two operations that return a history are described by.
+OF_HISTORIES: dict[str, Any] = {
+    "parameters": [filters.HistoryQuery],
+    "responses": serializers.MarketHistoryResponse,
+    "errors": [NotFound],
+    "throttles": [UpstreamThrottle],
+    "tags": ["markets"],
+}
 
 
 @lru_cache(maxsize=1_000)
@@ -93,7 +106,9 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
 
     authentication_classes = (PublicJWTAuthentication,)
     permission_classes = (AllowAny,)
-    cached_actions: ClassVar[frozenset[str]] = frozenset({"list", "retrieve", "categories", "in_category"})
+    cached_actions: ClassVar[frozenset[str]] = frozenset(
+        {"list", "retrieve", "categories", "in_category", "history", "price_history"}
+    )
     private_actions: ClassVar[frozenset[str]] = frozenset({"random"})
 
     @operation(
@@ -210,6 +225,45 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
             stale=odds.stale,
             is_live=not odds.stale,
         )
+
+    @operation(
+        operation_id="markets_history",
+        summary="What a market's odds were",
+        description="The first request for a mirrored market may take up to three seconds: what was before is "
+        "requested from Polymarket. While that is away the response has what is known.",
+        **OF_HISTORIES,
+    )
+    def history(self, request: Request, pk: str) -> HttpResponse:
+        return self.history_response(request, pk)
+
+    @operation(
+        operation_id="markets_price_history",
+        summary="The same as `/history`, under an older name",
+        deprecated=True,
+        **OF_HISTORIES,
+    )
+    def price_history(self, request: Request, pk: str) -> HttpResponse:
+        return self.history_response(request, pk)
+
+    def history_response(self, request: Request, pk: str) -> HttpResponse:
+        interval = Interval(validate(filters.HistoryQuery, request.query_params)["interval"])
+        market = market_or_404(selectors.find_market(pk))
+        found = self.complete_history(request, market, interval, now=timezone.now())
+        return json_response(
+            marketId=market.pk, interval=interval, resolutionSeconds=found.resolution, data=found.points
+        )
+
+    def complete_history(self, request: Request, market: Market, interval: Interval, *, now: datetime) -> History:
+        """Return the market's history; what is missing is requested from Polymarket before, where that is due."""
+        found = get_history(market, interval=interval, now=now)
+        if market.status == Market.Status.OPEN and market.polymarket_id:
+            prices.watch_while_looked_at(market.pk, now=now)
+        if is_due(market, has_gaps=found.has_gaps, now=now):
+            with suppress(Throttled):
+                check_upstream_throttle(request, self)
+                backfill_history(market, client=request_client(), now=now)
+                found = get_history(market, interval=interval, now=now)
+        return found
 
     @operation(
         operation_id="markets_skip",

@@ -34,6 +34,8 @@ NEVER_EMPTIED = (
     "market_resolutions",
     "market_terms",
     "market_texts",
+    "market_points",
+    "market_hourly_points",
     "staff_actions",
     "purchase_events",
     "stock_status_changes",

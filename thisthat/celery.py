@@ -76,6 +76,16 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "ingest-markets": {"task": "markets.ingest", "schedule": crontab.from_string(markets.INGEST_CRON)},
         "refresh-odds": every(markets.ODDS_REFRESH_SECONDS, "markets.refresh_odds"),
         "publish-edition": every(markets.EDITION_SECONDS, "markets.publish_edition"),
+        "record-market-history": {
+            "task": "markets.record_history",
+            "schedule": crontab(),  # as each minute begins
+            "options": {"expire_seconds": 60},
+        },
+        "thin-market-history": {
+            "task": "markets.thin_history",
+            "schedule": crontab(minute="4"),
+            "options": {"expire_seconds": 3600},
+        },
         "resolve-markets": every(markets.RESOLVE_SECONDS, "markets.resolve"),
         "settle-markets": every(60, "betting.settle_markets"),
         "close-worthless-holdings": every(60, "economy.close_worthless_holdings"),

@@ -119,6 +119,17 @@ class PolymarketClient:
                 found[as_identifier(book.get("asset_id"), ID_MAX)] = book
         return {token_id: found[token_id] for token_id in wanted if token_id in found}
 
+    def price_history(self, token_id: str, *, interval: str, fidelity: int, within: float) -> list[Any]:
+        """Return the token's prices as they were sent, for `parsing.parse_price_history`; one attempt.
+
+        `interval` is 1h, 6h, 1d, 1w, 1m or max, `fidelity` the minutes between two of them, `within` seconds.
+        Polymarket refuses 1w finer than 5 minutes and 1m finer than 10, and of a closed market knows nothing finer
+        than 720.
+        """
+        parameters = [("market", token_id), ("interval", interval), ("fidelity", str(fidelity))]
+        call: Call[list[Any]] = Call(path="/prices-history", read=_history, parameters=parameters, if_not_found=[])
+        return self._clob.run(call, replace(FOREGROUND, total=within))
+
     def clob_market(self, condition_id: str) -> dict[str, Any] | None:
         """Return the CLOB's own facts of a market (`tokens[].winner`, `closed`, …); None for one it doesn't know."""
         if not condition_id:
@@ -178,6 +189,10 @@ def _a_list(sent: Any) -> list[Any]:
     if not isinstance(sent, list):
         raise UpstreamGarbled("not the list expected")
     return sent
+
+
+def _history(sent: Any) -> list[Any]:
+    return _a_list(_an_object(sent).get("history"))
 
 
 def _page(sent: Any, key: str) -> _Page:

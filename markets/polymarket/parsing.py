@@ -1,13 +1,15 @@
 """Gamma market object in, a typed value or a named reason for skipping out. Pure: no Django, no I/O, no time.
 
+Likewise for the price history of a token, which the CLOB has.
+
 Names and shapes of the fields: Polymarket API reference, Gamma markets and events.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -27,6 +29,7 @@ TAGS_MAX: Final = 50  # tags a market
 IMAGE_URL_MAX: Final = 2000
 GROUP_TITLE_MAX: Final = 300
 
+PAST_PRICES_MAX: Final = 50_000  # of one response; more are not looked at
 SUM_TOLERANCE: Final = Decimal("0.02")  # how far from 1 two opposite prices may add up
 
 # What resolution decides by. Fields that change at every poll without meaning (`updatedAt`) stay out: a market that
@@ -358,3 +361,18 @@ def _resolution_status(market: Mapping[str, object]) -> str:
     earlier = values.as_list(market.get("umaResolutionStatuses")) or [""]
     said = (values.as_text(status, CATEGORY_MAX) for status in (market.get("umaResolutionStatus"), earlier[-1]))
     return values.first_of(said).lower()
+
+
+def parse_price_history(sent: object, *, after: datetime, until: datetime) -> dict[datetime, Decimal]:
+    """Return the price at each time that is later than `after` and no later than `until`, oldest first, 4 decimals.
+
+    What isn't `{"t": <whole seconds>, "p": <0 to 1>}` is left out; of several prices for one time the last counts.
+    """
+    points = sent if isinstance(sent, list) else []
+    seconds = range(int(after.timestamp()) + 1, int(until.timestamp()) + 1)
+    found: dict[int, Decimal] = {}
+    for point in map(values.as_mapping, points[:PAST_PRICES_MAX]):
+        moment, price = point.get("t"), values.as_decimal(point.get("p"))
+        if type(moment) is int and moment in seconds and price is not None and 0 <= price <= 1:
+            found[moment] = price.quantize(books.STEP, rounding=ROUND_HALF_EVEN, context=values.EXACT)
+    return {datetime.fromtimestamp(moment, UTC): found[moment] for moment in sorted(found)}

@@ -1,5 +1,6 @@
-"""The page of a market: the question, what the house owes, the resolution records, settlements, and staff actions."""
+"""The page of a market: the question, its odds, what the house owes, resolution records, settlements, staff actions."""
 
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -10,24 +11,37 @@ from betting.models import Settlement, SettlementFailure
 from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
 from markets import rules
+from markets.history.selectors import Interval, get_history
 from markets.models import Market, MarketResolution, MarketText
 from markets.polymarket.books import is_narrow
 from markets.resolution.staff import closed_by_staff
-from staff.core.formatting import DASH, format_credits, format_percent, format_time, link_to, status_label
-from staff.core.pages import Detail, Facts, Link, Rows
+from staff.core.formatting import (
+    DASH,
+    count_of,
+    format_credits,
+    format_minute,
+    format_percent,
+    format_time,
+    link_to,
+    status_label,
+)
+from staff.core.pages import PRIMARY, TEXT, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
 from staff.markets.actions import MARKET_ACTIONS
 
 SHOWN = 50
+# Read as well on white as on black.
+GREEN, RED = "#16a34a", "#ef4444"
+ODDS_TICKS = {"color": TEXT, "maxTicksLimit": 6}
 
 
 def is_suspended(market: Market) -> bool:
     return market.status == Market.Status.OPEN and bool(market.suspended_reason)
 
 
-def market_page(market: Market, *, by: StaffMember) -> Detail:
+def market_page(market: Market, *, by: StaffMember, now: datetime) -> Detail:
     """Return the page of a market: six statements for who may see what staff did, five for others.
 
-    One more for a closed market: whether it is staff who closed it.
+    One more for a closed market: whether it is staff who closed it. And up to four for its history.
     """
     exposure = get_open_exposure(market_id=market.pk)
     failures = failed_settlements(market)
@@ -39,6 +53,7 @@ def market_page(market: Market, *, by: StaffMember) -> Detail:
         actions=MARKET_ACTIONS.links(market, by=by, without=impossible(market, exposure)),
         blocks=[
             question(market),
+            odds_chart(market, now=now),
             *([texts] if (texts := earlier_texts(market)).rows else []),
             open_bets(market, exposure),
             resolution_records(market),
@@ -85,6 +100,28 @@ def question(market: Market) -> Facts:
             "Picture": market.image_url or DASH,
         },
         text=market.description,
+    )
+
+
+def odds_chart(market: Market, *, now: datetime) -> ChartBlock:
+    """Return the chart of all that is known of the odds here; nothing is requested from Polymarket for it."""
+    points = get_history(market, interval=Interval.MAX, now=now).points
+    drawn = [line(f"THIS: {market.this_option}", [point["thisOdds"] for point in points], PRIMARY)]
+    for name, color in (("bid", GREEN), ("ask", RED)):
+        if any(point[name] is not None for point in points):
+            drawn.append(line(name.capitalize(), [point[name] for point in points], color))
+    return ChartBlock(
+        chart(
+            "odds",
+            "Odds of THIS",
+            "line",
+            [format_minute(point["t"]) for point in points],
+            drawn,
+            options=options(names(), numbers("odds", max=1, ticks=ODDS_TICKS)),
+            words=f"{format_percent(points[-1]['thisOdds'])} last, {count_of(len(points), 'point')}."
+            if points
+            else "Nothing is known yet.",
+        )
     )
 
 

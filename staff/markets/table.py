@@ -152,7 +152,7 @@ class MarketTable(ActionTable):
         return format_minute(market.expires_at)
 
     def detail(self, request: HttpRequest, original: Market) -> Detail:
-        return market_page(original, by=staff_member(request))
+        return market_page(original, by=staff_member(request), now=timezone.now())
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Market | None:
         market_id = parse_uuid(object_id)

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from accounts.staff import COMMAND_LINE
 from betting.reversal import reverse_settlement
+from leaderboard.models import UserMonth
 from leaderboard.selectors import get_record
-from leaderboard.services import update_leaderboard
+from leaderboard.services import purge_days, update_leaderboard
 from tests.betting.factories import Player, sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.leaderboard.factories import bet_at, see
@@ -139,12 +140,40 @@ def test_a_history_adds_up_day_by_day_to_what_was_realized_in_all(ann, now):
     assert month["data"][0]["cumulativePnL"] == 0
 
 
+def test_a_year_is_365_days_and_all_of_a_history_its_months(ann, now):
+    for days, amount in ((300, 100), (120, 10), (2, 20)):
+        lose(ann, amount, now - days * A_DAY)
+    update_leaderboard(now=now)
+    year = get(ann, "pnl-history", interval="1y")
+    assert (year["step"], len(year["data"])) == ("day", 365)
+    assert [(day["date"], day["pnl"]) for day in year["data"] if day["pnl"]] == [
+        (str((now - days * A_DAY).date()), -amount) for days, amount in ((300, 100), (120, 10), (2, 20))
+    ]
+    every = get(ann, "pnl-history", interval="all")
+    assert every["step"] == "month"
+    assert every["data"][0]["date"] == str((now - 300 * A_DAY).date().replace(day=1))
+    assert every["data"][0]["cumulativePnL"] == -100
+    assert every["data"][-1]["cumulativePnL"] == -130
+    assert all(month["date"].endswith("-01") for month in every["data"])
+    assert get(ann, "pnl-history", interval="max")["data"] == every["data"]
+
+
+def test_days_that_are_purged_stay_in_the_history_by_month(ann, now):
+    for days in (380, 200, 1):
+        lose(ann, days, now - days * A_DAY)
+    update_leaderboard(now=now)
+    before = get(ann, "pnl-history", interval="all")
+    assert [purge_days(now=now + days * A_DAY) for days in (100, 100, 260)] == [1, 0, 1]
+    assert get(ann, "pnl-history", interval="all") == before
+    assert UserMonth.objects.count() == 2
+
+
 def test_a_history_of_nothing_is_as_many_days_at_zero(ann):
     assert {(day["pnl"], day["cumulativePnL"]) for day in get(ann, "pnl-history")["data"]} == {(0, 0)}
 
 
 def test_another_interval_is_refused_and_so_is_nobody(ann):
-    assert get(ann, "pnl-history", 400, interval="1y")["details"][0]["field"] == "interval"
+    assert get(ann, "pnl-history", 400, interval="2y")["details"][0]["field"] == "interval"
     assert Client().get("/api/v1/auth/pnl-history").status_code == 401
 
 

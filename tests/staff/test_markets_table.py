@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -11,6 +12,7 @@ from markets.models import Market, MarketResolution
 from staff.services import refresh_dashboard_counts
 from tests.betting.factories import sign_up
 from tests.markets.factories import add_market, add_mirrored, add_past
+from tests.markets.history.factories import add_points
 from tests.staff.market_pages import MARKETS, asked, page, rows_read, shown
 from tests.staff.pages import text_of
 
@@ -169,3 +171,19 @@ def test_resolution_records_are_filtered_among_the_newest(desk, three):
     read = text_of(desk.get("/admin/markets/marketresolution/", {"decision": "held"}))
     assert "So held." in read
     assert "So waiting." not in read
+
+
+def test_the_page_draws_what_is_known_of_the_odds_and_asks_nobody(desk):
+    now = timezone.now()
+    market = add_mirrored(7, odds_updated_at=now)
+    add_points(market, {now - timedelta(minutes=each): 1_000 + each for each in (30, 20, 10)})
+    (chart,) = [block.chart for block in desk.get(page(market)).context["detail"].blocks if hasattr(block, "chart")]
+    drawn = {dataset["label"]: dataset["data"] for dataset in orjson.loads(chart.data)["datasets"]}
+    assert list(drawn) == ["THIS: Yes", "Bid", "Ask"]
+    assert (drawn["THIS: Yes"][0], drawn["THIS: Yes"][-1]) == (0.103, 0.6)
+    assert (drawn["Bid"][0], drawn["Bid"][-1]) == (None, 0.59)
+
+
+def test_without_anything_known_the_chart_says_so(desk):
+    closed = add_mirrored(7, status="closed")
+    assert "Nothing is known yet." in desk.get(page(closed)).content.decode()

@@ -9,11 +9,11 @@ from typing import Any
 from zlib import crc32
 
 from .books import ONE
-from .faults import spoil_books, spoil_prices
+from .faults import spoil_books, spoil_history, spoil_prices
 from .formats import dump, plain, rfc3339
 from .messages import RefusedError, Request, Response
 from .models import Market
-from .state import FINAL_PRICES, HALF
+from .state import FINAL_PRICES
 from .world import World
 
 Json = dict[str, Any]
@@ -116,11 +116,13 @@ def _number(price: Decimal) -> float | int:
 
 
 def history(market: Market, token: str, moments: list[int]) -> list[Json]:
-    """Prices at `moments` (Unix seconds, rising): two slow waves that end at the live price."""
+    """Prices at `moments` (Unix seconds, rising): two slow waves that end at the live price, or at the last one."""
     if not moments:
         return []
     middle = midpoint(market, token)
-    last, now = moments[-1], float(HALF if middle is None else middle)
+    if middle is None:
+        middle = market.price if token == market.tokens[0] else ONE - market.price
+    last, now = moments[-1], float(middle)
     room = min(now, 1 - now)
     phase = crc32(token.encode()) % 628 / 100
 
@@ -136,6 +138,7 @@ MAX_BATCH = 500
 MAX_WINDOW = 15 * 24 * 3600
 HOURS = {"1h": 1, "6h": 6, "1d": 24, "1w": 168, "1m": 720, "max": 2160, "all": 2160}
 LEAST_FIDELITY = {"1m": 10, "1w": 5}
+LEAST_FIDELITY_OF_CLOSED = 720
 NEVER_TRADED = {"price": "0.5", "side": ""}
 NO_BOOK = "No orderbook exists for the requested token id"
 Endpoint = Callable[[Request], object]
@@ -309,6 +312,13 @@ class Clob:
         market = self._world.get(token)
         if market is None or token not in market.tokens or not market.priced:
             return {"history": []}
+        if "malformed" in request.tricks:
+            return {"history": spoil_history(end)}
+        if market.closed:
+            if fidelity < LEAST_FIDELITY_OF_CLOSED:
+                return {"history": []}
+            end = min(end, int((market.closed_at or self._world.now).timestamp()))
+        begin = max(begin, int(market.created_at.timestamp()))
         step = max(fidelity * 60, (end - begin) // 5000 or 1)
         return {"history": history(market, token, list(range(end, max(begin, 0), -step))[::-1])}
 

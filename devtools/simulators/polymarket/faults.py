@@ -297,3 +297,14 @@ def spoil_books(tokens: list[str]) -> list[object]:
     junk: tuple[object, ...] = (None, "book", [], 7)
     books = [{"asset_id": token} | bad for token, bad in zip(tokens, cycle(BAD_BOOKS), strict=False)]
     return [thing for pair in zip(books, cycle(junk), strict=False) for thing in pair]
+
+
+def spoil_history(now: int) -> list[object]:
+    """Return a body of `/prices-history` with one good price, an hour old, among those that are none."""
+    hour = now - 3_600
+    bad_prices = ("NaN", "Infinity", "1.5", "-0.2", "", None, "abc", {"p": 0.4}, "1e999", True, 10**30)
+    bad_times = (now + 86_400, 0, -1, 10**18, str(now), None, True, 1.5, [now], "soon")
+    points: list[object] = [{"t": hour - 60 * place, "p": price} for place, price in enumerate(bad_prices, 1)]
+    points += [{"t": moment, "p": 0.9} for moment in bad_times]
+    good = [{"t": hour, "p": 0.1}, {"t": hour, "p": 0.4321}]  # of two for one time the last
+    return [*good, None, "point", [], {}, {"t": hour - 9}, {"p": 0.9}, *points]

@@ -153,7 +153,9 @@ function showCard(market) {
   if ($("#decide")) $("#decide").hidden = market.marketType !== "polymarket";
   showOdds(market.thisOdds, market.thatOdds);
   tellTime($("#ends"), market);
+  $("#past polyline").setAttribute("points", "");
   attempt(readOdds);
+  attempt(readPast);
 }
 
 async function readOdds() {
@@ -175,6 +177,19 @@ function showOdds(thisOdds, thatOdds) {
     $(`#bet-${side} small`).textContent = `${stake} → ${credits(stake / odds)}`;
   }
   $("#bar").style.width = `${100 * (1 - thisOdds)}%`;
+}
+
+// The odds of THIS over the last hours, drawn as a line from the left edge to the right one.
+async function readPast() {
+  if (!current) return;
+  const asked = current, { data } = await call(`/api/v1/markets/${asked.id}/history?interval=6h`);
+  if (asked !== current) return;
+  const times = data.map((point) => new Date(point.t).getTime());
+  const first = times[0], span = Math.max(1, times.at(-1) - first);
+  const points = data.map((point, place) => `${(100 * (times[place] - first)) / span},${30 * (1 - point.thisOdds)}`);
+  $("#past polyline").setAttribute("points", points.join(" "));
+  const last = data.at(-1);
+  $("#past").setAttribute("aria-label", last ? `${asked.thisOption} over six hours: ${percent(data[0].thisOdds)} to ${percent(last.thisOdds)}` : "");
 }
 
 async function bet(side) {
@@ -387,6 +402,7 @@ setInterval(() => {
 }, 1000);
 every(5, readMarkets);
 every(2.5, readOdds);
+every(20, readPast);
 every(2, readEvents);
 every(3, showAccount);
 every(15, readStocks);
