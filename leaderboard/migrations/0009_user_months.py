@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0007_user_totals'),
+        ('leaderboard', '0008_categories'),
     ]
 
     operations = [
