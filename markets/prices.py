@@ -5,12 +5,12 @@ for the upstream, so that lists are served whatever it does.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -212,18 +212,23 @@ def watch_while_looked_at(market_id: UUID, *, now: datetime) -> None:
         watch_markets([market_id], until=now + timedelta(seconds=rules.WATCH_SECONDS))
 
 
+# What a healthy feed keeps fresh is left out. One that died or fell silent shows within seconds (`markets/feed`).
 WATCHED = """
 SELECT market.id, market.this_token_id, market.that_token_id
 FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
 WHERE watch.watched_until > %(now)s AND market.status = 'open' AND market.market_type = 'polymarket'
+AND NOT (
+    market.odds_updated_at > %(fed_since)s
+    AND EXISTS (SELECT FROM market_feed WHERE expires_at > %(now)s AND heard_at > %(silent_since)s)
+)
 ORDER BY watch.watched_until DESC LIMIT %(limit)s
 """
 
 # Rows that an ingestion or another refresh holds are left to it, and prices never give way to older ones.
 LOCKED = """
 JOIN LATERAL (
-    SELECT id, this_odds, that_odds FROM markets
-    WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= %(now)s
+    SELECT id, this_odds, that_odds, bid, ask FROM markets
+    WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= given.as_of
     FOR NO KEY UPDATE SKIP LOCKED
 ) AS locked ON true
 """
@@ -231,27 +236,41 @@ JOIN LATERAL (
 SET_PRICES = f"""
 UPDATE markets AS market SET
     this_odds = fresh.this_odds, that_odds = fresh.that_odds, bid = fresh.bid, ask = fresh.ask,
-    odds_live = true, odds_updated_at = %(now)s,
-    updated_at = CASE
-        WHEN (market.this_odds, market.bid, market.ask) IS DISTINCT FROM (fresh.this_odds, fresh.bid, fresh.ask)
-        THEN %(now)s ELSE market.updated_at END
+    odds_live = true, odds_updated_at = fresh.as_of,
+    updated_at = CASE WHEN fresh.is_changed THEN %(now)s ELSE market.updated_at END
 FROM (
-    SELECT locked.id, coalesce(given.this_odds, locked.this_odds) AS this_odds,
-        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds, given.bid, given.ask
-    FROM unnest(%(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[])
-        AS given (id, this_odds, bid, ask)
+    SELECT locked.id, given.bid, given.ask, given.as_of,
+        coalesce(given.this_odds, locked.this_odds) AS this_odds,
+        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds,
+        (locked.this_odds, locked.bid, locked.ask) IS DISTINCT FROM
+            (coalesce(given.this_odds, locked.this_odds), given.bid, given.ask) AS is_changed
+    FROM unnest(
+        %(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[], %(as_of)s::timestamptz[]
+    ) AS given (id, this_odds, bid, ask, as_of)
     {LOCKED}
 ) AS fresh
 WHERE market.id = fresh.id
+RETURNING market.id, fresh.is_changed
 """  # noqa: S608 - made of the constant above
 # Their odds keep their age, by which the resolution sees that a book is silent.
 SET_WITHOUT_BOOK = f"""
 UPDATE markets AS market SET bid = NULL, ask = NULL, updated_at = %(now)s
-FROM (SELECT locked.id FROM unnest(%(ids)s::uuid[]) AS given (id) {LOCKED}) AS silent
+FROM (
+    SELECT locked.id FROM (SELECT id, %(now)s::timestamptz AS as_of FROM unnest(%(ids)s::uuid[]) AS id) AS given
+    {LOCKED}
+) AS silent
 WHERE market.id = silent.id AND (market.bid IS NOT NULL OR market.ask IS NOT NULL)
 """  # noqa: S608
 
 Heard = tuple[UUID, ShownPrices | None]
+
+
+class PricesAsOf(NamedTuple):
+    """What a market's order book said at a moment."""
+
+    market_id: UUID
+    prices: ShownPrices
+    as_of: datetime
 
 
 def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
@@ -259,7 +278,13 @@ def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
 
     Raises UpstreamError; what is stored then keeps its age.
     """
-    watched = fetch_all(WATCHED, {"now": now, "limit": rules.REFRESH_LIMIT})
+    parameters = {
+        "now": now,
+        "fed_since": now - timedelta(seconds=rules.ODDS_REFRESH_SECONDS),
+        "silent_since": now - rules.FEED_SILENT_AFTER,
+        "limit": rules.REFRESH_LIMIT,
+    }
+    watched = fetch_all(WATCHED, parameters)
     skipped = SkippedObjects()
     stored = act_by_halves(
         request_watched(client, watched, skipped),
@@ -297,15 +322,26 @@ def request_watched(client: PolymarketClient, watched: list[Row], skipped: Skipp
 
 def store_prices(heard: list[Heard], *, now: datetime) -> int:
     """Store what the books of open markets said as of `now`; return how many rows took prices of a book."""
-    read = [(market_id, prices) for market_id, prices in heard if prices]
+    read = [PricesAsOf(market_id, prices, now) for market_id, prices in heard if prices]
     silent = [market_id for market_id, prices in heard if not prices]
-    columns = {
-        "ids": [market_id for market_id, _ in read],
-        "this": [prices.odds for _, prices in read],
-        "bids": [prices.bid for _, prices in read],
-        "asks": [prices.ask for _, prices in read],
-    }
     with transaction.atomic():
         if silent:
             execute(SET_WITHOUT_BOOK, {"ids": silent, "now": now})
-        return execute(SET_PRICES, {**columns, "now": now}) if read else 0
+        return len(set_prices(read, now=now))
+
+
+def set_prices(read: Sequence[PricesAsOf], *, now: datetime) -> dict[UUID, bool]:
+    """Set prices of open markets, in one statement; return which rows took them, and whether they are others now.
+
+    A row that somebody else has locked, or whose prices are younger, is left alone.
+    """
+    if not read:
+        return {}
+    columns = {
+        "ids": [heard.market_id for heard in read],
+        "this": [heard.prices.odds for heard in read],
+        "bids": [heard.prices.bid for heard in read],
+        "asks": [heard.prices.ask for heard in read],
+        "as_of": [heard.as_of for heard in read],
+    }
+    return dict(fetch_all(SET_PRICES, {**columns, "now": now}))
