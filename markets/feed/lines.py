@@ -15,8 +15,8 @@ from markets.feed.selectors import FedMarket
 logger = logging.getLogger(__name__)
 # Of a connection: 500 tokens, two a market.
 MARKETS_MAX: Final = 250
-# A connection of which this share isn't wanted any more is replaced by a narrower one.
-UNWANTED_MAX: Final = MARKETS_MAX // 4
+# A connection of which more than one market of so many isn't wanted any more is replaced by a narrower one.
+UNWANTED_SHARE: Final = 4
 BACKOFF = RetryPolicy(attempts=2**31, backoff=0.5, backoff_max=30, jitter=0.5)
 OnEvent = Callable[[Kind, Mapping[str, Any]], None]
 
@@ -29,11 +29,6 @@ class Line:
         self._url, self._timing, self._on_event = url, timing, on_event
         self.connection = self._make()
         self._running: asyncio.Task[None] | None = None
-
-    @property
-    def room(self) -> int:
-        """For how many more markets there is room."""
-        return MARKETS_MAX - len(self.markets)
 
     @property
     def is_ready(self) -> bool:
@@ -73,8 +68,9 @@ class Line:
 class Lines:
     """All lines. The markets that are wanted are spread over them; one line at a time is replaced by a narrower one."""
 
-    def __init__(self, url: str, *, timing: Timing, on_event: OnEvent) -> None:
-        self._url, self._timing, self._on_event = url, timing, on_event
+    def __init__(self, url: str, *, timing: Timing, on_event: OnEvent, markets_max: int = MARKETS_MAX) -> None:
+        """`markets_max`: of one connection."""
+        self._url, self._timing, self._on_event, self._markets_max = url, timing, on_event, markets_max
         self._lines: list[Line] = []
         self._replacing: asyncio.Task[None] | None = None
         self._successor: Line | None = None
@@ -103,7 +99,7 @@ class Lines:
                 await line.stop()
         fed = {key for line in self._lines for key in line.markets}
         missing = [market for market in wanted if market.market_id not in fed]
-        missing = await self._fill(missing, lines_needed=-(-len(wanted) // MARKETS_MAX))
+        missing = await self._fill(missing, lines_needed=-(-len(wanted) // self._markets_max))
         if self._replacing is None or self._replacing.done():
             self._replace_if_needed(by_id, missing)
 
@@ -117,21 +113,22 @@ class Lines:
     async def _fill(self, missing: list[FedMarket], *, lines_needed: int) -> list[FedMarket]:
         """Give markets to lines that have room, and to new ones; return those that must wait for a replacement."""
         for line in self._lines:
-            part, missing = missing[: line.room], missing[line.room :]
+            room = max(self._markets_max - len(line.markets), 0)
+            part, missing = missing[:room], missing[room:]
             if part:
                 await line.add(part)
         while missing and len(self._lines) < lines_needed:
-            part, missing = missing[:MARKETS_MAX], missing[MARKETS_MAX:]
+            part, missing = missing[: self._markets_max], missing[self._markets_max :]
             self._lines.append(self._start(part))
         return missing
 
     def _replace_if_needed(self, wanted: Mapping[UUID, FedMarket], missing: list[FedMarket]) -> None:
         unwanted = {line: len(line.markets.keys() - wanted.keys()) for line in self._lines}
         line = max(unwanted, key=lambda each: unwanted[each], default=None)
-        if line is None or not unwanted[line] or not (missing or unwanted[line] > UNWANTED_MAX):
+        if line is None or not unwanted[line] or not (missing or unwanted[line] > self._markets_max // UNWANTED_SHARE):
             return
         kept = [market for key, market in line.markets.items() if key in wanted]
-        markets = [*kept, *missing[: MARKETS_MAX - len(kept)]]
+        markets = [*kept, *missing[: self._markets_max - len(kept)]]
         self._replacing = asyncio.create_task(self._replace(line, markets))
 
     async def _replace(self, line: Line, markets: list[FedMarket]) -> None:

@@ -26,7 +26,7 @@ from markets.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable
 from markets.feed import metrics
 from markets.feed.books import Books, Kind, Trust, prices_of_market
 from markets.feed.connection import Connection, Timing
-from markets.feed.lines import Line, Lines
+from markets.feed.lines import MARKETS_MAX, Line, Lines
 from markets.feed.selectors import FedMarket, wanted_markets
 from markets.feed.services import FeedState, LeaseLostError, hold_lease, release_lease, write_prices
 from markets.polymarket.books import ShownPrices
@@ -97,10 +97,18 @@ class Feed:
     """One process of the feed. `run` returns soon after `stop` is called, with the lease released."""
 
     def __init__(
-        self, *, url: str, client: PolymarketClient, max_tokens: int = rules.FEED_MAX_TOKENS, timing: Timing | None = None
+        self,
+        *,
+        url: str,
+        client: PolymarketClient,
+        max_tokens: int = rules.FEED_MAX_TOKENS,
+        connection_markets: int = MARKETS_MAX,
+        timing: Timing | None = None,
     ) -> None:
+        """`connection_markets`: how many markets share a connection."""
         self.holder = uuid4()
-        self._url, self._client, self._max_markets = url, client, max_tokens // 2
+        self._url, self._client = url, client
+        self._max_markets, self._connection_markets = max_tokens // 2, connection_markets
         self._timing = timing or Timing()
         self._database = ThreadPoolExecutor(1, thread_name_prefix="feed-database")
         self._upstream = ThreadPoolExecutor(1, thread_name_prefix="feed-upstream")
@@ -162,7 +170,9 @@ class Feed:
 
     async def _feed(self) -> None:
         """Be the feed until cancelled."""
-        lines = Lines(self._url, timing=self._timing, on_event=self._note)
+        lines = Lines(
+            self._url, timing=self._timing, on_event=self._note, markets_max=self._connection_markets
+        )
         self._session = session = Session(lines)
         timing = self._timing
         try:
