@@ -14,7 +14,7 @@ from hashlib import sha1
 from threading import Condition, Lock, Thread
 from typing import Any
 
-from websockets.exceptions import InvalidHandshake, ProtocolError
+from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
@@ -306,7 +306,7 @@ class WebSocket:
                 received = self._connection.recv(65536)
             except OSError:
                 return
-            with self._guard, suppress(OSError, ProtocolError):
+            with self._guard, suppress(OSError, WebSocketException):
                 if received:
                     self._protocol.receive_data(received)
                 else:
@@ -320,7 +320,7 @@ class WebSocket:
                 return
 
     def send(self, text: str) -> None:
-        with self._guard, suppress(OSError, ProtocolError):
+        with self._guard, suppress(OSError, WebSocketException):
             self._protocol.send_text(text.encode())
             self._flush()
 

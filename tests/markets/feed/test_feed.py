@@ -12,13 +12,15 @@ from devtools.simulators.polymarket import Market as Upstream
 from markets import rules, tasks
 from markets.feed import metrics
 from markets.feed.selectors import feed_health
-from markets.models import MarketWatch
+from markets.models import Market, MarketFeed, MarketWatch
 from markets.polymarket.books import shown_prices
+from markets.prices import watch_markets
 from tests.concurrently import wait_until
 from tests.markets.factories import add_mirrored, age_odds, polymarket_client, publish
 from tests.markets.feed.conftest import here, is_whole, metric, set_price, shows, watch
 
-RECORDED = Path(__file__).resolve().parents[4].parent / "shared" / "polymarket" / "recorded"
+BESIDE = [folder / "shared" / "polymarket" / "recorded" for folder in Path(__file__).resolve().parents]
+RECORDED = next((folder for folder in BESIDE if folder.exists()), BESIDE[0])
 
 
 def subscribed(simulator: Any) -> list[set[str]]:
@@ -141,8 +143,12 @@ def test_while_the_feed_is_healthy_the_refresh_leaves_its_markets_alone(mirrored
         assert result is not None
         return int(result["watched"])
 
-    feed = run_feed(max_tokens=4, timing={"select": 0.2})
-    wait_until(lambda: is_whole() and refresh() == 1)
+    age_odds(3600)
+    feed = run_feed(max_tokens=4)
+    fed = [here(market).pk for market in markets]
+    wait_until(lambda: Market.objects.filter(pk__in=fed, odds_live=True).count() == 2 and is_whole())
+    assert refresh() == 1
+    assert refresh() == 0
     feed.stop()
     assert refresh() == 3
 
@@ -169,11 +175,9 @@ def test_the_recorded_frames_are_taken_by_the_feed(mirrored, run_feed):
     first = add_mirrored(1, slug="one", this_token_id=book["asset_id"], that_token_id="12")
     second = add_mirrored(2, slug="two", this_token_id=this, that_token_id=that)
     now = datetime.now(UTC)
-    from markets.prices import watch_markets
-
     watch_markets([first.pk, second.pk], until=now + timedelta(hours=1))
-    run_feed(max_tokens=4, timing={"sample": 3600, "select": 0.1})
-    wait_until(is_whole)
+    run_feed(max_tokens=4, timing={"sample": 3600})
+    wait_until(lambda: MarketFeed.objects.filter(tokens=4, trusted=4))
     level = [{"price": "0.50", "size": "500"}], [{"price": "0.52", "size": "500"}]
     before_changes = {"event_type": "book", "asset_id": this, "bids": level[0], "asks": level[1], "timestamp": "1703875200000"}
     with metric(metrics.BAD_EVENTS) as bad, metric(metrics.EVENTS, type="new_market") as new:
