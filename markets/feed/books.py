@@ -3,9 +3,9 @@
 Frames: Polymarket API reference, CLOB websocket, market channel. A frame holds one event or a list of them. Prices and
 sizes are text and become `Decimal`; `size` is what stands at a price from then on, 0 removes the level.
 
-A book can be trusted from its first snapshot until something doesn't fit: a change that can't be read or is older than
-what is known, or best prices other than those stated. Then it is wrong until a new snapshot replaces it. The `hash` of a
-frame is no proof of anything, as how it is computed isn't documented.
+A book is trusted from its first snapshot until something doesn't fit: a change that can't be read or is older than what
+is known, or best prices other than those stated. Then it is wrong until a new snapshot replaces it. The `hash` of a frame
+proves nothing, as how it is computed isn't documented.
 """
 
 from bisect import bisect_left, insort
@@ -304,29 +304,35 @@ class Books:
         """Apply all that can be read; those of a token that can't be are a gap of its book."""
         timestamp = as_timestamp(event.get("timestamp"))
         stated: dict[str, Top] = {}
-        problem: BadEventError | None = None
+        problems: list[BadEventError] = []
         for sent in changes_of(event):
             token, book = self._find(sent)
             if book is None:
                 continue
             try:
-                change = read_change(sent, timestamp)
+                self._apply(token, book, read_change(sent, timestamp))
             except BadEventError as exc:
                 self.distrust(token, "unreadable")
-                problem = exc
-                continue
-            if not book.apply(change):
-                self.distrust(token, "out_of_order")
-            self.changed.add(token)
-            book.claim = None
-            if "best_bid" in sent and "best_ask" in sent:
-                stated[token] = top_of(sent)
+                problems.append(exc)
+            else:
+                if "best_bid" in sent and "best_ask" in sent:
+                    stated[token] = top_of(sent)
+        self._check_best(stated, timestamp)
+        if problems:
+            raise problems[0]
+
+    def _apply(self, token: str, book: TokenBook, change: Change) -> None:
+        if not book.apply(change):
+            self.distrust(token, "out_of_order")
+        self.changed.add(token)
+        book.claim = None
+
+    def _check_best(self, stated: Mapping[str, Top], timestamp: int) -> None:
+        """Compare with the best prices that the last change of each token states."""
         for token, top in stated.items():
             book = self._books[token]
             if book.trust == Trust.TRUSTED and book.timestamp <= timestamp and book.top != top:
                 self.distrust(token, "best_prices")
-        if problem:
-            raise problem
 
     def _take_trade(self, event: Mapping[str, Any]) -> None:
         token, book = self._find(event)

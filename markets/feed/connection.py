@@ -1,7 +1,7 @@
 """One websocket connection to Polymarket's market channel, with the local books of its tokens.
 
-Protocol: Polymarket API reference, CLOB websocket. A subscription can be added to but not narrowed. The client sends the
-text `PING` every ten seconds and gets the text `PONG`; those of the websocket protocol itself are not used.
+Protocol: Polymarket API reference, CLOB websocket. A subscription can be added to but not narrowed. The client sends
+the text `PING` every ten seconds and gets the text `PONG`; those of the websocket protocol itself are not used.
 """
 
 import asyncio
@@ -180,7 +180,6 @@ class Connection:
 
 
 def retry_after(refusal: InvalidStatus) -> float | None:
-    """Return the seconds that the response asks to wait for, at most RETRY_AFTER_MAX; None where it asks for nothing."""
+    """Return the seconds that the response asks to wait for, at most RETRY_AFTER_MAX; None where it asks for none."""
     stated = refusal.response.headers.get("Retry-After", "").strip()
     return min(float(stated), RETRY_AFTER_MAX) if stated.isascii() and stated.isdigit() else None
-

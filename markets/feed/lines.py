@@ -136,7 +136,7 @@ class Lines:
         self._successor = successor = self._start(markets)
         try:
             async with asyncio.timeout(self._timing.ready):
-                while not successor.is_ready:
+                while not successor.is_ready:  # noqa: ASYNC110 - true by the work of others that know nothing of it
                     await asyncio.sleep(self._timing.flush)
         except TimeoutError:
             pass

@@ -1,7 +1,7 @@
 """The feed's process: has the lease or waits for it, follows which markets are wanted, and writes their prices.
 
-One event loop. The database is used in one thread and the upstream's REST interface in another, so that neither holds up
-the connections. While one of them is away the rest goes on, and what couldn't be written is written later.
+One event loop. The database is used in one thread and the upstream's REST interface in another, so that neither holds
+up the connections. While one of them is away the rest goes on, and what couldn't be written is written later.
 """
 
 import asyncio
@@ -170,9 +170,7 @@ class Feed:
 
     async def _feed(self) -> None:
         """Be the feed until cancelled."""
-        lines = Lines(
-            self._url, timing=self._timing, on_event=self._note, markets_max=self._connection_markets
-        )
+        lines = Lines(self._url, timing=self._timing, on_event=self._note, markets_max=self._connection_markets)
         self._session = session = Session(lines)
         timing = self._timing
         try:
@@ -276,7 +274,7 @@ class Feed:
         await self._pass_on_resolved(session)
 
     async def _pass_on_resolved(self, session: Session) -> None:
-        """Have markets looked at that are said to be resolved. It's no reason to pay: two other sources have to agree."""
+        """Have markets looked at that are said to be resolved. That pays nothing: two other sources have to agree."""
         new = [condition_id for condition_id, is_done in session.resolved.items() if not is_done]
         if new:
             session.resolved |= dict.fromkeys(new, True)
@@ -328,9 +326,7 @@ def changed_markets(line: Line, wanted: Mapping[UUID, FedMarket]) -> set[UUID]:
     if not changed:
         return set()
     books.changed = set()
-    return {
-        key for key, market in line.markets.items() if key in wanted and not changed.isdisjoint(market.tokens)
-    }
+    return {key for key, market in line.markets.items() if key in wanted and not changed.isdisjoint(market.tokens)}
 
 
 def take_seed(connection: Connection, token: str, answers: Answers) -> None:
@@ -357,7 +353,7 @@ def take_samples(connection: Connection, sampled: dict[Connection, int]) -> list
     tokens = list(connection.books)
     start = sampled.get(connection, 0)
     sampled[connection] = (start + SAMPLES) % max(len(tokens), 1)
-    chosen = [token for token in (tokens + tokens)[start : start + min(SAMPLES, len(tokens))]]
+    chosen = (tokens + tokens)[start : start + min(SAMPLES, len(tokens))]
     trusted = [token for token in chosen if connection.books[token].trust in SETTLED]
     return [Sample(connection, token, connection.books[token].revision, connection.events) for token in trusted]
 
@@ -398,7 +394,7 @@ def request_books(client: PolymarketClient, tokens: list[str]) -> Answers:
         tokens,
         request,
         failures=(UpstreamRejected, *OBJECT_ERRORS),
-        on_failed=lambda token, exc: logger.debug("the order book of a token is refused: %s", exc),
+        on_failed=lambda token, exc: logger.debug("the order book of %s is refused: %s", token, exc),
         size=BOOKS_BATCH,
         failures_in_a_row=FAILURES_IN_A_ROW,
     )

@@ -16,8 +16,8 @@ class FedMarket(NamedTuple):
     tokens: Tokens
 
 
-# Watched are markets with open bets, whose watch ends last, and those that somebody looks at or streams. After them come
-# the most traded ones by the newest edition. Each part reads no more of an index than it may return.
+# Watched are markets with open bets, whose watch ends last, and those that somebody looks at or streams. After them
+# come the most traded ones by the newest edition. Each part reads no more of an index than it may return.
 WANTED = """
 SELECT market.id, market.this_token_id, market.that_token_id FROM (
     SELECT market_id, min(priority) AS priority, max(watched_until) AS watched_until, min(position) AS position FROM (
@@ -39,12 +39,14 @@ ORDER BY wanted.priority, wanted.watched_until DESC, wanted.position LIMIT %(lim
 
 def wanted_markets(*, limit: int, now: datetime) -> list[FedMarket]:
     """Return the markets to feed, those that matter most first; one query."""
-    return [FedMarket(market_id, (this, that)) for market_id, this, that in fetch_all(WANTED, {"now": now, "limit": limit})]
+    return [
+        FedMarket(market_id, (this, that)) for market_id, this, that in fetch_all(WANTED, {"now": now, "limit": limit})
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """How the feed does, as others see it. `heard_at`: how new what it knows is at least; None while that isn't known."""
+    """How the feed does, as others see it. `heard_at`: how new what it knows is at least; None while it isn't known."""
 
     is_running: bool
     heard_at: datetime | None

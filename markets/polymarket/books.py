@@ -163,14 +163,10 @@ def read_book(sent: SentBooks, tokens: Tokens) -> Book | None:
 
 def shown_prices(sent: SentBooks, tokens: Tokens, *, depth: int, max_spread: Decimal) -> ShownPrices | None:
     """Return what is to be shown of the market; None where neither token has a book that makes sense."""
-    return shown_prices_of(
-        read_book(sent, tokens), trade=last_trade(sent, tokens), depth=depth, max_spread=max_spread
-    )
+    return shown_prices_of(read_book(sent, tokens), trade=last_trade(sent, tokens), depth=depth, max_spread=max_spread)
 
 
-def shown_prices_of(
-    book: Book | None, *, trade: Decimal | None, depth: int, max_spread: Decimal
-) -> ShownPrices | None:
+def shown_prices_of(book: Book | None, *, trade: Decimal | None, depth: int, max_spread: Decimal) -> ShownPrices | None:
     """Return what is to be shown of a merged book; `trade` is the price of THIS in the last trade, if known."""
     if book is None:
         return None

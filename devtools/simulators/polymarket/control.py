@@ -59,10 +59,8 @@ class Control:
                 self._faults.set_from_json(request.body)
             case "POST", "books":
                 self._order_books(body.get("best_first"))
-            case "POST", "stream":
-                self._shape_stream(**body)
-            case "POST", "frames":
-                self._stream.broadcast(body["text"] if "text" in body else dump_frame(body["frame"]))
+            case "POST", "stream" | "frames" as what:
+                self._command_stream(what, body)
             case "POST", "market":
                 return Response(200, dump(self._market_command(body)))
             case "POST", "event":
@@ -82,8 +80,11 @@ class Control:
         with self._world.clock.lock:
             self._world.best_first = best_first
 
-    def _shape_stream(self, *, old_shape: bool = False, in_arrays: bool = False) -> None:
-        self._stream.old_shape, self._stream.in_arrays = old_shape, in_arrays
+    def _command_stream(self, what: str, body: dict[str, Any]) -> None:
+        if what == "frames":
+            self._stream.broadcast(str(body["text"]) if "text" in body else dump_frame(body["frame"]))
+        else:
+            self._stream.old_shape, self._stream.in_arrays = bool(body.get("old_shape")), bool(body.get("in_arrays"))
 
     def _market_command(self, body: dict[str, Any]) -> dict[str, Any]:
         """`{"market": any id, "do": "resolve", ...}` with the options of the command of that name."""

@@ -50,8 +50,8 @@ class Fault:
     `rate_limit` lets `per_second` requests through and refuses the others with 429 and `Retry-After`, by default until
     the next is let through; with `delay` they wait instead. Its `hits` counts those refused or delayed.
 
-    Of frames of the websocket: `freeze` sends none any more, `silence` no `PONG` either, `lose` leaves some out, `reorder`
-    sends one after the next, `garble` sends half of it, `disconnect` ends the connection after it.
+    Of frames of the websocket: `freeze` sends none any more, `silence` no `PONG` either, `lose` leaves some out,
+    `reorder` sends one after the next, `garble` sends half of it, `disconnect` ends the connection after it.
     """
 
     kind: Kind

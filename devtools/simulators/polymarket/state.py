@@ -28,8 +28,8 @@ GRIDS = (100, 1000, 10000)
 class Clock:
     """The simulated time of a world, its one lock, the age of its sort orders, and who keeps its ids.
 
-    `register` is called with a market that has new ids, `stirred` with one whose book may have changed. `pictures`: the address under which the simulator serves
-    pictures of its own; empty for addresses of upstream's.
+    `register` is called with a market that has new ids, `stirred` with one whose book may have changed. `pictures`:
+    the address under which the simulator serves pictures of its own; empty for addresses of upstream's.
     """
 
     def __init__(self, start: datetime) -> None:

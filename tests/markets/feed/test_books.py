@@ -29,6 +29,11 @@ def changed(*changes: dict[str, str], at: int = 101) -> dict[str, Any]:
     return {"event_type": "price_change", "market": "0x1", "price_changes": list(changes), "timestamp": str(at)}
 
 
+def take_all(books: Books, frame: str | bytes) -> None:
+    for event in read_events(frame) or [{}]:
+        books.take(event)
+
+
 @pytest.fixture
 def books() -> Books:
     """Of a market at 0.40 and 0.44."""
@@ -147,8 +152,7 @@ BROKEN = [
 @pytest.mark.parametrize("broken", BROKEN, ids=range(len(BROKEN)))
 def test_what_cannot_be_read_is_an_error_and_leaves_the_other_book_alone(books, broken):
     with pytest.raises(BadEventError):
-        for event in read_events(json.dumps(broken)) or [{}]:
-            books.take(event)
+        take_all(books, json.dumps(broken))
     assert books[THAT].trust == Trust.TRUSTED
     assert books[THIS].trust in (Trust.TRUSTED, Trust.GAP)
 
@@ -156,8 +160,7 @@ def test_what_cannot_be_read_is_an_error_and_leaves_the_other_book_alone(books, 
 @pytest.mark.parametrize("frame", ["", "{", "PONG?", "\x00", "[" * 100_000, b"\xff", "NaN"], ids=range(7))
 def test_a_frame_that_is_no_json_is_an_error(frame):
     with pytest.raises(BadEventError):
-        for event in read_events(frame):
-            Books().take(event)
+        take_all(Books(), frame)
 
 
 @pytest.mark.parametrize("kind", ["new_market", "tick_size_change", "market_resolved", "volcano", 7, None])
@@ -169,7 +172,9 @@ def test_other_events_change_no_book(books, kind):
 
 PRICES = st.integers(1, 99).map(lambda cents: f"0.{cents:02}")
 SIZES = st.one_of(st.just("0"), st.integers(1, 30_000).map(lambda parts: f"{parts / 100:.2f}"))
-CHANGES = st.lists(st.tuples(st.sampled_from([THIS, THAT]), PRICES, st.sampled_from(["BUY", "SELL"]), SIZES), max_size=40)
+CHANGES = st.lists(
+    st.tuples(st.sampled_from([THIS, THAT]), PRICES, st.sampled_from(["BUY", "SELL"]), SIZES), max_size=40
+)
 
 
 @given(CHANGES)

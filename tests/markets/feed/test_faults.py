@@ -92,7 +92,12 @@ def test_a_storm_of_ended_connections_passes(mirrored, run_feed, there):
 
 @pytest.mark.parametrize(
     "refusal",
-    [{"kind": "html"}, {"kind": "status", "status": 429, "retry_after": 1}, {"kind": "reset"}, {"kind": "hang", "seconds": 3}],
+    [
+        {"kind": "html"},
+        {"kind": "status", "status": 429, "retry_after": 1},
+        {"kind": "reset"},
+        {"kind": "hang", "seconds": 3},
+    ],
     ids=lambda refusal: refusal["kind"],
 )
 def test_what_comes_instead_of_a_websocket_is_tried_again(mirrored, run_feed, there, refusal):

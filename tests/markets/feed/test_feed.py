@@ -179,7 +179,13 @@ def test_the_recorded_frames_are_taken_by_the_feed(mirrored, run_feed):
     run_feed(max_tokens=4, timing={"sample": 3600})
     wait_until(lambda: MarketFeed.objects.filter(tokens=4, trusted=4))
     level = [{"price": "0.50", "size": "500"}], [{"price": "0.52", "size": "500"}]
-    before_changes = {"event_type": "book", "asset_id": this, "bids": level[0], "asks": level[1], "timestamp": "1703875200000"}
+    before_changes = {
+        "event_type": "book",
+        "asset_id": this,
+        "bids": level[0],
+        "asks": level[1],
+        "timestamp": "1703875200000",
+    }
     with metric(metrics.BAD_EVENTS) as bad, metric(metrics.EVENTS, type="new_market") as new:
         for frame in (before_changes, *frames):
             mirrored.stream.broadcast(json.dumps(frame))
