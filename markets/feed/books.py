@@ -4,8 +4,8 @@ Frames: Polymarket API reference, CLOB websocket, market channel. A frame holds 
 sizes are text and become `Decimal`; `size` is what stands at a price from then on, 0 removes the level.
 
 A book is trusted from its first snapshot until something doesn't fit: a change that can't be read or is older than what
-is known, or best prices other than those stated. Then it is wrong until a new snapshot replaces it. The `hash` of a frame
-proves nothing, as how it is computed isn't documented.
+is known, or best prices other than those stated. Then it is wrong until a new snapshot replaces it. The `hash` of a
+frame proves nothing: how it is computed isn't documented.
 """
 
 from bisect import bisect_left, insort
