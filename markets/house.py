@@ -12,8 +12,9 @@ from django.utils.text import slugify
 from accounts.errors import NothingChanged
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
-from core.db.sql import execute
+from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
+from markets.changes import publish_markets, publish_odds
 from markets.errors import (
     InvalidHouseMarket,
     MarketAlreadyAsked,
@@ -181,6 +182,7 @@ def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason:
         before, after = {"this_odds": market.this_odds}, {"this_odds": this_odds}
         save_changes(market, {**after, "that_odds": 1 - this_odds, "odds_updated_at": now}, now=now)
         record_action("change_odds", by=by, target=market, reason=reason, before=before, after=after, now=now)
+        publish_odds([market.id])
         return market
 
     return run_transaction(move)
@@ -215,9 +217,16 @@ WITH due AS (
 )
 INSERT INTO market_resolutions (market_id, decision, source, reason, facts, seen_at)
 SELECT id, 'closed', 'clock', 'Past its end.', '{}', %(now)s FROM closed
+RETURNING market_id
 """
 
 
 def close_expired(*, now: datetime) -> int:
     """Close house markets that are past their end; return how many. Staff resolve them."""
-    return run_transaction(lambda: execute(CLOSE_EXPIRED, {"now": now}))
+
+    def close() -> int:
+        closed = [market_id for (market_id,) in fetch_all(CLOSE_EXPIRED, {"now": now})]
+        publish_markets(closed)
+        return len(closed)
+
+    return run_transaction(close)

@@ -21,6 +21,7 @@ from core.db.sql import Row, execute, fetch_all
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, Deadline, SharedRateLimit, UpstreamSemaphore, act_by_halves
 from markets import rules
+from markets.changes import publish_odds
 from markets.errors import PriceUnavailable, UpstreamError, UpstreamRejected
 from markets.polymarket.books import SentBooks, ShownPrices, Tokens, is_narrow, shown_prices, spread_of
 from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, PolymarketClient
@@ -260,6 +261,7 @@ FROM (
     {LOCKED}
 ) AS silent
 WHERE market.id = silent.id AND (market.bid IS NOT NULL OR market.ask IS NOT NULL)
+RETURNING market.id
 """  # noqa: S608
 
 Heard = tuple[UUID, ShownPrices | None]
@@ -325,15 +327,14 @@ def store_prices(heard: list[Heard], *, now: datetime) -> int:
     read = [PricesAsOf(market_id, prices, now) for market_id, prices in heard if prices]
     silent = [market_id for market_id, prices in heard if not prices]
     with transaction.atomic():
-        if silent:
-            execute(SET_WITHOUT_BOOK, {"ids": silent, "now": now})
+        publish_odds(market_id for (market_id,) in fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}))
         return len(set_prices(read, now=now))
 
 
 def set_prices(read: Sequence[PricesAsOf], *, now: datetime) -> dict[UUID, bool]:
     """Set prices of open markets, in one statement; return which rows took them, and whether they are others now.
 
-    A row that somebody else has locked, or whose prices are younger, is left alone.
+    A row that somebody else has locked, or whose prices are younger, is left alone. Those that changed are published.
     """
     if not read:
         return {}
@@ -344,4 +345,6 @@ def set_prices(read: Sequence[PricesAsOf], *, now: datetime) -> dict[UUID, bool]
         "asks": [heard.prices.ask for heard in read],
         "as_of": [heard.as_of for heard in read],
     }
-    return dict(fetch_all(SET_PRICES, {**columns, "now": now}))
+    written: dict[UUID, bool] = dict(fetch_all(SET_PRICES, {**columns, "now": now}))
+    publish_odds(market_id for market_id, is_changed in written.items() if is_changed)
+    return written

@@ -182,6 +182,32 @@ class FullMarketSerializer(MarketSerializer):
     live = LiveSerializer(allow_null=True, help_text="Null when Polymarket can't be reached.")
 
 
+class MarketOddsSerializer(ResourceSerializer):
+    """A market's prices, as the stream sends them when they change."""
+
+    marketId = serializers.UUIDField(source="id")
+    thisOdds = OddsField(source="this_odds")
+    thatOdds = OddsField(source="that_odds")
+    bid = PriceField()
+    ask = PriceField()
+    asOf = serializers.DateTimeField(source="odds_updated_at")
+
+    class Meta:
+        alias = "market"
+        expressions: ClassVar[dict[str, str]] = {"bid": BID, "ask": ASK}
+
+
+class MarketStatusSerializer(ResourceSerializer):
+    """Whether a market can end or has ended, as the stream sends it when it changes."""
+
+    marketId = serializers.UUIDField(source="id")
+    status = serializers.ChoiceField(choices=Market.Status.choices)
+    resolution = serializers.ChoiceField(choices=Market.Resolution.choices, allow_null=True)
+
+    class Meta:
+        alias = "market"
+
+
 class EventMarketSerializer(ResourceSerializer):
     """A market as its event shows it; all of it is in `GET /markets?eventId=`."""
 

@@ -9,9 +9,10 @@ from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
 from core.api.json import dumps
-from core.db.sql import analyze, execute, fetch_all, fetch_value, new_id
+from core.db.sql import analyze, execute, fetch_all, new_id
 from core.db.transactions import require_transaction
 from markets import identity, rules
+from markets.changes import publish_markets, publish_odds
 from markets.models import EventFields, MarketFields
 from markets.polymarket.books import is_narrow
 from markets.polymarket.parsing import Odds, ParsedMarket
@@ -156,6 +157,7 @@ def other(name: str) -> str:
 FRESH = f"""
 SELECT
     stored.id AS market_id, stored.status AS former_status,
+    stored.this_odds AS former_odds, stored.bid AS former_bid, stored.ask AS former_ask,
     {
     ", ".join(
         f"CASE WHEN terms.market_id IS NULL AND judged.problem = '' THEN best.{name} ELSE stored.{name} END AS {name}"
@@ -262,6 +264,8 @@ WITH updated AS (UPDATE markets AS market SET
 FROM ({FRESH} AND stored.id = ANY(%(locked)s::uuid[])) AS fresh
 WHERE market.id = fresh.market_id AND {CHANGED}
 RETURNING market.id, market.suspended_reason, market.status, fresh.former_status,
+    (market.this_odds, market.bid, market.ask)
+        IS DISTINCT FROM (fresh.former_odds, fresh.former_bid, fresh.former_ask) AS other_prices,
     CASE WHEN market.status <> fresh.former_status THEN market.upstream_facts END AS facts
 ), recorded AS (
     INSERT INTO market_resolutions (market_id, decision, source, reason, facts, seen_at)
@@ -272,7 +276,8 @@ RETURNING market.id, market.suspended_reason, market.status, fresh.former_status
     SELECT id, %(watched_until)s FROM updated WHERE suspended_reason = %(prices_reordered)s ORDER BY id
     ON CONFLICT (market_id) DO UPDATE SET watched_until = greatest(watch.watched_until, excluded.watched_until)
 )
-SELECT count(*) FROM updated
+SELECT count(*), array_agg(id) FILTER (WHERE other_prices), array_agg(id) FILTER (WHERE status <> former_status)
+FROM updated
 """  # noqa: S608
 
 NEW = [name for name in (*COPIED, *PRICES) if name not in OF_EVENT]
@@ -384,7 +389,9 @@ def apply_staged(*, now: datetime, checked: Sequence[str]) -> Applied:
     locked = [market_id for (market_id,) in fetch_all(LOCK, facts)]
     facts |= {"prices_reordered": identity.PRICES_REORDERED, "watched_until": now + BOOK_ASKED_FOR, "locked": locked}
     facts |= {"reasons": Jsonb(REASONS)}
-    updated = fetch_value(UPDATE, facts)
+    ((updated, other_prices, other_status),) = fetch_all(UPDATE, facts)
+    publish_odds(other_prices or [])
+    publish_markets(other_status or [])
     if changed_events:
         execute(RENAME_EVENTS, facts)
     created = execute(INSERT, facts)

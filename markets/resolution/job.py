@@ -18,6 +18,7 @@ from core.db.transactions import require_transaction, run_transaction
 from core.jobs.runs import SkippedObjects
 from core.resilience import OBJECT_ERRORS, act_by_halves
 from markets import house, identity
+from markets.changes import publish_markets, publish_odds
 from markets.errors import UpstreamError
 from markets.identity import Identity
 from markets.models import Market, MarketResolution
@@ -355,6 +356,7 @@ FROM (
 ) AS fresh
 WHERE market.id = fresh.id
 AND ({", ".join(f"market.{name}" for name in FACTS)}) IS DISTINCT FROM ({", ".join(f"fresh.{name}" for name in FACTS)})
+RETURNING market.id
 """  # noqa: S608 - made of the constants above
 
 
@@ -442,7 +444,9 @@ def row_of(checked: CheckedMarket, outcome: UpstreamOutcome, status: str) -> Jso
 
 def write_rows(rows: Sequence[Json], *, now: datetime) -> None:
     if rows:
-        execute(APPLY, {"rows": dumps(rows).decode(), "now": now})
+        written = [market_id for (market_id,) in fetch_all(APPLY, {"rows": dumps(rows).decode(), "now": now})]
+        publish_odds(written)
+        publish_markets(written)
 
 
 def note_checked(candidates: Sequence[Candidate], *, now: datetime) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.transactions import require_transaction, run_transaction
+from markets.changes import publish_markets
 from markets.errors import MarketNotFound, MarketStatusConflict, UnknownOutcome
 from markets.models import Market, MarketResolution
 from markets.resolution.records import Record, add_records, send_market_ended
@@ -113,6 +114,7 @@ def apply_decision(decision: StaffDecision, market: Market, *, by: StaffMember, 
     market.save(update_fields=["status", "resolution", "resolved_at", "updated_at"])
     record = Record(market.id, decision.decision, reason, facts)
     add_records([record], source=MarketResolution.Source.STAFF, staff=by.user, now=now)
+    publish_markets([market.id])
     if market.status in OVER:
         send_market_ended(market.id)
     return market
