@@ -327,7 +327,8 @@ def store_prices(heard: list[Heard], *, now: datetime) -> int:
     read = [PricesAsOf(market_id, prices, now) for market_id, prices in heard if prices]
     silent = [market_id for market_id, prices in heard if not prices]
     with transaction.atomic():
-        publish_odds(market_id for (market_id,) in fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}))
+        if silent:
+            publish_odds(market_id for (market_id,) in fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}))
         return len(set_prices(read, now=now))
 
 
