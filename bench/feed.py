@@ -91,10 +91,14 @@ def measure(database: str, feed: psutil.Process, books: Books, market: Any, seco
         trusted, tokens, age = connection.execute(KNOWN).fetchone()
     times.sort()
     used = after_cpu.user + after_cpu.system - cpu.user - cpu.system
-    print(f"{tokens} tokens, {trusted} known, {age:.1f} s old; {(books.changes - changes) / took:.0f} changes/s; {took:.0f} s")
+    print(
+        f"{tokens} tokens, {trusted} known, {age:.1f} s old; {(books.changes - changes) / took:.0f} changes/s; {took:.0f} s"
+    )
     print(f"CPU seconds a second: {used / took:.3f}")
     print(f"memory: {memory / 2**20:.0f} MiB, then {after_memory / 2**20:.0f} MiB")
-    print(f"rows written a second: {(after[0] - before[0]) / took:.0f}, {(after[1] - before[1]) / took:.0f} of them HOT")
+    print(
+        f"rows written a second: {(after[0] - before[0]) / took:.0f}, {(after[1] - before[1]) / took:.0f} of them HOT"
+    )
     print(f"from a move to its row: p50 {times[len(times) // 2]:.0f} ms, worst {times[-1]:.0f} ms of {len(times)}")
 
 
@@ -114,7 +118,10 @@ def main() -> None:
     env = environment(database.url, queue.url, DATABASE_OWNER_URL=database.owner_url, VAR_DIR=str(VAR))
     try:
         with Simulator(seed=1, events=arguments.tokens // 4) as simulator:
-            env |= upstream_environment(simulator.url) | {"FEED_MAX_TOKENS": str(arguments.tokens), "FEED_ENABLED": "true"}
+            env |= upstream_environment(simulator.url) | {
+                "FEED_MAX_TOKENS": str(arguments.tokens),
+                "FEED_ENABLED": "true",
+            }
             manage(env, "migrate")
             markets = simulator.world.good_markets()
             books = Books(markets, arguments.rate)
@@ -154,7 +161,9 @@ def first_fed(database: str) -> str:
     deadline = time.monotonic() + 30
     with psycopg.connect(database, autocommit=True) as connection:
         while True:
-            row = connection.execute("SELECT polymarket_id FROM markets WHERE odds_live AND status = 'open' LIMIT 1").fetchone()
+            row = connection.execute(
+                "SELECT polymarket_id FROM markets WHERE odds_live AND status = 'open' LIMIT 1"
+            ).fetchone()
             if row:
                 return str(row[0])
             if time.monotonic() > deadline:

@@ -39,6 +39,7 @@ from core.jobs.runs import histories
 from core.jobs.scheduling import entries, late_jobs
 from core.metrics import COUNTS
 from markets import rules as market_rules
+from markets.feed import metrics as _  # noqa: F401 - what the feed counts is known to every process
 from markets.feed.selectors import feed_health
 
 FOLDERS, LOCK = "metrics", "lock"

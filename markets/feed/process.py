@@ -136,20 +136,24 @@ class Feed:
                 elif session is None and held:
                     logger.info("this process is the price feed now")
                     session = asyncio.create_task(self._feed())
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._timing.renew):
-                        await self._stopping.wait()
+                await self._pause(self._timing.renew)
         finally:
             if session is not None:
                 await self._end(session)
             await self._let_go()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until it is stopped."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _end(self, session: "asyncio.Task[None]") -> None:
         session.cancel()
         (failure,) = await asyncio.gather(session, return_exceptions=True)
         if isinstance(failure, Exception):
             logger.error("the price feed failed and begins anew", exc_info=failure)
-            await asyncio.sleep(RESTART_SECONDS)
+            await self._pause(RESTART_SECONDS)
 
     async def _let_go(self) -> None:
         """Release the lease, within a second whatever the database does, and leave the threads to themselves."""
