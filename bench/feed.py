@@ -1,7 +1,7 @@
 """Measures what the price feed costs: CPU, memory and rows written, for so many tokens at so many changes a second.
 
-`python -m bench.feed`: the feed is a process of its own; the simulated Polymarket is in this one. A change moves
-levels of a book of 2 x 40, of both tokens in one frame; about every fourth moves the bid. Database and queue are in var/.
+`python -m bench.feed`: the feed is a process of its own, the simulated Polymarket is in this one. A change moves levels
+of a book of 2 x 40, of both tokens in one frame; about every fourth moves the bid. Database and queue are in var/.
 """
 
 import argparse
@@ -26,6 +26,7 @@ VAR = ROOT / "var" / f"bench-feed-{os.getpid()}"
 LEVELS = 40
 WRITTEN = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'markets'"
 KNOWN = "SELECT trusted, tokens, extract(epoch FROM clock_timestamp() - heard_at)::float FROM market_feed"
+FED = "SELECT polymarket_id FROM markets WHERE odds_live AND status = 'open' LIMIT 1"
 BID = "SELECT bid FROM markets WHERE polymarket_id = %s"
 
 
@@ -91,9 +92,8 @@ def measure(database: str, feed: psutil.Process, books: Books, market: Any, seco
         trusted, tokens, age = connection.execute(KNOWN).fetchone()
     times.sort()
     used = after_cpu.user + after_cpu.system - cpu.user - cpu.system
-    print(
-        f"{tokens} tokens, {trusted} known, {age:.1f} s old; {(books.changes - changes) / took:.0f} changes/s; {took:.0f} s"
-    )
+    rate = (books.changes - changes) / took
+    print(f"{tokens} tokens, {trusted} known, {age:.1f} s old; {rate:.0f} changes/s for {took:.0f} s")
     print(f"CPU seconds a second: {used / took:.3f}")
     print(f"memory: {memory / 2**20:.0f} MiB, then {after_memory / 2**20:.0f} MiB")
     print(
@@ -118,10 +118,8 @@ def main() -> None:
     env = environment(database.url, queue.url, DATABASE_OWNER_URL=database.owner_url, VAR_DIR=str(VAR))
     try:
         with Simulator(seed=1, events=arguments.tokens // 4) as simulator:
-            env |= upstream_environment(simulator.url) | {
-                "FEED_MAX_TOKENS": str(arguments.tokens),
-                "FEED_ENABLED": "true",
-            }
+            env |= upstream_environment(simulator.url)
+            env |= {"FEED_MAX_TOKENS": str(arguments.tokens), "FEED_ENABLED": "true"}
             manage(env, "migrate")
             markets = simulator.world.good_markets()
             books = Books(markets, arguments.rate)

@@ -32,6 +32,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+import markets.feed.metrics  # noqa: F401 - registers what the feed counts
 from core.api.errors import not_found
 from core.db.sql import fetch_all
 from core.file_locks import exclusively, is_locked, open_lock, try_lock
@@ -39,7 +40,6 @@ from core.jobs.runs import histories
 from core.jobs.scheduling import entries, late_jobs
 from core.metrics import COUNTS
 from markets import rules as market_rules
-from markets.feed import metrics as _  # noqa: F401 - what the feed counts is known to every process
 from markets.feed.selectors import feed_health
 
 FOLDERS, LOCK = "metrics", "lock"
