@@ -7,7 +7,7 @@ from uuid import UUID
 
 from core.db.sql import fetch_all
 from markets import rules
-from markets.models import MarketFeed
+from markets.feed.models import MarketFeed
 from markets.polymarket.books import Tokens
 
 

@@ -13,8 +13,9 @@ import pytest
 from devtools.simulators.polymarket import Market as Upstream
 from devtools.simulators.polymarket import Simulator
 from markets.feed.connection import Timing
+from markets.feed.models import MarketFeed
 from markets.feed.process import Feed
-from markets.models import Market, MarketFeed
+from markets.models import Market
 from markets.prices import watch_markets
 from tests.concurrently import wait_until
 from tests.markets.factories import ingest, polymarket_client

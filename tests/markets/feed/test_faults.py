@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 
 from markets.feed import metrics
+from markets.feed.models import MarketFeed
 from markets.feed.selectors import feed_health
 from markets.feed.services import FeedState, LeaseLostError, hold_lease, write_prices
-from markets.models import MarketFeed
 from markets.polymarket.books import ShownPrices
 from markets.prices import PricesAsOf
 from tests.concurrently import wait_until

@@ -11,8 +11,9 @@ import pytest
 from devtools.simulators.polymarket import Market as Upstream
 from markets import rules, tasks
 from markets.feed import metrics
+from markets.feed.models import MarketFeed
 from markets.feed.selectors import feed_health
-from markets.models import Market, MarketFeed, MarketWatch
+from markets.models import Market, MarketWatch
 from markets.polymarket.books import shown_prices
 from markets.prices import watch_markets
 from tests.concurrently import wait_until

@@ -8,8 +8,8 @@ from django.db import IntegrityError
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from markets.feed.models import MarketFeed
 from markets.feed.services import FeedState, hold_lease
-from markets.models import MarketFeed
 from staff.dashboard import feed_tile
 
 pytestmark = pytest.mark.django_db
