@@ -11,6 +11,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 
 from core.db.sql import new_id
+from markets.feed import models as feed  # noqa: F401 - Django looks for an app's models here
 from markets.history import models as history  # noqa: F401 - Django looks for an app's models here
 from markets.indexes import SORTS, past_indexes, resolution_indexes, words_of
 from markets.polymarket import parsing

@@ -5,12 +5,12 @@ for the upstream, so that lists are served whatever it does.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -213,10 +213,15 @@ def watch_while_looked_at(market_id: UUID, *, now: datetime) -> None:
         watch_markets([market_id], until=now + timedelta(seconds=rules.WATCH_SECONDS))
 
 
+# What a healthy feed keeps fresh is left out. One that died or fell silent shows within seconds (`markets/feed`).
 WATCHED = """
 SELECT market.id, market.this_token_id, market.that_token_id
 FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
 WHERE watch.watched_until > %(now)s AND market.status = 'open' AND market.market_type = 'polymarket'
+AND NOT (
+    market.odds_updated_at > %(fed_since)s
+    AND EXISTS (SELECT FROM market_feed WHERE expires_at > %(now)s AND heard_at > %(silent_since)s)
+)
 ORDER BY watch.watched_until DESC LIMIT %(limit)s
 """
 
@@ -224,7 +229,7 @@ ORDER BY watch.watched_until DESC LIMIT %(limit)s
 LOCKED = """
 JOIN LATERAL (
     SELECT id, this_odds, that_odds, bid, ask FROM markets
-    WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= %(now)s
+    WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= given.as_of
     FOR NO KEY UPDATE SKIP LOCKED
 ) AS locked ON true
 """
@@ -232,24 +237,29 @@ JOIN LATERAL (
 SET_PRICES = f"""
 UPDATE markets AS market SET
     this_odds = fresh.this_odds, that_odds = fresh.that_odds, bid = fresh.bid, ask = fresh.ask,
-    odds_live = true, odds_updated_at = %(now)s,
-    updated_at = CASE WHEN fresh.changed THEN %(now)s ELSE market.updated_at END
+    odds_live = true, odds_updated_at = fresh.as_of,
+    updated_at = CASE WHEN fresh.is_changed THEN %(now)s ELSE market.updated_at END
 FROM (
-    SELECT locked.id, coalesce(given.this_odds, locked.this_odds) AS this_odds,
-        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds, given.bid, given.ask,
-        (locked.this_odds, locked.bid, locked.ask)
-            IS DISTINCT FROM (coalesce(given.this_odds, locked.this_odds), given.bid, given.ask) AS changed
-    FROM unnest(%(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[])
-        AS given (id, this_odds, bid, ask)
+    SELECT locked.id, given.bid, given.ask, given.as_of,
+        coalesce(given.this_odds, locked.this_odds) AS this_odds,
+        coalesce(1 - given.this_odds, locked.that_odds) AS that_odds,
+        (locked.this_odds, locked.bid, locked.ask) IS DISTINCT FROM
+            (coalesce(given.this_odds, locked.this_odds), given.bid, given.ask) AS is_changed
+    FROM unnest(
+        %(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[], %(as_of)s::timestamptz[]
+    ) AS given (id, this_odds, bid, ask, as_of)
     {LOCKED}
 ) AS fresh
 WHERE market.id = fresh.id
-RETURNING market.id, fresh.changed
+RETURNING market.id, fresh.is_changed
 """  # noqa: S608 - made of the constant above
 # Their odds keep their age, by which the resolution sees that a book is silent.
 SET_WITHOUT_BOOK = f"""
 UPDATE markets AS market SET bid = NULL, ask = NULL, updated_at = %(now)s
-FROM (SELECT locked.id FROM unnest(%(ids)s::uuid[]) AS given (id) {LOCKED}) AS silent
+FROM (
+    SELECT locked.id FROM (SELECT id, %(now)s::timestamptz AS as_of FROM unnest(%(ids)s::uuid[]) AS id) AS given
+    {LOCKED}
+) AS silent
 WHERE market.id = silent.id AND (market.bid IS NOT NULL OR market.ask IS NOT NULL)
 RETURNING market.id
 """  # noqa: S608
@@ -257,12 +267,26 @@ RETURNING market.id
 Heard = tuple[UUID, ShownPrices | None]
 
 
+class PricesAsOf(NamedTuple):
+    """What a market's order book said at a moment."""
+
+    market_id: UUID
+    prices: ShownPrices
+    as_of: datetime
+
+
 def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
     """Request and store the prices of the watched markets; return `{watched, refreshed}`, and what had to be skipped.
 
     Raises UpstreamError; what is stored then keeps its age.
     """
-    watched = fetch_all(WATCHED, {"now": now, "limit": rules.REFRESH_LIMIT})
+    parameters = {
+        "now": now,
+        "fed_since": now - timedelta(seconds=rules.ODDS_REFRESH_SECONDS),
+        "silent_since": now - rules.FEED_SILENT_AFTER,
+        "limit": rules.REFRESH_LIMIT,
+    }
+    watched = fetch_all(WATCHED, parameters)
     skipped = SkippedObjects()
     stored = act_by_halves(
         request_watched(client, watched, skipped),
@@ -300,16 +324,28 @@ def request_watched(client: PolymarketClient, watched: list[Row], skipped: Skipp
 
 def store_prices(heard: list[Heard], *, now: datetime) -> int:
     """Store what the books of open markets said as of `now`; return how many rows took prices of a book."""
-    read = [(market_id, prices) for market_id, prices in heard if prices]
+    read = [PricesAsOf(market_id, prices, now) for market_id, prices in heard if prices]
     silent = [market_id for market_id, prices in heard if not prices]
-    columns = {
-        "ids": [market_id for market_id, _ in read],
-        "this": [prices.odds for _, prices in read],
-        "bids": [prices.bid for _, prices in read],
-        "asks": [prices.ask for _, prices in read],
-    }
     with transaction.atomic():
-        silenced = fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}) if silent else []
-        written = fetch_all(SET_PRICES, {**columns, "now": now}) if read else []
-        publish_odds([*(row[0] for row in silenced), *(market_id for market_id, changed in written if changed)])
-    return len(written)
+        if silent:
+            publish_odds(market_id for (market_id,) in fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}))
+        return len(set_prices(read, now=now))
+
+
+def set_prices(read: Sequence[PricesAsOf], *, now: datetime) -> dict[UUID, bool]:
+    """Set prices of open markets, in one statement; return which rows took them, and whether they are others now.
+
+    A row that somebody else has locked, or whose prices are younger, is left alone. Those that changed are published.
+    """
+    if not read:
+        return {}
+    columns = {
+        "ids": [heard.market_id for heard in read],
+        "this": [heard.prices.odds for heard in read],
+        "bids": [heard.prices.bid for heard in read],
+        "asks": [heard.prices.ask for heard in read],
+        "as_of": [heard.as_of for heard in read],
+    }
+    written: dict[UUID, bool] = dict(fetch_all(SET_PRICES, {**columns, "now": now}))
+    publish_odds(market_id for market_id, is_changed in written.items() if is_changed)
+    return written

@@ -48,6 +48,12 @@ WATCH_SECONDS = env.int("MARKET_WATCH_SECONDS", default=600)
 # One refresh requests at most this many markets, those looked at last first.
 REFRESH_LIMIT = 1_000
 
+# The price feed: over websocket connections for so many tokens, two a market. Off, odds are refreshed as above alone.
+FEED_ENABLED = env.bool("FEED_ENABLED", default=True)
+FEED_MAX_TOKENS = env.int("FEED_MAX_TOKENS", default=2_000)
+# After so long without a word about one of its connections it isn't healthy, and all watched markets are refreshed.
+FEED_SILENT_AFTER = timedelta(seconds=10)
+
 # Fills. An order is priced by an order book that was requested after the order arrived, within FILL_SECONDS. Orders of
 # one process that arrive within FILL_COLLECT_SECONDS share a request.
 FILL_SECONDS = env.float("MARKET_FILL_SECONDS", default=2.0)

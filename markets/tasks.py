@@ -37,6 +37,7 @@ PURGE_SKIPS = "markets.purge_skips"
 RECORD_HISTORY = "markets.record_history"
 THIN_HISTORY = "markets.thin_history"
 RESOLVE = "markets.resolve"
+CHECK_MARKETS = "markets.check_markets"
 RUNNING_RETRY_SECONDS = 5
 # How the error of a run begins that failed because of Polymarket; any other is ours.
 UPSTREAM_FAILURES = tuple(f"{kind.__name__}:" for kind in (UpstreamUnavailable, UpstreamRejected, UpstreamGarbled))
@@ -90,6 +91,15 @@ def resolve() -> None:
         run_resolution(client=job_client(), limit=rules.RESOLVE_LIMIT, now=timezone.now())
     except UpstreamError as exc:
         logger.warning("markets not resolved, the next run will try again: %s", exc)
+
+
+@shared_task(name=CHECK_MARKETS)
+def check_markets(condition_ids: list[str]) -> None:
+    """Look whether these markets are over, as the feed heard; those that aren't yet are left to the periodic job."""
+    try:
+        resolution.check_named(job_client(), condition_ids, now=timezone.now())
+    except UpstreamError as exc:
+        logger.warning("markets not checked, the periodic job will: %s", exc)
 
 
 def run_ingestion(

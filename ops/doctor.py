@@ -28,6 +28,8 @@ from core.db.roles import rights_too_many
 from core.db.sql import fetch_all, fetch_one
 from core.jobs.runs import histories
 from core.jobs.scheduling import late_jobs
+from markets import rules as market_rules
+from markets.feed.selectors import feed_health
 from ops import health
 from purchases import rules as purchase_rules
 
@@ -292,6 +294,25 @@ def check_url(name: str, url: str) -> Iterator[Finding]:
             yield ok("upstream", f"{name} responds")
 
 
+def check_feed() -> Iterator[Finding]:
+    now = timezone.now()
+    feed = feed_health(now=now)
+    refreshed = f"watched odds are refreshed every {market_rules.ODDS_REFRESH_SECONDS} seconds"
+    if not market_rules.FEED_ENABLED:
+        yield ok("feed", f"FEED_ENABLED is off: {refreshed}")
+    elif not feed.is_running:
+        yield warning("feed", "no process is the price feed", f"See that `manage.py feed` runs. Meanwhile {refreshed}.")
+    elif not feed.is_healthy(now=now):
+        since = f"since {feed.heard_at:%Y-%m-%d %H:%M:%S} UTC" if feed.heard_at else "of some connections yet"
+        yield warning(
+            "feed",
+            f"the price feed has heard nothing {since}",
+            f"See that this machine reaches POLYMARKET_WS_URL. Meanwhile {refreshed}.",
+        )
+    else:
+        yield ok("feed", f"it follows {feed.trusted} of {feed.tokens} tokens over {feed.connections} connections")
+
+
 def check_disk() -> Iterator[Finding]:
     folder: Path = settings.VAR_DIR
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -326,6 +347,7 @@ CHECKS: dict[str, Examined] = {
     "cache": Examined(check_cache, START_REDIS),
     "broker": Examined(check_broker, START_REDIS),
     "upstream": Examined(check_upstream, "See that this machine reaches Polymarket."),
+    "feed": Examined(check_feed, "See to the database and the migrations first."),
     "jobs": Examined(check_jobs, "See to the database and the migrations first."),
     "disk": Examined(check_disk, "Let the service's account write to VAR_DIR."),
 }

@@ -26,6 +26,8 @@ from core.caching import RedisOrMemory
 from core.db.sql import fetch_value
 from core.jobs.runs import histories, shown
 from core.jobs.scheduling import late_jobs
+from markets import rules as market_rules
+from markets.feed.selectors import feed_health
 
 logger = logging.getLogger(__name__)
 BROKER_TIMEOUT_SECONDS = 2
@@ -82,6 +84,9 @@ class ReadyView(APIView):
         history = histories() if checks["migrations"] == OK else {}
         late = late_jobs(history, now=timezone.now()) if checks["migrations"] == OK else []
         body: dict[str, Any] = {"status": status, "checks": checks, "jobs": shown(history)}
+        if market_rules.FEED_ENABLED and checks["migrations"] == OK:
+            checks["feed"] = check_result("feed", check_feed)
+            body["status"] = DEGRADED if status == "ready" and checks["feed"] != OK else status
         if late:
             body["details"] = [
                 {"job": job.job, "lastSuccessAt": job.last_success_at, "dueAt": job.due_at} for job in late
@@ -138,6 +143,13 @@ def check_cache() -> None:
 def check_broker() -> None:
     with current_app.connection_for_write() as broker:
         broker.ensure_connection(max_retries=0, timeout=BROKER_TIMEOUT_SECONDS)
+
+
+def check_feed() -> None:
+    """Raise RuntimeError where odds are refreshed every half minute only: nothing fails for it."""
+    now = timezone.now()
+    if not feed_health(now=now).is_healthy(now=now):
+        raise RuntimeError("no price feed, or a silent one")
 
 
 CHECKS: dict[str, Callable[[], None]] = {

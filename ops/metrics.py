@@ -1,6 +1,6 @@
 """Serves `/metrics`: what processes counted, what the database knows, and what waits in the queues.
 
-The database is read in six queries whose cost is bounded. The ledger's metrics are sums of `ledger_days`, which a job
+The database is read in seven queries whose cost is bounded. The ledger's metrics are sums of `ledger_days`, which a job
 keeps for the dashboard: no ledger entry is read.
 
 The processes of one program, started together, keep what they count in a folder. The program holds a lock on it, and
@@ -32,12 +32,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+import markets.feed.metrics  # noqa: F401 - registers what the feed counts
 from core.api.errors import not_found
 from core.db.sql import fetch_all
 from core.file_locks import exclusively, is_locked, open_lock, try_lock
 from core.jobs.runs import histories
 from core.jobs.scheduling import entries, late_jobs
 from core.metrics import COUNTS
+from markets import rules as market_rules
+from markets.feed.selectors import feed_health
 
 FOLDERS, LOCK = "metrics", "lock"
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -62,6 +65,7 @@ WHERE datname = current_database() GROUP BY 1
 def database_metrics() -> Iterator[Metric]:
     yield from job_metrics()
     yield from odds_metrics()
+    yield from feed_metrics()
     yield from ledger_metrics()
     yield from connection_metrics()
 
@@ -94,6 +98,22 @@ def odds_metrics() -> Iterator[Metric]:
         age.add_metric(["oldest"], oldest)
         age.add_metric(["median"], median)
     yield age
+
+
+def feed_metrics() -> Iterator[Metric]:
+    now = timezone.now()
+    feed = feed_health(now=now)
+    up = gauge("feed_up", "Whether a process is the price feed: 1 or 0. None where FEED_ENABLED is off.")
+    age = gauge("feed_age_seconds", "How old what the price feed knows of its connections is at most.")
+    if market_rules.FEED_ENABLED:
+        up.add_metric([], float(feed.is_running))
+        if feed.heard_at:
+            age.add_metric([], (now - feed.heard_at).total_seconds())
+    tokens = gauge("feed_tokens", "Tokens that the feed is to follow, and those whose books it knows.", "which")
+    tokens.add_metric(["wanted"], feed.tokens if feed.is_running else 0)
+    tokens.add_metric(["known"], feed.trusted if feed.is_running else 0)
+    yield from (up, age, tokens)
+    yield gauge("feed_connections", "Websockets that are open.", value=feed.connections if feed.is_running else 0)
 
 
 def ledger_metrics() -> Iterator[Metric]:

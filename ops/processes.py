@@ -55,6 +55,10 @@ def beat_command() -> list[str]:
     return [sys.executable, "-m", "celery", "--quiet", "-A", "thisthat", "beat", *options]
 
 
+def feed_command() -> list[str]:
+    return [sys.executable, "-m", "markets.feed"]
+
+
 def web_alive() -> int:
     """Return the status to exit with: 0 if the web server of this machine responds."""
     name = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip("*. ") or "localhost"

@@ -15,6 +15,8 @@ from accounts.models import Permission
 from core.jobs.scheduling import is_overdue
 from core.models import JobRun
 from economy.models import Counterparty
+from markets import rules as market_rules
+from markets.feed.selectors import feed_health
 from staff.core.formatting import count_of, format_duration, format_integer, largest_unit, plural, time_ago
 from staff.core.pages import PRIMARY, Chart, chart, dataset, line, names, numbers, options
 from staff.core.tables import staff_member
@@ -43,7 +45,7 @@ def add_metrics(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
     shown: dict[str, Any] = {
         "title": "Dashboard",
         "is_fullwidth": "1",
-        "tiles": [*credit_tiles(metrics, now=now), market_tile(metrics, now=now)],
+        "tiles": [*credit_tiles(metrics, now=now), market_tile(metrics, now=now), feed_tile(now=now)],
         "charts": charts(metrics),
     }
     if staff_member(request).may(Permission.VIEW_SYSTEM):
@@ -134,6 +136,20 @@ def market_tile(metrics: DashboardMetrics, *, now: datetime) -> Tile:
     state = BAD if last is None or is_overdue(INGEST, last_at=last, now=now) else GOOD
     value, unit = (largest_unit(now - last), "ago") if last else ("never", "")
     return Tile("Markets read", value, unit, note, state)
+
+
+def feed_tile(*, now: datetime) -> Tile:
+    """Return the tile of the price feed: how new what it knows is. One query."""
+    feed = feed_health(now=now)
+    if not market_rules.FEED_ENABLED:
+        return Tile("Price feed", "off", "", f"odds refreshed every {market_rules.ODDS_REFRESH_SECONDS} s")
+    if not feed.is_running:
+        return Tile("Price feed", "away", "", f"odds refreshed every {market_rules.ODDS_REFRESH_SECONDS} s", BAD)
+    note = f"{format_integer(feed.trusted)} of {format_integer(feed.tokens)} tokens"
+    if feed.heard_at is None:
+        return Tile("Price feed", "connecting", "", note, BAD)
+    state = GOOD if feed.is_healthy(now=now) else BAD
+    return Tile("Price feed", largest_unit(now - feed.heard_at), "old", note, state)
 
 
 def audit_tile(*, now: datetime) -> Tile:

@@ -33,6 +33,9 @@ ENVIRONMENT = {
     "HOUSE_MARKET_SPREAD": "0",
     "POLYMARKET_GAMMA_URL": NOWHERE,
     "POLYMARKET_CLOB_URL": NOWHERE,
+    "POLYMARKET_WS_URL": "ws://127.0.0.1:1/ws/market",
+    # Tests of the feed run their own.
+    "FEED_ENABLED": "false",
 }
 # What a developer's shell or CI may have set for a service, and no test is meant to see.
 FORGOTTEN = (
@@ -49,6 +52,7 @@ FORGOTTEN = (
         "SIMULATOR_",
         "STOCK_",
         "STRIPE_",
+        "FEED_",
         "PURCHASE",
         "DAILY_CREDITS_",
     ),

@@ -23,6 +23,7 @@ PAYING = (
     "betting.settle_markets",
     "economy.close_worthless_holdings",
     "economy.reward_active_users",
+    "markets.check_markets",
     "markets.resolve",
     "purchases.reconcile",
     "purchases.retry_events",

@@ -266,6 +266,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 POLYMARKET_GAMMA_URL = env.str("POLYMARKET_GAMMA_URL", default="https://gamma-api.polymarket.com").rstrip("/")
 POLYMARKET_CLOB_URL = env.str("POLYMARKET_CLOB_URL", default="https://clob.polymarket.com").rstrip("/")
+POLYMARKET_WS_URL = env.str("POLYMARKET_WS_URL", default="wss://ws-subscriptions-clob.polymarket.com/ws/market")
 if not DEBUG and POLYMARKET_GAMMA_URL == "simulator":
     raise ImproperlyConfigured("Set POLYMARKET_GAMMA_URL to Polymarket's: the simulator is for development only.")
 SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=0)

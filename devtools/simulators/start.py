@@ -38,6 +38,12 @@ def is_reachable(gamma_url: str, *, seconds: float = ASK_SECONDS) -> bool:
     return found.is_set()
 
 
+def upstream_environment(url: str) -> dict[str, str]:
+    """Return what has the service use the simulator at this address."""
+    websocket = f"{url.replace('http', 'ws', 1)}/ws/market"
+    return {"POLYMARKET_GAMMA_URL": url, "POLYMARKET_CLOB_URL": url, "POLYMARKET_WS_URL": websocket}
+
+
 def simulator_command(port: int, state: Path) -> list[str]:
     """Return the command line of the Polymarket simulator: a lively world, which goes on where `state` left it."""
     module = "devtools.simulators.polymarket"

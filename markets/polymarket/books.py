@@ -163,19 +163,28 @@ def read_book(sent: SentBooks, tokens: Tokens) -> Book | None:
 
 def shown_prices(sent: SentBooks, tokens: Tokens, *, depth: int, max_spread: Decimal) -> ShownPrices | None:
     """Return what is to be shown of the market; None where neither token has a book that makes sense."""
-    book = read_book(sent, tokens)
+    return shown_prices_of(read_book(sent, tokens), trade=last_trade(sent, tokens), depth=depth, max_spread=max_spread)
+
+
+def shown_prices_of(book: Book | None, *, trade: Decimal | None, depth: int, max_spread: Decimal) -> ShownPrices | None:
+    """Return what is to be shown of a merged book; `trade` is the price of THIS in the last trade, if known."""
     if book is None:
         return None
     prices = prices_of(book, depth=depth)
     bid, ask = prices.bid, prices.ask
     if bid is None or ask is None or ask - bid > max_spread:
-        return ShownPrices(odds=last_trade(sent, tokens), bid=bid, ask=ask)
+        return ShownPrices(odds=trade, bid=bid, ask=ask)
     return ShownPrices(odds=((bid + ask) / 2).quantize(STEP, rounding=ROUND_HALF_EVEN), bid=bid, ask=ask)
 
 
 def last_trade(sent: SentBooks, tokens: Tokens) -> Decimal | None:
     """Return the price of THIS in the last trade, from its own book or else mirrored from THAT's; None without one."""
     this, that = (parse_trade(sent[token].get("last_trade_price")) if token in sent else None for token in tokens)
+    return trade_of_this(this, that)
+
+
+def trade_of_this(this: Decimal | None, that: Decimal | None) -> Decimal | None:
+    """Return the price of THIS from the last trades of both tokens: its own counts before THAT's."""
     return mirrored_price(that) if this is None else this
 
 

@@ -238,6 +238,8 @@ FILL: Final = RequestPolicy(connect=1, read=rules.FILL_SECONDS, total=rules.FILL
 # A user is waiting: one attempt, and a result within three seconds whatever happens.
 FOREGROUND: Final = RequestPolicy(connect=1, read=2, total=2.5, attempts=1)
 BACKGROUND: Final = RequestPolicy()
+# The feed asks again in half a second by itself.
+FEED: Final = RequestPolicy(connect=2, read=5, total=5, attempts=1)
 
 
 @cache

@@ -147,6 +147,22 @@ def find_candidates(*, now: datetime, limit: int) -> list[Candidate]:
     return [to_candidate(row) for row in rows]
 
 
+# As in CANDIDATES, for markets that Polymarket names.
+NAMED = """
+SELECT market.id, polymarket_id, this_token_id, that_token_id, (
+    SELECT ARRAY[this_option, that_option] FROM markets
+    WHERE id = market.id AND EXISTS (SELECT FROM market_terms WHERE market_id = market.id)
+) FROM markets AS market
+WHERE polymarket_id = ANY(%(condition_ids)s) AND status IN ('open', 'closed') AND market_type = 'polymarket'
+"""
+
+
+def check_named(client: PolymarketClient, condition_ids: Sequence[str], *, now: datetime) -> dict[str, int]:
+    """Check these markets now, as `resolve_markets` does with those whose turn it is. Raises UpstreamError."""
+    candidates = [to_candidate(row) for row in fetch_all(NAMED, {"condition_ids": list(condition_ids)})]
+    return dict(check_markets(client, candidates, now=now, progress=lambda _done, _total: None).counts)
+
+
 def to_candidate(row: Sequence[Any]) -> Candidate:
     market_id, reference, this, that, options = row
     return Candidate(market_id, reference, (this, that), tuple(options) if options else None)

@@ -27,10 +27,12 @@ from devtools.simulators.start import (
     is_reachable,
     listens,
     simulator_command,
+    upstream_environment,
     x_command,
     x_environment,
 )
 from devtools.supervisor import Output, Program, Supervisor
+from markets import rules
 from ops import processes as programs
 from ops.metrics import fresh_folder
 
@@ -113,6 +115,8 @@ class Session:
         self._start("payments", programs.worker_command(PAYMENTS))
         self._start("worker", programs.worker_command(DEFAULT))
         self._start("beat", programs.beat_command())
+        if rules.FEED_ENABLED:
+            self._start("feed", programs.feed_command())
         threading.Thread(target=self._announce, daemon=True).start()
         return self._supervisor.wait()
 
@@ -142,7 +146,7 @@ class Session:
         """Return whether it listens now; if not, it died or somebody wants to stop."""
         port = settings.SIMULATOR_PORT or self._previous_port or free_port()
         self._simulator = f"http://127.0.0.1:{port}"
-        upstream = {"POLYMARKET_GAMMA_URL": self._simulator, "POLYMARKET_CLOB_URL": self._simulator}
+        upstream = upstream_environment(self._simulator)
         startup.publish_running(settings.VAR_DIR, upstream)
         pace = {name: value for name, value in PACE.items() if name not in os.environ}
         self._environment |= upstream | pace

@@ -9,6 +9,7 @@ from .faults import KINDS, Fault, Faults
 from .formats import dump, read_time, rfc3339
 from .messages import PLAIN, RefusedError, Request, RequestLog, Response
 from .models import Event, Market
+from .stream import Stream, dump_frame
 from .world import World
 
 PREFIX = "/_control"
@@ -33,10 +34,11 @@ def described(kind: type, name: str) -> str:
 class Control:
     """Responds to the control paths; a command that can't be carried out gets a 400 that says why."""
 
-    def __init__(self, world: World, faults: Faults, requests: RequestLog) -> None:
+    def __init__(self, world: World, faults: Faults, requests: RequestLog, stream: Stream) -> None:
         self._world = world
         self._faults = faults
         self._requests = requests
+        self._stream = stream
 
     def respond(self, request: Request) -> Response:
         if (request.method, request.path.rstrip("/")) == ("GET", PREFIX):
@@ -57,6 +59,8 @@ class Control:
                 self._faults.set_from_json(request.body)
             case "POST", "books":
                 self._order_books(body.get("best_first"))
+            case "POST", "stream" | "frames" as what:
+                self._command_stream(what, body)
             case "POST", "market":
                 return Response(200, dump(self._market_command(body)))
             case "POST", "event":
@@ -75,6 +79,12 @@ class Control:
             raise TypeError("best_first is true or false")
         with self._world.clock.lock:
             self._world.best_first = best_first
+
+    def _command_stream(self, what: str, body: dict[str, Any]) -> None:
+        if what == "frames":
+            self._stream.broadcast(str(body["text"]) if "text" in body else dump_frame(body["frame"]))
+        else:
+            self._stream.old_shape, self._stream.in_arrays = bool(body.get("old_shape")), bool(body.get("in_arrays"))
 
     def _market_command(self, body: dict[str, Any]) -> dict[str, Any]:
         """`{"market": any id, "do": "resolve", ...}` with the options of the command of that name."""
@@ -126,6 +136,8 @@ class Control:
             "GET  /_control/state   size, time, faults, requests",
             'POST /_control/tick    {"ticks": 20}: let so many ticks pass now; other processes see the time ahead',
             'POST /_control/books   {"best_first": true}: the order in which books list their orders',
+            'POST /_control/stream  {"old_shape": true, "in_arrays": true}: how the websocket writes what changed',
+            'POST /_control/frames  {"frame": any JSON} or {"text": any text}: send that over all websockets',
             'POST /_control/market  {"market": condition id, token id, number or slug, "do": a command, ... options}',
             'POST /_control/event   {"event": number or slug, "do": a command, ... its options}',
             'POST /_control/faults  {"kind": a fault, ... its options} adds one; a list replaces all, [] ends them',
@@ -160,4 +172,5 @@ class Control:
                 "faults": self._faults.active(),
                 "requests": len(self._requests),
                 "limited": len(self._requests.limited()),
+                "websockets": len(self._stream),
             }

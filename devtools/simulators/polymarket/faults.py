@@ -3,7 +3,7 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from itertools import cycle, islice
 from random import Random
@@ -24,10 +24,20 @@ Kind = Literal[
     "malformed",
     "latency",
     "rate_limit",
+    "freeze",
+    "silence",
+    "lose",
+    "duplicate",
+    "reorder",
+    "wrong_hash",
+    "garble",
+    "disconnect",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 # These change how a response is made; the others replace it or stand in its way.
 TRICKS = frozenset({"repeat_cursor", "malformed"})
+# These strike frames of the websocket; the others strike requests, the one that asks for a websocket too.
+OF_FRAMES = frozenset({"freeze", "silence", "lose", "duplicate", "reorder", "wrong_hash", "garble", "disconnect"})
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -39,6 +49,9 @@ class Fault:
     an HTTP date. `seconds` is how long a `hang` lasts, the pause between two bytes of a `drip`, the delay of `latency`.
     `rate_limit` lets `per_second` requests through and refuses the others with 429 and `Retry-After`, by default until
     the next is let through; with `delay` they wait instead. Its `hits` counts those refused or delayed.
+
+    Of frames of the websocket: `freeze` sends none any more, `silence` no `PONG` either, `lose` leaves some out,
+    `reorder` sends one after the next, `garble` sends half of it, `disconnect` ends the connection after it.
     """
 
     kind: Kind
@@ -125,13 +138,21 @@ class Faults:
         with self._changed:
             met: list[Fault] = []
             for fault in self._faults:
-                if fault.kind == "rate_limit":
+                if fault.kind == "rate_limit" or fault.kind in OF_FRAMES:
                     continue
                 gentle = fault.kind in TRICKS or fault.kind == "latency"
                 blocked = not gentle and any(other.kind not in TRICKS | {"latency"} for other in met)
                 if not blocked and self._strikes(fault, method, path):
                     fault.hits += 1
                     met.append(fault)
+            return tuple(met)
+
+    def pick_frame(self, path: str, kinds: Iterable[str] = OF_FRAMES) -> tuple[Fault, ...]:
+        """The faults that a frame of the websocket at `path` meets, of these kinds."""
+        with self._changed:
+            met = [fault for fault in self._faults if fault.kind in kinds and self._strikes(fault, "GET", path)]
+            for fault in met:
+                fault.hits += 1
             return tuple(met)
 
     def pause(self, fault: Fault, seconds: float) -> bool:

@@ -24,6 +24,8 @@ from .faults import TRICKS, Fault, Faults, broken_json, error_page, wrong_shape
 from .gamma import Gamma
 from .lively import LivelyWorld
 from .messages import LoggedRequest, RefusedError, Request, RequestLog, Response, invalid, not_found
+from .stream import PATH as STREAM
+from .stream import Stream, Subscriber, WebSocket
 from .world import TICK, World
 
 MAX_BODY = 4_000_000
@@ -36,9 +38,10 @@ class Application:
     def __init__(self, world: World, faults: Faults, requests: RequestLog, *, loopback: bool) -> None:
         self.faults = faults
         self.requests = requests
+        self.stream = Stream(world, faults)
         self._world = world
         self._parts = (Clob(world), Gamma(world))
-        self._control = Control(world, faults, requests) if loopback else None
+        self._control = Control(world, faults, requests, self.stream) if loopback else None
 
     def respond(self, request: Request) -> Response:
         """Return the response of the upstream, or of the controls. Never raises `RefusedError`."""
@@ -163,7 +166,9 @@ class Handler(BaseHTTPRequestHandler):
                 application.faults.pause(fault, fault.seconds)
             else:
                 hard = fault
-        if hard is None:
+        if hard is None and request.path == STREAM and self.headers.get("Upgrade"):
+            self._stream()
+        elif hard is None:
             self._write(application.respond(request))
         elif hard.kind == "reset":
             self._reset()
@@ -187,6 +192,20 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in response.headers:
             self.send_header(name, value)
         self.end_headers()
+
+    def _stream(self) -> None:
+        """Be a websocket until the client has gone."""
+        self.close_connection = True
+        websocket, stream = WebSocket(self.connection), self.server.application.stream
+        if not websocket.shake_hands(self.path, self.headers.items()):
+            return
+        subscriber = Subscriber(websocket.send, websocket.close)
+        stream.add(subscriber)
+        try:
+            for text in websocket.messages():
+                stream.receive(subscriber, text)
+        finally:
+            stream.remove(subscriber)
 
     def _reset(self) -> None:
         """Make the kernel send RST instead of FIN."""
@@ -264,6 +283,7 @@ class Simulator:
         self.faults = Faults(seed)
         self.requests = RequestLog()
         application = Application(self.world, self.faults, self.requests, loopback=is_loopback(host))
+        self.stream = application.stream
         self._server = Server((host, port), application)
         if isinstance(self.world, LivelyWorld):
             self.world.clock.pictures = f"{self.url}{pictures.PREFIX}".rstrip("/")
@@ -284,6 +304,11 @@ class Simulator:
     def clob_url(self) -> str:
         """The same origin: the paths of the two do not collide."""
         return self.url
+
+    @property
+    def ws_url(self) -> str:
+        """The websocket of the market channel, at the same port."""
+        return f"{self.url.replace('http', 'ws', 1)}{STREAM}"
 
     def start(self) -> None:
         self._threads.append(serve_in_thread(self._server))

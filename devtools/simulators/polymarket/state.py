@@ -28,8 +28,8 @@ GRIDS = (100, 1000, 10000)
 class Clock:
     """The simulated time of a world, its one lock, the age of its sort orders, and who keeps its ids.
 
-    `register` is called with a market that has new ids. `pictures`: the address under which the simulator serves
-    pictures of its own; empty for addresses of upstream's.
+    `register` is called with a market that has new ids, `stirred` with one whose book may have changed. `pictures`:
+    the address under which the simulator serves pictures of its own; empty for addresses of upstream's.
     """
 
     def __init__(self, start: datetime) -> None:
@@ -38,6 +38,7 @@ class Clock:
         self.ordering = 0
         self.pictures = ""
         self.register: Callable[[Any], None] = lambda _market: None
+        self.stirred: Callable[[Any], None] = lambda _market: None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is kept in a file: no lock, and no caller."""
@@ -257,6 +258,7 @@ class MarketState:
         """The book changed."""
         self.ladders = None
         self.revision += 1
+        self.clock.stirred(self)
 
     def touch(self) -> None:
         """Something visible changed."""
