@@ -19,7 +19,6 @@ from core.api.openapi import NOT_BLANK
 from core.api.requests import validate_list
 from core.api.serializers import ClampedIntegerField, LowerCaseField
 from markets.events import EventQuery
-from markets.history.selectors import Interval
 from markets.listings import ORDERS, STATUSES, Query
 from markets.models import Market, MarketEvent
 from markets.polymarket.parsing import CATEGORY_MAX
@@ -36,6 +35,7 @@ from markets.rules import (
     RANDOM_COUNT,
     RANDOM_COUNT_MAX,
     SKIP_MAX,
+    Interval,
 )
 
 WORDS_MAX = 100

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from django.db import models
+
 from core.environment import env
 
 HOUR = timedelta(hours=1)
@@ -99,3 +101,14 @@ UNCONFIRMED_MAX = timedelta(hours=1)
 REVIEWED_EVERY, REVIEWED_FOR = timedelta(hours=6), timedelta(days=3)
 # A result that Polymarket changed is shown to staff for so long.
 CHANGED_SHOWN_FOR = timedelta(days=30)
+
+
+class Interval(models.TextChoices):
+    """Of a history of odds: how far back from now, or from the end of a market that is over."""
+
+    HOUR = "1h"
+    SIX_HOURS = "6h"
+    DAY = "1d"
+    WEEK = "1w"
+    MONTH = "1m"
+    MAX = "max"

@@ -15,9 +15,9 @@ from core.api.serializers import (
     response_schema,
 )
 from markets import rules
-from markets.history.selectors import Interval
 from markets.models import Market
 from markets.polymarket.parsing import CATEGORY_MAX
+from markets.rules import Interval
 
 # What a market shows of its prices, in SQL about `market`; `price_rules()` are its parameters. Those of a house market
 # are not stored but follow from its odds, as in `fills.house_prices`: another HOUSE_SPREAD holds in lists at once.

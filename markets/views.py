@@ -18,7 +18,7 @@ from core.api.responses import PublicReadsMixin, clear_cache, json_response, nex
 from markets import events, filters, prices, rules, selectors, serializers, tasks
 from markets.errors import IngestionFailed, IngestionRunning, NoPolymarketId, PolymarketUnavailable, PriceUnavailable
 from markets.history.backfill import backfill_history, is_due
-from markets.history.selectors import History, Interval, get_history
+from markets.history.selectors import History, get_history
 from markets.listings import Query, list_markets
 from markets.models import Market
 from markets.polymarket.books import mirrored_price
@@ -246,14 +246,14 @@ class MarketViewSet(PublicReadsMixin, ViewSet):
         return self.history_response(request, pk)
 
     def history_response(self, request: Request, pk: str) -> HttpResponse:
-        interval = Interval(validate(filters.HistoryQuery, request.query_params)["interval"])
+        interval = rules.Interval(validate(filters.HistoryQuery, request.query_params)["interval"])
         market = market_or_404(selectors.find_market(pk))
         found = self.complete_history(request, market, interval, now=timezone.now())
         return json_response(
             marketId=market.pk, interval=interval, resolutionSeconds=found.resolution, data=found.points
         )
 
-    def complete_history(self, request: Request, market: Market, interval: Interval, *, now: datetime) -> History:
+    def complete_history(self, request: Request, market: Market, interval: rules.Interval, *, now: datetime) -> History:
         """Return the market's history; what is missing is requested from Polymarket before, where that is due."""
         found = get_history(market, interval=interval, now=now)
         if market.status == Market.Status.OPEN and market.polymarket_id:

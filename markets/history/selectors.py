@@ -7,29 +7,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import models
-
 from core.db.sql import fetch_all, fetch_one
 from markets import rules
 from markets.fills import house_prices
 from markets.history.models import UNIT
 from markets.models import Market
+from markets.rules import Interval
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 MINUTES, HOURS = "market_points", "market_hourly_points"
 # Hours that are over so long ago have been copied to the hourly points, unless the job is late.
 NOT_ROLLED_UP = timedelta(hours=2)
-
-
-class Interval(models.TextChoices):
-    """How far back from now, or from the end of a market that is over."""
-
-    HOUR = "1h"
-    SIX_HOURS = "6h"
-    DAY = "1d"
-    WEEK = "1w"
-    MONTH = "1m"
-    MAX = "max"
 
 
 # How long an interval is, and the seconds from one point to the next.
