@@ -3,7 +3,6 @@
 Whether the user still exists and is active is looked up for every request, with one query.
 """
 
-from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -19,23 +18,15 @@ from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
-from accounts import rules
+from accounts.activity import record_activity
 from accounts.errors import AccountSuspended
 from accounts.models import User
 from accounts.tokens import Client
 from core.api.requests import parse_uuid
-from core.db.sql import execute, fetch_one
+from core.db.sql import fetch_one
 
 FIELDS = [field.attname for field in User._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
 SELECT_USER = f"SELECT {', '.join(FIELDS)} FROM users WHERE id = %s"  # noqa: S608 - made of the model's columns
-# A row that is locked, by a settlement say, isn't waited for: the next request will do.
-UPDATE_LAST_ACTIVE = """
-UPDATE users SET last_active_at = %(now)s WHERE id = (
-    SELECT id FROM users
-    WHERE id = %(id)s AND (last_active_at IS NULL OR last_active_at <= %(before)s)
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-"""
 
 
 class JWTAuthentication(authentication.JWTAuthentication):
@@ -107,14 +98,6 @@ def find_user(user_id: UUID) -> User | None:
     """
     row = fetch_one(SELECT_USER, [user_id])
     return User.from_db(connection.alias, FIELDS, row) if row else None
-
-
-def record_activity(user: User, *, now: datetime) -> None:
-    """Update `last_active_at` at most once in ACTIVITY_INTERVAL, by one of however many requests come at once."""
-    before = now - rules.ACTIVITY_INTERVAL
-    if user.last_active_at is None or user.last_active_at <= before:
-        execute(UPDATE_LAST_ACTIVE, {"now": now, "id": user.pk, "before": before})
-        user.last_active_at = now
 
 
 def client_of(request: Request | HttpRequest) -> Client:

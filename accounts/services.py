@@ -229,6 +229,7 @@ ERASED_VALUES: dict[str, Any] = {
     "x_username": "",
     "last_login_at": None,
     "last_active_at": None,
+    "earlier_active_days": 0,
     "is_active": False,
     "is_staff": False,
     "is_superuser": False,

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db.models import F
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts.activity import record_sign_in
 from accounts.errors import AccountSuspended, InvalidRefreshToken, TokenReused
 from accounts.models import RefreshToken, User
 from core.api.errors import DomainError
@@ -43,13 +44,12 @@ class TokenPair(NamedTuple):
 
 
 def issue_token_pair(*, user: User, client: Client, now: datetime) -> TokenPair:
-    """Sign the user in: a new family of tokens, and `last_login_at`. Raises AccountSuspended."""
+    """Sign the user in: a new family of tokens, `last_login_at` and activity. Raises AccountSuspended."""
     require_transaction("issue_token_pair")
     held = lock_user(user.pk)
     if held is None or not held.is_active:
         raise AccountSuspended
-    User.objects.filter(pk=user.pk).update(last_login_at=now)
-    user.last_login_at = now
+    record_sign_in(held, now=now)
     return issue(user=held, family=new_id(), parent_id=None, client=client, now=now)
 
 

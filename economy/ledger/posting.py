@@ -6,7 +6,7 @@ it runs inside the caller's transaction, and a refusal is an exception: the call
 Who has debts with the house (docs/ledger.md) repays them right after any credit, before its function returns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -158,6 +158,7 @@ WHERE id IN (SELECT user_id FROM transfers) ORDER BY id FOR NO KEY UPDATE
 TRANSFERS = """
 transfers AS MATERIALIZED (
     SELECT place, user_id, amount, transaction_type, counterparty, reference_id, occurrence, staked, description
+        {kept}
     FROM ({source}) AS source
 )
 """
@@ -179,6 +180,7 @@ WITH {{begin}}, running AS MATERIALIZED (
     UPDATE users SET {CHANGED}, ledger_head = coalesce(change.ledger_head, users.ledger_head){{columns}}
     FROM (
         SELECT user_id, {OF_MANY}, (array_agg(hash) FILTER (WHERE is_last))[1] AS ledger_head
+            {{last_kept}}
         FROM running GROUP BY user_id
     ) AS change
     WHERE users.id = change.user_id
@@ -293,6 +295,7 @@ def post_from(
     *,
     parameters: Mapping[str, Any] | None = None,
     users: str = "",
+    kept: Sequence[str] = (),
     columns: str = "",
     also: str = "",
     now: datetime,
@@ -307,11 +310,12 @@ def post_from(
     More of the same statement, in SQL: `users` is a SELECT that locks the users itself, in the order of their ids, and
     gives at least `id`, `credit_balance`, `held_credits`, `journal_length`, `ledger_head`; `source` then reads it as
     `locked`.
-    `columns` are assignments to the caller's own columns of those users. `also` are CTEs, separated by commas, that
-    write the caller's rows from `locked` and `running` (the transfers, whose values are computed once).
+    `kept` names more columns of `source`. `columns` are assignments to the caller's own columns of those users, from
+    `change`, which has the kept ones of each user's last transfer. `also` are CTEs, separated by commas, that write the
+    caller's rows from `locked` and `running` (the transfers and what is kept, computed once).
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.
     """
-    statement = batch_statement(source, SUMMARY, users=users, columns=columns, also=also)
+    statement = batch_statement(source, SUMMARY, users=users, kept=kept, columns=columns, also=also)
     ((posted, touched, amount, *faults, debtors),) = run_batch(statement, parameters or {}, now)
     check_faults(*faults)
     repay_debts(debtors or [], now=now)
@@ -363,14 +367,17 @@ def rebuild_columns() -> int:
     return execute(REBUILD_COLUMNS)
 
 
-def batch_statement(source: str, result: str, *, users: str = "", columns: str = "", also: str = "") -> str:
+def batch_statement(
+    source: str, result: str, *, users: str = "", kept: Sequence[str] = (), columns: str = "", also: str = ""
+) -> str:
     """Return the statement for many transfers; `post_from` says what each part is."""
-    transfers = TRANSFERS.format(source=source)
+    transfers = TRANSFERS.format(source=source, kept="".join(f", {column}" for column in kept))
     begin = [LOCKED_USERS.format(users=users), transfers]
     if not users:
         begin = [transfers, LOCKED_USERS.format(users=LOCK_NAMED_USERS)]
     return POST_MANY.format(
         begin=", ".join(begin),
+        last_kept="".join(f", (array_agg({column}) FILTER (WHERE is_last))[1] AS {column}" for column in kept),
         columns=f", {columns}" if columns else "",
         also=f", {also}" if also else "",
         result=result,
