@@ -1,6 +1,6 @@
-"""Authenticate requests by `Authorization: Bearer <accessToken>`, a JWT with the claims `userId` and `sessionsEnded`.
+"""Authenticate requests by `Authorization: Bearer <accessToken>`, a JWT with `userId`, `sid` and `sessionsEnded`.
 
-Whether the user still exists and is active is looked up for every request, with one query.
+Whether the user still exists and is active, and the session goes on, is looked up for every request, with one query.
 """
 
 from ipaddress import ip_address
@@ -37,10 +37,15 @@ class JWTAuthentication(authentication.JWTAuthentication):
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
-            return AccessToken(raw_token)  # type: ignore[arg-type]
+            token = AccessToken(raw_token)  # type: ignore[arg-type]
+            is_expired = token["exp"] <= timezone.now().timestamp()
         # The library raises the others for a time that is none, in a token that is signed by our key.
         except (TokenError, ValueError, TypeError, OverflowError, OSError) as exc:
             raise AuthenticationFailed("Invalid or expired access token") from exc
+        # LEEWAY is for tokens that another machine issued, whose clock is ahead: none lives longer for it.
+        if is_expired:
+            raise AuthenticationFailed("Invalid or expired access token")
+        return token
 
     def get_user(self, validated_token: Token) -> Any:
         claim = validated_token.get("userId")
@@ -50,8 +55,7 @@ class JWTAuthentication(authentication.JWTAuthentication):
             raise AuthenticationFailed("Invalid or expired access token")
         if not user.is_active:
             raise AccountSuspended
-        # A token from before the claim existed has none.
-        if validated_token.get("sessionsEnded", 0) != user.sessions_ended:
+        if has_ended(validated_token, user):
             raise AuthenticationFailed("Invalid or expired access token")
         record_activity(user, now=timezone.now())
         return user
@@ -84,6 +88,19 @@ class PublicJWTScheme(JWTScheme):  # type: ignore[no-untyped-call]
 
     target_class = "accounts.authentication.PublicJWTAuthentication"
     name = "optionalAccessToken"
+
+
+def has_ended(token: Token, user: User) -> bool:
+    """Return whether the token's session was ended, alone or with all others; a token from before a claim has none."""
+    if token.get("sessionsEnded", 0) != user.sessions_ended:
+        return True
+    return bool(user.ended_sessions) and token.get("sid") in map(str, user.ended_sessions)
+
+
+def current_session(request: Request) -> UUID | None:
+    """Return the session of the request's access token; None for a token from before sessions were named."""
+    claim = request.auth.get("sid") if isinstance(request.auth, Token) else None
+    return parse_uuid(claim) if isinstance(claim, str) else None
 
 
 def current_user(request: Request) -> User:

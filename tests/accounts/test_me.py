@@ -6,6 +6,7 @@ import pytest
 
 from accounts import services, tokens
 from accounts.models import User
+from core.db.sql import new_id
 from tests.accounts.factories import (
     AUTH,
     ME_FIELDS,
@@ -56,7 +57,7 @@ def test_without_a_token_nobody_is_seen(stranger, ann):
 
 
 def test_an_expired_token_is_refused_as_such_and_never_fails(stranger, ann, now):
-    old = tokens.access_token(user_id=ann.user.pk, now=now - timedelta(minutes=15, seconds=2))
+    old = tokens.access_token(user_id=ann.user.pk, session_id=new_id(), now=now - timedelta(minutes=15, seconds=2))
     body = refusal(stranger.get(ME, headers=bearer(old)), 401, "invalid_token")
     assert body["error"] == "Invalid or expired access token"
 
