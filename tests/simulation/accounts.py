@@ -126,7 +126,8 @@ class Refresh(Call):
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user, sent = sim.world.users[self.of], self.body["refreshToken"]
         sim.world.sessions.refresh(sent, body["refreshToken"], now=now)
-        sim.world.sessions.grant(user.id, body["accessToken"], sessions_ended=user.sessions_ended, now=now)
+        family = sim.world.sessions.by_value[sent].family
+        sim.world.sessions.grant(family, body["accessToken"], sessions_ended=user.sessions_ended, now=now)
         sim.holds(user.id, body["refreshToken"])
 
     def __str__(self) -> str:

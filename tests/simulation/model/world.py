@@ -70,7 +70,8 @@ class World:
             return "invalid_token"
         if not user.is_active:
             return "account_suspended"
-        return "invalid_token" if access.sessions_ended != user.sessions_ended else ""
+        is_over = access.family.has_ended or access.sessions_ended != user.sessions_ended
+        return "invalid_token" if is_over else ""
 
     # -- Bonuses
 
