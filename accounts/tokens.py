@@ -9,9 +9,9 @@ refresh and a suspension, happen one after the other. These building blocks run 
 """
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -100,7 +100,8 @@ def revoke(tokens: QuerySet[RefreshToken], *, user_id: UUID, reason: RefreshToke
     """
     if not tokens.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason):
         return
-    since = now - settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] - settings.SIMPLE_JWT["LEEWAY"]
+    lifetime, leeway = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"], settings.SIMPLE_JWT["LEEWAY"]
+    since = now - cast("timedelta", lifetime) - cast("timedelta", leeway)
     ended = RefreshToken.objects.filter(user_id=user_id, revoked_at__gt=since).exclude(revoked_reason=Reason.REPLACED)
     User.objects.filter(pk=user_id).update(ended_sessions=ArraySubquery(ended.values("family").distinct()))
 

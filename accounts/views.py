@@ -206,7 +206,7 @@ class SessionViewSet(PrivateViewSet):
         summary="End one of my sessions",
         description="Its refresh and access tokens are refused from now on.",
         parameters=[OpenApiParameter("session_id", UUID, OpenApiParameter.PATH)],
-        responses=MessageResponse,
+        responses={200: MessageResponse},
         errors=[SessionNotFound],
         tags=["auth"],
     )

@@ -74,7 +74,7 @@ class TestHeld:
         for moment in (now, now + A_MONTH - timedelta(seconds=1)):
             before = everything()
             with pytest.raises(UsernameTaken):
-                sign_up("ANN", now=moment)
+                sign_up("ANN", email="another@example.com", now=moment)
             with pytest.raises(UsernameTaken):
                 become(bob, "Ann", now=moment)
             assert everything() == before
