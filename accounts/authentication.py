@@ -1,9 +1,8 @@
-"""Authenticate requests by `Authorization: Bearer <accessToken>`, a JWT with the claims `userId` and `sessionsEnded`.
+"""Authenticate requests by `Authorization: Bearer <accessToken>`, a JWT with `userId`, `sid` and `sessionsEnded`.
 
-Whether the user still exists and is active is looked up for every request, with one query.
+Whether the user still exists and is active, and the session goes on, is looked up for every request, with one query.
 """
 
-from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -19,23 +18,15 @@ from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
-from accounts import rules
+from accounts.activity import record_activity
 from accounts.errors import AccountSuspended
 from accounts.models import User
 from accounts.tokens import Client
 from core.api.requests import parse_uuid
-from core.db.sql import execute, fetch_one
+from core.db.sql import fetch_one
 
 FIELDS = [field.attname for field in User._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
 SELECT_USER = f"SELECT {', '.join(FIELDS)} FROM users WHERE id = %s"  # noqa: S608 - made of the model's columns
-# A row that is locked, by a settlement say, isn't waited for: the next request will do.
-UPDATE_LAST_ACTIVE = """
-UPDATE users SET last_active_at = %(now)s WHERE id = (
-    SELECT id FROM users
-    WHERE id = %(id)s AND (last_active_at IS NULL OR last_active_at <= %(before)s)
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-"""
 
 
 class JWTAuthentication(authentication.JWTAuthentication):
@@ -46,10 +37,15 @@ class JWTAuthentication(authentication.JWTAuthentication):
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
-            return AccessToken(raw_token)  # type: ignore[arg-type]
+            token = AccessToken(raw_token)  # type: ignore[arg-type]
+            is_expired = token["exp"] <= timezone.now().timestamp()
         # The library raises the others for a time that is none, in a token that is signed by our key.
         except (TokenError, ValueError, TypeError, OverflowError, OSError) as exc:
             raise AuthenticationFailed("Invalid or expired access token") from exc
+        # LEEWAY is for tokens that another machine issued, whose clock is ahead: none lives longer for it.
+        if is_expired:
+            raise AuthenticationFailed("Invalid or expired access token")
+        return token
 
     def get_user(self, validated_token: Token) -> Any:
         claim = validated_token.get("userId")
@@ -59,8 +55,7 @@ class JWTAuthentication(authentication.JWTAuthentication):
             raise AuthenticationFailed("Invalid or expired access token")
         if not user.is_active:
             raise AccountSuspended
-        # A token from before the claim existed has none.
-        if validated_token.get("sessionsEnded", 0) != user.sessions_ended:
+        if has_ended(validated_token, user):
             raise AuthenticationFailed("Invalid or expired access token")
         record_activity(user, now=timezone.now())
         return user
@@ -95,6 +90,19 @@ class PublicJWTScheme(JWTScheme):  # type: ignore[no-untyped-call]
     name = "optionalAccessToken"
 
 
+def has_ended(token: Token, user: User) -> bool:
+    """Return whether the token's session was ended, alone or with all others; a token from before a claim has none."""
+    if token.get("sessionsEnded", 0) != user.sessions_ended:
+        return True
+    return bool(user.ended_sessions) and token.get("sid") in map(str, user.ended_sessions)
+
+
+def current_session(request: Request) -> UUID | None:
+    """Return the session of the request's access token; None for a token from before sessions were named."""
+    claim = request.auth.get("sid") if isinstance(request.auth, Token) else None
+    return parse_uuid(claim) if isinstance(claim, str) else None
+
+
 def current_user(request: Request) -> User:
     """Return the user who makes the request, in views whose permissions require a signed-in user."""
     return cast("User", request.user)
@@ -107,14 +115,6 @@ def find_user(user_id: UUID) -> User | None:
     """
     row = fetch_one(SELECT_USER, [user_id])
     return User.from_db(connection.alias, FIELDS, row) if row else None
-
-
-def record_activity(user: User, *, now: datetime) -> None:
-    """Update `last_active_at` at most once in ACTIVITY_INTERVAL, by one of however many requests come at once."""
-    before = now - rules.ACTIVITY_INTERVAL
-    if user.last_active_at is None or user.last_active_at <= before:
-        execute(UPDATE_LAST_ACTIVE, {"now": now, "id": user.pk, "before": before})
-        user.last_active_at = now
 
 
 def client_of(request: Request | HttpRequest) -> Client:

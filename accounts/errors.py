@@ -18,6 +18,11 @@ class UsernameTaken(DomainError):
     message = "Username already taken"
 
 
+class UsernameReserved(DomainError):
+    code = "username_reserved"
+    message = "This username can't be chosen."
+
+
 class InvalidReferralCode(DomainError):
     code = "invalid_referral_code"
     message = "Invalid referral code"
@@ -46,6 +51,12 @@ class TokenReused(DomainError):
     code = "token_reused"
     status = 401
     message = "This refresh token was used before. Sign in again."
+
+
+class SessionNotFound(DomainError):
+    code = "session_not_found"
+    status = 404
+    message = "There is no such session."
 
 
 class AccountSuspended(DomainError):

@@ -78,8 +78,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     last_login = None
     last_login_at = models.DateTimeField(null=True, editable=False)
     last_active_at = models.DateTimeField(null=True, editable=False)
+    # A bit for each of the 31 UTC days before that of `last_active_at`: `accounts.activity`.
+    earlier_active_days = models.IntegerField(default=0, db_default=0, editable=False)
     # How often all sessions were ended: access tokens and browsers that were told an earlier count are good no more.
     sessions_ended = models.IntegerField(default=0, db_default=0, editable=False)
+    # Sessions that ended lately, one by one: their access tokens, which may not have expired, are good no more.
+    ended_sessions = ArrayField(models.UUIDField(), default=list, db_default=[], editable=False)
+    # Whether the person chose the name or the avatar, or it is only what X says.
+    name_chosen = models.BooleanField(default=True, db_default=True, editable=False)
+    avatar_chosen = models.BooleanField(default=False, db_default=False, editable=False)
 
     credit_balance = ledger_column()
     held_credits = ledger_column()
@@ -194,7 +201,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class RefreshToken(models.Model):
-    """A refresh token, of which only the SHA-256 is stored. All that came from one sign-in are a family."""
+    """A refresh token, of which only the SHA-256 is stored. All that came from one sign-in are a family: a session.
+
+    Of a session that goes on, exactly one token is neither used nor revoked: the newest.
+    """
 
     class Reason(models.TextChoices):
         """Why a token was revoked. Replaced: its predecessor was used again before this one ever was."""
@@ -202,6 +212,7 @@ class RefreshToken(models.Model):
         REPLACED = "replaced"
         REUSED = "reused"
         LOGGED_OUT = "logged_out"
+        ENDED_BY_USER = "ended_by_user"
         ENDED_BY_STAFF = "ended_by_staff"
         PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
         SUSPENDED = "suspended"
@@ -212,6 +223,8 @@ class RefreshToken(models.Model):
     family = models.UUIDField(db_index=True)
     # The token that this one succeeded. No foreign key: a parent is purged before its successors.
     parent_id = models.UUIDField(null=True, db_index=True)
+    # When the session began: its first tokens are purged before it ends.
+    signed_in_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
     # When it was first refreshed: its successor, if never used itself, may then still be replaced.
@@ -223,6 +236,13 @@ class RefreshToken(models.Model):
 
     class Meta:
         db_table = "refresh_tokens"
+        indexes = [
+            models.Index(
+                fields=["user", "-created_at"],
+                condition=Q(first_used_at=None, revoked_at=None),
+                name="refresh_tokens_sessions",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["token_hash"], name="refresh_tokens_hash_unique"),
             models.CheckConstraint(
@@ -235,6 +255,23 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} of {self.user_id}"
+
+
+class FormerUsername(models.Model):
+    """A username that a user gave up, and that nobody else gets before `held_until`. In lower case."""
+
+    username = models.CharField(max_length=rules.MAX_USERNAME_LENGTH, primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="former_usernames")
+    held_until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "former_usernames"
+        constraints = [
+            models.CheckConstraint(condition=Q(username=Lower("username")), name="former_usernames_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
 
 
 class Permission(models.TextChoices):

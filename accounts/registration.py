@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.dispatch import Signal
 
-from accounts import rules
+from accounts import rules, usernames
 from accounts.errors import EmailTaken, InvalidReferralCode, UsernameTaken
 from accounts.models import User
 from core.api.errors import DomainError
@@ -33,14 +33,17 @@ def register(  # noqa: PLR0913 - what is known of a new user
     referral_code: str | None,
     avatar_url: str = "",
     x_username: str = "",
+    name_chosen: bool = True,
     now: datetime,
 ) -> User:
     """Create a user from validated input and send `user_registered`, all in the caller's transaction.
 
     Without a password the user can't sign in with one. A referrer is recorded and counted, suspended or not.
-    Raises EmailTaken, UsernameTaken and InvalidReferralCode; the transaction is usable after each of them.
+    `name_chosen`: whether the person chose the name. Raises UsernameReserved, EmailTaken, UsernameTaken and
+    InvalidReferralCode; the transaction is usable after each of them.
     """
     require_transaction("register")
+    usernames.require_unreserved(username)
     # Slow on purpose, so before anything is locked.
     encoded = make_password(password)
     with transaction.atomic():
@@ -52,10 +55,12 @@ def register(  # noqa: PLR0913 - what is known of a new user
             password=encoded,
             avatar_url=avatar_url,
             x_username=x_username,
+            name_chosen=name_chosen,
             referred_by=referrer,
             created_at=now,
         )
         insert(user)
+        usernames.require_not_held(user, now=now)
         if referrer:
             User.objects.filter(pk=referrer.pk).update(referral_count=F("referral_count") + 1)
         user_registered.send(sender=User, user=user, referrer=referrer, now=now)

@@ -10,10 +10,26 @@ import unicodedata
 from datetime import timedelta
 from typing import Any
 
+from core.environment import env
+
 # Lengths are in characters.
 MIN_USERNAME_LENGTH, MAX_USERNAME_LENGTH = 3, 50
 # ASCII alone: no letter of another alphabet can pass for one of these.
 USERNAME_CHARACTERS = "A-Za-z0-9_"
+# Nobody signs up with one of these, or renames themselves to it, nor to what looks like it: `accounts.usernames`.
+RESERVED_USERNAMES: list[str] = env.list(
+    "RESERVED_USERNAMES",
+    default=[
+        *("admin", "administrator", "api", "billing", "everyone", "help", "helpdesk", "mod", "moderator", "null"),
+        *("official", "owner", "root", "security", "staff", "superuser", "support", "sysadmin", "system", "team"),
+        *("thisthat", "thisthatadmin", "thisthatofficial", "thisthatstaff", "thisthatsupport", "undefined"),
+        *("webmaster",),
+    ],
+)
+# No username has one of these in it.
+REFUSED_USERNAME_WORDS: list[str] = env.list("REFUSED_USERNAME_WORDS", default=[])
+# For so long nobody else gets a username that a user gave up.
+USERNAME_HELD_FOR = timedelta(days=30)
 MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 100
 MAX_BIO_LENGTH = 280

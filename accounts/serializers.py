@@ -212,6 +212,18 @@ class MeSerializer(PublicUserSerializer):
         return cls.from_user(user, ranks, **asdict(record))
 
 
+class SessionSerializer(ResourceSerializer):
+    """A session of the current user."""
+
+    id = serializers.UUIDField(source="family")
+    createdAt = serializers.DateTimeField(source="signed_in_at")
+    lastUsedAt = serializers.DateTimeField(source="created_at", help_text="When its tokens were last refreshed.")
+    ip = serializers.IPAddressField(allow_null=True, help_text="Where they were refreshed from.")
+    userAgent = serializers.CharField(source="user_agent")
+    current = serializers.BooleanField(help_text="Whether it is the one that asks.")
+
+
+SessionsResponse = response_schema("SessionsResponse", sessions=SessionSerializer(many=True))
 TOKENS: dict[str, Any] = {"accessToken": serializers.CharField(), "refreshToken": serializers.CharField()}
 SignedInResponse = response_schema("SignedInResponse", user=MeSerializer(), **TOKENS)
 TokensResponse = response_schema("TokensResponse", **TOKENS)

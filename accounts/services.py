@@ -13,9 +13,9 @@ from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
 
-from accounts import passwords, rules, tokens
+from accounts import passwords, rules, tokens, usernames
 from accounts.errors import InvalidCredentials, UserErased, WrongPassword
-from accounts.models import RefreshToken, User
+from accounts.models import FormerUsername, RefreshToken, User
 from accounts.registration import as_domain_error, register
 from accounts.tokens import Client, TokenPair
 from core.api.errors import DomainError
@@ -45,7 +45,7 @@ def sign_up(
 ) -> SignedIn:
     """Register a user and sign them in.
 
-    Raises ValidationError for a weak password, EmailTaken, UsernameTaken and InvalidReferralCode.
+    Raises ValidationError for a weak password, UsernameReserved, EmailTaken, UsernameTaken and InvalidReferralCode.
     """
     passwords.validate_strength(password, user=User(username=username, email=email, name=name))
     with transaction.atomic(durable=True):
@@ -97,9 +97,9 @@ def log_out(*, refresh_token: str, now: datetime) -> None:
 def change_own_password(
     *, user_id: UUID, current_password: str, new_password: str, client: Client, now: datetime
 ) -> SignedIn:
-    """Change the password, which revokes all refresh tokens, and sign in again here.
+    """Change the password, which ends all sessions, and sign in again here.
 
-    Access tokens that were issued before stay good until they expire. Raises WrongPassword, ValidationError for a weak
+    Raises WrongPassword, ValidationError for a weak
     new one, and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
@@ -117,7 +117,7 @@ def change_own_password(
 
 
 def store_password(user: User, encoded: str, *, now: datetime) -> None:
-    """Store a hashed password, and revoke all refresh tokens; the caller's transaction holds the user's lock."""
+    """Store a hashed password, and end all sessions; the caller's transaction holds the user's lock."""
     User.objects.filter(pk=user.pk).update(password=encoded)
     tokens.revoke_all_refresh_tokens(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
 
@@ -149,16 +149,31 @@ class ProfileChanges(TypedDict, total=False):
     bio: str
 
 
-def update_profile(*, user_id: UUID, changes: ProfileChanges) -> User:
-    """Change a user's profile and return the user. Raises UsernameTaken."""
+# What a sign-in with X fills in, until the person has chosen it: `accounts.x`.
+CHOSEN = {"name": "name_chosen", "avatar_url": "avatar_chosen"}
+
+
+def update_profile(*, user_id: UUID, changes: ProfileChanges, now: datetime) -> User:
+    """Change a user's profile and return the user. Raises UsernameReserved, UsernameTaken."""
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update(no_key=True).get(pk=user_id)
-        for field, value in changes.items():
-            setattr(user, field, value)
+        former = user.username
+        changed = [field for field, value in changes.items() if getattr(user, field) != value]
+        for field in changed:
+            setattr(user, field, changes[field])  # type: ignore[literal-required]
+        chosen = [CHOSEN[field] for field in changed if field in CHOSEN]
+        for flag in chosen:
+            setattr(user, flag, True)
+        is_renamed = user.username.lower() != former.lower()
+        if is_renamed:
+            usernames.require_unreserved(user.username)
         try:
-            user.save(update_fields=[*changes])
+            user.save(update_fields=[*changed, *chosen])
         except IntegrityError as exc:
             raise as_domain_error(exc) from exc
+        if is_renamed:
+            usernames.require_not_held(user, now=now)
+            usernames.hold(former, user=user, now=now)
         return user
 
 
@@ -247,8 +262,10 @@ ERASED_VALUES: dict[str, Any] = {
     "avatar_url": "",
     "bio": "",
     "x_username": "",
+    "ended_sessions": [],
     "last_login_at": None,
     "last_active_at": None,
+    "earlier_active_days": 0,
     "is_active": False,
     "is_staff": False,
     "is_superuser": False,
@@ -264,6 +281,7 @@ def erase_personal_data(*, user: User, now: datetime) -> User:
     if user.erased_at:
         raise UserErased
     RefreshToken.objects.filter(user=user).delete()
+    FormerUsername.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()
     values = {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from accounts import tokens
+from accounts import sessions, tokens
 from accounts.errors import AlreadySuspended, NotSuspended, UserErased
 from accounts.models import Permission, RefreshToken, User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
@@ -55,6 +55,18 @@ def end_sessions(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) 
         tokens.end_all_sessions(user=user, reason=Reason.ENDED_BY_STAFF, now=now)
 
     return act_on_user("end_sessions", end, user_id=user_id, by=by, reason=reason, now=now)
+
+
+def end_one_session(*, user_id: UUID, session_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
+    """End one session of the user, from this moment.
+
+    Raises NotAllowed, NotYourself, StaffProtected, SessionNotFound, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+
+    def end(user: User) -> None:
+        sessions.end_session(user=user, session_id=session_id, reason=Reason.ENDED_BY_STAFF, now=now)
+
+    return act_on_user("end_session", end, user_id=user_id, by=by, reason=reason, now=now)
 
 
 def act_on_user(

@@ -9,15 +9,17 @@ refresh and a suspension, happen one after the other. These building blocks run 
 """
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, QuerySet
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts.activity import record_sign_in
 from accounts.changes import publish_users
 from accounts.errors import AccountSuspended, InvalidRefreshToken, TokenReused
 from accounts.models import RefreshToken, User
@@ -44,14 +46,13 @@ class TokenPair(NamedTuple):
 
 
 def issue_token_pair(*, user: User, client: Client, now: datetime) -> TokenPair:
-    """Sign the user in: a new family of tokens, and `last_login_at`. Raises AccountSuspended."""
+    """Sign the user in: a new family of tokens, `last_login_at` and activity. Raises AccountSuspended."""
     require_transaction("issue_token_pair")
     held = lock_user(user.pk)
     if held is None or not held.is_active:
         raise AccountSuspended
-    User.objects.filter(pk=user.pk).update(last_login_at=now)
-    user.last_login_at = now
-    return issue(user=held, family=new_id(), parent_id=None, client=client, now=now)
+    record_sign_in(held, now=now)
+    return issue(user=held, family=new_id(), parent=None, client=client, now=now)
 
 
 def rotate(*, refresh: str, client: Client, now: datetime) -> TokenPair | DomainError:
@@ -64,32 +65,46 @@ def rotate(*, refresh: str, client: Client, now: datetime) -> TokenPair | Domain
     if token is None:
         return InvalidRefreshToken()
     if was_stolen(token):
-        revoke_family(family=token.family, reason=Reason.REUSED, now=now)
+        revoke_family(user_id=token.user_id, family=token.family, reason=Reason.REUSED, now=now)
         return TokenReused()
     if token.revoked_at or token.expires_at <= now:
         return InvalidRefreshToken()
     if not token.user.is_active:
         return AccountSuspended()
     mark_used(token, now=now)
-    return issue(user=token.user, family=token.family, parent_id=token.pk, client=client, now=now)
+    return issue(user=token.user, family=token.family, parent=token, client=client, now=now)
 
 
 def end_session(*, refresh: str, now: datetime) -> None:
-    """Revoke the token and all others of its sign-in; an unknown token has no effect."""
+    """End the session of the token, at once; an unknown token has no effect."""
     require_transaction("end_session")
     token = lock_refresh_token(refresh)
     if token:
-        revoke_family(family=token.family, reason=Reason.LOGGED_OUT, now=now)
+        revoke_family(user_id=token.user_id, family=token.family, reason=Reason.LOGGED_OUT, now=now)
 
 
-def revoke_family(*, family: UUID, reason: RefreshToken.Reason, now: datetime) -> int:
-    """Revoke the tokens of one sign-in; return how many were still good. The caller holds the user's lock."""
-    return RefreshToken.objects.filter(family=family, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+def revoke_family(*, user_id: UUID, family: UUID, reason: RefreshToken.Reason, now: datetime) -> None:
+    """Revoke all tokens of one session, access tokens too. The caller holds the user's lock."""
+    revoke(RefreshToken.objects.filter(user_id=user_id, family=family), user_id=user_id, reason=reason, now=now)
 
 
-def revoke_all_refresh_tokens(*, user: User, reason: RefreshToken.Reason, now: datetime) -> int:
-    """Revoke all refresh tokens; access tokens expire by themselves. The caller holds the user's lock."""
-    return RefreshToken.objects.filter(user=user, revoked_at=None).update(revoked_at=now, revoked_reason=reason)
+def revoke_all_refresh_tokens(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:
+    """Revoke all tokens of all sessions, access tokens too. The caller holds the user's lock."""
+    revoke(RefreshToken.objects.filter(user=user), user_id=user.pk, reason=reason, now=now)
+
+
+def revoke(tokens: QuerySet[RefreshToken], *, user_id: UUID, reason: RefreshToken.Reason, now: datetime) -> None:
+    """Revoke refresh tokens of whole sessions, and have the access tokens of these refused until they have expired.
+
+    Those sessions are listed in the user's row, which every request reads anyway. What ended longer ago than an access
+    token lives leaves the list.
+    """
+    if not tokens.filter(revoked_at=None).update(revoked_at=now, revoked_reason=reason):
+        return
+    lifetime, leeway = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"], settings.SIMPLE_JWT["LEEWAY"]
+    since = now - cast("timedelta", lifetime) - cast("timedelta", leeway)
+    ended = RefreshToken.objects.filter(user_id=user_id, revoked_at__gt=since).exclude(revoked_reason=Reason.REPLACED)
+    User.objects.filter(pk=user_id).update(ended_sessions=ArraySubquery(ended.values("family").distinct()))
 
 
 def end_all_sessions(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:
@@ -109,12 +124,13 @@ def purge_expired(*, now: datetime) -> int:
     return deleted
 
 
-def access_token(*, user_id: UUID, now: datetime, sessions_ended: int = 0) -> str:
-    """Return a signed JWT with the claims `userId` and `sessionsEnded`."""
+def access_token(*, user_id: UUID, session_id: UUID, now: datetime, sessions_ended: int = 0) -> str:
+    """Return a signed JWT with the claims `userId`, `sid` and `sessionsEnded`."""
     token = AccessToken()
     token.set_iat(at_time=now)
     token.set_exp(from_time=now)
     token["userId"] = str(user_id)
+    token["sid"] = str(session_id)
     token["sessionsEnded"] = sessions_ended
     return str(token)
 
@@ -160,20 +176,21 @@ def mark_used(token: RefreshToken, *, now: datetime) -> None:
     unused.update(revoked_at=now, revoked_reason=Reason.REPLACED)
 
 
-def issue(*, user: User, family: UUID, parent_id: UUID | None, client: Client, now: datetime) -> TokenPair:
-    """Store a new refresh token and return it with a new access token."""
+def issue(*, user: User, family: UUID, parent: RefreshToken | None, client: Client, now: datetime) -> TokenPair:
+    """Store a new refresh token and return it with a new access token. `parent`: the token that it succeeds."""
     refresh = secrets.token_urlsafe(RANDOM_BYTES)
     RefreshToken.objects.create(
         user_id=user.pk,
         token_hash=digest(refresh),
         family=family,
-        parent_id=parent_id,
+        parent_id=parent.pk if parent else None,
+        signed_in_at=parent.signed_in_at if parent else now,
         created_at=now,
         expires_at=now + settings.REFRESH_TOKEN_LIFETIME,
         user_agent=client.user_agent[:MAX_USER_AGENT_LENGTH].replace("\x00", ""),
         ip=client.ip,
     )
-    access = access_token(user_id=user.pk, now=now, sessions_ended=user.sessions_ended)
+    access = access_token(user_id=user.pk, session_id=family, now=now, sessions_ended=user.sessions_ended)
     return TokenPair(access=access, refresh=refresh)
 
 

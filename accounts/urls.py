@@ -1,7 +1,7 @@
 from django.urls import path
 
 from accounts.throttles import LOGIN_THROTTLES, AccountThrottle, LoginThrottle, RefreshThrottle, SignupThrottle
-from accounts.views import MeViewSet, PublicUserViewSet, SignInViewSet
+from accounts.views import MeViewSet, PublicUserViewSet, SessionViewSet, SignInViewSet
 from accounts.x.views import CallbackView, StartView
 
 urlpatterns = [
@@ -10,6 +10,9 @@ urlpatterns = [
     path("auth/refresh", SignInViewSet.as_view({"post": "refresh"}, throttle_classes=(RefreshThrottle,))),
     path("auth/logout", SignInViewSet.as_view({"post": "logout"})),
     path("auth/change-password", MeViewSet.as_view({"post": "change_password"}, throttle_classes=(LoginThrottle,))),
+    path("auth/logout-all", SessionViewSet.as_view({"post": "end_all"})),
+    path("auth/sessions", SessionViewSet.as_view({"get": "list"})),
+    path("auth/sessions/<str:session_id>", SessionViewSet.as_view({"delete": "destroy"})),
     path("auth/me", MeViewSet.as_view({"get": "retrieve"})),
     path("auth/x", StartView.as_view(), name="auth_x"),
     path("auth/x/callback", CallbackView.as_view(), name="auth_x_callback"),

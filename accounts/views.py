@@ -9,8 +9,8 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from accounts import services
-from accounts.authentication import client_of, current_user
+from accounts import rules, services, sessions
+from accounts.authentication import client_of, current_session, current_user
 from accounts.errors import (
     AccountSuspended,
     EmailTaken,
@@ -18,7 +18,9 @@ from accounts.errors import (
     InvalidReferralCode,
     InvalidRefreshToken,
     InvalidUserId,
+    SessionNotFound,
     TokenReused,
+    UsernameReserved,
     UsernameTaken,
     WrongPassword,
 )
@@ -34,6 +36,8 @@ from accounts.serializers import (
     PublicUserResponse,
     PublicUserSerializer,
     RefreshRequest,
+    SessionSerializer,
+    SessionsResponse,
     SignedInResponse,
     SignupRequest,
     TokensResponse,
@@ -76,7 +80,7 @@ class SignInViewSet(PrivateViewSet):
         summary="Sign up with e-mail and password",
         request=SignupRequest,
         responses={201: SignedInResponse},
-        errors=[EmailTaken, UsernameTaken, InvalidReferralCode],
+        errors=[EmailTaken, UsernameTaken, UsernameReserved, InvalidReferralCode],
         tags=["auth"],
     )
     def signup(self, request: Request) -> HttpResponse:
@@ -120,8 +124,8 @@ class SignInViewSet(PrivateViewSet):
 
     @operation(
         operation_id="auth_logout",
-        summary="End the sign-in that a refresh token came from",
-        description="Responds alike where there is no such token.",
+        summary="End the session that a refresh token is of",
+        description="Its access tokens are refused from now on. Responds alike where there is no such token.",
         request=LogoutRequest,
         responses=MessageResponse,
         tags=["auth"],
@@ -143,14 +147,18 @@ class MeViewSet(PrivateViewSet):
     @operation(
         operation_id="users_update_me",
         summary="Change my profile",
+        description=(
+            f"A username that is given up is nobody else's for {rules.USERNAME_HELD_FOR.days} days; the user may take "
+            "it back. Some are reserved, and what looks like one of them is: 400 `username_reserved`."
+        ),
         request=ProfileRequest,
         responses=PublicUserResponse,
-        errors=[UsernameTaken],
+        errors=[UsernameTaken, UsernameReserved],
         tags=["users"],
     )
     def update(self, request: Request) -> HttpResponse:
         changes: Any = validate(ProfileRequest, request.data)
-        user = update_profile(user_id=current_user(request).pk, changes=changes)
+        user = update_profile(user_id=current_user(request).pk, changes=changes, now=timezone.now())
         return json_response(user=PublicUserSerializer.from_user(user, ranks_if_readable(user.pk)))
 
     @operation(
@@ -172,6 +180,52 @@ class MeViewSet(PrivateViewSet):
             now=timezone.now(),
         )
         return signed_in_response(result)
+
+
+class SessionViewSet(PrivateViewSet):
+    """Where users are signed in."""
+
+    @operation(
+        operation_id="auth_sessions",
+        summary="My sessions",
+        description=f"Those that go on, the last refreshed first; at most {sessions.SHOWN}.",
+        responses=SessionsResponse,
+        tags=["auth"],
+    )
+    def list(self, request: Request) -> HttpResponse:
+        mine, current = current_user(request).pk, current_session(request)
+        found = sessions.list_sessions(mine, now=timezone.now())[: sessions.SHOWN]
+        return json_response(
+            sessions=[SessionSerializer.from_object(token, current=token.family == current) for token in found]
+        )
+
+    @operation(
+        operation_id="auth_end_session",
+        summary="End one of my sessions",
+        description="Its refresh and access tokens are refused from now on.",
+        parameters=[OpenApiParameter("session_id", UUID, OpenApiParameter.PATH)],
+        responses={200: MessageResponse},
+        errors=[SessionNotFound],
+        tags=["auth"],
+    )
+    def destroy(self, request: Request, session_id: str) -> HttpResponse:
+        session = parse_uuid(session_id)
+        if session is None:
+            raise SessionNotFound
+        sessions.end_own_session(user_id=current_user(request).pk, session_id=session, now=timezone.now())
+        return json_response(message="The session has ended")
+
+    @operation(
+        operation_id="auth_logout_all",
+        summary="End all my sessions",
+        description="The one that asks, too. A sign-in to the admin isn't one of them.",
+        request=None,
+        responses=MessageResponse,
+        tags=["auth"],
+    )
+    def end_all(self, request: Request) -> HttpResponse:
+        sessions.end_own_sessions(user_id=current_user(request).pk, now=timezone.now())
+        return json_response(message="Logged out everywhere")
 
 
 class PublicUserViewSet(PublicReadsMixin, ViewSet):

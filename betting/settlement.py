@@ -355,7 +355,12 @@ def is_last(run: Run, bets: list[UUID]) -> bool:
 
 def pay_bets(bets: list[UUID], facts: dict[str, Any]) -> None:
     try:
-        ledger.post_from(TRANSFERS, parameters=facts, also=SETTLE_BETS, notifications=NOTIFICATIONS, now=facts["now"])
+        ledger.post_from(
+            TRANSFERS,
+            parameters=facts,
+            more=ledger.MoreOfStatement(also=SETTLE_BETS, notifications=NOTIFICATIONS),
+            now=facts["now"],
+        )
     except REFUSALS as exc:
         raise BatchRefused(bets) from exc
 

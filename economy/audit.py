@@ -3,6 +3,7 @@
 Rules are those that were recorded (`economy.recorded_rules`, a row's own columns, staff actions), never those of today.
 """
 
+from accounts.activity import DAYS_KEPT
 from economy.ledger.audit import SLACK, by_sql, register
 
 # -- Rewards
@@ -21,9 +22,11 @@ SELECT id FROM (
 ) AS rewards WHERE streak <> counted
 UNION ALL
 SELECT users.id FROM users LEFT JOIN (
-    SELECT DISTINCT ON (user_id) user_id, streak, created_at FROM daily_rewards ORDER BY user_id, day DESC
+    SELECT DISTINCT ON (user_id) user_id, streak,
+        least(created_at, (day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 microsecond') AS counts_at
+    FROM daily_rewards ORDER BY user_id, day DESC
 ) AS newest ON newest.user_id = users.id
-WHERE (consecutive_days_online, last_daily_reward_at) IS DISTINCT FROM (coalesce(streak, 0), newest.created_at)
+WHERE (consecutive_days_online, last_daily_reward_at) IS DISTINCT FROM (coalesce(streak, 0), newest.counts_at)
 """
 # There are few kinds of reward, however many rewards: each kind is compared with the schedules once.
 REWARDS_UNLIKE_SCHEDULE = """
@@ -35,13 +38,13 @@ WITH wrong AS MATERIALIZED (
 )
 SELECT id FROM daily_rewards JOIN wrong USING (streak, credits)
 """
-REWARDS_OF_OTHER_DAYS = """
+REWARDS_OF_OTHER_DAYS = f"""
 SELECT reward.id FROM daily_rewards AS reward JOIN (
     SELECT reference_id, created_at FROM credit_transactions WHERE transaction_type = 'daily_reward'
 ) AS paid ON paid.reference_id = reward.id
-WHERE abs(day - (reward.created_at AT TIME ZONE 'UTC')::date) > 1
-OR abs(day - (paid.created_at AT TIME ZONE 'UTC')::date) > 1
-"""
+WHERE (reward.created_at AT TIME ZONE 'UTC')::date - day NOT BETWEEN 0 AND {DAYS_KEPT}
+OR (paid.created_at AT TIME ZONE 'UTC')::date - day NOT BETWEEN 0 AND {DAYS_KEPT}
+"""  # noqa: S608 - constants
 register(
     by_sql(
         "rewards",
@@ -69,7 +72,7 @@ register(
 register(
     by_sql(
         "reward_days",
-        "Every daily reward is for the UTC day on which it was written and paid, or one next to it.",
+        f"Every daily reward was written and paid on the UTC day that it is for, or within {DAYS_KEPT} days after it.",
         examined=REWARDS,
         breaches=REWARDS_OF_OTHER_DAYS,
     )

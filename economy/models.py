@@ -214,7 +214,8 @@ class RecordedRule(models.Model):
 class DailyReward(models.Model):
     """What a user got for a UTC day: one row a day, written by `economy.rewards` alone, together with the streak.
 
-    `streak`: how many consecutive days, this one included, were rewarded.
+    `streak`: how many consecutive days, this one included, were rewarded. `created_at` is after the day where it
+    had ended before it was rewarded.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -234,9 +235,7 @@ class DailyReward(models.Model):
             models.CheckConstraint(
                 condition=Q(credits__gt=0, credits__lt=10**16), name="daily_rewards_credits_positive"
             ),
-            models.CheckConstraint(
-                condition=Q(day=TruncDate("created_at")), name="daily_rewards_day_is_that_of_the_time"
-            ),
+            models.CheckConstraint(condition=Q(day__lte=TruncDate("created_at")), name="daily_rewards_day_has_begun"),
         ]
 
     def __str__(self) -> str:

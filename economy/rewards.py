@@ -1,8 +1,11 @@
 """Daily rewards: claimed by a user, or given by the nightly run to those who were active; once a UTC day.
 
+A day counts when the user was active or claimed on it. A claim rewards the day that it is made on, the nightly run the
+days that have ended, of who was active on them. What an earlier run missed is made good, by a claim too: days are
+rewarded in order, none after a later one was, so that a system time that goes backwards gives nothing.
+
 Both are one statement (`reward_users`): it locks the users, and what is due follows from their locked rows. Streak,
-reward and credits are written in one transaction. A day is one of UTC, and none is rewarded after a later one was:
-a system time that goes backwards gives nothing.
+reward and credits are written in one transaction.
 """
 
 import logging
@@ -10,7 +13,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,6 +21,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from accounts.activity import WAS_ACTIVE_ON_DAY
 from accounts.errors import AccountSuspended
 from core.api.errors import DomainError
 from core.db.sql import fetch_all
@@ -63,41 +67,60 @@ class RunSummary:
 
 
 # Whoever waited for a lock is judged by the row as it is then.
-STREAK = "CASE WHEN users.last_daily_reward_at >= %(yesterday)s THEN users.consecutive_days_online + 1 ELSE 1 END"
 DUE = f"""
-SELECT id, credit_balance, held_credits, journal_length, ledger_head, {USER_COLUMNS}, {STREAK} AS streak FROM users
-WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
+SELECT id, credit_balance, held_credits, journal_length, ledger_head, {USER_COLUMNS}, consecutive_days_online,
+    last_active_at, earlier_active_days, (last_daily_reward_at AT TIME ZONE 'UTC')::date AS rewarded_on
+FROM users
+WHERE id = ANY(%(users)s) AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(newest)s)
 ORDER BY id FOR NO KEY UPDATE {{waiting}}
-"""  # noqa: S608 - constants of this module
-TRANSFERS = """
-SELECT 1 AS place, id AS user_id, round((%(scale)s::numeric[])[least(streak, %(longest)s)], 2) AS amount,
+"""  # noqa: S608 - constants
+# Days without a gap between them have the same `run`. The first run of a user may go on with what was rewarded before.
+TRANSFERS = f"""
+SELECT day - DATE 'epoch' AS place, id AS user_id,
+    round((%(scale)s::numeric[])[least(streak, %(longest)s)], 2) AS amount,
     'daily_reward' AS transaction_type, 'issuance' AS counterparty, new_id() AS reference_id, 0 AS occurrence,
-    0::numeric AS staked, 'Daily reward, day ' || streak AS description
-FROM locked
+    0::numeric AS staked, 'Daily reward, day ' || streak AS description, day, streak
+FROM (
+    SELECT id, day, (row_number() OVER consecutive + CASE first_value(day) OVER consecutive
+        WHEN rewarded_on + 1 THEN consecutive_days_online ELSE 0 END)::integer AS streak
+    FROM (
+        SELECT locked.*, day, day - (row_number() OVER (PARTITION BY id ORDER BY day))::integer AS run
+        FROM locked CROSS JOIN unnest(%(days)s::date[]) AS day
+        WHERE (rewarded_on IS NULL OR day > rewarded_on) AND (day = %(claimed)s::date OR {WAS_ACTIVE_ON_DAY})
+    ) AS due WINDOW consecutive AS (PARTITION BY id, run ORDER BY day)
+) AS counted
+"""  # noqa: S608 - constants
+# A reward for a day that has ended is of its last moment: `last_daily_reward_at` is always on the day rewarded.
+SET_STREAK = """
+consecutive_days_online = change.streak, last_daily_reward_at =
+    least(%(now)s, (change.day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 microsecond')
 """
-SET_STREAK = f"consecutive_days_online = {STREAK}, last_daily_reward_at = %(now)s"
 INSERT_REWARDS = """
 rewarded AS (
     INSERT INTO daily_rewards (id, user_id, day, streak, credits, created_at)
-    SELECT reference_id, user_id, %(day)s, streak, amount, %(now)s FROM running JOIN locked ON locked.id = user_id
+    SELECT reference_id, user_id, day, streak, amount, %(now)s FROM running
 )
 """
 NOTIFICATIONS = """
 SELECT running.id, user_id, turn, 'daily_reward' AS type, reference_id, occurrence,
     jsonb_build_object('amount', amount, 'day', streak) AS data
-FROM running JOIN locked ON locked.id = user_id
+FROM running
 """
 RECORD_SCHEDULE = f"recorded AS ({RECORD})"
 STATE = """
-SELECT is_active, consecutive_days_online, last_daily_reward_at, credit_balance FROM users WHERE id = %(user_id)s
+SELECT is_active, consecutive_days_online, last_daily_reward_at, credit_balance, coalesce(credits, 0)
+FROM users LEFT JOIN daily_rewards ON user_id = users.id AND day = %(today)s WHERE users.id = %(user_id)s
 """
-# Signing in is activity, too: what comes after it is noted only every few minutes.
-CANDIDATES = """
+CANDIDATES = f"""
 SELECT id FROM users
-WHERE id > %(after)s AND is_active AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(today)s)
-AND (%(since)s::timestamptz IS NULL OR greatest(last_active_at, last_login_at) >= %(since)s)
+WHERE id > %(after)s AND is_active AND last_active_at >= %(oldest)s
+AND (last_daily_reward_at IS NULL OR last_daily_reward_at < %(newest)s)
+AND EXISTS (
+    SELECT FROM unnest(%(days)s::date[]) AS day WHERE {WAS_ACTIVE_ON_DAY}
+    AND (last_daily_reward_at IS NULL OR day > (last_daily_reward_at AT TIME ZONE 'UTC')::date)
+)
 ORDER BY id LIMIT %(batch)s
-"""
+"""  # noqa: S608 - constants
 
 
 def midnight_before(moment: datetime) -> datetime:
@@ -105,38 +128,61 @@ def midnight_before(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def midnight_of(day: date) -> datetime:
+    """Return when a UTC day begins."""
+    return datetime.combine(day, time.min, UTC)
+
+
+def days_ended(now: datetime) -> list[date]:
+    """Return the UTC days that have ended and may still be rewarded, the newest last."""
+    today = midnight_before(now).date()
+    return [today - days * A_DAY for days in range(rules.DAYS_REWARDED_LATE, 0, -1)]
+
+
 def claim_daily_reward(*, user_id: UUID, now: datetime) -> ClaimedReward:
-    """Reward the user for this UTC day unless that was done. Raises AccountSuspended."""
+    """Reward the user for this UTC day unless that was done. Raises AccountSuspended.
+
+    A day before it that the nightly run hasn't rewarded yet is rewarded too: `balance` has it, `credits` hasn't.
+    """
+    today = midnight_before(now).date()
     with transaction.atomic(savepoint=False):
-        awarded = reward_users([user_id], now=now)
-        ((is_active, streak, last_at, balance),) = fetch_all(STATE, {"user_id": user_id})
+        awarded = reward_users([user_id], days=[*days_ended(now), today], claimed=today, now=now)
+        ((is_active, streak, last_at, balance, credits_),) = fetch_all(STATE, {"user_id": user_id, "today": today})
     if not is_active:
         raise AccountSuspended
     if awarded.amount:
         log_event("a user claimed a daily reward of %s", awarded.amount, userId=user_id)
-    return ClaimedReward(awarded.amount, streak, midnight_before(max(last_at, now)) + A_DAY, balance)
+    next_at = midnight_before(max(last_at, now)) + A_DAY
+    return ClaimedReward(credits_ if awarded.amount else Decimal(0), streak, next_at, balance)
 
 
-def reward_users(users: list[UUID], *, now: datetime, waiting: str = WAIT) -> Batch:
-    """Reward those of the users who are due, locking them in the order of their ids; one statement for all of it."""
+def reward_users(
+    users: list[UUID], *, days: list[date], claimed: date | None = None, now: datetime, waiting: str = WAIT
+) -> Batch:
+    """Reward those of the users who are due for one of the days, which are in order, or claimed one; in one statement.
+
+    Users are locked in the order of their ids.
+    """
     require_transaction("Rewarding")
-    today = midnight_before(now)
-    facts: dict[str, Any] = {"today": today, "yesterday": today - A_DAY, "day": today.date(), "now": now}
+    facts: dict[str, Any] = {"days": days, "newest": midnight_of(days[-1]), "claimed": claimed, "now": now}
     scale: dict[str, Any] = {"scale": rules.DAILY_REWARDS, "longest": len(rules.DAILY_REWARDS)}
     recorded = parameters_of(DAILY_REWARD, rules.DAILY_REWARDS)
     return ledger.post_from(
         TRANSFERS,
         parameters={"users": users, **facts, **scale, **recorded},
-        users=DUE.format(waiting=waiting),
-        columns=SET_STREAK,
-        also=f"{INSERT_REWARDS}, {RECORD_SCHEDULE}",
-        notifications=NOTIFICATIONS,
+        more=ledger.MoreOfStatement(
+            users=DUE.format(waiting=waiting),
+            kept=("day", "streak"),
+            columns=SET_STREAK,
+            also=f"{INSERT_REWARDS}, {RECORD_SCHEDULE}",
+            notifications=NOTIFICATIONS,
+        ),
         now=now,
     )
 
 
 def reward_active_users(*, now: datetime) -> RunSummary:
-    """Reward everybody who has been active lately and isn't rewarded for this UTC day yet; suspended users never.
+    """Reward everybody for the UTC days that have ended, on which they were active; suspended users never.
 
     In batches of their own transactions, on connections of their own. Whose row is locked at the moment, or who can't
     be rewarded, is tried again at the end, so that nobody waits for them.
@@ -161,12 +207,12 @@ def list_candidates(*, now: datetime) -> Iterator[list[list[UUID]]]:
     A batch takes few users of a page of the table, spread over many pages: there is room for their new rows on the same
     page then, and no index is written.
     """
-    today, days = midnight_before(now), rules.DAILY_CREDITS_ACTIVE_DAYS
-    since = today - days * A_DAY if days else None
+    days = days_ended(now)
+    facts = {"days": days, "oldest": midnight_of(days[0]), "newest": midnight_of(days[-1])}
     after = UUID(int=0)
     while True:
         place: dict[str, Any] = {"after": after, "batch": BATCH * BATCHES_READ}
-        users = [user_id for (user_id,) in fetch_all(CANDIDATES, {"today": today, "since": since, **place})]
+        users = [user_id for (user_id,) in fetch_all(CANDIDATES, {**facts, **place})]
         if not users:
             return
         batches = math.ceil(len(users) / BATCH)
@@ -188,7 +234,7 @@ def reward_batches(batches: list[list[UUID]], *, now: datetime, waiting: str) ->
 def reward_or_split(users: list[UUID], summary: RunSummary, *, now: datetime, waiting: str) -> None:
     """Reward a batch; one that can't be written is halved until those users remain who are the cause."""
     try:
-        given = run_transaction(partial(reward_users, users, now=now, waiting=waiting))
+        given = run_transaction(partial(reward_users, users, days=days_ended(now), now=now, waiting=waiting))
     except (DatabaseError, DomainError) as exc:
         if isinstance(exc, OperationalError) and sqlstate_of(exc) not in COLLISIONS:
             # The database is away: that is nobody's own trouble.

@@ -14,8 +14,9 @@ REFERRAL_BONUS_CREDITS = Decimal(env.int("REFERRAL_BONUS_CREDITS", default=200))
 REFERRAL_DAILY_CAP = env.int("REFERRAL_DAILY_CAP", default=50)
 # Credits of the first, second … consecutive day; from the last of them on it stays.
 DAILY_REWARDS = [*(Decimal(1_000 + 500 * day) for day in range(17)), Decimal(10_000)]
-# Within how many UTC days before today a user must have been active for the nightly run to reward them; 0: all users.
-DAILY_CREDITS_ACTIVE_DAYS = env.int("DAILY_CREDITS_ACTIVE_DAYS", default=1)
+# For how many UTC days that have ended the nightly run makes good what an earlier run missed; at most as many as
+# `accounts.activity` keeps.
+DAYS_REWARDED_LATE = 7
 # Credits that one of the staff may give a user, or take, in a UTC day without a second.
 ADMIN_ADJUSTMENT_LIMIT = Decimal(env.int("ADMIN_ADJUSTMENT_LIMIT", default=10_000))
 # Where anchors of the ledger are published, besides the log: a file that lines are added to, and an address that gets

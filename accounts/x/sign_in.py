@@ -23,6 +23,7 @@ from accounts.errors import (
     AccountSuspended,
     EmailTaken,
     InvalidReferralCode,
+    UsernameReserved,
     UsernameTaken,
     XSignInError,
     XSignInFailed,
@@ -100,7 +101,9 @@ def database_failures_reported() -> Iterator[None]:
 
 
 def sign_in(*, profile: XProfile, referral_code: str, client: Client, now: datetime) -> SignedIn:
-    """Create the user at the first sign-in, update name, avatar and X username at later ones. Raises AccountSuspended.
+    """Create the user at the first sign-in, take over from X at later ones what they haven't chosen.
+
+    Raises AccountSuspended.
 
     The user is found by X's id alone: neither a username nor an e-mail address makes anybody the owner of an account.
     """
@@ -112,11 +115,16 @@ def sign_in(*, profile: XProfile, referral_code: str, client: Client, now: datet
 
 def update_returning_user(profile: XProfile) -> User | None:
     """Return the user with X's id, updated, or None."""
-    user = User.objects.filter(socialaccount__provider=PROVIDER, socialaccount__uid=profile.x_id).first()
+    mine = User.objects.filter(socialaccount__provider=PROVIDER, socialaccount__uid=profile.x_id)
+    # Locked, so that a profile edited at the same moment stays as it was edited.
+    user = mine.select_for_update(no_key=True, of=("self",)).first()
     if user:
-        user.name, user.x_username = profile.name, profile.username
-        # X names no avatar for some accounts: keep the one that is stored.
-        user.avatar_url = profile.avatar_url or user.avatar_url
+        user.x_username = profile.username
+        if not user.name_chosen:
+            user.name = profile.name
+        if not user.avatar_chosen:
+            # X names no avatar for some accounts: keep the one that is stored.
+            user.avatar_url = profile.avatar_url or user.avatar_url
         user.save(update_fields=["name", "x_username", "avatar_url"])
     return user
 
@@ -135,11 +143,11 @@ def create_user(profile: XProfile, *, referral_code: str, now: datetime) -> User
         except InvalidReferralCode:
             logger.warning("sign-in with X: the referral code %s is nobody's, and is ignored", referral_code)
             referral_code = ""
-        except (UsernameTaken, EmailTaken, IntegrityError) as conflict:
+        except (UsernameReserved, UsernameTaken, EmailTaken, IntegrityError) as conflict:
             user = update_returning_user(profile)
             if user:
                 return user
-            if isinstance(conflict, UsernameTaken):
+            if isinstance(conflict, UsernameReserved | UsernameTaken):
                 username = next(usernames)
             elif isinstance(conflict, EmailTaken):
                 email = next(emails)
@@ -158,6 +166,7 @@ def register_user(profile: XProfile, *, username: str, email: str, referral_code
             referral_code=referral_code or None,
             avatar_url=profile.avatar_url,
             x_username=profile.username,
+            name_chosen=False,
             now=now,
         )
         SocialAccount.objects.create(user=user, provider=PROVIDER, uid=profile.x_id)
@@ -165,11 +174,15 @@ def register_user(profile: XProfile, *, username: str, email: str, referral_code
 
 
 def candidate_usernames(handle: str) -> Iterator[str]:
-    """Yield valid usernames to try: the handle itself, then with ever more random digits."""
+    """Yield valid usernames to try: the handle itself, then with ever more random digits, then digits alone.
+
+    The last is for a handle with a word that no username may have in it.
+    """
     base = clean_username(handle)
     yield base
     for count in RANDOM_DIGITS:
         yield f"{base[: rules.MAX_USERNAME_LENGTH - count]}{secrets.randbelow(10**count):0{count}}"
+    yield f"x_{secrets.randbelow(10**12):012}"
 
 
 def clean_username(handle: str) -> str:

@@ -2,6 +2,7 @@
 
 from economy.ledger.posting import (
     Batch,
+    MoreOfStatement,
     PostedEntry,
     Transfer,
     change_hold,
@@ -13,6 +14,7 @@ from economy.ledger.posting import (
 
 __all__ = [
     "Batch",
+    "MoreOfStatement",
     "PostedEntry",
     "Transfer",
     "change_hold",

@@ -6,7 +6,7 @@ it runs inside the caller's transaction, and a refusal is an exception: the call
 Who has debts with the house (docs/ledger.md) repays them right after any credit, before its function returns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -160,6 +160,7 @@ WHERE id IN (SELECT user_id FROM transfers) ORDER BY id FOR NO KEY UPDATE
 TRANSFERS = """
 transfers AS MATERIALIZED (
     SELECT place, user_id, amount, transaction_type, counterparty, reference_id, occurrence, staked, description
+        {kept}
     FROM ({source}) AS source
 )
 """
@@ -181,6 +182,7 @@ WITH {{begin}}, running AS MATERIALIZED (
     UPDATE users SET {CHANGED}, ledger_head = coalesce(change.ledger_head, users.ledger_head){{columns}}
     FROM (
         SELECT user_id, {OF_MANY}, (array_agg(hash) FILTER (WHERE is_last))[1] AS ledger_head
+            {{last_kept}}
         FROM running GROUP BY user_id
     ) AS change{{told}}
     WHERE users.id = change.user_id
@@ -292,14 +294,35 @@ def post_many(transfers: Iterable[Transfer], *, now: datetime) -> list[PostedEnt
     return [entry if transfer.amount else None for transfer, entry in zip(given, posted, strict=True)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreOfStatement:
+    """What a caller of `post_from` has its statement do besides, in SQL.
+
+    `users` is a SELECT that locks the users itself, in the order of their ids, and gives at least `id`,
+    `credit_balance`, `held_credits`, `journal_length`, `ledger_head` and the USER_COLUMNS of `notifications.services`;
+    the source then reads it as `locked`. `kept` names more columns of the source.
+    `columns` are assignments to the caller's own columns of those users, from `change`, which has the kept ones of each
+    user's last transfer. `also` are CTEs, separated by commas, that write the caller's rows from `locked` and `running`
+    (the transfers and what is kept, computed once).
+    `notifications` is a SELECT from `running`, whose `turn` counts a user's transfers, that gives what
+    WRITE_NOTIFICATIONS takes, with the transfers' ids: to count them then costs no second update of the users.
+    """
+
+    users: str = ""
+    kept: Sequence[str] = ()
+    columns: str = ""
+    also: str = ""
+    notifications: str = ""
+
+
+NOTHING_MORE = MoreOfStatement()
+
+
 def post_from(
     source: str,
     *,
     parameters: Mapping[str, Any] | None = None,
-    users: str = "",
-    columns: str = "",
-    also: str = "",
-    notifications: str = "",
+    more: MoreOfStatement = NOTHING_MORE,
     now: datetime,
 ) -> Batch:
     """Move credits by a SELECT, in one statement for any number of rows; users are locked in the order of their ids.
@@ -308,18 +331,9 @@ def post_from(
     `transaction_type`, `counterparty`, `reference_id`, `occurrence`, `staked` (numeric), `description`; and takes
     `parameters`, whose names must not begin with `ledger_`. It is read before the users are locked, so the caller holds
     a lock that keeps its rows as they are.
-
-    More of the same statement, in SQL: `users` is a SELECT that locks the users itself, in the order of their ids, and
-    gives at least `id`, `credit_balance`, `held_credits`, `journal_length`, `ledger_head` and the USER_COLUMNS of
-    `notifications.services`; `source` then reads it as `locked`.
-    `columns` are assignments to the caller's own columns of those users. `also` are CTEs, separated by commas, that
-    write the caller's rows from `locked` and `running` (the transfers, whose values are computed once).
-    `notifications` is a SELECT from `running`, whose `turn` counts a user's transfers, that gives what
-    WRITE_NOTIFICATIONS takes, with the transfers' ids: to count them then costs no second update of the users.
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.
     """
-    more = {"users": users, "columns": columns, "also": also, "notifications": notifications}
-    statement = batch_statement(source, SUMMARY, **more)
+    statement = batch_statement(source, SUMMARY, more)
     ((posted, touched, amount, *faults, debtors),) = run_batch(statement, parameters or {}, now)
     check_faults(*faults)
     repay_debts(debtors or [], now=now)
@@ -373,23 +387,23 @@ def rebuild_columns() -> int:
     return execute(REBUILD_COLUMNS)
 
 
-def batch_statement(
-    source: str, result: str, *, users: str = "", columns: str = "", also: str = "", notifications: str = ""
-) -> str:
-    """Return the statement for many transfers; `post_from` says what each part is."""
-    transfers = TRANSFERS.format(source=source)
-    begin = [LOCKED_USERS.format(users=users), transfers]
-    if not users:
+def batch_statement(source: str, result: str, more: MoreOfStatement = NOTHING_MORE) -> str:
+    """Return the statement for many transfers."""
+    kept, notifications = more.kept, more.notifications
+    transfers = TRANSFERS.format(source=source, kept="".join(f", {column}" for column in kept))
+    begin = [LOCKED_USERS.format(users=more.users), transfers]
+    if not more.users:
         begin = [transfers, LOCKED_USERS.format(users=LOCK_NAMED_USERS)]
     # No cause comes twice that moves credits: the ledger's own constraints refuse that.
     written = WRITE_NOTIFICATIONS.format(source=notifications, now="%(ledger_now)s", repeated="", counted="due")
-    assigned = [columns] if columns else []
+    assigned = [*([more.columns] if more.columns else []), *([COUNT_NOTIFICATIONS] if notifications else [])]
     return POST_MANY.format(
         begin=", ".join(begin),
         notified=f", {written}" if notifications else "",
         told=" LEFT JOIN told USING (user_id)" if notifications else "",
-        columns="".join(f", {columns}" for columns in [*assigned, *([COUNT_NOTIFICATIONS] if notifications else [])]),
-        also=f", {also}" if also else "",
+        last_kept="".join(f", (array_agg({column}) FILTER (WHERE is_last))[1] AS {column}" for column in kept),
+        columns="".join(f", {columns}" for columns in assigned),
+        also=f", {more.also}" if more.also else "",
         result=result,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib.auth.models import Group
@@ -16,7 +16,8 @@ from unfold.widgets import (
 )
 
 from accounts import suspension
-from accounts.models import Permission, User
+from accounts.models import Permission, RefreshToken, User
+from accounts.sessions import SHOWN, list_sessions
 from accounts.staff import StaffMember, check_may_touch, set_roles
 from core.api.errors import DomainError
 from economy import rules
@@ -24,7 +25,7 @@ from economy.adjustments import AdjustmentRequest, adjust_credits, get_adjusted_
 from economy.models import CreditAdjustment
 from economy.selectors import get_debt
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
-from staff.core.formatting import change_url, format_credits
+from staff.core.formatting import DASH, change_url, format_credits, format_time
 
 Data = Mapping[str, Any]
 
@@ -142,6 +143,40 @@ def ending_sessions(user: User, by: StaffMember) -> Confirmation:
     )
 
 
+def session_form(user: User) -> type[ReasonForm]:
+    """Return a form that asks which session."""
+    choices = [(str(token.family), told(token)) for token in list_sessions(user.pk, now=timezone.now())[:SHOWN]]
+
+    class SessionForm(ReasonForm):
+        field_order = ["session", "reason"]
+        session = forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget())
+
+    return SessionForm
+
+
+def told(token: RefreshToken) -> str:
+    return f"{token.ip or DASH}, {token.user_agent or DASH}, since {format_time(token.signed_in_at)}"
+
+
+def ending_one_session(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        session = UUID(data["session"])
+        suspension.end_one_session(
+            user_id=user.pk, session_id=session, by=by, reason=data["reason"], now=timezone.now()
+        )
+        return f"A session of {called(user)} has ended."
+
+    return Confirmation(
+        title=f"End a session of {called(user)}",
+        button="End this session",
+        back=change_url(user),
+        act=act,
+        form=session_form(user),
+        warning="That device is signed out at once. The user may sign in again.",
+        facts={"E-mail": user.email},
+    )
+
+
 def holding(user: User, by: StaffMember) -> Confirmation:
     def act(data: Data) -> str:
         now = timezone.now()
@@ -250,6 +285,9 @@ USER_ACTIONS = Actions(
         ),
         "log-out": user_action(
             "Log out everywhere", Permission.SUSPEND_USERS, ending_sessions, fits=lambda user: not user.erased_at
+        ),
+        "end-session": user_action(
+            "End a session", Permission.SUSPEND_USERS, ending_one_session, fits=lambda user: not user.erased_at
         ),
         "hold": user_action(
             "Put on hold", Permission.HOLD_CREDITS, holding, fits=lambda user: user.available_credits > 0

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 
-from accounts.models import RefreshToken, User
+from accounts.models import User
+from accounts.sessions import list_sessions
 from accounts.staff import StaffMember
 from betting.models import Bet
 from core.api.errors import recent_refusals
@@ -340,21 +341,19 @@ MAX_LETTERS = 60
 
 
 def sessions(user: User, *, now: datetime) -> Rows:
-    """Return one line a sign-in, by the newest token of its family, newest first."""
-    live = RefreshToken.objects.filter(user=user, revoked_at=None, expires_at__gt=now)
-    newest = live.order_by("family", "-created_at").distinct("family").values("pk")
-    tokens = RefreshToken.objects.filter(pk__in=newest).order_by("-created_at")
+    """Return one line a session, the last refreshed first."""
     return Rows(
         title="Signed in",
-        columns=("Last refreshed, UTC", "Address", "Browser", "Until, UTC"),
+        columns=("Since, UTC", "Last refreshed, UTC", "Address", "Browser", "Until, UTC"),
         rows=[
             (
+                format_time(token.signed_in_at),
                 format_time(token.created_at),
                 token.ip or DASH,
                 token.user_agent[:MAX_LETTERS] or DASH,
                 format_time(token.expires_at),
             )
-            for token in tokens[:SHOWN]
+            for token in list_sessions(user.pk, now=now)[:SHOWN]
         ],
         none="Nowhere.",
     )

@@ -225,7 +225,8 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     ),
     # Rewards, rules
     (Found("reward_amounts", "rewards"), "UPDATE daily_rewards SET credits = 10000"),
-    (Refused("23514", "daily_rewards_day_is_that_of_the_time"), "UPDATE daily_rewards SET day = day - 1"),
+    (Refused("23514", "daily_rewards_day_has_begun"), "UPDATE daily_rewards SET day = day + 1"),
+    (Found("streaks"), "UPDATE daily_rewards SET day = day - 1"),
     (Found("rewards", "streaks"), "UPDATE daily_rewards SET user_id = :bob"),
     (NO_RIGHT, "DELETE FROM daily_rewards"),
     (

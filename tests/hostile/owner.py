@@ -237,7 +237,7 @@ STATEMENTS: list[tuple[str, Refused | Found, str]] = [
     (
         "daily_rewards",
         Found("reward_days", "schema"),
-        "ALTER TABLE daily_rewards DROP CONSTRAINT daily_rewards_day_is_that_of_the_time; UPDATE daily_rewards SET day = day - 2",
+        "ALTER TABLE daily_rewards DROP CONSTRAINT daily_rewards_day_has_begun; UPDATE daily_rewards SET day = day + 2",
     ),
     (
         "recorded_rules",

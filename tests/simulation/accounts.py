@@ -65,7 +65,6 @@ class SignUp(Call):
             password=self.body["password"],
             referral_code=me["referralCode"],
             created_at=now,
-            last_login_at=now,
         )
         referrer = sim.world.by_referral_code(self.code) if self.code.strip() else None
         sim.world.register(user, referrer=referrer, now=now)
@@ -79,7 +78,7 @@ class SignUp(Call):
 
 
 def signed_in(sim: "Simulation", user: User, body: Any, now: datetime) -> None:
-    user.last_login_at = now
+    user.note_sign_in(now)
     sim.world.sessions.sign_in(
         user.id, body["refreshToken"], body["accessToken"], sessions_ended=user.sessions_ended, now=now
     )
@@ -127,7 +126,8 @@ class Refresh(Call):
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user, sent = sim.world.users[self.of], self.body["refreshToken"]
         sim.world.sessions.refresh(sent, body["refreshToken"], now=now)
-        sim.world.sessions.grant(user.id, body["accessToken"], sessions_ended=user.sessions_ended, now=now)
+        family = sim.world.sessions.by_value[sent].family
+        sim.world.sessions.grant(family, body["accessToken"], sessions_ended=user.sessions_ended, now=now)
         sim.holds(user.id, body["refreshToken"])
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ class Comparison:
             user = self.world.users[id_]
             if moment not in (user.last_active_at, user.active_before, now):
                 raise Violation("activity is noted when it happens", f"user {user.number}: {moment}")
-            user.last_active_at = moment
+            user.was_last_active(moment)
 
     def verify(self, users: Iterable[str]) -> None:
         """Compare users, their new ledger entries, bets and stocks that were touched."""

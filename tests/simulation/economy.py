@@ -13,7 +13,7 @@ from tests.simulation.betting import keyed
 from tests.simulation.model import stocks
 from tests.simulation.model.ledger import User
 from tests.simulation.model.purchases import Purchase
-from tests.simulation.model.rules import A_DAY, PACKAGES, midnight
+from tests.simulation.model.rules import A_DAY, PACKAGES, ZERO, midnight
 from tests.simulation.model.stocks import Stock
 from tests.simulation.model.world import World
 
@@ -45,7 +45,8 @@ class ClaimReward(Call):
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user = sim.world.users[str(self.user)]
-        awarded = sim.world.reward(user, now)
+        is_due = user.last_reward_at is None or user.last_reward_at < midnight(now)
+        awarded = sim.world.reward(user, now, claimed=midnight(now).date()) if is_due else ZERO
         assert user.last_reward_at
         expect("a reward is what the streak brings, once a day", number(body["creditsAwarded"]), awarded)
         expect("a claim says the streak", body["consecutiveDays"], user.streak)

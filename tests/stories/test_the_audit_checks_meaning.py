@@ -51,7 +51,7 @@ def forge(*statements: str) -> None:
             ("credit_adjustments", "credit_adjustments_alone_within_limit"),
             ("bets", "bets_sales_in_range"),
         ),
-        ("daily_rewards", "daily_rewards_day_is_that_of_the_time"),
+        ("daily_rewards", "daily_rewards_day_has_begun"),
     )
     with as_superuser(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -108,7 +108,7 @@ FORGED = [
     ("holds", "DELETE FROM staff_actions WHERE action = 'hold_credits'", ANN),
     ("reward_amounts", "UPDATE daily_rewards SET credits = 1000000", REWARD),
     ("reward_amounts", "UPDATE daily_rewards SET streak = 2", REWARD),
-    ("reward_days", "UPDATE daily_rewards SET day = day - 2", REWARD),
+    ("reward_days", "UPDATE daily_rewards SET day = day + 2", REWARD),
     ("bonus_rules", "UPDATE credit_transactions SET amount = 20000 WHERE transaction_type = 'referral_bonus'", BONUS),
     ("bonus_rules", "UPDATE users SET created_at = created_at - interval '1 day' WHERE username = 'bob'", BOTH_BONUSES),
     ("bonus_rules", "UPDATE recorded_rules SET numbers = '{0}' WHERE name = 'referral_daily_cap'", BONUS),

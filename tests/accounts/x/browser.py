@@ -63,6 +63,12 @@ class Browser:
     def me(self, access_token: str) -> requests.Response:
         return self.get(f"{self._service}/api/v1/auth/me", headers={"Authorization": f"Bearer {access_token}"})
 
+    def edit(self, access_token: str, **fields: str) -> None:
+        """Edit the profile."""
+        headers = {"Authorization": f"Bearer {access_token}"}
+        response = self._session.patch(f"{self._service}/api/v1/users/me", json=fields, headers=headers, timeout=30)
+        assert response.status_code == 200, response.text
+
     def callback(self, query: str, **options) -> requests.Response:
         return self.get(f"{self._service}/api/v1/auth/x/callback{query}", **options)
 

@@ -1,11 +1,13 @@
 """The whole way over HTTP: to X, back, and to the frontend with tokens."""
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib import admin
 
+from accounts import usernames
 from accounts.models import RefreshToken, User
 from accounts.x.models import OAuthState
 from devtools.simulators.x import XUser
@@ -50,6 +52,52 @@ def test_a_later_sign_in_updates_name_avatar_and_x_username_but_never_the_userna
     user = User.objects.get()
     assert (user.username, user.x_username, user.name) == ("before", "after", "After")
     assert user.avatar_url == "https://pbs.twimg.com/2_400x400.jpg"
+
+
+@pytest.mark.parametrize("avatar", ["https://example.com/own.png", ""], ids=["replaced", "removed"])
+def test_a_later_sign_in_keeps_what_the_person_edited(x, new_browser, avatar):
+    x.users.add(XUser("77", "before", "Before", "https://pbs.twimg.com/1_normal.jpg"))
+    tokens = told(new_browser().sign_in(**{"as": "before"}))
+    edited = {"name": "My Own", "avatarUrl": avatar, "username": "my_own"}
+    new_browser().edit(tokens["accessToken"], **edited)
+    x.users.add(XUser("77", "after", "After", "https://pbs.twimg.com/2_normal.jpg"))
+    new_browser().sign_in(**{"as": "after"})
+    user = User.objects.get()
+    assert (user.name, user.avatar_url, user.username, user.x_username) == ("My Own", avatar, "my_own", "after")
+
+
+def test_a_form_that_sends_everything_back_chooses_nothing(x, new_browser):
+    x.users.add(XUser("77", "before", "Before", "https://pbs.twimg.com/1_normal.jpg"))
+    browser = new_browser()
+    tokens = told(browser.sign_in(**{"as": "before"}))
+    shown = browser.me(tokens["accessToken"]).json()["user"]
+    browser.edit(tokens["accessToken"], name=shown["name"], avatarUrl=shown["avatarUrl"], bio="Now with a bio.")
+    x.users.add(XUser("77", "before", "After", "https://pbs.twimg.com/2_normal.jpg"))
+    new_browser().sign_in(**{"as": "before"})
+    user = User.objects.get()
+    assert (user.name, user.avatar_url) == ("After", "https://pbs.twimg.com/2_400x400.jpg")
+
+
+def test_what_the_person_did_not_edit_is_still_taken_over(x, new_browser):
+    x.users.add(XUser("77", "before", "Before"))
+    new_browser().edit(told(new_browser().sign_in(**{"as": "before"}))["accessToken"], name="My Own")
+    x.users.add(XUser("77", "before", "After", "https://pbs.twimg.com/2_normal.jpg"))
+    new_browser().sign_in(**{"as": "before"})
+    user = User.objects.get()
+    assert (user.name, user.avatar_url) == ("My Own", "https://pbs.twimg.com/2_400x400.jpg")
+
+
+def test_a_handle_that_is_reserved_gets_digits(x, browser):
+    x.users.add(XUser("77", "Supp0rt", "Support"))
+    browser.sign_in(**{"as": "Supp0rt"})
+    assert re.fullmatch(r"Supp0rt\d+", User.objects.get().username)
+
+
+def test_a_handle_with_a_refused_word_is_left_out(x, browser, monkeypatch):
+    monkeypatch.setattr(usernames, "REFUSED_WORDS", ("darn",))
+    x.users.add(XUser("77", "DARN_it", "Somebody"))
+    browser.sign_in(**{"as": "DARN_it"})
+    assert re.fullmatch(r"x_\d{12}", User.objects.get().username)
 
 
 def test_x_is_asked_for_the_scopes_and_the_challenge_of_the_contract(browser, settings):

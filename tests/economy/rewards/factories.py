@@ -11,6 +11,7 @@ from uuid import UUID
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts.activity import record_activity
 from accounts.models import User
 from core.db.transactions import run_transaction
 from economy.ledger.audit import audit
@@ -42,9 +43,10 @@ class Regular:
     def awarded(self, now: datetime) -> int:
         return int(self.claim(now).credits)
 
-    def active(self, moment: datetime) -> None:
-        """Was seen at that moment, and not since."""
-        User.objects.filter(pk=self.id).update(last_active_at=moment)
+    def active(self, *moments: datetime) -> None:
+        """Is seen at these moments, one after the other."""
+        for moment in moments:
+            record_activity(self.user, now=moment)
 
     @property
     def user(self) -> User:

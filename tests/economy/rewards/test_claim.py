@@ -104,7 +104,7 @@ def test_a_claim_takes_the_same_few_statements_on_any_day(ann, django_assert_num
         ("daily_rewards_once_a_day", {}),
         ("daily_rewards_streak_positive", {"day": MORNING - A_DAY, "streak": 0}),
         ("daily_rewards_credits_positive", {"day": MORNING - A_DAY, "credits": 0}),
-        ("daily_rewards_day_is_that_of_the_time", {"day": MORNING - A_DAY, "created_at": MORNING}),
+        ("daily_rewards_day_has_begun", {"day": MORNING + A_DAY, "created_at": MORNING}),
     ],
 )
 def test_the_database_refuses_a_reward_that_cannot_be(ann, constraint, wrong):

@@ -91,11 +91,11 @@ def test_a_system_time_that_went_ahead_and_came_back_rewards_no_day_twice(ann):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_nightly_run_and_the_user_count_in_one_definition_of_a_day(ann):
-    ann.active(at("2026-03-05T23:59:00"))
+    ann.active(at("2026-03-05T23:59:59.999999"))
     reward_active_users(now=at("2026-03-06T00:00:00"))
-    assert ann.awarded(at("2026-03-06T23:59:59")) == 0
-    assert ann.claim(at("2026-03-07T00:00:00")).streak == 2
-    assert ann.paid() == [1000, 1500]
+    assert ann.awarded(at("2026-03-06T23:59:59")) == 1500
+    assert ann.claim(at("2026-03-07T00:00:00")).streak == 3
+    assert [day.day for day, _, _ in ann.days()] == [5, 6, 7]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models import F
 
+from accounts import tokens
 from accounts.models import User
 from accounts.registration import user_registered
+from accounts.tokens import Client
 from core.jobs.runs import last_run
 from core.models import JobRun
 from economy import rewards, rules
@@ -24,25 +26,52 @@ from thisthat.celery import AT_START, app
 
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
 YESTERDAY = MIDNIGHT - A_DAY
+A_MOMENT = timedelta(microseconds=1)
 # The work has connections of its own, which see what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_who_was_active_since_the_start_of_yesterday_is_rewarded(ann):
-    since = {"first": YESTERDAY, "last": MIDNIGHT - timedelta(seconds=1), "now": MIDNIGHT}
-    active = [arrive(name, active=moment) for name, moment in since.items()]
-    before = arrive("before", active=YESTERDAY - timedelta(microseconds=1))
+def test_who_was_active_on_the_day_that_ended_is_rewarded_for_that_day(ann):
+    moments = {"first": YESTERDAY, "last": MIDNIGHT - A_MOMENT}
+    active = [arrive(name, active=moment) for name, moment in moments.items()]
+    today = arrive("today", active=MIDNIGHT)
     summary = reward_active_users(now=MIDNIGHT)
-    assert (summary.users, summary.credits) == (3, 3000)
-    assert [user.paid() for user in active] == [[1000]] * 3
-    assert before.days() == ann.days() == []
+    assert (summary.users, summary.credits) == (2, 2000)
+    assert [user.days() for user in active] == [[(YESTERDAY.date(), 1, 1000)]] * 2
+    assert today.days() == ann.days() == []
     assert_audit_passes()
 
 
-def test_signing_in_is_activity_too(db):
-    bob = arrive("bob", last_login_at=YESTERDAY + timedelta(hours=1))
+def test_signing_in_is_activity_too(ann):
+    with transaction.atomic():
+        tokens.issue_token_pair(user=ann.user, client=Client("", None), now=YESTERDAY)
     assert reward_active_users(now=MIDNIGHT).users == 1
-    assert bob.paid() == [1000]
+    assert ann.paid() == [1000]
+
+
+def test_a_reward_for_a_day_that_ended_is_told_as_of_that_day(ann):
+    """So that a client which compares days sees that today can still be claimed."""
+    ann.active(YESTERDAY)
+    reward_active_users(now=MIDNIGHT)
+    assert ann.user.last_daily_reward_at == MIDNIGHT - A_MOMENT
+    assert ann.claim(MORNING + A_DAY).streak == 2
+    assert ann.user.last_daily_reward_at == MORNING + A_DAY
+
+
+def test_who_visits_every_second_day_begins_again_at_one_each_time(ann):
+    for day in range(0, 8, 2):
+        ann.active(MORNING + day * A_DAY)
+        for night in (1, 2):
+            reward_active_users(now=YESTERDAY + (day + night) * A_DAY)
+    assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (7, 1), (9, 1), (11, 1)]
+    assert_audit_passes()
+
+
+def test_who_visits_every_day_and_never_claims_keeps_the_streak(ann):
+    for day in range(3):
+        ann.active(MORNING + day * A_DAY)
+        reward_active_users(now=MIDNIGHT + day * A_DAY)
+    assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (6, 2), (7, 3)]
 
 
 def test_the_nightly_job_does_not_reward_everybody_and_absence_breaks_a_streak(ann):
@@ -51,31 +80,62 @@ def test_the_nightly_job_does_not_reward_everybody_and_absence_breaks_a_streak(a
     for day in range(1, 6):
         reward_active_users(now=MORNING.replace(hour=0, minute=0) + day * A_DAY)
         streaks.append(ann.streak)
-    # Rewarded on the day after the visit, and never again; who comes back begins at one.
+    # Rewarded for the day of the visit, and never again; who comes back begins at one.
     assert streaks == [1, 1, 1, 1, 1]
-    assert len(ann.days()) == 1
+    assert [day.day for day, _, _ in ann.days()] == [5]
     assert ann.claim(MORNING + 6 * A_DAY).streak == 1
 
 
-@pytest.mark.parametrize(("days", "rewarded"), [(0, {"never", "long_ago", "lately"}), (3, {"lately"}), (1, set())])
-def test_how_many_days_count_as_lately_is_a_setting(db, monkeypatch, days, rewarded):
-    monkeypatch.setattr(rules, "DAILY_CREDITS_ACTIVE_DAYS", days)
-    for name, ago in (("never", None), ("long_ago", 400), ("lately", 3)):
-        arrive(name, active=MIDNIGHT - ago * A_DAY if ago else None)
-    reward_active_users(now=MIDNIGHT)
-    assert set(DailyReward.objects.values_list("user__username", flat=True)) == rewarded
+class TestLate:
+    """A day that ended is rewarded though the run comes late, or the user came back before it."""
+
+    def test_who_came_back_before_the_run_is_rewarded_for_yesterday(self, ann):
+        ann.active(MORNING, MIDNIGHT + timedelta(minutes=1))
+        assert reward_active_users(now=MIDNIGHT + timedelta(minutes=5)).users == 1
+        assert [day.day for day, _, _ in ann.days()] == [5]
+
+    def test_a_claim_before_the_run_rewards_yesterday_too_and_the_run_nothing(self, ann):
+        ann.active(MORNING)
+        claim = ann.claim(MIDNIGHT)
+        assert (claim.credits, claim.streak, claim.balance) == (1500, 2, 2500)
+        assert reward_active_users(now=MIDNIGHT).users == 0
+        assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (6, 2)]
+        assert_audit_passes()
+
+    def test_activity_that_was_recorded_after_the_first_run_is_found_by_the_second(self, ann):
+        assert reward_active_users(now=MIDNIGHT).users == 0
+        ann.active(MIDNIGHT - A_MOMENT)
+        assert reward_active_users(now=MIDNIGHT + timedelta(minutes=5)).users == 1
+        assert [day.day for day, _, _ in ann.days()] == [5]
+
+    def test_runs_missed_for_days_are_made_good_for_the_days_visited_and_no_others(self, ann):
+        visits = (0, 1, 3)
+        ann.active(*(MORNING + day * A_DAY for day in visits))
+        assert reward_active_users(now=MIDNIGHT + 5 * A_DAY).credits == 1000 + 1500 + 1000
+        assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (6, 2), (8, 1)]
+        assert ann.claim(MIDNIGHT + 5 * A_DAY).streak == 1
+        assert_audit_passes()
+
+    def test_a_streak_goes_on_over_a_night_without_a_run(self, ann):
+        ann.claim(MORNING - A_DAY)
+        ann.active(MORNING, MORNING + A_DAY)
+        reward_active_users(now=MIDNIGHT + A_DAY)
+        assert [streak for _, streak, _ in ann.days()] == [1, 2, 3]
+
+    def test_a_day_too_long_ago_is_not_made_good(self, ann):
+        ann.active(MORNING)
+        assert reward_active_users(now=MIDNIGHT + rules.DAYS_REWARDED_LATE * A_DAY).users == 0
+        assert reward_active_users(now=MIDNIGHT + (rules.DAYS_REWARDED_LATE - 1) * A_DAY).users == 1
 
 
-@pytest.mark.parametrize("days", [0, 1])
-def test_suspended_users_are_never_rewarded(db, monkeypatch, days):
-    monkeypatch.setattr(rules, "DAILY_CREDITS_ACTIVE_DAYS", days)
-    eve = arrive("eve", active=MIDNIGHT, is_active=False)
+def test_suspended_users_are_never_rewarded(db):
+    eve = arrive("eve", active=YESTERDAY, is_active=False)
     assert reward_active_users(now=MIDNIGHT).users == 0
     assert eve.paid() == []
 
 
 def test_who_is_suspended_while_the_run_waits_for_their_row_is_not_rewarded(ann):
-    ann.active(MIDNIGHT)
+    ann.active(YESTERDAY)
     summaries = []
     run = Thread(target=in_thread, args=(lambda: summaries.append(reward_active_users(now=MIDNIGHT)),))
     with transaction.atomic():
@@ -88,35 +148,25 @@ def test_who_is_suspended_while_the_run_waits_for_their_row_is_not_rewarded(ann)
 
 
 def test_again_the_same_day_rewards_nobody(ann):
-    ann.active(MIDNIGHT)
+    ann.active(YESTERDAY)
     assert [reward_active_users(now=MIDNIGHT + timedelta(hours=hour)).users for hour in (0, 0, 23)] == [1, 0, 0]
     assert ann.paid() == [1000]
 
 
 def test_who_claimed_already_is_left_out_and_the_rest_is_not(ann):
-    bob = arrive("bob", active=MIDNIGHT)
-    ann.active(MIDNIGHT)
-    ann.claim(MIDNIGHT)
+    bob = arrive("bob", active=YESTERDAY)
+    ann.active(YESTERDAY)
+    ann.claim(YESTERDAY)
     assert reward_active_users(now=MIDNIGHT).users == 1
     assert (ann.paid(), bob.paid()) == ([1000], [1000])
 
 
-def test_a_task_missed_for_three_days_rewards_the_day_it_runs_and_no_other(ann):
-    ann.active(YESTERDAY)
-    reward_active_users(now=YESTERDAY)
-    later = MIDNIGHT + 3 * A_DAY
-    ann.active(later - timedelta(hours=1))
-    assert reward_active_users(now=later).users == 1
-    assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (9, 1)]
-    assert_audit_passes()
-
-
 def test_seventy_nine_users_are_not_left_unpaid_because_of_one(db):
     """Streak, reward and credits are one transaction: whom one of them fails has none, everybody else has all."""
-    users = [arrive(f"user{i}", active=MIDNIGHT) for i in range(80)]
+    users = [arrive(f"user{i}", active=YESTERDAY) for i in range(80)]
     broken = users[40]
-    # Rewarded today, says one table; never, says the other: the constraint refuses.
-    broken.claim(MIDNIGHT)
+    # Rewarded for the day, says one table; never, says the other: the constraint refuses.
+    broken.claim(YESTERDAY)
     execute("UPDATE users SET last_daily_reward_at = NULL, consecutive_days_online = 5 WHERE id = %s", broken.id)
     with pytest.raises(UsersUnpaid, match=f"^1 users couldn't be rewarded: {broken.id}$"):
         reward_active_users(now=MIDNIGHT)
@@ -127,13 +177,13 @@ def test_seventy_nine_users_are_not_left_unpaid_because_of_one(db):
 
 def test_twenty_eight_users_with_bonuses_of_other_kinds_that_day_are_paid(db):
     """A signup bonus, a referral bonus and a reward of yesterday are other events: no key is shared."""
-    referrer = arrive("referrer", active=MIDNIGHT)
-    referrer.claim(YESTERDAY)
+    referrer = arrive("referrer", active=YESTERDAY)
+    referrer.claim(YESTERDAY - A_DAY)
     users = [referrer]
     for i in range(27):
-        person = arrive(f"new{i}", active=MIDNIGHT, referred_by=referrer.user, created_at=MIDNIGHT)
+        person = arrive(f"new{i}", active=YESTERDAY, referred_by=referrer.user, created_at=MIDNIGHT)
         User.objects.filter(pk=referrer.user.pk).update(referral_count=F("referral_count") + 1)
-        person.claim(YESTERDAY)
+        person.claim(YESTERDAY - A_DAY)
         with transaction.atomic():
             user_registered.send(sender=User, user=person.user, referrer=referrer.user, now=MIDNIGHT)
         users.append(person)
@@ -148,7 +198,7 @@ def test_more_users_than_a_batch_are_all_rewarded(db):
         "INSERT INTO users (id, email, username, name, password, is_superuser, avatar_url, bio, x_username, is_active,"
         " is_staff, referral_code, last_active_at) SELECT new_id(), n || '@example.com', 'user' || n, '', '', false,"
         " '', '', '', true, false, lpad(n::text, 8, '0'), %s FROM generate_series(1, %s) AS n",
-        MIDNIGHT,
+        YESTERDAY,
         count,
     )
     assert reward_active_users(now=MIDNIGHT).users == count
@@ -163,7 +213,7 @@ def test_it_leaves_no_connection_behind(ann):
             return cursor.fetchone()[0]
 
     before = connected()
-    ann.active(MIDNIGHT)
+    ann.active(YESTERDAY)
     reward_active_users(now=MIDNIGHT)
     # A server's process ends a moment after its client has gone.
     deadline = time.monotonic() + 10
@@ -179,14 +229,16 @@ class TestTheTask:
         assert nightly.name in AT_START
 
     def test_it_rewards_and_records_how_many(self, ann):
-        ann.active(datetime.now(UTC))
+        ann.active(datetime.now(UTC) - A_DAY)
         nightly()
         assert last_run("economy.reward_active_users").result == {"users": 1, "credits": "1000.00"}
         assert ann.paid() == [1000]
 
     def test_it_fails_for_staff_to_see_when_somebody_is_unpaid(self, ann):
-        ann.claim(datetime.now(UTC))
-        execute("UPDATE users SET last_daily_reward_at = NULL, last_active_at = now()")
+        yesterday = datetime.now(UTC) - A_DAY
+        ann.active(yesterday)
+        ann.claim(yesterday)
+        execute("UPDATE users SET last_daily_reward_at = NULL")
         with pytest.raises(UsersUnpaid):
             nightly()
         run = last_run("economy.reward_active_users")
@@ -194,7 +246,7 @@ class TestTheTask:
 
 
 def test_a_row_that_somebody_holds_keeps_nobody_else_waiting():
-    held, *others = [arrive(f"user{i}", active=MIDNIGHT) for i in range(5)]
+    held, *others = [arrive(f"user{i}", active=YESTERDAY) for i in range(5)]
     locked, release = Event(), Event()
 
     def hold() -> None:
@@ -208,7 +260,9 @@ def test_a_row_that_somebody_holds_keeps_nobody_else_waiting():
     holder.start()
     locked.wait(10)
     with transaction.atomic():
-        given = rewards.reward_users([held.id, *[user.id for user in others]], now=MIDNIGHT, waiting=rewards.DONT_WAIT)
+        everybody = [held.id, *[user.id for user in others]]
+        days = rewards.days_ended(MIDNIGHT)
+        given = rewards.reward_users(everybody, days=days, now=MIDNIGHT, waiting=rewards.DONT_WAIT)
     assert given.users == 4
     release.set()
     holder.join()

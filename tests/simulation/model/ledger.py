@@ -1,7 +1,7 @@
 """Users, their credits, and the ledger entries that move them (docs/ledger.md)."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from tests.simulation.model.rules import ZERO, midnight
@@ -64,7 +64,7 @@ class User:
     last_reward_at: datetime | None = None
     last_active_at: datetime | None = None
     active_before: datetime | None = None
-    last_login_at: datetime | None = None
+    active_days: set[date] = field(default_factory=set)
     is_active: bool = True
     erased: bool = False
     sessions_ended: int = 0
@@ -169,6 +169,16 @@ class User:
         return len(self.bonuses_paid)
 
     def note_active(self, now: datetime, minutes: int) -> None:
-        """Note that the user made a request, at most once in so many minutes."""
-        if self.last_active_at is None or (now - self.last_active_at).total_seconds() >= 60 * minutes:
-            self.active_before, self.last_active_at = self.last_active_at, now
+        """Note that the user made a request, at most once in so many minutes, and at the first request of a day."""
+        last = self.last_active_at
+        if last is None or (now - last).total_seconds() >= 60 * minutes or midnight(last) < midnight(now):
+            self.note_sign_in(now)
+
+    def note_sign_in(self, now: datetime) -> None:
+        self.active_before, self.last_active_at = self.last_active_at, now
+        self.active_days.add(midnight(now).date())
+
+    def was_last_active(self, moment: datetime | None) -> None:
+        """Forget activity that was noted later than this: it wasn't written."""
+        self.last_active_at = moment
+        self.active_days = {day for day in self.active_days if moment and day <= midnight(moment).date()}

@@ -21,7 +21,7 @@ class Rules:
     reward_step: Decimal = Decimal(500)
     greatest_reward: Decimal = Decimal(10_000)
     greatest_reward_from: int = 18
-    reward_active_days: int = 1
+    days_rewarded_late: int = 7
     adjustment_limit: Decimal = Decimal(10_000)
     min_bet: Decimal = Decimal(10)
     max_bet: Decimal = Decimal(10_000)

@@ -28,20 +28,23 @@ class Family:
 
     user: str
     tokens: list[Token] = field(default_factory=list)
+    has_ended: bool = False
 
     def revoke(self, why: str) -> None:
+        self.has_ended = True
         for token in self.tokens:
             token.end = token.end or why
 
 
 @dataclass(slots=True)
 class Access:
-    """An access token: good until it expires, while its user's sessions weren't ended."""
+    """An access token: good until it expires, while its session goes on and its user's weren't all ended."""
 
     value: str
     user: str
     expires_at: datetime
     sessions_ended: int
+    family: "Family"
 
 
 @dataclass(slots=True)
@@ -58,11 +61,12 @@ class Sessions:
         family = Family(user)
         self.by_user.setdefault(user, []).append(family)
         self._issue(family, None, refresh, now)
-        self.grant(user, access, sessions_ended=sessions_ended, now=now)
+        self.grant(family, access, sessions_ended=sessions_ended, now=now)
 
-    def grant(self, user: str, access: str, *, sessions_ended: int, now: datetime) -> None:
+    def grant(self, family: Family, access: str, *, sessions_ended: int, now: datetime) -> None:
         """Note an access token, in place of the user's last one."""
-        self.access[user] = Access(access, user, now + timedelta(minutes=self.access_minutes), sessions_ended)
+        expires_at = now + timedelta(minutes=self.access_minutes)
+        self.access[family.user] = Access(access, family.user, expires_at, sessions_ended, family)
 
     def _issue(self, family: Family, parent: Token | None, value: str | None, now: datetime) -> Token:
         token = Token(value, family, parent, now + timedelta(days=self.refresh_days))

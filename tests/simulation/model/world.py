@@ -1,7 +1,7 @@
 """All that the model holds, and the rules about users: bonuses, daily rewards, who is refused."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from tests.simulation.model.bets import Bet, Market
@@ -70,7 +70,8 @@ class World:
             return "invalid_token"
         if not user.is_active:
             return "account_suspended"
-        return "invalid_token" if access.sessions_ended != user.sessions_ended else ""
+        is_over = access.family.has_ended or access.sessions_ended != user.sessions_ended
+        return "invalid_token" if is_over else ""
 
     # -- Bonuses
 
@@ -88,27 +89,30 @@ class World:
 
     # -- Daily rewards
 
-    def reward(self, user: User, now: datetime) -> Decimal:
-        """Reward the user for this UTC day unless that was done; return the credits."""
-        today = midnight(now)
-        last = user.last_reward_at
-        if not user.is_active or (last is not None and last >= today):
+    def reward(self, user: User, now: datetime, *, claimed: date | None = None) -> Decimal:
+        """Reward the user for days that ended and on which they were active, then for one claimed.
+
+        Return the credits of the last day that was rewarded, or 0.
+        """
+        if not user.is_active:
             return ZERO
-        user.streak = user.streak + 1 if last is not None and last >= today - A_DAY else 1
-        user.last_reward_at = now
-        credits_ = self.rules.reward(user.streak)
-        user.receive(credits_, "daily_reward", "issuance", None, now=now)
+        today, credits_ = midnight(now).date(), ZERO
+        for day in [today - days * A_DAY for days in range(self.rules.days_rewarded_late, -1, -1)]:
+            last = user.last_reward_at.date() if user.last_reward_at else None
+            counts = day == claimed or (day != today and day in user.active_days)
+            if not counts or (last is not None and day <= last):
+                continue
+            user.streak = user.streak + 1 if last == day - A_DAY else 1
+            user.last_reward_at = min(now, datetime.combine(day + A_DAY, time.min, UTC) - timedelta(microseconds=1))
+            credits_ = self.rules.reward(user.streak)
+            user.move(credits_, "daily_reward", "issuance", None, now=now)
+        if credits_:
+            user.repay(now=now)
         return credits_
 
     def reward_active(self, now: datetime) -> list[User]:
-        """Reward, as the nightly run does, all who were active lately; return whom."""
-        since = midnight(now) - self.rules.reward_active_days * A_DAY
-        rewarded = []
-        for user in self.users.values():
-            seen = [moment for moment in (user.last_active_at, user.last_login_at) if moment is not None]
-            if seen and max(seen) >= since and self.reward(user, now):
-                rewarded.append(user)
-        return rewarded
+        """Reward everybody, as the nightly run does, for days that ended; return whom."""
+        return [user for user in self.users.values() if self.reward(user, now)]
 
     # -- Staff
 
@@ -133,7 +137,7 @@ class World:
         user.sessions_ended += 1
         user.is_active, user.erased = False, True
         user.username, user.email, user.referral_code = username, f"{username}@erased.invalid", ""
-        user.last_login_at = user.last_active_at = None
+        user.last_active_at, user.active_days = None, set()
         for key in [key for key in self.keys if key[0] == user.id]:
             del self.keys[key]
 
