@@ -79,7 +79,7 @@ settled AS (
 
 # In the same statement: what each bet's user is told. `about` is what the bets of a market have in common.
 NOTIFICATIONS = """
-SELECT user_id, turn, reference_id, occurrence,
+SELECT id, user_id, turn, reference_id, occurrence,
     CASE WHEN %(resolution)s = 'invalid' THEN 'bet_refunded' WHEN amount > 0 THEN 'bet_won' ELSE 'bet_lost' END AS type,
     %(about)s::jsonb || jsonb_build_object('betId', reference_id, 'stake', -staked, 'payout', amount) AS data
 FROM running

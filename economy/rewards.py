@@ -83,7 +83,7 @@ rewarded AS (
 )
 """
 NOTIFICATIONS = """
-SELECT user_id, turn, 'daily_reward' AS type, reference_id, occurrence,
+SELECT running.id, user_id, turn, 'daily_reward' AS type, reference_id, occurrence,
     jsonb_build_object('amount', amount, 'day', streak) AS data
 FROM running JOIN locked ON locked.id = user_id
 """

@@ -4,6 +4,10 @@ How many of a user's notifications are unread, and the number of the newest, are
 statement that writes the notifications.
 """
 
+import json
+from decimal import Decimal
+from functools import partialmethod
+
 from django.db import models
 from django.db.models import Q
 
@@ -28,6 +32,12 @@ class NotificationType(models.TextChoices):
     MARKET_CLOSING = "market_closing"
 
 
+class ExactDecoder(json.JSONDecoder):
+    """Reads amounts of credits as they were written: a float would round them."""
+
+    __init__ = partialmethod(json.JSONDecoder.__init__, parse_float=Decimal)
+
+
 class Notification(models.Model):
     """A notification of one user, written in the transaction of its cause by `notifications.services` alone.
 
@@ -45,9 +55,8 @@ class Notification(models.Model):
     reference_id = models.UUIDField()
     occurrence = models.IntegerField(default=0, db_default=0)
     # What the title and the body are made of, and what a client links to: `notifications.messages`.
-    data = models.JSONField()
-    # The purge looks for the oldest.
-    created_at = models.DateTimeField(db_index=True)
+    data = models.JSONField(decoder=ExactDecoder)
+    created_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)
 
     class Meta:

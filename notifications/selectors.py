@@ -7,7 +7,6 @@ how far it came in each, so that what is added meanwhile moves nothing.
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, pars
 from core.db.sql import fetch_all, fetch_value
 from notifications.announcements import VISIBLE
 from notifications.messages import ANNOUNCEMENT, Message, render
-from notifications.models import NotificationType
+from notifications.models import ExactDecoder, NotificationType
 from notifications.rules import LIST_LIMIT
 from notifications.serializers import NotificationSerializer
 
@@ -140,7 +139,7 @@ def place_of(cursor: str | None) -> Place:
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    data = json.loads(row.data, parse_float=Decimal)
+    data = json.loads(row.data, cls=ExactDecoder)
     message = Message(row.title, row.body) if row.type == ANNOUNCEMENT else render(row.type, data)
     return NotificationSerializer.from_object(row, title=message.title, body=message.body, data=data)
 

@@ -26,33 +26,37 @@ PURGE_BATCH = 5_000
 # What a statement that writes notifications reads of the users whom it locks. Of erased users the types that they want
 # none of are null: nothing is compared with null, so they get none at all.
 USER_COLUMNS = "notification_sequence, CASE WHEN erased_at IS NULL THEN muted_notifications END AS muted_notifications"
-# Writes what `source` gives, a SELECT of `user_id`, `turn` (1, 2 … of one user), `type`, `reference_id`, `occurrence`
-# and `data`. The users are `locked`, with their USER_COLUMNS. `told` is what their rows then have to be changed by.
+# Writes what `source` gives, a SELECT of `id`, `user_id`, `turn` (1, 2 … of one user), `type`, `reference_id`,
+# `occurrence` and `data`. The users are `locked`, with their USER_COLUMNS. `told` is what their rows then have to be
+# changed by: of what is `counted`.
 WRITE_NOTIFICATIONS = """
-notified AS (
-    INSERT INTO notifications (id, user_id, sequence, type, reference_id, occurrence, data, created_at)
-    SELECT new_id(), user_id, notification_sequence + turn, type, reference_id, occurrence, data, {now}
-    FROM ({source}) AS cause JOIN locked ON locked.id = user_id
+due AS MATERIALIZED (
+    SELECT cause.*, notification_sequence + turn AS sequence FROM ({source}) AS cause JOIN locked ON locked.id = user_id
     WHERE type <> ALL (muted_notifications)
-    ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING
-    RETURNING user_id, sequence
+), notified AS (
+    INSERT INTO notifications (id, user_id, sequence, type, reference_id, occurrence, data, created_at)
+    SELECT id, user_id, sequence, type, reference_id, occurrence, data, {now} FROM due {repeated}
 ), told AS (
-    SELECT user_id, count(*) AS written, max(sequence) AS newest FROM notified GROUP BY user_id
+    SELECT user_id, count(*) AS written, max(sequence) AS newest FROM {counted} GROUP BY user_id
 )
 """
 COUNT_NOTIFICATIONS = """
 notification_sequence = coalesce(told.newest, users.notification_sequence),
 unread_notifications = users.unread_notifications + coalesce(told.written, 0)
 """
+NUMBERED = """
+SELECT *, new_id() AS id, row_number() OVER (PARTITION BY user_id ORDER BY reference_id) AS turn FROM causes
+"""
+WRITE_CAUSES = WRITE_NOTIFICATIONS.format(
+    source=NUMBERED,
+    now="%(notified_at)s",
+    repeated="ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING RETURNING user_id, sequence",
+    counted="notified",
+)
 NOTIFY = f"""
 WITH causes AS MATERIALIZED ({{source}}), locked AS MATERIALIZED (
     SELECT id, {USER_COLUMNS} FROM users WHERE id IN (SELECT user_id FROM causes) ORDER BY id FOR NO KEY UPDATE
-), {
-    WRITE_NOTIFICATIONS.format(
-        source="SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY reference_id) AS turn FROM causes",
-        now="%(notified_at)s",
-    )
-}
+), {WRITE_CAUSES}
 UPDATE users SET {COUNT_NOTIFICATIONS} FROM told WHERE users.id = told.user_id RETURNING users.id
 """  # noqa: S608 - constants of this module
 FROM_ARRAYS = """
@@ -76,8 +80,10 @@ READ_ALL = """
 UPDATE users SET unread_notifications = 0, notifications_read_through = notification_sequence
 WHERE id = %(user_id)s AND unread_notifications > 0 RETURNING notification_sequence
 """
-# The oldest, with their users locked first. What comes meanwhile isn't old.
-EXPIRED = "SELECT id, user_id FROM notifications WHERE created_at < %(before)s ORDER BY created_at LIMIT %(size)s"
+# Ids are in the order of time: no index on the time is kept for this alone.
+EXPIRED = """
+SELECT id, user_id FROM notifications WHERE id < %(first_kept)s AND created_at < %(before)s ORDER BY id LIMIT %(size)s
+"""
 PURGE = """
 WITH locked AS MATERIALIZED (
     SELECT id, notifications_read_through FROM users WHERE id = ANY(%(users)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
@@ -198,13 +204,18 @@ def purge_notifications(*, now: datetime) -> int:
 
 
 def purge_batch(before: datetime) -> int:
-    rows = fetch_all(EXPIRED, {"before": before, "size": PURGE_BATCH})
+    rows = fetch_all(EXPIRED, {"first_kept": first_id_of(before), "before": before, "size": PURGE_BATCH})
     if not rows:
         return 0
     ids, users = zip(*rows, strict=True)
     purged: int = fetch_value(PURGE, {"ids": list(ids), "users": list(set(users))})
     # Another purge may have been first with all of them: then there may still be more.
     return purged or len(rows)
+
+
+def first_id_of(moment: datetime) -> UUID:
+    """Return a UUID that is above all UUIDv7 made before the moment, and below all made later: its milliseconds."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def erase_notifications(user: User) -> None:

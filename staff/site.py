@@ -79,6 +79,7 @@ SETTINGS: dict[str, Any] = {
                 item("Daily rewards", "redeem", "economy_dailyreward_changelist", "view_people"),
                 item("Unpaid referrals", "group_off", "economy_unpaidreferral_changelist", "view_people"),
                 item("Purchases", "shopping_cart", "purchases_creditpurchase_changelist", "view_people"),
+                item("Announcements", "campaign", "notifications_announcement_changelist", "announce"),
             ),
             group(
                 "System",

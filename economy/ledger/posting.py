@@ -315,7 +315,7 @@ def post_from(
     `columns` are assignments to the caller's own columns of those users. `also` are CTEs, separated by commas, that
     write the caller's rows from `locked` and `running` (the transfers, whose values are computed once).
     `notifications` is a SELECT from `running`, whose `turn` counts a user's transfers, that gives what
-    WRITE_NOTIFICATIONS takes: what is counted of them then costs no second update of the users.
+    WRITE_NOTIFICATIONS takes, with the transfers' ids: to count them then costs no second update of the users.
     Raises InsufficientCredits, AlreadyPosted, UnknownUser, and ValueError for amounts that aren't of whole cents.
     """
     more = {"users": users, "columns": columns, "also": also, "notifications": notifications}
@@ -381,7 +381,8 @@ def batch_statement(
     begin = [LOCKED_USERS.format(users=users), transfers]
     if not users:
         begin = [transfers, LOCKED_USERS.format(users=LOCK_NAMED_USERS)]
-    written = WRITE_NOTIFICATIONS.format(source=notifications, now="%(ledger_now)s")
+    # No cause comes twice that moves credits: the ledger's own constraints refuse that.
+    written = WRITE_NOTIFICATIONS.format(source=notifications, now="%(ledger_now)s", repeated="", counted="due")
     assigned = [columns] if columns else []
     return POST_MANY.format(
         begin=", ".join(begin),

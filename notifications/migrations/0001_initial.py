@@ -1,6 +1,7 @@
 """Notifications, announcements, and what of both was read."""
 
 import core.db.sql
+import notifications.models
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -62,8 +63,8 @@ class Migration(migrations.Migration):
                 ('type', models.CharField(choices=[('bet_won', 'Bet Won'), ('bet_lost', 'Bet Lost'), ('bet_refunded', 'Bet Refunded'), ('settlement_reversed', 'Settlement Reversed'), ('daily_reward', 'Daily Reward'), ('referral_joined', 'Referral Joined'), ('stock_liquidated', 'Stock Liquidated'), ('purchase_completed', 'Purchase Completed'), ('purchase_refunded', 'Purchase Refunded'), ('credits_adjusted', 'Credits Adjusted'), ('market_closing', 'Market Closing')], max_length=20)),
                 ('reference_id', models.UUIDField()),
                 ('occurrence', models.IntegerField(db_default=0, default=0)),
-                ('data', models.JSONField()),
-                ('created_at', models.DateTimeField(db_index=True)),
+                ('data', models.JSONField(decoder=notifications.models.ExactDecoder)),
+                ('created_at', models.DateTimeField()),
                 ('read_at', models.DateTimeField(null=True)),
                 ('user', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='notifications', to=settings.AUTH_USER_MODEL)),
             ],

@@ -16,6 +16,8 @@ from economy.models import CreditAdjustment, CreditTransaction, DailyReward
 from economy.selectors import SEQUENCE_MAX, SUMMARY_MAX, get_closing_balances, get_debt, summarize_entries
 from economy.stocks.models import StockHolding
 from economy.stocks.valuation import Position, value
+from notifications.messages import render
+from notifications.models import Notification
 from purchases.models import CreditPurchase
 from staff.action_log import done_to
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
@@ -46,6 +48,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         rewards(user),
         purchases(user),
         adjustments(user),
+        notifications(user),
         referred(user),
         account(user),
         sessions(user, now=now),
@@ -287,6 +290,30 @@ def adjustments(user: User) -> Rows:
         ],
         more=all_of("economy_creditadjustment_changelist", user),
     )
+
+
+def notifications(user: User) -> Rows:
+    """Return the newest, by their numbers. How many are unread is the user's count: announcements aren't among them."""
+    newest = Notification.objects.filter(user=user).order_by("-sequence")
+    return Rows(
+        title=f"Notifications ({user.unread_notifications:,} unread)",
+        columns=("No.", "When, UTC", "Kind", "Title", "Read, UTC"),
+        rows=[
+            (
+                f"{row.sequence:,}",
+                format_time(row.created_at),
+                row.get_type_display(),
+                render(row.type, row.data).title,
+                "With all" if row.read_at is None and is_read(row, user) else format_time(row.read_at, otherwise=DASH),
+            )
+            for row in newest[:SHOWN]
+        ],
+        none="None.",
+    )
+
+
+def is_read(notification: Notification, user: User) -> bool:
+    return notification.sequence <= user.notifications_read_through
 
 
 def referred(user: User) -> Rows:
