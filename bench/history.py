@@ -48,7 +48,7 @@ NOTED = "INSERT INTO market_backfills (market_id, tried_at, is_done) SELECT id, 
 MOVE = "UPDATE markets SET this_odds = 0.2 + random() * 0.6, odds_updated_at = %(now)s WHERE odds_live"
 STILL = "UPDATE markets SET odds_updated_at = %(now)s WHERE odds_live"
 SIZES = """
-SELECT sum(reltuples), sum(pg_table_size(pg_class.oid)), sum(pg_indexes_size(pg_class.oid))
+SELECT sum(reltuples), sum(pg_table_size(pg_class.oid))::float8, sum(pg_indexes_size(pg_class.oid))::float8
 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = '{table}'::regclass AND reltuples > 0
 """
 USER_DAYS = """
@@ -94,7 +94,7 @@ def weigh(table: str) -> None:
     rows, size, indexes = row(SIZES.format(table=table))
     print(
         f"{table}: {rows:,.0f} rows, {size / 1e6:,.0f} MB and {indexes / 1e6:,.0f} MB of indexes, "
-        f"{float(size) / rows:.0f} + {float(indexes) / rows:.0f} bytes each",
+        f"{size / rows:.0f} + {indexes / rows:.0f} bytes each",
         flush=True,
     )
 
