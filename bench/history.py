@@ -24,29 +24,31 @@ INTERVALS = ("1h", "6h", "1d", "1w", "1m", "max")
 MARKETS = """
 INSERT INTO markets (id, market_type, status, polymarket_id, this_token_id, that_token_id, slug, title, description,
     this_option, that_option, category, tags, image_url, this_odds, that_odds, bid, ask, odds_live, odds_updated_at,
-    accepting_orders, neg_risk, upstream_facts)
+    accepting_orders, neg_risk, upstream_facts, upstream_id, group_title, neg_risk_id, event_slug, event_title,
+    liquidity, volume, volume_24hr)
 SELECT new_id(), 'polymarket', 'open', '0x' || lpad(n::text, 64, '0'), n || '1', n || '2', 'market-' || n,
     'Will it be ' || n || '?', repeat('It ends with THIS where it is. ', 40), 'Yes', 'No', 'general', '{{}}',
-    'https://img.example/a.png', 0.5, 0.5, 0.49, 0.51, n <= {live}, now(), true, false, '{{}}'
+    'https://img.example/a.png', 0.5, 0.5, 0.49, 0.51, n <= {live}, now(), true, false, '{{}}', '', '', '', '', '',
+    0, 0, 0
 FROM generate_series(1, {markets}) AS n
 """
 LIVE = "CREATE TABLE live AS SELECT id FROM markets WHERE odds_live"
 # In the order of time, as they are recorded: a market's points are far apart.
 MINUTES = """
 INSERT INTO market_points (market_id, recorded_at, this_odds, bid, ask)
-SELECT id, moment, odds, odds - 100, odds + 100
-FROM generate_series(%(first)s::timestamptz, %(last)s, %(step)s) AS moment, live,
-    LATERAL (SELECT (2000 + random() * 6000)::smallint AS odds OFFSET 0) AS drawn
+SELECT id, at, odds, odds - 100, odds + 100 FROM generate_series(%(first)s::timestamptz, %(last)s, %(step)s) AS moment
+CROSS JOIN LATERAL (SELECT id, moment AS at, (2000 + random() * 6000)::smallint AS odds FROM live OFFSET 0) AS drawn
 """
 HOURS = """
 INSERT INTO market_hourly_points (market_id, recorded_at, this_odds, bid, ask)
-SELECT id, moment, 5000, 4900, 5100 FROM generate_series(%(first)s::timestamptz, %(last)s, '1 hour') AS moment, live
+SELECT id, at, 5000, 4900, 5100 FROM generate_series(%(first)s::timestamptz, %(last)s, '1 hour') AS moment
+CROSS JOIN LATERAL (SELECT id, moment AS at FROM live OFFSET 0) AS all_live
 """
 NOTED = "INSERT INTO market_backfills (market_id, tried_at, is_done) SELECT id, now(), true FROM live"
 MOVE = "UPDATE markets SET this_odds = 0.2 + random() * 0.6, odds_updated_at = %(now)s WHERE odds_live"
 STILL = "UPDATE markets SET odds_updated_at = %(now)s WHERE odds_live"
 SIZES = """
-SELECT sum(reltuples), sum(pg_table_size(pg_class.oid)), sum(pg_indexes_size(pg_class.oid))
+SELECT sum(reltuples), sum(pg_table_size(pg_class.oid))::float8, sum(pg_indexes_size(pg_class.oid))::float8
 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = '{table}'::regclass AND reltuples > 0
 """
 USER_DAYS = """
@@ -92,7 +94,7 @@ def weigh(table: str) -> None:
     rows, size, indexes = row(SIZES.format(table=table))
     print(
         f"{table}: {rows:,.0f} rows, {size / 1e6:,.0f} MB and {indexes / 1e6:,.0f} MB of indexes, "
-        f"{float(size) / rows:.0f} + {float(indexes) / rows:.0f} bytes each",
+        f"{size / rows:.0f} + {indexes / rows:.0f} bytes each",
         flush=True,
     )
 
