@@ -1,7 +1,7 @@
 """Measures what the price feed costs: CPU, memory and rows written, for so many tokens at so many changes a second.
 
 `python -m bench.feed`: the feed is a process of its own, the simulated Polymarket is in this one. A change moves levels
-of a book of 2 x 40, of both tokens in one frame; about every fourth moves the bid. Database and queue are in var/.
+of a book of 2 x 20, of both tokens in one frame; about every fourth moves the bid. Database and queue are in var/.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from bench.markets import environment, manage
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / f"bench-feed-{os.getpid()}"
-LEVELS = 40
+LEVELS = 20
 WRITTEN = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'markets'"
 KNOWN = "SELECT trusted, tokens, extract(epoch FROM clock_timestamp() - heard_at)::float FROM market_feed"
 FED = "SELECT polymarket_id FROM markets WHERE odds_live AND status = 'open' LIMIT 1"
@@ -144,7 +144,7 @@ def main() -> None:
 
 
 def wait_until_known(database: str) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     with psycopg.connect(database, autocommit=True) as connection:
         while True:
             row = connection.execute(KNOWN).fetchone()

@@ -69,6 +69,7 @@ class Session:
     """What a process knows while it is the feed."""
 
     lines: Lines
+    is_selected: bool = False  # whether it is known which markets are wanted
     wanted: dict[UUID, FedMarket] = field(default_factory=dict)
     written: dict[UUID, Written] = field(default_factory=dict)
     dirty: set[UUID] = field(default_factory=set)
@@ -79,7 +80,7 @@ class Session:
         found = [line.connection for line in self.lines]
         heard = [connection.heard_at for connection in found]
         known = [moment for moment in heard if moment is not None]
-        oldest = min(known, default=now) if len(known) == len(heard) else None
+        oldest = min(known, default=now) if self.is_selected and len(known) == len(heard) else None
         return FeedState(
             heard_at=oldest,
             connections=sum(connection.is_open for connection in found),
@@ -214,6 +215,7 @@ class Feed:
         session.written = {key: row for key, row in session.written.items() if key in session.wanted}
         session.dirty &= session.wanted.keys()
         await session.lines.follow(wanted)
+        session.is_selected = True
 
     async def _flush(self, session: Session) -> None:
         """Write what changed, and renew the age of what didn't: one batch, of bounded size."""

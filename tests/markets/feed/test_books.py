@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from markets import rules
@@ -177,6 +177,7 @@ CHANGES = st.lists(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(CHANGES)
 def test_after_any_changes_prices_are_those_of_the_same_book_requested(changes):
     """The reference: levels by price, sent whole and read as the refresh of the odds reads them."""
