@@ -35,7 +35,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=1, help="what everything follows from")
     made.add_argument("--operations", type=int, default=2_000, help="how many")
     made.add_argument("--only", default="", help="replay only these operations: numbers and ranges, as 1-40,77")
-    made.add_argument("--audit-every", type=int, default=2_000, help="have the service audit itself after so many")
+    made.add_argument(
+        "--audit-every",
+        type=int,
+        default=2_000,
+        help="have the service audit itself after so many, and later after a tenth of those done",
+    )
     made.add_argument("--undisturbed", action="store_true", help="without faults and overlapping transactions")
     made.add_argument("--shrink-seconds", type=float, default=60, help="how long to look for a shorter replay; 0: not")
     made.add_argument("--expect", metavar="RULE=VALUE", default="", help="tell the model another value of a rule")

@@ -51,6 +51,8 @@ class Comparison:
         touched = [user for user in users if user in self.world.users]
         if touched:
             self.verify_users(touched, self.truth.users(touched))
+            # An entry that a user's number of entries doesn't count is found when everything is compared.
+            self.verify_entries([user for user in map(self.world.users.__getitem__, touched) if user.new_entries])
         if self._touched_bets:
             self.verify_bets(self._touched_bets)
             self._touched_bets = set()
@@ -81,10 +83,11 @@ class Comparison:
                     f"what user {user.number} has follows from what happened",
                     differences(found[id_], expected, USER_COLUMNS),
                 )
-        self.verify_entries([self.world.users[id_] for id_ in ids])
 
     def verify_entries(self, users: list[User]) -> None:
         """Compare the new entries; one without a reference here has one that only the service knows."""
+        if not users:
+            return
         known = [(user.id, user.entries - len(user.new_entries)) for user in users]
         rows = self.truth.entries(known)
         found: dict[str, list[tuple[Any, ...]]] = {user.id: [] for user in users}
@@ -144,6 +147,7 @@ class Comparison:
     def compare_everything(self) -> None:
         """Compare all that the model holds."""
         self.verify_users(list(self.world.users), self.truth.users(None))
+        self.verify_entries(list(self.world.users.values()))
         self.verify_bets(self.world.bets)
         rows = self.truth.rows(STOCKS)
         for id_, symbol, price, _, circulating, _, status in rows:

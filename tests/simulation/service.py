@@ -83,11 +83,25 @@ def load() -> None:
     }
     from thisthat.celery import app
 
+    keep_prepared_statements()
     # What is sent to the queue is lost: sweeps have to find it.
     app.conf.broker_url = "memory://"
     import thisthat.wsgi  # noqa: F401 - loads all that requests need
 
     tasks()
+
+
+def keep_prepared_statements() -> None:
+    """Have a connection prepare what comes twice, and keep all of it until it is closed.
+
+    psycopg drops all prepared statements at a ROLLBACK, which may have undone a table that they read, and the oldest of
+    more than a hundred. Every refusal here is a ROLLBACK and no table is made in one, so nearly half of the database's
+    time was spent on planning the same statements again.
+    """
+    from psycopg._preparing import PrepareManager
+
+    PrepareManager.prepare_threshold, PrepareManager.prepared_max = 1, 2_000
+    PrepareManager._should_discard = lambda self, *args, **kwargs: False  # type: ignore[method-assign]
 
 
 def encode(body: Any) -> bytes:

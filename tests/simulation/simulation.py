@@ -62,8 +62,13 @@ WEIGHTS, DRAWS = [weight for weight, _ in KINDS], [draw for _, draw in KINDS]
 # The first operations fill the world.
 FILLING = 60
 POPULATION, OPEN_MARKETS = 300, 40
-# So many are online at a time, for so many operations.
-ONLINE, ONLINE_FOR = 12, 60
+# So many are online at a time, for so many operations: who comes online has to get a token first.
+ONLINE, ONLINE_FOR = 12, 240
+# The audit reads all that happened: the more there is, the more happens until the next, so that a long run's time grows
+# with its length and not with its square.
+AUDIT_GROWTH = 1.1
+# What so many of the last operations were about is kept, to look for a shorter replay.
+TOUCHED_KEPT = 100_000
 # Markets that are over for so long are dropped from the model, once they have been compared.
 KEPT_AFTER_END = timedelta(days=2)
 WAITED = timedelta(minutes=30)
@@ -83,7 +88,10 @@ def mixed(draw: int, number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run does. `numbers`: which operations; `audit_every`, `compare_every`: after so many of them."""
+    """What a run does. `numbers`: which operations; `audit_every`, `compare_every`: after so many of them.
+
+    Audits become rarer as the run grows.
+    """
 
     seed: int
     numbers: range | tuple[int, ...]
@@ -148,7 +156,7 @@ class Simulation:
     def run(self) -> Report:
         """Do the operations, until one finds a violation."""
         self.time.start()
-        done = 0
+        done, next_audit = 0, self.settings.audit_every
         try:
             self.begin()
             for done, number in enumerate(self.settings.numbers, 1):
@@ -156,8 +164,9 @@ class Simulation:
                 self.step(number)
                 if done % self.settings.compare_every == 0:
                     self.compare_everything()
-                if done % self.settings.audit_every == 0:
+                if done >= next_audit:
                     self.perform(jobs.Audit())
+                    next_audit = max(done + self.settings.audit_every, round(done * AUDIT_GROWTH))
                 if self.settings.progress:
                     self.settings.progress(done)
             self.finish()
@@ -310,6 +319,7 @@ class Simulation:
             self.report.log.append((self.number, f"{self.time.now:%d %H:%M:%S}  {line}"))
             del self.report.log[:-20_000]
         self.report.touched[self.number] = (frozenset(users), frozenset(markets))
+        self.report.touched.pop(self.number - TOUCHED_KEPT, None)
 
     @contextmanager
     def only(self, user: User) -> Iterator[None]:
