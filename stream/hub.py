@@ -258,7 +258,7 @@ class Hub:
         SENT.inc()
         client.own.append(client.prefix + frame(event, data))
 
-    # The end, and the clock
+    # The end, and the ticks
 
     def end(self, client: Client, *, retry_seconds: float | None = None) -> None:
         """Let the client take what waits, and end its stream."""

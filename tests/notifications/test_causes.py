@@ -96,7 +96,7 @@ def test_a_bet_that_cannot_be_settled_is_not_told_of():
     market, ann, bob = add_market(), sign_up("ann"), sign_up("bob")
     ann.bet(market, 100)
     bob.bet(market, 100)
-    # Less at stake than her bet has: its stake can't be taken from there.
+    # A smaller stake than her bet's: its stake can't be taken from there.
     User.objects.filter(pk=ann.id).update(locked_credits=0)
     end(market, "this")
     assert settle(market).failed == 1

@@ -29,7 +29,7 @@ def there(mirrored):
 
 
 def test_a_connection_that_froze_is_found_and_made_anew(mirrored, run_feed, there):
-    """Nothing comes, not even an end. Its own answers to PING are no sign of life."""
+    """Nothing comes, not even an end. Its own PONG is no sign of life."""
     run_feed(max_tokens=4)
     wait_until(is_whole)
     with metric(metrics.RECONNECTS, reason="frozen") as frozen:
@@ -43,7 +43,7 @@ def test_a_connection_that_froze_is_found_and_made_anew(mirrored, run_feed, ther
     wait_until(lambda: shows(there, "0.43"))
 
 
-def test_a_connection_that_answers_no_ping_is_made_anew(mirrored, run_feed, there):
+def test_a_connection_without_a_pong_is_made_anew(mirrored, run_feed, there):
     run_feed(max_tokens=4, timing={"pong": 0.3})
     wait_until(is_whole)
     with metric(metrics.RECONNECTS, reason="silent") as silent:
