@@ -224,7 +224,7 @@ def test_news_of_other_markets_are_no_sign_that_books_are_still_sent(mirrored, r
     with metric(metrics.RECONNECTS, reason="frozen") as frozen:
         mirrored.faults.set("freeze", path="/ws/market")
         set_price(there, "0.42")
-        for _ in range(50):
+        for _ in range(200):
             if frozen():
                 break
             for subscriber in list(mirrored.stream._subscribers):
