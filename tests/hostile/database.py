@@ -33,14 +33,14 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (
         NO_RIGHT,
         (
-            "DO 'BEGIN EXECUTE (SELECT format($$ DELETE FROM %s $$, inhrelid::regclass) FROM pg_inherits "
+            "DO 'BEGIN EXECUTE (SELECT $$DELETE FROM $$ || inhrelid::regclass FROM pg_inherits "
             "WHERE inhparent = $$market_points$$::regclass LIMIT 1); END'"
         ),
     ),
     (
         NO_RIGHT,
         (
-            "DO 'BEGIN EXECUTE (SELECT format($$ ALTER TABLE market_points DETACH PARTITION %s $$, inhrelid::regclass) "
+            "DO 'BEGIN EXECUTE (SELECT $$ALTER TABLE market_points DETACH PARTITION $$ || inhrelid::regclass "
             "FROM pg_inherits WHERE inhparent = $$market_points$$::regclass LIMIT 1); END'"
         ),
     ),
