@@ -31,6 +31,8 @@ from markets.feed.selectors import FedMarket, wanted_markets
 from markets.feed.services import FeedState, LeaseLostError, hold_lease, release_lease, write_prices
 from markets.polymarket.books import ShownPrices
 from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, PolymarketClient
+from markets.polymarket.parsing import ID_MAX
+from markets.polymarket.values import as_identifier
 from markets.prices import PricesAsOf, book_rate_limit
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ CONFIRMED_MAX: Final = 100
 SAMPLES: Final = 5  # of a connection's books, each time
 RATE_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 2.0
-# A market whose end was told is looked at once, however often it is told.
+# A market whose end was told is looked at once, however often it is told: of the last so many markets.
 RESOLVED_KEPT: Final = 1_000
 SETTLED: Final = (Trust.TRUSTED, Trust.ABSENT)
 
@@ -184,6 +186,7 @@ class Feed:
                     (timing.select, self._select),
                     (timing.flush, self._flush),
                     (timing.resync, self._resync),
+                    (timing.resync, self._pass_on_resolved),
                     (timing.settle, self._settle),
                     (timing.sample, self._sample),
                 ):
@@ -204,16 +207,22 @@ class Feed:
 
     def _note(self, kind: Kind, event: Mapping[str, Any]) -> None:
         """Keep the condition id of a market that is said to be resolved."""
-        condition_id = event.get("market")
-        if self._session and isinstance(condition_id, str) and len(self._session.resolved) < RESOLVED_KEPT:
-            self._session.resolved.setdefault(condition_id, False)
+        condition_id = as_identifier(event.get("market"), ID_MAX)
+        if not self._session or not condition_id:
+            return
+        resolved = self._session.resolved
+        resolved.setdefault(condition_id, False)
+        if len(resolved) > RESOLVED_KEPT:
+            del resolved[next(iter(resolved))]
 
     async def _select(self, session: Session) -> None:
         """Follow which markets matter."""
         wanted = await self._in_database(wanted_markets, limit=self._max_markets, now=timezone.now())
-        session.wanted = {market.market_id: market for market in wanted}
-        session.written = {key: row for key, row in session.written.items() if key in session.wanted}
-        session.dirty &= session.wanted.keys()
+        before, session.wanted = session.wanted, {market.market_id: market for market in wanted}
+        # A connection may have the books of a new one already, and nothing else would have its prices written.
+        new = {key for key, market in session.wanted.items() if before.get(key) != market}
+        session.written = {key: row for key, row in session.written.items() if key in session.wanted and key not in new}
+        session.dirty = session.dirty & session.wanted.keys() | new
         await session.lines.follow(wanted)
         session.is_selected = True
 
@@ -240,14 +249,15 @@ class Feed:
             session.dirty |= changed_markets(line, session.wanted)
         for key in list(session.dirty):
             connection = placed.get(key)
-            prices = prices_by(connection.books, session.wanted[key]) if connection else None
+            market = session.wanted[key]
+            prices = prices_by(connection.books, market) if connection else None
             if prices is None or connection is None or connection.heard_at is None:
                 continue
             written = session.written.get(key)
             if written and written.prices == prices:
                 session.dirty.discard(key)
                 continue
-            yield PricesAsOf(key, prices, connection.heard_at)
+            yield PricesAsOf(key, market.tokens, prices, connection.heard_at)
 
     def _confirmed(self, session: Session, changed: set[UUID]) -> Iterable[PricesAsOf]:
         """Yield the prices that were written a while ago, and are still the same by now."""
@@ -261,7 +271,7 @@ class Feed:
                 if written is None or written.as_of > due_before or key in changed or key in session.dirty:
                     continue
                 if prices_by(connection.books, market) == written.prices:
-                    yield PricesAsOf(key, written.prices, connection.heard_at)
+                    yield PricesAsOf(key, market.tokens, written.prices, connection.heard_at)
 
     async def _resync(self, session: Session) -> None:
         """Request the books that don't fit, and those that are new: one batch."""
@@ -277,14 +287,13 @@ class Feed:
             answers = await self._request(tokens)
             for token in tokens:
                 take_seed(wanted[token], token, answers)
-        await self._pass_on_resolved(session)
 
     async def _pass_on_resolved(self, session: Session) -> None:
         """Have markets looked at that are said to be resolved. That pays nothing: two other sources have to agree."""
         new = [condition_id for condition_id, is_done in session.resolved.items() if not is_done]
         if new:
-            session.resolved |= dict.fromkeys(new, True)
             await self._in_database(enqueue_best_effort, tasks.check_markets, new)
+            session.resolved |= {each: True for each in new if each in session.resolved}
 
     async def _settle(self, session: Session) -> None:
         for connection in session.lines.connections:
