@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request as ApiRequest
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import current_user
+from accounts.authentication import current_session, current_user
 from core.api.errors import render
 from core.api.openapi import operation
 from core.api.requests import validate
@@ -101,5 +101,6 @@ class StreamViewSet(ViewSet):
         tags=["stream"],
     )
     def ticket(self, request: ApiRequest) -> HttpResponse:
-        ticket = services.issue_ticket(user=current_user(request), now=timezone.now())
+        user, session_id = current_user(request), current_session(request)
+        ticket = services.issue_ticket(user=user, session_id=session_id, now=timezone.now())
         return json_response(ticket=ticket, expiresIn=rules.TICKET_SECONDS)
