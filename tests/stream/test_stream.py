@@ -116,6 +116,24 @@ def test_what_cannot_be_streamed_is_refused_before_the_stream_begins(web, query,
 
 
 @committed
+@pytest.mark.parametrize("body", [b"", b"{}", [b"{}"]], ids=["empty", "ignored", "in chunks"])
+def test_a_request_with_a_body_gets_a_stream_too(web, body) -> None:
+    market = add_market()
+    with Stream(web.base, f"?markets={market.pk}", body=body, Content_Type="application/json") as stream:
+        stream.next("odds")
+        set_odds(market, "0.5100")
+        stream.next("odds", thisOdds=0.51)
+
+
+def test_the_log_has_the_id_of_a_request_that_is_refused(web) -> None:
+    with Stream(web.base, "?ticket=x", X_Request_ID="refused-here") as stream:
+        assert (stream.status, stream.headers["X-Request-ID"]) == (401, "refused-here")
+    (line,) = [line for line in web.log.splitlines() if "refused-here" in line]
+    assert "invalid_ticket" in line
+    assert "?" not in line
+
+
+@committed
 def test_a_ticket_brings_the_users_own_events_and_nobody_elses(web, ann) -> None:
     market, bob = add_market(), sign_up("bob")
     with stream_of(web, ann, f"&markets={market.pk}") as stream:
