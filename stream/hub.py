@@ -286,8 +286,8 @@ class Hub:
 
 def has_ended(client: Client, state: UserState) -> bool:
     """Return whether the session that the client's ticket was issued in has ended."""
-    ended = {"sessions_ended": state.sessions_ended, "ended_sessions": state.ended_sessions}
-    return client.holder is None or client.holder.has_ended(**ended)
+    holder = client.holder
+    return holder is None or holder.has_ended(sessions_ended=state.sessions_ended, ended_sessions=state.ended_sessions)
 
 
 def events_of(market_id: UUID, shown: Shown) -> list[tuple[tuple[str, str], bytes]]:
