@@ -54,7 +54,7 @@ class Written(NamedTuple):
     as_of: datetime
 
 
-Answers = Mapping[str, Mapping[str, Any] | None]  # order books by token, None for one that has none
+RequestedBooks = Mapping[str, Mapping[str, Any] | None]  # order books by token, None for one that has none
 
 
 class Sample(NamedTuple):
@@ -284,9 +284,9 @@ class Feed:
             if reason := wanted[token].books.gaps.get(token):
                 metrics.GAPS.labels(reason).inc()
         if tokens:
-            answers = await self._request(tokens)
+            sent = await self._request(tokens)
             for token in tokens:
-                take_seed(wanted[token], token, answers)
+                take_seed(wanted[token], token, sent)
 
     async def _pass_on_resolved(self, session: Session) -> None:
         """Have markets looked at that are said to be resolved. That pays nothing: two other sources have to agree."""
@@ -306,14 +306,14 @@ class Feed:
         if not samples:
             return
         requested_at = timezone.now()
-        answers = await self._request([sample.token for sample in samples])
-        doubtful = [sample for sample in samples if not fits(sample, answers, requested_at)]
+        sent = await self._request([sample.token for sample in samples])
+        doubtful = [sample for sample in samples if not fits(sample, sent, requested_at)]
         if doubtful:
             await asyncio.sleep(self._timing.settle)
         for sample in doubtful:
             await resolve_doubt(sample)
 
-    async def _request(self, tokens: list[str]) -> Answers:
+    async def _request(self, tokens: list[str]) -> RequestedBooks:
         """Return what the upstream says about these tokens' books. Raises UpstreamError."""
         return await asyncio.get_running_loop().run_in_executor(self._upstream, request_books, self._client, tokens)
 
@@ -344,7 +344,7 @@ def changed_markets(line: Line, wanted: Mapping[UUID, FedMarket]) -> set[UUID]:
     return {key for key, market in line.markets.items() if key in wanted and not changed.isdisjoint(market.tokens)}
 
 
-def take_seed(connection: Connection, token: str, answers: Answers) -> None:
+def take_seed(connection: Connection, token: str, sent: RequestedBooks) -> None:
     """Take what was requested of a book: in its place where it doesn't fit, else for its last trade alone.
 
     One that is refused, or that can't be read, isn't requested again until the connection is made anew or sends it:
@@ -353,11 +353,11 @@ def take_seed(connection: Connection, token: str, answers: Answers) -> None:
     connection.unseeded.discard(token)
     books = connection.books
     books.gaps.pop(token, None)
-    if token not in answers:
+    if token not in sent:
         return
     if books[token].trust == Trust.TRUSTED:
-        books.take_sample(token, answers[token])
-    elif not books.resync(token, answers[token]):
+        books.take_sample(token, sent[token])
+    elif not books.resync(token, sent[token]):
         metrics.BAD_EVENTS.inc()
 
 
@@ -373,12 +373,12 @@ def take_samples(connection: Connection, sampled: dict[Connection, int]) -> list
     return [Sample(connection, token, connection.books[token].revision, connection.events) for token in trusted]
 
 
-def fits(sample: Sample, answers: Answers, requested_at: datetime) -> bool:
+def fits(sample: Sample, sent: RequestedBooks, requested_at: datetime) -> bool:
     """Return whether a book agrees with what was requested, or has changed since, so that nothing can be told."""
     book = sample.connection.books[sample.token]
-    if book.revision != sample.revision or sample.token not in answers:
+    if book.revision != sample.revision or sample.token not in sent:
         return True
-    if not sample.connection.books.take_sample(sample.token, answers[sample.token]):
+    if not sample.connection.books.take_sample(sample.token, sent[sample.token]):
         return False
     sample.connection.hear(requested_at)
     return True
@@ -396,10 +396,10 @@ async def resolve_doubt(sample: Sample) -> None:
         connection.books.distrust(sample.token, "sample")
 
 
-def request_books(client: PolymarketClient, tokens: list[str]) -> Answers:
+def request_books(client: PolymarketClient, tokens: list[str]) -> RequestedBooks:
     """Return the order books of these tokens, None for one without; none for those refused. Raises UpstreamError."""
 
-    def request(part: list[str]) -> Answers:
+    def request(part: list[str]) -> RequestedBooks:
         if not book_rate_limit.acquire(Deadline(RATE_SECONDS)):
             raise UpstreamUnavailable("the rate limit has no turn", retriable=False)
         sent = client.books(part)

@@ -4,7 +4,18 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 APPS = [
-    *("core", "accounts", "notifications", "economy", "markets", "betting", "purchases", "leaderboard", "stream", "staff"),
+    *(
+        "core",
+        "accounts",
+        "notifications",
+        "economy",
+        "markets",
+        "betting",
+        "purchases",
+        "leaderboard",
+        "stream",
+        "staff",
+    ),
     *("ops", "thisthat"),
     "devtools",
 ]
