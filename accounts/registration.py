@@ -17,6 +17,8 @@ from core.events import log_event
 
 # Sent with `user`, `referrer` (another user, or None) and `now`. Receivers run in the transaction that makes the user.
 user_registered = Signal()
+# Likewise, once for a user: in the transaction that first verifies an address of theirs. After `user_registered`.
+user_verified = Signal()
 
 REFERRAL_CODE_ATTEMPTS = 5
 
@@ -33,11 +35,13 @@ def register(  # noqa: PLR0913 - what is known of a new user
     referral_code: str | None,
     avatar_url: str = "",
     x_username: str = "",
+    is_verified: bool = False,
     now: datetime,
 ) -> User:
     """Create a user from validated input and send `user_registered`, all in the caller's transaction.
 
-    Without a password the user can't sign in with one. A referrer is recorded and counted, suspended or not.
+    Without a password the user can't sign in with one. A referrer is recorded and counted, suspended or not. A user who
+    `is_verified` needs no mail to be one person among others: X says so, say. For them `user_verified` is sent as well.
     Raises EmailTaken, UsernameTaken and InvalidReferralCode; the transaction is usable after each of them.
     """
     require_transaction("register")
@@ -52,6 +56,7 @@ def register(  # noqa: PLR0913 - what is known of a new user
             password=encoded,
             avatar_url=avatar_url,
             x_username=x_username,
+            email_verified_at=now if is_verified else None,
             referred_by=referrer,
             created_at=now,
         )
@@ -59,6 +64,8 @@ def register(  # noqa: PLR0913 - what is known of a new user
         if referrer:
             User.objects.filter(pk=referrer.pk).update(referral_count=F("referral_count") + 1)
         user_registered.send(sender=User, user=user, referrer=referrer, now=now)
+        if is_verified:
+            user_verified.send(sender=User, user=user, referrer=referrer, now=now)
         log_event("a user signed up", userId=user.pk, referrerId=referrer and referrer.pk)
     return user
 

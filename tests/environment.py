@@ -51,6 +51,8 @@ FORGOTTEN = (
         "STRIPE_",
         "PURCHASE",
         "DAILY_CREDITS_",
+        "EMAIL_",
+        "DEFAULT_FROM_EMAIL",
     ),
 )
 

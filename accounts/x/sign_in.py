@@ -158,6 +158,7 @@ def register_user(profile: XProfile, *, username: str, email: str, referral_code
             referral_code=referral_code or None,
             avatar_url=profile.avatar_url,
             x_username=profile.username,
+            is_verified=True,
             now=now,
         )
         SocialAccount.objects.create(user=user, provider=PROVIDER, uid=profile.x_id)

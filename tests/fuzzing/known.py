@@ -73,7 +73,7 @@ KNOWN = (
     Known(
         ACCEPTED,
         "How good a password is can't be said in a schema.",
-        operation="POST /api/v1/auth/(signup|change-password)",
+        operation="POST /api/v1/auth/(signup|password/change)",
         field="password|newPassword",
         code=".*",
     ),

@@ -153,7 +153,7 @@ class ChangePassword(Call):
 
     def __init__(self, user: User, current: str, new: str) -> None:
         body = {"currentPassword": current, "newPassword": new}
-        super().__init__(user, "/api/v1/auth/change-password", body)
+        super().__init__(user, "/api/v1/auth/password/change", body)
         self.number = user.number
 
     def refusals(self, world: World, now: datetime) -> set[str]:
