@@ -45,7 +45,7 @@ def compose(mail: Mail, *, now: datetime) -> EmailMultiAlternatives | None:
 
 def verification(mail: Mail, user: User, *, now: datetime) -> EmailMultiAlternatives | None:
     """Return the mail that verifies an address, or to the owner of one that is taken, that it is."""
-    if mail.address != address_to_verify(user):
+    if mail.address.lower() != (address_to_verify(user) or "").lower():
         return None
     if User.objects.with_email(mail.address).exclude(pk=user.pk).exists():
         return message(mail, TAKEN, None)

@@ -51,6 +51,8 @@ ENVIRONMENT = {
     "STRIPE_WEBHOOK_SECRET": "whsec_simulation",
     "STRIPE_API_URL": NOWHERE,
     "FRONTEND_URL": "https://front.example",
+    # Mails wait: their job isn't simulated.
+    "EMAIL_URL": "smtp://127.0.0.1:1",
 }
 
 

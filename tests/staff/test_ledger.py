@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from economy.models import CreditTransaction, DailyReward, TransactionType
-from tests.accounts.factories import sign_up, sign_up_verified
+from tests.accounts.factories import sign_up_verified
 from tests.economy.factories import give, make_user
 from tests.staff.pages import page, statements, text_of
 
