@@ -3,6 +3,7 @@
 import pytest
 
 from accounts.models import Mail, StaffAction
+from staff.core.formatting import DASH
 from tests.accounts.factories import sign_up, verify
 from tests.mail_server import mail
 from tests.staff.pages import WHY, act, page, text_of
@@ -17,7 +18,7 @@ def test_a_users_page_says_what_was_mailed_and_never_the_link(desk, mail):
     response = desk.get(page(ann))
     (found,) = [block for block in response.context["detail"].blocks if getattr(block, "title", "") == "Mails"]
     ((_, kind, address, *_, failure),) = found.rows
-    assert (kind, address, failure) == ("Verify email", "ann@example.com", "–")
+    assert (kind, address, failure) == ("Verify email", "ann@example.com", DASH)
     assert "Not yet" in text_of(response)
     assert token not in response.content.decode()
 
