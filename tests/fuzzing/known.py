@@ -80,7 +80,7 @@ KNOWN = (
     Known(
         ACCEPTED,
         "Formats `email` and `uri` allow more than can be reached, as hosts without a dot.",
-        operation="POST /api/v1/auth/signup|PATCH /api/v1/users/me",
+        operation="POST /api/v1/auth/(signup|password/forgot)|PATCH /api/v1/users/me",
         field="email|avatarUrl",
         code="invalid",
     ),
