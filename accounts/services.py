@@ -234,7 +234,6 @@ ERASED_VALUES: dict[str, Any] = {
     "avatar_url": "",
     "bio": "",
     "x_username": "",
-    "email_verified_at": None,
     "pending_email": "",
     "last_login_at": None,
     "last_active_at": None,

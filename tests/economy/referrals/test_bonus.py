@@ -1,6 +1,6 @@
 """The bonus for bringing somebody: once, never for oneself, whichever way the person comes. Lesson 13."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -46,6 +46,13 @@ class TestByPassword:
         assert ledger_entries(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, bob)]
         assert (earned(ann), counted(ann)) == (200, 1)
         assert User.objects.get(referred_by=ann).pk == bob
+        assert audit().passed
+
+    def test_who_verifies_days_later_brings_it_then(self):
+        ann = make_user("ann")
+        bob = sign_up("bob", referral_code=ann.referral_code, now=NOW).user
+        verify(bob, now=NOW + timedelta(days=2))
+        assert ledger_entries(ann, "created_at") == [(NOW + timedelta(days=2),)]
         assert audit().passed
 
     def test_another_address_later_brings_no_second_bonus(self, api):
