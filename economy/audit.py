@@ -79,8 +79,8 @@ register(
 
 BONUSES = "SELECT count(*) FROM credit_transactions WHERE transaction_type IN ('signup_bonus', 'referral_bonus')"
 # Each is given in the transaction of its reason: a registration, or the verification of the new user's address (before
-# there was one, the registration). A referrer who is set later comes too late. That each is of the user, or for somebody
-# referred, is checked by `bonuses`.
+# there was one, the registration). A referrer who is set later comes too late. That each is of the user, or for
+# somebody referred, is checked by `bonuses`.
 BONUSES_UNLIKE_RULES = f"""
 SELECT bonus.id FROM credit_transactions AS bonus JOIN users AS newcomer ON newcomer.id = bonus.reference_id
 LEFT JOIN recorded_rules AS rule ON rule.name = bonus.transaction_type AND rule.numbers = ARRAY[bonus.amount]
