@@ -1,7 +1,7 @@
 """Verify that a person reads the mail to their address, at first and for every new one.
 
 A new address is `pending_email` until the link that was mailed there comes back. Whether somebody else has that address
-isn't told to who asks: the mail tells its owner. The unique index decides when it is verified.
+isn't told to the current user: the mail tells its owner. The unique index decides when it is verified.
 """
 
 from datetime import datetime

@@ -48,7 +48,9 @@ def marlin():
     person = {"email": "marlin@person.example", "name": "Marlin Fish", "client": FROM}
     arrived = arrive("marlin", **person)
     update_profile(
-        user_id=arrived.user.pk, changes={"bio": "I am Marlin.", "avatar_url": "https://img.example/marlin.png"}
+        user_id=arrived.user.pk,
+        changes={"bio": "I am Marlin.", "avatar_url": "https://img.example/marlin.png"},
+        now=datetime.now(UTC),
     )
     return arrived
 

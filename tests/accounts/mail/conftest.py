@@ -14,7 +14,7 @@ def ann():
     return sign_up("ann")
 
 
-def forget(http, email="ann@example.com"):
+def request_reset(http, email="ann@example.com"):
     return send(http, f"{AUTH}/password/forgot", {"email": email})
 
 

@@ -24,14 +24,14 @@ from tests.accounts.factories import (
     success,
     suspend,
 )
-from tests.accounts.mail.conftest import NEW, forget, log_in, me, reset
+from tests.accounts.mail.conftest import NEW, log_in, me, request_reset, reset
 from tests.concurrently import all_at_once
 
 pytestmark = pytest.mark.django_db
 
 
 def test_who_forgot_the_password_gets_back_in_with_a_new_one(stranger, mail, ann):
-    success(forget(stranger, "Ann@Example.com"))
+    success(request_reset(stranger, "Ann@Example.com"))
     body = success(reset(stranger, mail.token_to("Ann@Example.com")))
     assert set(body["user"]) == ME_FIELDS
     success(me(stranger, body["accessToken"]))
@@ -40,7 +40,7 @@ def test_who_forgot_the_password_gets_back_in_with_a_new_one(stranger, mail, ann
 
 
 def test_all_sessions_end_at_once_and_the_new_one_is_good(stranger, mail, ann):
-    success(forget(stranger))
+    success(request_reset(stranger))
     body = success(reset(stranger, mail.token_to("ann@example.com")))
     refusal(me(stranger, ann), 401, "invalid_token")
     refusal(send(stranger, f"{AUTH}/refresh", {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
@@ -49,12 +49,12 @@ def test_all_sessions_end_at_once_and_the_new_one_is_good(stranger, mail, ann):
 
 
 def test_it_verifies_the_address_that_the_mail_went_to(stranger, mail, ann):
-    success(forget(stranger))
+    success(request_reset(stranger))
     assert success(reset(stranger, mail.token_to("ann@example.com")))["user"]["emailVerified"] is True
 
 
 def test_a_used_token_is_good_no_more(stranger, mail, ann):
-    success(forget(stranger))
+    success(request_reset(stranger))
     token = mail.token_to("ann@example.com")
     success(reset(stranger, token))
     before = everything()
@@ -103,7 +103,7 @@ def test_bad_input_is_named_and_leaves_the_token_good(stranger, ann, now):
     assert faults(reset(stranger, token, "12345678"))["password"] == "password_too_common"
     assert faults(reset(stranger, token, "ann@example.com")) == {"password": "password_too_similar"}
     assert faults(reset(stranger, "x" * 501)) == {"token": "max_length"}
-    assert faults(forget(stranger, "no address")) == {"email": "invalid"}
+    assert faults(request_reset(stranger, "no address")) == {"email": "invalid"}
     assert everything() == before
     success(reset(stranger, token))
 
@@ -111,7 +111,7 @@ def test_bad_input_is_named_and_leaves_the_token_good(stranger, ann, now):
 def test_a_suspended_user_gets_no_mail_and_stays_out(stranger, mail, ann, now):
     token = make_token(ann.user, Purpose.PASSWORD_RESET, now=now)
     suspend(ann.user, now=now)
-    success(forget(stranger))
+    success(request_reset(stranger))
     mail.send_queued()
     assert mail.received == []
     refusal(reset(stranger, token), 400, "invalid_token")
@@ -140,7 +140,7 @@ class TestNothingIsRevealed:
 
     def ask(self, http, email):
         with CaptureQueriesContext(connection) as asked:
-            response = forget(http, email)
+            response = request_reset(http, email)
         statements = [statement["sql"].partition(" ")[0] for statement in asked.captured_queries]
         return response.status_code, response.content, statements
 
@@ -151,7 +151,7 @@ class TestNothingIsRevealed:
         assert self.ask(stranger, "ann@example.com") == self.ask(stranger, "nobody@example.com") == known
 
     def test_nothing_is_kept_of_an_address_that_is_nobodys(self, stranger, mail):
-        success(forget(stranger, "nobody@example.com"))
+        success(request_reset(stranger, "nobody@example.com"))
         mail.send_queued()
         assert (mail.received, Mail.objects.count()) == ([], 0)
 
@@ -168,12 +168,12 @@ class TestNothingIsRevealed:
     def test_one_client_has_so_many_mails_sent_and_no_more(self, stranger, settings):
         rates = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] | {"mail": "3/hour"}
         settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
-        statuses = [forget(stranger, f"user{number}@example.com").status_code for number in range(4)]
+        statuses = [request_reset(stranger, f"user{number}@example.com").status_code for number in range(4)]
         assert statuses == [200, 200, 200, 429]
 
 
 def test_an_account_of_x_has_no_address_to_mail(stranger, mail):
-    assert faults(forget(stranger, "12345@x.oauth")) == {"email": "invalid"}
+    assert faults(request_reset(stranger, "12345@x.oauth")) == {"email": "invalid"}
 
 
 def test_the_owner_of_a_verified_address_is_told_that_the_password_changed(stranger, mail):

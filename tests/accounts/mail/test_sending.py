@@ -11,7 +11,7 @@ from accounts.mail import queue
 from accounts.models import Mail
 from accounts.tasks import send_mail
 from tests.accounts.factories import USERS, bearer, send, sign_up, sign_up_verified, success
-from tests.accounts.mail.conftest import forget
+from tests.accounts.mail.conftest import request_reset
 from tests.concurrently import all_at_once
 from tests.mail_server import LINK, text_of
 
@@ -123,7 +123,7 @@ class TestTrouble:
         mail.send_queued()
         del mail.replies["ann@example.com"]
         mail.time_passes()
-        success(forget(stranger))
+        success(request_reset(stranger))
         token = mail.token_to("ann@example.com")
         assert token not in caplog.text
         assert token not in str(list(Mail.objects.values()))
