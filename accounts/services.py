@@ -13,9 +13,10 @@ from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
 
-from accounts import passwords, rules, tokens, usernames
+from accounts import passwords, rules, tokens, usernames, verification
 from accounts.errors import InvalidCredentials, UserErased, WrongPassword
-from accounts.models import FormerUsername, RefreshToken, User
+from accounts.mail.queue import queue_mail
+from accounts.models import FormerUsername, Mail, RefreshToken, User
 from accounts.registration import as_domain_error, register
 from accounts.tokens import Client, TokenPair
 from core.api.errors import DomainError
@@ -43,7 +44,7 @@ def sign_up(
     client: Client,
     now: datetime,
 ) -> SignedIn:
-    """Register a user and sign them in.
+    """Register a user, queue the mail that verifies the address, and sign them in.
 
     Raises ValidationError for a weak password, UsernameReserved, EmailTaken, UsernameTaken and InvalidReferralCode.
     """
@@ -52,6 +53,7 @@ def sign_up(
         user = register(
             username=username, email=email, name=name, password=password, referral_code=referral_code, now=now
         )
+        verification.queue_verification(user, now=now)
         return sign_in(user, client=client, now=now)
 
 
@@ -99,8 +101,7 @@ def change_own_password(
 ) -> SignedIn:
     """Change the password, which ends all sessions, and sign in again here.
 
-    Raises WrongPassword, ValidationError for a weak
-    new one, and AccountSuspended.
+    Raises WrongPassword, ValidationError for a weak new one, and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
     if not passwords.check_password(current_password, user):
@@ -117,9 +118,14 @@ def change_own_password(
 
 
 def store_password(user: User, encoded: str, *, now: datetime) -> None:
-    """Store a hashed password, and end all sessions; the caller's transaction holds the user's lock."""
-    User.objects.filter(pk=user.pk).update(password=encoded)
-    tokens.revoke_all_refresh_tokens(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
+    """Store a hashed password, end all sessions, and tell the user; the caller's transaction holds the user's lock.
+
+    A change of address that was begun is taken back: somebody else may have begun it.
+    """
+    User.objects.filter(pk=user.pk).update(password=encoded, pending_email="")
+    tokens.end_all_sessions(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
+    if user.email_verified_at is not None:
+        queue_mail(Mail.Kind.PASSWORD_CHANGED, address=user.email, user=user, now=now)
 
 
 def create_demo_user(*, now: datetime) -> SignedIn:
@@ -132,6 +138,7 @@ def create_demo_user(*, now: datetime) -> SignedIn:
             name=f"Demo {username[-4:]}",
             password=None,
             referral_code=None,
+            is_verified=True,
             now=now,
         )
         return sign_in(user, client=Client("create_demo_users", None), now=now)
@@ -153,8 +160,11 @@ class ProfileChanges(TypedDict, total=False):
 CHOSEN = {"name": "name_chosen", "avatar_url": "avatar_chosen"}
 
 
-def update_profile(*, user_id: UUID, changes: ProfileChanges, now: datetime) -> User:
-    """Change a user's profile and return the user. Raises UsernameReserved, UsernameTaken."""
+def update_profile(*, user_id: UUID, changes: ProfileChanges, email: str | None = None, now: datetime) -> User:
+    """Change a user's profile and return the user. A new `email` counts once it is verified.
+
+    Raises UsernameReserved, UsernameTaken.
+    """
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update(no_key=True).get(pk=user_id)
         former = user.username
@@ -174,6 +184,8 @@ def update_profile(*, user_id: UUID, changes: ProfileChanges, now: datetime) -> 
         if is_renamed:
             usernames.require_not_held(user, now=now)
             usernames.hold(former, user=user, now=now)
+        if email is not None:
+            verification.request_email_change(user, email, now=now)
         return user
 
 
@@ -253,8 +265,6 @@ def record_of(user_id: UUID) -> BettingRecord:
 # -- Erasure: the ledger entries stay, under a username that says nothing
 
 
-# A top-level domain that never exists: RFC 2606.
-ERASED_EMAIL_DOMAIN = "erased.invalid"
 RANDOM_BYTES = 4
 ATTEMPTS = 5
 ERASED_VALUES: dict[str, Any] = {
@@ -263,6 +273,7 @@ ERASED_VALUES: dict[str, Any] = {
     "bio": "",
     "x_username": "",
     "ended_sessions": [],
+    "pending_email": "",
     "last_login_at": None,
     "last_active_at": None,
     "earlier_active_days": 0,
@@ -282,6 +293,7 @@ def erase_personal_data(*, user: User, now: datetime) -> User:
         raise UserErased
     RefreshToken.objects.filter(user=user).delete()
     FormerUsername.objects.filter(user=user).delete()
+    Mail.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()
     values = {
@@ -300,7 +312,8 @@ def assign_unused_names(user: User) -> None:
     """Replace username, e-mail and referral code, with which a bonus would go to nobody."""
     for _ in range(ATTEMPTS):
         name = f"erased_{secrets.token_hex(RANDOM_BYTES)}"
-        names = {"username": name, "email": f"{name}@{ERASED_EMAIL_DOMAIN}", "referral_code": rules.new_referral_code()}
+        email = f"{name}@{rules.ERASED_EMAIL_DOMAIN}"
+        names = {"username": name, "email": email, "referral_code": rules.new_referral_code()}
         try:
             with transaction.atomic():
                 User.objects.filter(pk=user.pk).update(**names)

@@ -1,4 +1,4 @@
-"""POST /api/v1/auth/change-password."""
+"""POST /api/v1/auth/password/change."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.accounts.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-CHANGE = f"{AUTH}/change-password"
+CHANGE = f"{AUTH}/password/change"
 NEW = "staple paper clip 9"
 
 

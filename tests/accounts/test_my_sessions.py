@@ -158,7 +158,7 @@ class TestAccessTokens:
 
     def test_a_changed_password_ends_them_but_the_new_one(self, stranger, ann, phone):
         body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
-        new = success(send(stranger, f"{AUTH}/change-password", body, **bearer(ann)))["accessToken"]
+        new = success(send(stranger, f"{AUTH}/password/change", body, **bearer(ann)))["accessToken"]
         assert [is_in(stranger, who) for who in (ann, phone, new)] == [False, False, True]
 
     def test_a_replaced_successor_of_a_session_that_goes_on_keeps_them(self, stranger, ann):

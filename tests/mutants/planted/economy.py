@@ -217,8 +217,8 @@ MUTANTS = [
         name="referral-key-too-wide",
         bug="the key of a bonus names the referrer, so that only the first is ever paid",
         file=REFERRALS,
-        fragment="transaction_type=TransactionType.REFERRAL_BONUS,\n                reference_id=user_id,",
-        replacement="transaction_type=TransactionType.REFERRAL_BONUS,\n                reference_id=referrer_id,",
+        fragment="transaction_type=TransactionType.REFERRAL_BONUS,\n        reference_id=user_id,",
+        replacement="transaction_type=TransactionType.REFERRAL_BONUS,\n        reference_id=referrer_id,",
         caught_by=("tests/economy/test_bonuses.py::test_the_referrer_gets_two_hundred_about_the_new_user",),
     ),
     # Adjustments

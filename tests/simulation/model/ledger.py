@@ -67,6 +67,7 @@ class User:
     active_days: set[date] = field(default_factory=set)
     is_active: bool = True
     erased: bool = False
+    is_verified: bool = False
     sessions_ended: int = 0
     entries: int = 0
     new_entries: list[Entry] = field(default_factory=list)
