@@ -5,11 +5,11 @@ from datetime import datetime
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
-from accounts import passwords, services, verification
+from accounts import passwords, services, tokens, verification
 from accounts.email_tokens import EmailToken, Purpose, read_token
 from accounts.errors import InvalidToken
 from accounts.mail.queue import queue_mail
-from accounts.models import Mail, User
+from accounts.models import Mail, RefreshToken, User
 from accounts.services import SignedIn
 from accounts.tokens import Client
 
@@ -40,6 +40,7 @@ def reset_password(*, token: str, password: str, client: Client, now: datetime) 
         # Of two requests with one token, the second waits here and finds the state changed.
         held = require_fit(found, verification.lock_with_referrer(found.user_id))
         services.store_password(held, encoded, now=now)
+        tokens.end_all_sessions(user=held, reason=RefreshToken.Reason.PASSWORD_CHANGED, now=now)
         if held.email_verified_at is None:
             verification.mark_verified(held, now=now)
         return services.sign_in(held, client=client, now=now)

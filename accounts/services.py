@@ -62,7 +62,11 @@ def sign_in(user: User, *, client: Client, now: datetime) -> SignedIn:
 
     All that the response shows is read here, but the ranks: once the sign-in is committed, nothing may fail.
     """
-    pair = tokens.issue_token_pair(user=user, client=client, now=now)
+    return show_tokens(user, tokens.issue_token_pair(user=user, client=client, now=now))
+
+
+def show_tokens(user: User, pair: TokenPair) -> SignedIn:
+    """Return new tokens with all that is shown of their user, as it is now."""
     user.refresh_from_db()
     return SignedIn(user, pair, record_of(user.pk))
 
@@ -97,11 +101,18 @@ def log_out(*, refresh_token: str, now: datetime) -> None:
 
 
 def change_own_password(
-    *, user_id: UUID, current_password: str, new_password: str, client: Client, now: datetime
+    *,
+    user_id: UUID,
+    session_id: UUID | None,
+    current_password: str,
+    new_password: str,
+    client: Client,
+    now: datetime,
 ) -> SignedIn:
-    """Change the password, which ends all sessions, and sign in again here.
+    """Change the password, which ends all sessions but this one, and issue new tokens of it.
 
-    Raises WrongPassword, ValidationError for a weak new one, and AccountSuspended.
+    Without a session, as of an access token from before they were named, a new one begins and all others end. Raises
+    WrongPassword, ValidationError for a weak new one, and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
     if not passwords.check_password(current_password, user):
@@ -114,16 +125,17 @@ def change_own_password(
         if held is None or held.password != user.password:
             raise WrongPassword
         store_password(held, encoded, now=now)
-        return sign_in(held, client=client, now=now)
+        tokens.revoke_other_sessions(user=held, session_id=session_id, reason=Reason.PASSWORD_CHANGED, now=now)
+        pair = tokens.renew(user=held, session_id=session_id, client=client, now=now) if session_id else None
+        return show_tokens(held, pair) if pair else sign_in(held, client=client, now=now)
 
 
 def store_password(user: User, encoded: str, *, now: datetime) -> None:
-    """Store a hashed password, end all sessions, and tell the user; the caller's transaction holds the user's lock.
+    """Store a hashed password, and tell the user; the caller's transaction holds the user's lock, and ends sessions.
 
     A change of address that was begun is taken back: somebody else may have begun it.
     """
     User.objects.filter(pk=user.pk).update(password=encoded, pending_email="")
-    tokens.end_all_sessions(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
     if user.email_verified_at is not None:
         queue_mail(Mail.Kind.PASSWORD_CHANGED, address=user.email, user=user, now=now)
 

@@ -240,7 +240,10 @@ class MeViewSet(PrivateViewSet):
     @operation(
         operation_id="auth_change_password",
         summary="Change my password",
-        description="Signs out all devices; the response's tokens are for this one.",
+        description=(
+            "Ends all other sessions. The response has new tokens of this one; those that it had are good as after a "
+            "refresh."
+        ),
         request=ChangePasswordRequest,
         responses=SignedInResponse,
         errors=[WrongPassword],
@@ -250,6 +253,7 @@ class MeViewSet(PrivateViewSet):
         fields = validate(ChangePasswordRequest, request.data)
         result = services.change_own_password(
             user_id=current_user(request).pk,
+            session_id=current_session(request),
             current_password=fields["currentPassword"],
             new_password=fields["newPassword"],
             client=client_of(request),

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.services import update_profile
 from accounts.staff import COMMAND_LINE
 from betting.reversal import reverse_settlement
 from betting.services import notify_of_closing_markets
@@ -21,6 +22,7 @@ from notifications.services import notify
 from ops.personal_data import erase_user, export_user
 from purchases.services import refund_purchase
 from tests.accounts.factories import sign_up as register
+from tests.accounts.factories import verify
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.markets.factories import add_market

@@ -189,9 +189,15 @@ class ChangePassword(Call):
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user = sim.world.users[str(self.user)]
         user.password = self.body["newPassword"]
-        sim.world.end_sessions(user, "password changed")
+        sessions = sim.world.sessions
+        family = sessions.access[user.id].family
+        sessions.revoke_others(family, "password changed")
         check_me(body["user"], user)
-        signed_in(sim, user, body, now)
+        if sessions.renew(family, body["refreshToken"], now=now):
+            sessions.grant(family, body["accessToken"], sessions_ended=user.sessions_ended, now=now)
+            sim.holds(user.id, body["refreshToken"])
+        else:
+            signed_in(sim, user, body, now)
 
     def __str__(self) -> str:
         return f"u{self.number} changes the password"

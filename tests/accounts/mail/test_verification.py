@@ -8,6 +8,7 @@ from django.test import Client
 from accounts.email_tokens import Purpose, make_token
 from accounts.models import User
 from accounts.tokens import access_token
+from core.db.sql import new_id
 from devtools.simulators.x import XUser
 from tests.accounts.factories import (
     AUTH,
@@ -187,7 +188,7 @@ class TestAnotherAddress:
 
 
 def token_of(user):
-    return access_token(user_id=user.pk, now=user.created_at, sessions_ended=user.sessions_ended)
+    return access_token(user_id=user.pk, session_id=new_id(), now=user.created_at, sessions_ended=user.sessions_ended)
 
 
 @pytest.mark.django_db(transaction=True)

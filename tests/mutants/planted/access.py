@@ -143,7 +143,7 @@ MUTANTS = [
         name="password-change-keeps-sessions",
         bug="a new password leaves other devices signed in",
         file=ACCOUNTS,
-        fragment="    tokens.end_all_sessions(user=user, reason=Reason.PASSWORD_CHANGED, now=now)\n",
+        fragment="        tokens.revoke_other_sessions(user=held, session_id=session_id, reason=Reason.PASSWORD_CHANGED, now=now)\n",
         replacement="",
         caught_by=("tests/accounts/test_change_password.py::test_all_devices_are_signed_out_but_this_one",),
     ),
