@@ -63,7 +63,7 @@ def test_each_bet_is_told_of_once_however_often_its_market_is_settled():
 
 @pytest.mark.parametrize("size", [1, 2, 5_000])
 def test_several_bets_of_one_user_are_numbered_one_after_the_other(size):
-    market, ann = add_market(), sign_up("ann", referral_code=None)
+    market, ann = add_market(), sign_up("ann")
     bets = [ann.bet(market, 10 + turn)["id"] for turn in range(3)]
     end(market, "this")
     settle(market, size=size)
