@@ -176,7 +176,7 @@ MUTANTS = [
         name="reward-locks-no-users",
         bug="whether a reward is due is judged by a row that isn't locked",
         file=REWARDS,
-        fragment="ORDER BY id FOR NO KEY UPDATE {waiting}",
+        fragment="ORDER BY id FOR NO KEY UPDATE {{waiting}}",
         replacement="ORDER BY id",
         caught_by=("tests/economy/rewards/test_concurrency.py::test_twenty_claims_at_once_award_once",),
     ),
