@@ -17,7 +17,8 @@ COPY . .
 USER thisthat
 # The settings ask for secrets and a database, which collecting files doesn't use and the image doesn't keep.
 RUN SECRET_KEY=unused JWT_ACCESS_SECRET=unused STOCK_SIGNING_KEYS=unused:unused-by-collecting-files-at-all \
-    ALLOWED_HOSTS=unused FRONTEND_URL=https://unused.invalid DATABASE_URL=postgresql://unused@127.0.0.1:1/unused REDIS_URL=redis://unused \
+    ALLOWED_HOSTS=unused FRONTEND_URL=https://unused.invalid EMAIL_URL=smtp://unused.invalid:25 \
+    DEFAULT_FROM_EMAIL=unused@unused.invalid DATABASE_URL=postgresql://unused@127.0.0.1:1/unused REDIS_URL=redis://unused \
     python manage.py collectstatic --noinput --verbosity 0
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "ops.processes", "web_alive"]

@@ -22,7 +22,8 @@ PRODUCTION := env REDIS_URL=$(NO_REDIS) DJANGO_READ_DOT_ENV=false DEBUG=false DA
 	SECRET_KEY=only-to-check-that-production-settings-hold-together-3f9c1b7e \
 	JWT_ACCESS_SECRET=only-to-check-that-production-settings-hold-together-8d2a6e40 \
 	STOCK_SIGNING_KEYS=check:only-to-check-that-production-settings-hold-together \
-	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com
+	ALLOWED_HOSTS=api.example.com FRONTEND_URL=https://www.example.com \
+	EMAIL_URL=smtp+tls://127.0.0.1:1 DEFAULT_FROM_EMAIL=no-reply@example.com
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

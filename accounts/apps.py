@@ -14,6 +14,8 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         # Describes the access token to drf-spectacular.
         import_module("accounts.authentication")
+        # Its receivers register themselves with their signals.
+        import_module("accounts.tasks")
 
 
 class XSignInConfig(AppConfig):

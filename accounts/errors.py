@@ -41,6 +41,19 @@ class WrongPassword(DomainError):
     message = "The current password is wrong."
 
 
+class InvalidToken(DomainError):
+    """The same for a token that nobody made, that is over, and that was used."""
+
+    code = "invalid_token"
+    message = "This link is invalid, has expired or was used before."
+
+
+class AlreadyVerified(DomainError):
+    code = "already_verified"
+    status = 409
+    message = "This e-mail address is verified already."
+
+
 class InvalidRefreshToken(DomainError):
     code = "invalid_refresh_token"
     status = 401

@@ -65,6 +65,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(max_length=rules.MAX_EMAIL_LENGTH)
+    # Since when it is known that the person reads mail to an address of this account, or signs in with X: set once.
+    email_verified_at = models.DateTimeField(null=True, editable=False)
+    # The address that replaces `email` once it is verified; others may want the same one until then.
+    pending_email = models.EmailField(
+        max_length=rules.MAX_EMAIL_LENGTH, blank=True, default="", db_default="", editable=False
+    )
     username = models.CharField(max_length=rules.MAX_USERNAME_LENGTH)
     name = models.CharField(max_length=rules.MAX_NAME_LENGTH)
     avatar_url = models.URLField(max_length=rules.MAX_AVATAR_URL_LENGTH, blank=True, default="")
@@ -272,6 +278,69 @@ class FormerUsername(models.Model):
 
     def __str__(self) -> str:
         return self.username
+
+
+class Mail(models.Model):
+    """A mail about an account: why, to which address, and what became of it; never its text, nor its token.
+
+    The row is the queue: `accounts.mail.queue` writes it in the transaction that is the reason for the mail.
+    """
+
+    class Kind(models.TextChoices):
+        VERIFY_EMAIL = "verify_email"
+        PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind of mail
+        EMAIL_CHANGE_REQUESTED = "email_change_requested"
+        EMAIL_CHANGED = "email_changed"
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of mail
+
+    class Status(models.TextChoices):
+        """Dropped: by the time it was to be sent there was nothing left to say."""
+
+        QUEUED = "queued"
+        SENT = "sent"
+        DROPPED = "dropped"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # Null while nobody has looked up whose address it is: a request to reset a password must not tell.
+    user = models.ForeignKey(User, models.CASCADE, null=True, db_index=False, related_name="mails")
+    kind = models.CharField(max_length=30, choices=Kind.choices)
+    address = models.EmailField(max_length=rules.MAX_EMAIL_LENGTH)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    created_at = models.DateTimeField()
+    attempts = models.IntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    # Of the last attempt that failed: the kind of failure, and the code of the server's reply.
+    error = models.CharField(max_length=100, blank=True, default="")
+
+    class Meta:
+        db_table = "mails"
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="mails_of_user"),
+            models.Index(fields=["next_attempt_at"], condition=Q(status="queued"), name="mails_due"),
+            models.Index(fields=["created_at"], name="mails_created_at"),
+        ]
+        constraints = [
+            # Asked for again before it was sent, one mail does.
+            models.UniqueConstraint(
+                F("kind"),
+                Lower("address"),
+                F("user"),
+                condition=Q(status="queued"),
+                nulls_distinct=False,
+                name="mails_queued_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="queued", next_attempt_at__isnull=False, sent_at__isnull=True)
+                | Q(status="sent", next_attempt_at__isnull=True, sent_at__isnull=False)
+                | Q(status__in=["dropped", "failed"], next_attempt_at__isnull=True, sent_at__isnull=True),
+                name="mails_state_possible",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}, {self.status}"
 
 
 class Permission(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Hash, check and judge passwords, and revoke all refresh tokens when one changes; access tokens expire by themselves.
+"""Hash, check and judge passwords, and end all sessions when one changes.
 
 What a new password must be is in `accounts.rules.PASSWORD_VALIDATORS`.
 """
@@ -49,7 +49,7 @@ def weaknesses(password: str, *, user: User, field: str = "password") -> dict[st
 
 
 class EndsSessions:
-    """Revoke all refresh tokens when a password changes: Django tells its validators, whatever changed it."""
+    """End all sessions when a password changes: Django tells its validators, whatever changed it."""
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Accept any password."""

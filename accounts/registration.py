@@ -17,6 +17,8 @@ from core.events import log_event
 
 # Sent with `user`, `referrer` (another user, or None) and `now`. Receivers run in the transaction that makes the user.
 user_registered = Signal()
+# Likewise, once for a user: in the transaction that first verifies an address of theirs. After `user_registered`.
+user_verified = Signal()
 
 REFERRAL_CODE_ATTEMPTS = 5
 
@@ -34,13 +36,15 @@ def register(  # noqa: PLR0913 - what is known of a new user
     avatar_url: str = "",
     x_username: str = "",
     name_chosen: bool = True,
+    is_verified: bool = False,
     now: datetime,
 ) -> User:
     """Create a user from validated input and send `user_registered`, all in the caller's transaction.
 
     Without a password the user can't sign in with one. A referrer is recorded and counted, suspended or not.
-    `name_chosen`: whether the person chose the name. Raises UsernameReserved, EmailTaken, UsernameTaken and
-    InvalidReferralCode; the transaction is usable after each of them.
+    `name_chosen`: whether the person chose the name. A user who `is_verified` needs no mail to be one person among
+    others: X says so, say. For them `user_verified` is sent as well. Raises UsernameReserved, EmailTaken, UsernameTaken
+    and InvalidReferralCode; the transaction is usable after each of them.
     """
     require_transaction("register")
     usernames.require_unreserved(username)
@@ -56,6 +60,7 @@ def register(  # noqa: PLR0913 - what is known of a new user
             avatar_url=avatar_url,
             x_username=x_username,
             name_chosen=name_chosen,
+            email_verified_at=now if is_verified else None,
             referred_by=referrer,
             created_at=now,
         )
@@ -64,6 +69,8 @@ def register(  # noqa: PLR0913 - what is known of a new user
         if referrer:
             User.objects.filter(pk=referrer.pk).update(referral_count=F("referral_count") + 1)
         user_registered.send(sender=User, user=user, referrer=referrer, now=now)
+        if is_verified:
+            user_verified.send(sender=User, user=user, referrer=referrer, now=now)
         log_event("a user signed up", userId=user.pk, referrerId=referrer and referrer.pk)
     return user
 

@@ -60,10 +60,25 @@ ACTIVITY_INTERVAL = timedelta(minutes=5)
 # How long a user may stay at X before coming back.
 X_SIGN_IN_LIFETIME = timedelta(minutes=10)
 
+# How long the link of a mail that resets a password is good; of one that verifies an address:
+# EMAIL_VERIFICATION_EXPIRES_IN.
+PASSWORD_RESET_LIFETIME = timedelta(hours=1)
+# A mail that couldn't be sent is tried again after the first wait, then after twice as long each time, up to the
+# longest; and given up after so long.
+MAIL_RETRY_FIRST, MAIL_RETRY_MAX, MAIL_GIVEN_UP_AFTER = timedelta(seconds=30), timedelta(minutes=30), timedelta(days=1)
+# For so long nobody else sends a mail that one worker has begun to: longer than a task may run.
+MAIL_CLAIMED_FOR = timedelta(minutes=6)
+# How many mails, and how many seconds, one run of the sweep takes at most.
+MAILS_PER_RUN, MAIL_RUN_SECONDS = 200, 120
+# How long the record of a mail is kept.
+MAILS_KEPT_FOR = timedelta(days=90)
+
 # The domain of the made-up addresses of users who signed in with X, which gives no e-mail.
 X_EMAIL_DOMAIN = "x.oauth"
-# E-mail addresses of these domains, in lower case, are refused at sign-up.
-REFUSED_EMAIL_DOMAINS = frozenset({X_EMAIL_DOMAIN})
+# The domain of the made-up addresses of users whose data was erased: a top-level domain that never exists (RFC 2606).
+ERASED_EMAIL_DOMAIN = "erased.invalid"
+# E-mail addresses of these domains, in lower case, are refused at sign-up, and no mail is sent to them.
+REFUSED_EMAIL_DOMAINS = frozenset({X_EMAIL_DOMAIN, ERASED_EMAIL_DOMAIN})
 
 # Without 0, 1, I and O, so that a code can be read aloud.
 REFERRAL_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -76,6 +91,11 @@ DIRECTION_CHANGES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # Letters, by their category, that show nothing: the Hangul fillers, and the blank of Braille.
 BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
 CONTROL_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def is_refused_domain(email: str) -> bool:
+    """Return whether nobody can have this address, or may sign up with it."""
+    return email.lower().rpartition("@")[2] in REFUSED_EMAIL_DOMAINS
 
 
 def new_referral_code() -> str:

@@ -13,6 +13,7 @@ from accounts.passwords import weaknesses
 from accounts.services import BettingRecord, Ranks
 from core.api.serializers import CreditsField, ResourceSerializer, TextField, response_schema
 
+MAX_TOKEN_LENGTH = 500
 WIN_RATE = "Percent of the bets won or lost that were won; 0 without any"
 USERNAME_VALIDATOR = RegexValidator(
     rf"\A[{rules.USERNAME_CHARACTERS}]*\Z",
@@ -68,8 +69,7 @@ class EmailField(serializers.EmailField):
 
     def to_internal_value(self, data: Any) -> str:
         email = super().to_internal_value(data)
-        domain = email.lower().rpartition("@")[2]
-        if not isinstance(data, str) or not email.isascii() or domain in rules.REFUSED_EMAIL_DOMAINS:
+        if not isinstance(data, str) or not email.isascii() or rules.is_refused_domain(email):
             self.fail("invalid")
         return email
 
@@ -130,6 +130,24 @@ class ChangePasswordRequest(serializers.Serializer[dict[str, Any]]):
     newPassword = PasswordField()
 
 
+class ForgottenPasswordRequest(serializers.Serializer[dict[str, Any]]):
+    email = EmailField(max_length=rules.MAX_EMAIL_LENGTH)
+
+
+class MailedTokenField(TextField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=MAX_TOKEN_LENGTH, help_text="Of the link that was mailed.", **kwargs)
+
+
+class ResetPasswordRequest(serializers.Serializer[dict[str, Any]]):
+    token = MailedTokenField()
+    password = PasswordField()
+
+
+class VerifyEmailRequest(serializers.Serializer[dict[str, Any]]):
+    token = MailedTokenField()
+
+
 class ProfileRequest(serializers.Serializer[dict[str, Any]]):
     """Changes of a profile; a field that is missing stays as it is."""
 
@@ -146,6 +164,11 @@ class ProfileRequest(serializers.Serializer[dict[str, Any]]):
     )
     bio = PublicTextField(
         multiline=True, max_length=rules.MAX_BIO_LENGTH, required=False, allow_null=True, allow_blank=True
+    )
+    email = EmailField(
+        max_length=rules.MAX_EMAIL_LENGTH,
+        required=False,
+        help_text="Counts once the link that is mailed there was used; one's own address takes a change back.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +212,13 @@ class MeSerializer(PublicUserSerializer):
     """What users see of themselves."""
 
     email = serializers.EmailField()
+    emailVerified = serializers.BooleanField(
+        source="email_verified",
+        help_text="Whether the user has proved to read mail to an address of the account, or signs in with X.",
+    )
+    pendingEmail = serializers.EmailField(
+        source="pending_email", allow_null=True, help_text="The new address, until it is verified."
+    )
     availableCredits = CreditsField(source="available_credits")
     lockedCredits = CreditsField(source="locked_credits")
     expendedCredits = CreditsField(source="expended_credits")
@@ -209,7 +239,8 @@ class MeSerializer(PublicUserSerializer):
     @classmethod
     def from_record(cls, user: User, ranks: Ranks, record: BettingRecord) -> dict[str, Any]:
         """Return the user as JSON values, with what became of the user's bets."""
-        return cls.from_user(user, ranks, **asdict(record))
+        mail = {"email_verified": user.email_verified_at is not None, "pending_email": user.pending_email or None}
+        return cls.from_user(user, ranks, **mail, **asdict(record))
 
 
 class SessionSerializer(ResourceSerializer):

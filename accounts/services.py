@@ -13,10 +13,11 @@ from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
 
-from accounts import passwords, rules, tokens, usernames
+from accounts import passwords, rules, tokens, usernames, verification
 from accounts.changes import publish_users
 from accounts.errors import InvalidCredentials, UserErased, WrongPassword
-from accounts.models import FormerUsername, RefreshToken, User
+from accounts.mail.queue import queue_mail
+from accounts.models import FormerUsername, Mail, RefreshToken, User
 from accounts.registration import as_domain_error, register
 from accounts.tokens import Client, TokenPair
 from core.api.errors import DomainError
@@ -44,7 +45,7 @@ def sign_up(
     client: Client,
     now: datetime,
 ) -> SignedIn:
-    """Register a user and sign them in.
+    """Register a user, queue the mail that verifies the address, and sign them in.
 
     Raises ValidationError for a weak password, UsernameReserved, EmailTaken, UsernameTaken and InvalidReferralCode.
     """
@@ -53,6 +54,7 @@ def sign_up(
         user = register(
             username=username, email=email, name=name, password=password, referral_code=referral_code, now=now
         )
+        verification.queue_verification(user, now=now)
         return sign_in(user, client=client, now=now)
 
 
@@ -61,7 +63,11 @@ def sign_in(user: User, *, client: Client, now: datetime) -> SignedIn:
 
     All that the response shows is read here, but the ranks: once the sign-in is committed, nothing may fail.
     """
-    pair = tokens.issue_token_pair(user=user, client=client, now=now)
+    return show_tokens(user, tokens.issue_token_pair(user=user, client=client, now=now))
+
+
+def show_tokens(user: User, pair: TokenPair) -> SignedIn:
+    """Return new tokens with all that is shown of their user, as it is now."""
     user.refresh_from_db()
     return SignedIn(user, pair, record_of(user.pk))
 
@@ -96,12 +102,18 @@ def log_out(*, refresh_token: str, now: datetime) -> None:
 
 
 def change_own_password(
-    *, user_id: UUID, current_password: str, new_password: str, client: Client, now: datetime
+    *,
+    user_id: UUID,
+    session_id: UUID | None,
+    current_password: str,
+    new_password: str,
+    client: Client,
+    now: datetime,
 ) -> SignedIn:
-    """Change the password, which ends all sessions, and sign in again here.
+    """Change the password, which ends all sessions but this one, and issue new tokens of it.
 
-    Raises WrongPassword, ValidationError for a weak
-    new one, and AccountSuspended.
+    Without a session, as of an access token from before they were named, a new one begins and all others end. Raises
+    WrongPassword, ValidationError for a weak new one, and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
     if not passwords.check_password(current_password, user):
@@ -114,13 +126,19 @@ def change_own_password(
         if held is None or held.password != user.password:
             raise WrongPassword
         store_password(held, encoded, now=now)
-        return sign_in(held, client=client, now=now)
+        tokens.revoke_other_sessions(user=held, session_id=session_id, reason=Reason.PASSWORD_CHANGED, now=now)
+        pair = tokens.renew(user=held, session_id=session_id, client=client, now=now) if session_id else None
+        return show_tokens(held, pair) if pair else sign_in(held, client=client, now=now)
 
 
 def store_password(user: User, encoded: str, *, now: datetime) -> None:
-    """Store a hashed password, and end all sessions; the caller's transaction holds the user's lock."""
-    User.objects.filter(pk=user.pk).update(password=encoded)
-    tokens.revoke_all_refresh_tokens(user=user, reason=Reason.PASSWORD_CHANGED, now=now)
+    """Store a hashed password, and tell the user; the caller's transaction holds the user's lock, and ends sessions.
+
+    A change of address that was begun is taken back: somebody else may have begun it.
+    """
+    User.objects.filter(pk=user.pk).update(password=encoded, pending_email="")
+    if user.email_verified_at is not None:
+        queue_mail(Mail.Kind.PASSWORD_CHANGED, address=user.email, user=user, now=now)
 
 
 def create_demo_user(*, now: datetime) -> SignedIn:
@@ -133,6 +151,7 @@ def create_demo_user(*, now: datetime) -> SignedIn:
             name=f"Demo {username[-4:]}",
             password=None,
             referral_code=None,
+            is_verified=True,
             now=now,
         )
         return sign_in(user, client=Client("create_demo_users", None), now=now)
@@ -154,8 +173,11 @@ class ProfileChanges(TypedDict, total=False):
 CHOSEN = {"name": "name_chosen", "avatar_url": "avatar_chosen"}
 
 
-def update_profile(*, user_id: UUID, changes: ProfileChanges, now: datetime) -> User:
-    """Change a user's profile and return the user. Raises UsernameReserved, UsernameTaken."""
+def update_profile(*, user_id: UUID, changes: ProfileChanges, email: str | None = None, now: datetime) -> User:
+    """Change a user's profile and return the user. A new `email` counts once it is verified.
+
+    Raises UsernameReserved, UsernameTaken.
+    """
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update(no_key=True).get(pk=user_id)
         former = user.username
@@ -175,6 +197,8 @@ def update_profile(*, user_id: UUID, changes: ProfileChanges, now: datetime) -> 
         if is_renamed:
             usernames.require_not_held(user, now=now)
             usernames.hold(former, user=user, now=now)
+        if email is not None:
+            verification.request_email_change(user, email, now=now)
         return user
 
 
@@ -254,8 +278,6 @@ def record_of(user_id: UUID) -> BettingRecord:
 # -- Erasure: the ledger entries stay, under a username that says nothing
 
 
-# A top-level domain that never exists: RFC 2606.
-ERASED_EMAIL_DOMAIN = "erased.invalid"
 RANDOM_BYTES = 4
 ATTEMPTS = 5
 ERASED_VALUES: dict[str, Any] = {
@@ -264,6 +286,7 @@ ERASED_VALUES: dict[str, Any] = {
     "bio": "",
     "x_username": "",
     "ended_sessions": [],
+    "pending_email": "",
     "last_login_at": None,
     "last_active_at": None,
     "earlier_active_days": 0,
@@ -283,6 +306,7 @@ def erase_personal_data(*, user: User, now: datetime) -> User:
         raise UserErased
     RefreshToken.objects.filter(user=user).delete()
     FormerUsername.objects.filter(user=user).delete()
+    Mail.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()
     values = {
@@ -302,7 +326,8 @@ def assign_unused_names(user: User) -> None:
     """Replace username, e-mail and referral code, with which a bonus would go to nobody."""
     for _ in range(ATTEMPTS):
         name = f"erased_{secrets.token_hex(RANDOM_BYTES)}"
-        names = {"username": name, "email": f"{name}@{ERASED_EMAIL_DOMAIN}", "referral_code": rules.new_referral_code()}
+        email = f"{name}@{rules.ERASED_EMAIL_DOMAIN}"
+        names = {"username": name, "email": email, "referral_code": rules.new_referral_code()}
         try:
             with transaction.atomic():
                 User.objects.filter(pk=user.pk).update(**names)

@@ -1,4 +1,4 @@
-"""Suspend and restore users, and end their sessions: by staff, with a reason, recorded in the same transaction."""
+"""Suspend and restore users, end their sessions, mail them anew: by staff, with a reason, recorded with the effect."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,6 +9,7 @@ from accounts.changes import publish_users
 from accounts.errors import AlreadySuspended, NotSuspended, UserErased
 from accounts.models import Permission, RefreshToken, User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
+from accounts.verification import queue_verification
 from core.db.transactions import run_transaction
 
 Reason = RefreshToken.Reason
@@ -68,6 +69,18 @@ def end_one_session(*, user_id: UUID, session_id: UUID, by: StaffMember, reason:
         sessions.end_session(user=user, session_id=session_id, reason=Reason.ENDED_BY_STAFF, now=now)
 
     return act_on_user("end_session", end, user_id=user_id, by=by, reason=reason, now=now)
+
+
+def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
+    """Queue the mail again that verifies the user's address.
+
+    Raises NotAllowed, NotYourself, StaffProtected, AlreadyVerified, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+
+    def resend(user: User) -> None:
+        queue_verification(user, now=now)
+
+    return act_on_user("resend_verification", resend, user_id=user_id, by=by, reason=reason, now=now)
 
 
 def act_on_user(

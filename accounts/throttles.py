@@ -38,6 +38,47 @@ class XSignInThrottle(PerClientThrottle):
     scope = "x_sign_in"
 
 
+class MailThrottle(PerClientThrottle):
+    """Limits the mails that one client has sent, whomever to."""
+
+    scope = "mail"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        return super().get_cache_key(request, view) if asks_for_mail(request) else None
+
+
+class MailAddressThrottle(PerClientThrottle):
+    """Limits the mails to one address, or about one user where the request names no address, whoever has them sent."""
+
+    scope = "mail_address"
+    counted = "e-mail address, or user where none is given, of all clients together"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        if not asks_for_mail(request):
+            return None
+        email = email_of(request)
+        return f"throttle:{self.scope}:{name_of_account(email) if email else request.user.pk}"
+
+
+class MailTokenThrottle(PerClientThrottle):
+    """Limits tries of mailed tokens, each of which costs a signature, and a good one the hash of a password."""
+
+    scope = "mail_token"
+
+
+MAIL_THROTTLES = (MailThrottle, MailAddressThrottle)
+
+
+def email_of(request: Request) -> str | None:
+    email = request.data.get("email") if isinstance(request.data, dict) else None
+    return email if isinstance(email, str) else None
+
+
+def asks_for_mail(request: Request) -> bool:
+    """Return whether the request has a mail sent: of a profile's changes, a new address alone."""
+    return request.method != "PATCH" or email_of(request) is not None
+
+
 class LoginThrottle(PerClientThrottle):
     """Limits the attempts of one address, whichever accounts they are at; a known device is counted by itself."""
 
@@ -55,10 +96,7 @@ class LoginThrottle(PerClientThrottle):
 
     def email_of(self, request: Request) -> str | None:
         """Return the e-mail that was given, whether or not it is registered."""
-        if self.email is not None:
-            return self.email
-        email = request.data.get("email") if isinstance(request.data, dict) else None
-        return email if isinstance(email, str) else None
+        return email_of(request) if self.email is None else self.email
 
 
 class AccountThrottle(LoginThrottle):

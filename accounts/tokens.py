@@ -75,6 +75,17 @@ def rotate(*, refresh: str, client: Client, now: datetime) -> TokenPair | Domain
     return issue(user=token.user, family=token.family, parent=token, client=client, now=now)
 
 
+def renew(*, user: User, session_id: UUID, client: Client, now: datetime) -> TokenPair | None:
+    """Return new tokens of a session, as a refresh does, or None where it doesn't go on. The caller holds the lock."""
+    require_transaction("renew")
+    going_on = RefreshToken.objects.filter(user=user, family=session_id, first_used_at=None, revoked_at=None)
+    newest = going_on.filter(expires_at__gt=now).first()
+    if newest is None or not user.is_active:
+        return None
+    mark_used(newest, now=now)
+    return issue(user=user, family=session_id, parent=newest, client=client, now=now)
+
+
 def end_session(*, refresh: str, now: datetime) -> None:
     """End the session of the token, at once; an unknown token has no effect."""
     require_transaction("end_session")
@@ -91,6 +102,12 @@ def revoke_family(*, user_id: UUID, family: UUID, reason: RefreshToken.Reason, n
 def revoke_all_refresh_tokens(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:
     """Revoke all tokens of all sessions, access tokens too. The caller holds the user's lock."""
     revoke(RefreshToken.objects.filter(user=user), user_id=user.pk, reason=reason, now=now)
+
+
+def revoke_other_sessions(*, user: User, session_id: UUID | None, reason: RefreshToken.Reason, now: datetime) -> None:
+    """Revoke all tokens of all sessions but one, access tokens too. The caller holds the user's lock."""
+    others = RefreshToken.objects.filter(user=user).exclude(family=session_id)
+    revoke(others, user_id=user.pk, reason=reason, now=now)
 
 
 def revoke(tokens: QuerySet[RefreshToken], *, user_id: UUID, reason: RefreshToken.Reason, now: datetime) -> None:

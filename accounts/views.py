@@ -9,14 +9,16 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from accounts import rules, services, sessions
+from accounts import recovery, rules, services, sessions, verification
 from accounts.authentication import client_of, current_session, current_user
 from accounts.errors import (
     AccountSuspended,
+    AlreadyVerified,
     EmailTaken,
     InvalidCredentials,
     InvalidReferralCode,
     InvalidRefreshToken,
+    InvalidToken,
     InvalidUserId,
     SessionNotFound,
     TokenReused,
@@ -27,6 +29,7 @@ from accounts.errors import (
 from accounts.models import User
 from accounts.serializers import (
     ChangePasswordRequest,
+    ForgottenPasswordRequest,
     LoginRequest,
     LogoutRequest,
     MeResponse,
@@ -36,11 +39,13 @@ from accounts.serializers import (
     PublicUserResponse,
     PublicUserSerializer,
     RefreshRequest,
+    ResetPasswordRequest,
     SessionSerializer,
     SessionsResponse,
     SignedInResponse,
     SignupRequest,
     TokensResponse,
+    VerifyEmailRequest,
 )
 from accounts.services import SignedIn, ranks_if_readable, ranks_of, record_of, update_profile
 from accounts.throttles import remember_device
@@ -136,6 +141,61 @@ class SignInViewSet(PrivateViewSet):
         return json_response(message="Logged out successfully")
 
 
+class RecoveryViewSet(PrivateViewSet):
+    """What is done with the links of mails, by whoever reads them; none of it needs to be signed in."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @operation(
+        operation_id="auth_forgot_password",
+        summary="Have a mail sent that resets the password",
+        description=(
+            "Responds alike whether or not the address is anybody's. The mail has a link to "
+            "`FRONTEND_URL/auth/reset?token=…`, good once, for an hour."
+        ),
+        request=ForgottenPasswordRequest,
+        responses=MessageResponse,
+        tags=["auth"],
+    )
+    def forgot(self, request: Request) -> HttpResponse:
+        email = validate(ForgottenPasswordRequest, request.data)["email"]
+        recovery.request_password_reset(email=email, now=timezone.now())
+        return json_response(message="If the address is known, a mail is on its way")
+
+    @operation(
+        operation_id="auth_reset_password",
+        summary="Set a new password with a mailed token",
+        description="Signs out all devices, and signs in here. The address that the mail went to is verified by it.",
+        request=ResetPasswordRequest,
+        responses=SignedInResponse,
+        errors=[InvalidToken, AccountSuspended],
+        tags=["auth"],
+    )
+    def reset(self, request: Request) -> HttpResponse:
+        fields = validate(ResetPasswordRequest, request.data)
+        result = recovery.reset_password(**fields, client=client_of(request), now=timezone.now())
+        response = signed_in_response(result)
+        remember_device(request, response, result.user.email)
+        return response
+
+    @operation(
+        operation_id="auth_verify_email",
+        summary="Verify an e-mail address with a mailed token",
+        description=(
+            "The mail of a sign-up, of `POST /auth/email/resend` or of a new address has a link to "
+            "`FRONTEND_URL/auth/verify?token=…`, good once. A new address replaces the old one now."
+        ),
+        request=VerifyEmailRequest,
+        responses=MessageResponse,
+        errors=[InvalidToken, AccountSuspended, EmailTaken],
+        tags=["auth"],
+    )
+    def verify(self, request: Request) -> HttpResponse:
+        verification.verify_email(token=validate(VerifyEmailRequest, request.data)["token"], now=timezone.now())
+        return json_response(message="E-mail address verified")
+
+
 class MeViewSet(PrivateViewSet):
     """What users see and change of themselves."""
 
@@ -145,11 +205,26 @@ class MeViewSet(PrivateViewSet):
         return json_response(user=MeSerializer.from_record(user, ranks_of(user.pk), record_of(user.pk)))
 
     @operation(
+        operation_id="auth_resend_verification",
+        summary="Have the mail sent again that verifies my address",
+        description="To the new address where one waits to be verified.",
+        request=None,
+        responses=MessageResponse,
+        errors=[AlreadyVerified],
+        tags=["auth"],
+    )
+    def resend(self, request: Request) -> HttpResponse:
+        verification.resend_verification(user_id=current_user(request).pk, now=timezone.now())
+        return json_response(message="A mail is on its way")
+
+    @operation(
         operation_id="users_update_me",
         summary="Change my profile",
         description=(
             f"A username that is given up is nobody else's for {rules.USERNAME_HELD_FOR.days} days; the user may take "
-            "it back. Some are reserved, and what looks like one of them is: 400 `username_reserved`."
+            "it back. Some are reserved, and what looks like one of them is: 400 `username_reserved`. "
+            "A new `email` gets a mail with a link, and counts once that is used (`POST /auth/email/verify`); the "
+            "response is the same if somebody else has the address, who is told by mail."
         ),
         request=ProfileRequest,
         responses=PublicUserResponse,
@@ -158,13 +233,17 @@ class MeViewSet(PrivateViewSet):
     )
     def update(self, request: Request) -> HttpResponse:
         changes: Any = validate(ProfileRequest, request.data)
-        user = update_profile(user_id=current_user(request).pk, changes=changes, now=timezone.now())
+        email = changes.pop("email", None)
+        user = update_profile(user_id=current_user(request).pk, changes=changes, email=email, now=timezone.now())
         return json_response(user=PublicUserSerializer.from_user(user, ranks_if_readable(user.pk)))
 
     @operation(
         operation_id="auth_change_password",
         summary="Change my password",
-        description="Signs out all devices; the response's tokens are for this one.",
+        description=(
+            "Ends all other sessions. The response has new tokens of this one; those that it had are good as after a "
+            "refresh."
+        ),
         request=ChangePasswordRequest,
         responses=SignedInResponse,
         errors=[WrongPassword],
@@ -174,6 +253,7 @@ class MeViewSet(PrivateViewSet):
         fields = validate(ChangePasswordRequest, request.data)
         result = services.change_own_password(
             user_id=current_user(request).pk,
+            session_id=current_session(request),
             current_password=fields["currentPassword"],
             new_password=fields["newPassword"],
             client=client_of(request),

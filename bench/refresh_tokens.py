@@ -47,6 +47,8 @@ def configure(database_url: str) -> None:
         "JWT_ACCESS_SECRET": secrets.token_urlsafe(48),
         "ALLOWED_HOSTS": "127.0.0.1",
         "FRONTEND_URL": "http://127.0.0.1:3000",
+        "EMAIL_URL": "smtp://127.0.0.1:1",
+        "DEFAULT_FROM_EMAIL": "no-reply@example.com",
         "LOG_LEVEL": "ERROR",
         "VAR_DIR": str(VAR),
         "DATABASE_URL": database_url,

@@ -14,6 +14,7 @@ from redis.connection import parse_url
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 SECRET_LETTERS_MIN = 32
 LONGEST = timedelta(days=3_650)
+SENDING_SCHEMES, PRINTING_SCHEME = ("smtp", "smtps", "smtp+tls", "smtp+ssl"), "consolemail"
 UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -89,6 +90,25 @@ class Env(environ.Env):  # type: ignore[misc]
                 f"{name} can't be read: write redis://host:6379/0, rediss:// for TLS, or unix:///path?db=0."
             ) from exc
         return url
+
+    def mail(self, name: str, *, in_development: str) -> dict[str, Any]:
+        """Return Django's settings of the mail server at a URL. Required as `required`.
+
+        In production only a server that sends will do: what prints mails would write their links to the log. Raises
+        ImproperlyConfigured; the URL may hold a password.
+        """
+        url = self.required(name, in_development=in_development)
+        schemes = SENDING_SCHEMES if not self.bool("DEBUG", default=False) else (*SENDING_SCHEMES, PRINTING_SCHEME)
+        try:
+            parts = urlsplit(url)
+            valid = parts.scheme in schemes and (parts.scheme == PRINTING_SCHEME or bool(parts.hostname and parts.port))
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ImproperlyConfigured(
+                f"{name} can't be read: write smtp+tls://user:password@host:587, smtp+ssl:// or smtp://, with a port."
+            )
+        return {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False, **self.email_url_config(url)}
 
     def keyring(self, name: str, *, in_development: str) -> dict[str, str]:
         """Return signing keys, written `id:secret,id:secret`: the first signs, all verify. Required as `required`."""

@@ -6,5 +6,6 @@ urlpatterns = [
     path("", welcome.page),
     path("dev/sign-in", welcome.sign_in_demo),
     path("dev/events", welcome.events),
+    path("dev/mails", welcome.mails),
     path("dev/markets/<str:market_id>/resolve", welcome.resolve),
 ]

@@ -4,6 +4,7 @@ It bets by the public API, as a frontend does. Only what no API is for has a vie
 and deciding a market of the simulator at once.
 """
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +26,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.authentication import client_of
 from accounts.errors import EmailTaken, UsernameTaken
-from accounts.models import User
+from accounts.mail.messages import compose
+from accounts.models import Mail, User
 from accounts.services import sign_in, sign_up
 from accounts.tokens import Client
 from betting.models import Bet, BetSale, Settlement
@@ -39,7 +41,8 @@ from markets.polymarket.client import job_client
 from markets.resolution.job import Candidate, check_markets
 
 USERNAME, EMAIL, PASSWORD = "demo", "demo@demo.example", "a sentence for the demo"
-EVENTS = 30
+EVENTS, MAILS = 30, 5
+LINK = re.compile(r"\S+\?token=\S+")
 CONTROL_SECONDS = 3
 OUTCOMES = {"this": "this", "that": "that", "tie": "50-50"}
 
@@ -131,6 +134,26 @@ def events(request: HttpRequest) -> HttpResponse:
     """Return the newest events, newest first."""
     newest = sorted(recent_events(), reverse=True)[:EVENTS]
     return json_response(events=[event._asdict() for event in newest], now=timezone.now())
+
+
+@require_GET
+def mails(request: HttpRequest) -> HttpResponse:
+    """Return the newest mails, newest first, each with a link like its own, where it has one that is good still.
+
+    A mail is kept nowhere: the link is made anew, of the account as it is now.
+    """
+    rows = Mail.objects.select_related("user").order_by("-created_at")[:MAILS]
+    now = timezone.now()
+    shown = [{"at": row.created_at, "to": row.address, "state": row.status, **said(row, now=now)} for row in rows]
+    return json_response(mails=shown)
+
+
+def said(mail: Mail, *, now: datetime) -> dict[str, str]:
+    message = compose(mail, now=now)
+    if message is None:
+        return {"subject": mail.get_kind_display(), "link": ""}
+    link = LINK.search(str(message.body))
+    return {"subject": str(message.subject), "link": link[0] if link else ""}
 
 
 def recent_events() -> Iterator[Event]:

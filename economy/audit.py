@@ -81,13 +81,18 @@ register(
 # -- Bonuses
 
 BONUSES = "SELECT count(*) FROM credit_transactions WHERE transaction_type IN ('signup_bonus', 'referral_bonus')"
-# A registration gives both in its own transaction: a referrer who is set later comes too late. That each is of the
-# user, or for somebody referred, is checked by `bonuses`.
+# Each is given in the transaction of its reason: a registration, or the verification of the new user's address (before
+# there was one, the registration). A referrer who is set later comes too late. That each is of the user, or for
+# somebody referred, is checked by `bonuses`.
 BONUSES_UNLIKE_RULES = f"""
 SELECT bonus.id FROM credit_transactions AS bonus JOIN users AS newcomer ON newcomer.id = bonus.reference_id
 LEFT JOIN recorded_rules AS rule ON rule.name = bonus.transaction_type AND rule.numbers = ARRAY[bonus.amount]
 WHERE bonus.transaction_type IN ('signup_bonus', 'referral_bonus') AND (
-    rule.id IS NULL OR bonus.created_at NOT BETWEEN newcomer.created_at - {SLACK} AND newcomer.created_at + {SLACK}
+    rule.id IS NULL OR NOT (
+        bonus.created_at BETWEEN newcomer.created_at - {SLACK} AND newcomer.created_at + {SLACK}
+        OR bonus.transaction_type = 'referral_bonus' AND newcomer.email_verified_at IS NOT NULL AND bonus.created_at
+            BETWEEN newcomer.email_verified_at - {SLACK} AND newcomer.email_verified_at + {SLACK}
+    )
 )
 UNION
 SELECT id FROM (
@@ -98,8 +103,9 @@ SELECT id FROM (
 register(
     by_sql(
         "bonus_rules",
-        "Every bonus is of a recorded amount and from the moment when the new user registered, and no referrer was "
-        "paid for more of them in a UTC day than a recorded cap.",
+        "Every bonus is of a recorded amount and from the moment when the new user registered, or a referrer's from "
+        "when the new user's address was verified, and no referrer was paid for more of them in a UTC day than a "
+        "recorded cap.",
         examined=BONUSES,
         breaches=BONUSES_UNLIKE_RULES,
     )

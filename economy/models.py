@@ -367,7 +367,10 @@ class UnpaidReferrals(models.Manager["UnpaidReferral"]):
 
 
 class UnpaidReferral(User):
-    """A user who signed up with a code that brought no bonus: the referrer was suspended, or beyond the daily cap."""
+    """A user who signed up with a code that brought no bonus.
+
+    They aren't verified, or the referrer was suspended or beyond the daily cap when they were.
+    """
 
     objects = UnpaidReferrals()  # type: ignore[assignment,misc]
 

@@ -1,4 +1,4 @@
-"""Referrals: credits for signing up and for bringing a new user, and the list of whom a user brought."""
+"""Referrals: credits for signing up and for bringing a verified user, and the list of whom a user brought."""
 
 import logging
 from datetime import datetime
@@ -9,11 +9,11 @@ from uuid import UUID
 from django.dispatch import receiver
 
 from accounts.models import User
-from accounts.registration import user_registered
+from accounts.registration import user_registered, user_verified
 from core.db.sql import fetch_value
 from economy import rules
 from economy.ledger import Transfer, post_many
-from economy.models import TransactionType
+from economy.models import CreditTransaction, TransactionType
 from economy.recorded_rules import REFERRAL_BONUS, REFERRAL_CAP, SIGNUP_BONUS, record_rule
 from economy.serializers import ReferredUserSerializer
 from notifications.models import NotificationType
@@ -22,7 +22,7 @@ from notifications.services import Cause, notify
 logger = logging.getLogger(__name__)
 ZERO = Decimal(0)
 
-# Locks the referrer, so that the bonuses of a day are counted one registration at a time. A suspended one has no row.
+# Locks the referrer, so that the bonuses of a day are counted one at a time. A suspended one has no row.
 LOCK_REFERRER = "SELECT id FROM users WHERE id = %(referrer_id)s AND is_active FOR NO KEY UPDATE"
 PAID_TODAY = """
 SELECT count(*) FROM (
@@ -35,47 +35,58 @@ SELECT count(*) FROM (
 """
 
 
-@receiver(user_registered, dispatch_uid="economy.registration_bonuses")
-def on_user_registered(*, user: User, referrer: User | None, now: datetime, **kwargs: Any) -> None:
-    """Grant the bonuses inside the transaction that makes the user."""
-    grant_registration_bonuses(user_id=user.pk, referrer_id=referrer.pk if referrer else None, now=now)
-
-
-def grant_registration_bonuses(*, user_id: UUID, referrer_id: UUID | None, now: datetime) -> None:
-    """Post the new user's starting credits, and the referrer's bonus where one is due; each once for a new user.
-
-    The referrer is notified, paid or not.
-    """
+@receiver(user_registered, dispatch_uid="economy.starting_credits")
+def on_user_registered(*, user: User, now: datetime, **kwargs: Any) -> None:
+    """Grant the starting credits inside the transaction that makes the user."""
     record_rule(SIGNUP_BONUS, rules.STARTING_CREDITS, now=now)
-    transfers = [
-        Transfer(
-            user_id=user_id,
-            amount=rules.STARTING_CREDITS,
-            transaction_type=TransactionType.SIGNUP_BONUS,
-            reference_id=user_id,
-            description="Welcome bonus",
-        )
-    ]
-    # The new user's row is locked already, and no other transaction can see it: the order of the two doesn't matter.
-    bonus = ZERO
-    if referrer_id and is_bonus_due(referrer_id, now):
-        bonus = rules.REFERRAL_BONUS_CREDITS
-        record_rule(REFERRAL_BONUS, rules.REFERRAL_BONUS_CREDITS, now=now)
-        record_rule(REFERRAL_CAP, rules.REFERRAL_DAILY_CAP, now=now)
-        transfers.append(
-            Transfer(
-                user_id=referrer_id,
-                amount=bonus,
-                transaction_type=TransactionType.REFERRAL_BONUS,
-                reference_id=user_id,
-                description="Referral bonus",
-            )
-        )
-    post_many([transfer for transfer in transfers if transfer.amount], now=now)
-    if referrer_id:
-        about = {"userId": user_id, "amount": bonus}
-        joined = NotificationType.REFERRAL_JOINED
-        notify([Cause(user_id=referrer_id, type=joined, reference_id=user_id, data=about)], now=now)
+    transfer = Transfer(
+        user_id=user.pk,
+        amount=rules.STARTING_CREDITS,
+        transaction_type=TransactionType.SIGNUP_BONUS,
+        reference_id=user.pk,
+        description="Welcome bonus",
+    )
+    post_many([transfer] if transfer.amount else [], now=now)
+
+
+@receiver(user_verified, dispatch_uid="economy.referral_bonus")
+def on_user_verified(*, user: User, referrer: User | None, now: datetime, **kwargs: Any) -> None:
+    """Grant the referrer's bonus inside the transaction that verifies the user, whose lock it has and the referrer's.
+
+    Nobody earns by bringing addresses that no person reads. Who signed up before addresses were verified may have been
+    paid for then. The referrer is notified, paid or not.
+    """
+    if referrer is None or was_paid_for(user.pk):
+        return
+    bonus = grant_referral_bonus(user_id=user.pk, referrer_id=referrer.pk, now=now)
+    about = {"userId": user.pk, "amount": bonus}
+    joined = NotificationType.REFERRAL_JOINED
+    notify([Cause(user_id=referrer.pk, type=joined, reference_id=user.pk, data=about)], now=now)
+
+
+def was_paid_for(user_id: UUID) -> bool:
+    bonus = CreditTransaction.objects.filter(reference_id=user_id, transaction_type=TransactionType.REFERRAL_BONUS)
+    return bonus.exists()
+
+
+def grant_referral_bonus(*, user_id: UUID, referrer_id: UUID, now: datetime) -> Decimal:
+    """Post the referrer's bonus for a user where one is due, and return it, or 0.
+
+    Raises AlreadyPosted for the same user again.
+    """
+    if not is_bonus_due(referrer_id, now):
+        return ZERO
+    record_rule(REFERRAL_BONUS, rules.REFERRAL_BONUS_CREDITS, now=now)
+    record_rule(REFERRAL_CAP, rules.REFERRAL_DAILY_CAP, now=now)
+    transfer = Transfer(
+        user_id=referrer_id,
+        amount=rules.REFERRAL_BONUS_CREDITS,
+        transaction_type=TransactionType.REFERRAL_BONUS,
+        reference_id=user_id,
+        description="Referral bonus",
+    )
+    post_many([transfer] if transfer.amount else [], now=now)
+    return transfer.amount
 
 
 def is_bonus_due(referrer_id: UUID, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
 from accounts.errors import NotAllowed
-from accounts.models import FormerUsername, RefreshToken, StaffAction, User
+from accounts.models import FormerUsername, Mail, RefreshToken, StaffAction, User
 from accounts.services import erase_personal_data
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from betting.models import Bet, BetSale, Settlement
@@ -64,6 +64,7 @@ SECTIONS = (
     Section("permissions", User.user_permissions.through),
     Section("sessions", RefreshToken, hidden=("token_hash",)),
     Section("former_usernames", FormerUsername),
+    Section("mails", Mail),
     Section("social_accounts", SocialAccount),
     Section("email_addresses", EmailAddress),
     Section("idempotency_keys", IdempotencyKey, "user_id", hidden=("request_hash",)),

@@ -200,7 +200,7 @@ class UnpaidReferralTable(OfUser):
     Among the newest users; all of one referrer's are found by the referrer's name.
     """
 
-    list_display = ("newcomer", "referrer", "state", "at")
+    list_display = ("newcomer", "referrer", "state", "verified", "at")
     list_select_related = ("referred_by",)
     search_help_text = "The referrer's id, e-mail, username or X handle"
     order = ("-created_at", "-id")
@@ -224,6 +224,10 @@ class UnpaidReferralTable(OfUser):
     @admin.display(description="State")
     def state(self, row: UnpaidReferral) -> str:
         return status_label("active" if row.is_active else "suspended")
+
+    @admin.display(description="Verified, UTC")
+    def verified(self, row: UnpaidReferral) -> str:
+        return format_time(row.email_verified_at, otherwise="Not yet")
 
     @admin.display(description="Joined, UTC")
     def at(self, row: UnpaidReferral) -> str:

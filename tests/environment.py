@@ -55,6 +55,8 @@ FORGOTTEN = (
         "FEED_",
         "PURCHASE",
         "DAILY_CREDITS_",
+        "EMAIL_",
+        "DEFAULT_FROM_EMAIL",
     ),
 )
 

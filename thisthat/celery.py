@@ -102,6 +102,7 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         # Again after five minutes, for clocks that differ: who is rewarded already isn't again.
         "reward-active-users": {"task": "economy.reward_active_users", "schedule": crontab(hour="0", minute="0,5")},
         "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
+        "send-mails": every(60, "accounts.send_mails"),
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",

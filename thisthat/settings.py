@@ -123,6 +123,18 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Mail: printed to the log in development, sent by an SMTP server in production
+
+_mail = env.mail("EMAIL_URL", in_development="consolemail://")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail["EMAIL_USE_TLS"], _mail["EMAIL_USE_SSL"]
+# Seconds that the server may be silent.
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT_SECONDS", default=10.0)
+DEFAULT_FROM_EMAIL = env.required("DEFAULT_FROM_EMAIL", in_development="THISTHAT <no-reply@localhost>")
+EMAIL_VERIFICATION_LIFETIME = env.duration("EMAIL_VERIFICATION_EXPIRES_IN", default="3d")
+
 # Caches and the queue of jobs
 
 for _service in ("DATABASE_URL", "REDIS_URL"):
@@ -211,6 +223,9 @@ REST_FRAMEWORK = {
         "account_total": env.str("THROTTLE_ACCOUNT_TOTAL", default="100/hour"),
         "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
         "x_sign_in": env.str("THROTTLE_X_SIGN_IN", default="30/min"),
+        "mail": env.str("THROTTLE_MAIL", default="20/hour"),
+        "mail_address": env.str("THROTTLE_MAIL_ADDRESS", default="5/hour"),
+        "mail_token": env.str("THROTTLE_MAIL_TOKEN", default="30/min"),
     },
     "EXCEPTION_HANDLER": "core.api.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

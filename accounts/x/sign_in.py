@@ -167,6 +167,7 @@ def register_user(profile: XProfile, *, username: str, email: str, referral_code
             avatar_url=profile.avatar_url,
             x_username=profile.username,
             name_chosen=False,
+            is_verified=True,
             now=now,
         )
         SocialAccount.objects.create(user=user, provider=PROVIDER, uid=profile.x_id)

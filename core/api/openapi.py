@@ -321,8 +321,11 @@ def add_common_parts(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     result["paths"]["/health"] = HEALTH
     operations = [described for methods in result["paths"].values() for described in methods.values()]
     codes = codes_in(operations) | {status_and_code(error)[1] for error in OF_ANY_PATH}
-    errors = {status_and_code(error)[1]: error for error in all_errors()}
-    meanings = {code: meaning_of(errors[code]) for code in sorted(codes)}
+    meanings: dict[str, str] = {}
+    for error in sorted(all_errors(), key=lambda error: status_and_code(error)[1]):
+        _, named = status_and_code(error)
+        # A code that is another condition under another status has both meanings.
+        meanings |= {named: " ".join(filter(None, (meanings.get(named), meaning_of(error))))} if named in codes else {}
     code = ERROR["properties"]["code"] | {"enum": list(meanings), "x-enum-descriptions": meanings}  # type: ignore[index]
     properties = ERROR["properties"] | {"code": code}  # type: ignore[operator]
     result.setdefault("components", {}).setdefault("schemas", {})["Error"] = {**ERROR, "properties": properties}

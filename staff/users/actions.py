@@ -16,6 +16,7 @@ from unfold.widgets import (
 )
 
 from accounts import suspension
+from accounts.mail.messages import address_to_verify
 from accounts.models import Permission, RefreshToken, User
 from accounts.sessions import SHOWN, list_sessions
 from accounts.staff import StaffMember, check_may_touch, set_roles
@@ -177,6 +178,21 @@ def ending_one_session(user: User, by: StaffMember) -> Confirmation:
     )
 
 
+def resending(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        suspension.resend_verification(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
+        return f"A mail to {called(user)} is on its way."
+
+    return Confirmation(
+        title=f"Send {called(user)} the link again",
+        button="Send the mail",
+        back=change_url(user),
+        act=act,
+        warning="The link of an earlier mail stays good. One that waits to be sent isn't sent twice.",
+        facts={"To": address_to_verify(user) or "Nobody"},
+    )
+
+
 def holding(user: User, by: StaffMember) -> Confirmation:
     def act(data: Data) -> str:
         now = timezone.now()
@@ -288,6 +304,12 @@ USER_ACTIONS = Actions(
         ),
         "end-session": user_action(
             "End a session", Permission.SUSPEND_USERS, ending_one_session, fits=lambda user: not user.erased_at
+        ),
+        "resend-verification": user_action(
+            "Resend verification",
+            Permission.SUSPEND_USERS,
+            resending,
+            fits=lambda user: user.is_active and address_to_verify(user) is not None,
         ),
         "hold": user_action(
             "Put on hold", Permission.HOLD_CREDITS, holding, fits=lambda user: user.available_credits > 0

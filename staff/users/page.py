@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 
-from accounts.models import User
+from accounts.models import Mail, User
 from accounts.sessions import list_sessions
 from accounts.staff import StaffMember
 from betting.models import Bet
@@ -53,6 +53,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         referred(user),
         account(user),
         sessions(user, now=now),
+        mails(user),
         refusals(user),
         done_to(user),
     ]
@@ -150,6 +151,8 @@ def account(user: User) -> Facts:
         facts={
             "Username": f"@{user.username}",
             "E-mail": user.email,
+            "Verified, UTC": format_time(user.email_verified_at, otherwise="Not yet"),
+            "New e-mail, to be verified": user.pending_email or DASH,
             "X handle": f"@{user.x_username}" if user.x_username else DASH,
             "Id": user.pk,
             "Joined, UTC": format_time(user.created_at),
@@ -356,6 +359,27 @@ def sessions(user: User, *, now: datetime) -> Rows:
             for token in list_sessions(user.pk, now=now)[:SHOWN]
         ],
         none="Nowhere.",
+    )
+
+
+def mails(user: User) -> Rows:
+    rows = Mail.objects.filter(user=user).order_by("-created_at")
+    return Rows(
+        title="Mails",
+        columns=("Asked for, UTC", "Kind", "To", "State", "Sent, UTC", "Attempts", "Last failure"),
+        rows=[
+            (
+                format_time(row.created_at),
+                row.kind.replace("_", " ").capitalize(),
+                row.address,
+                status_label(row.status),
+                format_time(row.sent_at),
+                row.attempts,
+                row.error or DASH,
+            )
+            for row in rows[:SHOWN]
+        ],
+        none="None.",
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.test import Client as HttpClient
 
-from accounts import services, suspension
+from accounts import services, suspension, verification
+from accounts.email_tokens import Purpose, make_token
 from accounts.models import RefreshToken, User
 from accounts.services import SignedIn
 from accounts.staff import COMMAND_LINE
@@ -23,6 +24,8 @@ ME_FIELDS = {
     "id",
     "username",
     "email",
+    "emailVerified",
+    "pendingEmail",
     "name",
     "avatarUrl",
     "bio",
@@ -77,6 +80,20 @@ def sign_up(username: str = "", **fields: Any) -> SignedIn:
         "now": datetime.now(UTC),
     }
     return services.sign_up(**(given | fields))
+
+
+def sign_up_verified(username: str = "", **fields: Any) -> SignedIn:
+    """Signed up, and the link of the mail was used."""
+    signed_in = sign_up(username, **fields)
+    verify(signed_in.user, now=fields.get("now"))
+    return signed_in
+
+
+def verify(user: User, *, now: datetime | None = None) -> User:
+    """Use the link that verifies the user's address."""
+    now = now or datetime.now(UTC)
+    user.refresh_from_db()
+    return verification.verify_email(token=make_token(user, Purpose.EMAIL_VERIFICATION, now=now), now=now)
 
 
 def leaver() -> SignedIn:

@@ -94,6 +94,7 @@ def test_a_login_with_the_old_password_while_it_changes_leaves_only_the_new_toke
             if next(moves) == "change":
                 return services.change_own_password(
                     user_id=ann.user.pk,
+                    session_id=None,
                     current_password=PASSWORD,
                     new_password="staple paper clip 9",
                     client=SOMEWHERE,

@@ -1,11 +1,13 @@
-"""POST /api/v1/auth/change-password."""
+"""POST /api/v1/auth/password/change."""
 
 import pytest
 
 from accounts import services
+from accounts.tokens import AccessToken
 from tests.accounts.factories import (
     AUTH,
     PASSWORD,
+    SOMEWHERE,
     bearer,
     everything,
     faults,
@@ -17,7 +19,7 @@ from tests.accounts.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-CHANGE = f"{AUTH}/change-password"
+CHANGE = f"{AUTH}/password/change"
 NEW = "staple paper clip 9"
 
 
@@ -37,11 +39,36 @@ def test_the_new_password_replaces_the_old_one(stranger, ann):
     success(send(stranger, f"{AUTH}/login", login | {"password": NEW}))
 
 
-def test_all_devices_are_signed_out_but_this_one(stranger, ann):
+def sessions(stranger, access):
+    return success(stranger.get(f"{AUTH}/sessions", headers=bearer(access)))["sessions"]
+
+
+def test_all_devices_are_signed_out_but_this_one(stranger, ann, now):
+    phone = services.log_in(email="ann@example.com", password=PASSWORD, client=SOMEWHERE, now=now)
     body = success(change(stranger, ann))
-    refusal(send(stranger, f"{AUTH}/refresh", {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
-    assert live_tokens(ann.user) == 1
+    refusal(send(stranger, f"{AUTH}/refresh", {"refreshToken": phone.tokens.refresh}), 401, "invalid_refresh_token")
+    refusal(stranger.get(f"{AUTH}/me", headers=bearer(phone)), 401, "invalid_token")
+    assert len(sessions(stranger, ann)) == 1
     success(send(stranger, f"{AUTH}/refresh", {"refreshToken": body["refreshToken"]}))
+
+
+def test_this_session_goes_on_as_after_a_refresh(stranger, ann):
+    (before,) = sessions(stranger, ann)
+    body = success(change(stranger, ann))
+    (after,) = sessions(stranger, body["accessToken"])
+    assert (after["id"], after["createdAt"], after["current"]) == (before["id"], before["createdAt"], True)
+    # A client that lost the response goes on with what it has.
+    success(send(stranger, f"{AUTH}/refresh", {"refreshToken": ann.tokens.refresh}))
+    refusal(send(stranger, f"{AUTH}/refresh", {"refreshToken": body["refreshToken"]}), 401, "invalid_refresh_token")
+
+
+def test_with_a_token_of_no_session_a_new_one_begins_and_all_others_end(stranger, ann):
+    """One from before sessions were named."""
+    token = AccessToken(ann.tokens.access)
+    del token.payload["sid"]
+    body = success(change(stranger, str(token)))
+    refusal(send(stranger, f"{AUTH}/refresh", {"refreshToken": ann.tokens.refresh}), 401, "invalid_refresh_token")
+    assert [session["current"] for session in sessions(stranger, body["accessToken"])] == [True]
 
 
 def test_the_current_password_is_needed(stranger, ann):

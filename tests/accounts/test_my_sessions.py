@@ -156,10 +156,10 @@ class TestAccessTokens:
         refusal(send(stranger, f"{AUTH}/refresh", {"refreshToken": ann.tokens.refresh}), 401, "token_reused")
         assert not is_in(stranger, refreshed)
 
-    def test_a_changed_password_ends_them_but_the_new_one(self, stranger, ann, phone):
+    def test_a_changed_password_ends_those_of_all_other_sessions(self, stranger, ann, phone):
         body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
-        new = success(send(stranger, f"{AUTH}/change-password", body, **bearer(ann)))["accessToken"]
-        assert [is_in(stranger, who) for who in (ann, phone, new)] == [False, False, True]
+        new = success(send(stranger, f"{AUTH}/password/change", body, **bearer(ann)))["accessToken"]
+        assert [is_in(stranger, who) for who in (ann, phone, new)] == [True, False, True]
 
     def test_a_replaced_successor_of_a_session_that_goes_on_keeps_them(self, stranger, ann):
         first, second = refresh(ann.tokens.refresh), refresh(ann.tokens.refresh)

@@ -41,7 +41,7 @@ def test_sign_ins_and_changes_that_are_done_say_so_with_null_for_the_ranks(stran
             success(send(stranger, f"{AUTH}/signup", form("eve", email="eve@example.com")), 201),
             success(send(stranger, f"{AUTH}/login", login)),
             success(send(stranger, PROFILE, {"bio": "New."}, method="PATCH", **bearer(ann))),
-            success(send(stranger, f"{AUTH}/change-password", change, **bearer(ann))),
+            success(send(stranger, f"{AUTH}/password/change", change, **bearer(ann))),
         ]
         # Who only asks may ask again.
         refusal(stranger.get(f"{AUTH}/me", headers=bearer(responses[0]["accessToken"])), 503, "try_again")

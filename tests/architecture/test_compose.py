@@ -39,6 +39,8 @@ SECRETS = {
     "STOCK_SIGNING_KEYS": "test:only-for-tests-51c7d2f8-51c7d2f8-51c7d2f8-51c7d2f8",
     "ALLOWED_HOSTS": "api.example.com",
     "FRONTEND_URL": "https://www.example.com",
+    "EMAIL_URL": "smtp+tls://user:password@mail.example.com:587",
+    "DEFAULT_FROM_EMAIL": "no-reply@example.com",
     "POSTGRES_PASSWORD": "onlyfortests",
     "DATABASE_PASSWORD": "onlyfortests-too",
     "REDIS_PASSWORD": "onlyfortests-as-well",

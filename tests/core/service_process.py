@@ -22,6 +22,8 @@ PRODUCTION = {
     "STOCK_SIGNING_KEYS": "test:only-for-tests-51c7d2f8-51c7d2f8-51c7d2f8-51c7d2f8",
     "ALLOWED_HOSTS": "testserver",
     "FRONTEND_URL": "https://www.example.com",
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+    "DEFAULT_FROM_EMAIL": "no-reply@example.com",
     "DATABASE_URL": DATABASE_AWAY,
     "REDIS_URL": os.environ["REDIS_URL"],
     "SECURE_SSL_REDIRECT": "false",

@@ -6,7 +6,16 @@ import pytest
 
 from tests.core.service_process import PRODUCTION, ask, run
 
-REQUIRED = ["SECRET_KEY", "JWT_ACCESS_SECRET", "STOCK_SIGNING_KEYS", "ALLOWED_HOSTS", "FRONTEND_URL", "DATABASE_URL"]
+REQUIRED = [
+    "SECRET_KEY",
+    "JWT_ACCESS_SECRET",
+    "STOCK_SIGNING_KEYS",
+    "ALLOWED_HOSTS",
+    "FRONTEND_URL",
+    "EMAIL_URL",
+    "DEFAULT_FROM_EMAIL",
+    "DATABASE_URL",
+]
 
 
 def without(name):
@@ -56,6 +65,9 @@ def test_a_worker_without_it_does_not_start_and_names_it():
         ("MARKET_MAX_SPREAD", "wide"),
         ("X_ERROR_PATH", "https://evil.example"),
         ("X_ERROR_PATH", "//evil.example"),
+        # It would write the links of mails to the log.
+        ("EMAIL_URL", "consolemail://"),
+        ("EMAIL_URL", "smtp://mail.example.com"),
     ],
 )
 def test_a_setting_that_cannot_be_read_stops_the_start_with_its_name(name, value):

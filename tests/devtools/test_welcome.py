@@ -1,9 +1,13 @@
 """The page at `/` in development: who may call its views, and what they refuse. Its use is in tests/e2e."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
+from accounts.verification import verify_email
 from devtools.simulators.polymarket import Simulator
 from devtools.welcome import EMAIL, PASSWORD
 from markets.models import Market
@@ -99,3 +103,12 @@ def test_what_happened_comes_newest_first(api):
         User.objects.create_user(email=f"{name}@example.com", username=name)
     told = api.get("/dev/events").json()["events"]
     assert [(event["kind"], event["text"]) for event in told] == [("user", "bob joined"), ("user", "ann joined")]
+
+
+def test_mails_are_shown_with_links_that_work(api, upstream):
+    api.get("/")
+    (shown,) = api.get("/dev/mails").json()["mails"]
+    assert (shown["to"], shown["state"]) == (EMAIL, "queued")
+    token = parse_qs(urlsplit(shown["link"]).query)["token"][0]
+    assert verify_email(token=token, now=timezone.now()).email == EMAIL
+    assert api.get("/dev/mails").json()["mails"][0]["link"] == ""

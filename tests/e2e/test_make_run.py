@@ -131,6 +131,8 @@ def test_production_mode_is_refused_in_one_line(var_dir):
         "STOCK_SIGNING_KEYS": "key:" + "z" * 60,
         "ALLOWED_HOSTS": "localhost",
         "FRONTEND_URL": "https://www.example.com",
+        "EMAIL_URL": "smtp://127.0.0.1:1",
+        "DEFAULT_FROM_EMAIL": "no-reply@example.com",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "HOUSE_MARKET_SPREAD": "0.02",

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from accounts.models import User
-from accounts.registration import user_registered
+from accounts.registration import user_registered, user_verified
 from economy import rules
 from economy.errors import AlreadyPosted
 from economy.models import CreditTransaction
@@ -15,9 +15,11 @@ from tests.economy.factories import NOW, booked, ledger_entries, make_user
 
 
 def register(name, referrer=None, now=NOW):
+    """Somebody whose address is verified from the start."""
     with transaction.atomic():
         user = User.objects.create(email=f"{name}@example.com", username=name, referred_by=referrer)
         user_registered.send(sender=User, user=user, referrer=referrer, now=now)
+        user_verified.send(sender=User, user=user, referrer=referrer, now=now)
     return user
 
 
@@ -63,9 +65,26 @@ def test_a_new_user_pays_one_referrer_only(db):
     ann, eve = register("ann"), register("eve")
     bob = register("bob", ann)
     CreditTransaction.objects.get(user=bob)
-    with pytest.raises(AlreadyPosted), transaction.atomic():
-        user_registered.send(sender=User, user=bob, referrer=eve, now=NOW)
+    with transaction.atomic():
+        user_verified.send(sender=User, user=bob, referrer=eve, now=NOW)
     assert booked(eve)["credit_balance"] == 1000
+
+
+def test_who_is_not_verified_brings_the_referrer_nothing(db):
+    ann = register("ann")
+    with transaction.atomic():
+        bob = User.objects.create(email="bob@example.com", username="bob", referred_by=ann)
+        user_registered.send(sender=User, user=bob, referrer=ann, now=NOW)
+    assert (booked(ann)["credit_balance"], booked(bob)["credit_balance"]) == (1000, 1000)
+
+
+def test_a_user_who_was_paid_for_at_sign_up_is_not_paid_for_again(db):
+    """As those were who signed up before addresses were verified."""
+    ann = register("ann")
+    bob = register("bob", ann)
+    with transaction.atomic():
+        user_verified.send(sender=User, user=bob, referrer=ann, now=NOW)
+    assert booked(ann)["referral_credits_earned"] == 200
 
 
 def test_a_suspended_referrer_earns_nothing(db):
@@ -109,4 +128,4 @@ def test_a_person_who_signs_up_over_http_has_the_credits_in_the_response(api, db
     assert response.status_code == 201, response.content
     assert response.json()["user"]["creditBalance"] == 1000
     assert response.json()["user"]["availableCredits"] == 1000
-    assert booked(ann)["credit_balance"] == 1200
+    assert booked(ann)["credit_balance"] == 1000

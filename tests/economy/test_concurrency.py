@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from accounts.models import User
-from accounts.registration import user_registered
+from accounts.registration import user_registered, user_verified
 from core.db.transactions import run_transaction, sqlstate_of
 from economy import rules
 from economy.errors import AlreadyPosted, InsufficientCredits
@@ -78,6 +78,7 @@ def register(number, referrer, name="new"):
             email=f"{name}{number}@example.com", username=f"{name}{number}", referred_by=referrer
         )
         user_registered.send(sender=User, user=user, referrer=referrer, now=NOW)
+        user_verified.send(sender=User, user=user, referrer=referrer, now=NOW)
 
 
 def test_registrations_with_one_referrer_at_once_pay_each_once():

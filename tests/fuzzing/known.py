@@ -73,14 +73,14 @@ KNOWN = (
     Known(
         ACCEPTED,
         "How good a password is can't be said in a schema.",
-        operation="POST /api/v1/auth/(signup|change-password)",
+        operation="POST /api/v1/auth/(signup|password/change)",
         field="password|newPassword",
         code=".*",
     ),
     Known(
         ACCEPTED,
         "Formats `email` and `uri` allow more than can be reached, as hosts without a dot.",
-        operation="POST /api/v1/auth/signup|PATCH /api/v1/users/me",
+        operation="POST /api/v1/auth/(signup|password/forgot)|PATCH /api/v1/users/me",
         field="email|avatarUrl",
         code="invalid",
     ),

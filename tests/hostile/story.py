@@ -44,7 +44,7 @@ def tell_story() -> SimpleNamespace:
     ann = sign_up("ann")
     with transaction.atomic():
         terms = {"username": "bob", "email": "bob@example.com", "name": "Bob", "password": None}
-        bob = register(**terms, referral_code=ann.user.referral_code, now=now)
+        bob = register(**terms, referral_code=ann.user.referral_code, is_verified=True, now=now)
     claim_daily_reward(user_id=ann.id, now=now)
     kettle, urn = add_market(title="Kettle"), add_market(title="Urn")
     for market in (kettle, urn):

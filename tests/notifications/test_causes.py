@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.services import update_profile
 from accounts.staff import COMMAND_LINE
 from betting.reversal import reverse_settlement
 from betting.services import notify_of_closing_markets
@@ -22,6 +23,7 @@ from notifications.services import notify
 from ops.personal_data import erase_user, export_user
 from purchases.services import refund_purchase
 from tests.accounts.factories import sign_up as register
+from tests.accounts.factories import verify
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.concurrently import all_at_once
@@ -159,9 +161,13 @@ def test_a_purchase_is_told_of_when_it_is_paid_and_when_it_is_refunded():
     assert types(ann.id) == ["purchase_completed", "purchase_refunded"]
 
 
-def test_a_referrer_is_told_and_nobody_s_name_is_kept():
+def test_a_referrer_is_told_once_the_new_user_is_verified_and_nobody_s_name_is_kept():
     ann = register("ann").user
-    register("bob", referral_code=ann.referral_code)
+    bob = register("bob", referral_code=ann.referral_code).user
+    assert told(ann.pk) == []
+    verify(bob)
+    update_profile(user_id=bob.pk, changes={}, email="another@example.com", now=timezone.now())
+    verify(bob)
     ((kind, data),) = told(ann.pk)
     assert (kind, data["amount"]) == ("referral_joined", Decimal(200))
     assert "bob" not in str(data)

@@ -4,7 +4,8 @@ from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.actions import Call, expect, number
+from tests.simulation import service
+from tests.simulation.actions import STATUSES, Call, expect, number
 from tests.simulation.model.ledger import User
 from tests.simulation.model.world import World
 from tests.simulation.service import Response
@@ -28,6 +29,7 @@ def check_me(me: dict[str, Any], user: User) -> None:
         "totalVolume": user.volume,
         "overallPnL": user.profit,
         "consecutiveDaysOnline": user.streak,
+        "emailVerified": user.is_verified,
         "referralCount": user.referral_count,
         "referralCreditsEarned": user.referral_earned,
     }.items():
@@ -83,6 +85,29 @@ def signed_in(sim: "Simulation", user: User, body: Any, now: datetime) -> None:
         user.id, body["refreshToken"], body["accessToken"], sessions_ended=user.sessions_ended, now=now
     )
     sim.holds(user.id, body["refreshToken"])
+
+
+class VerifyEmail(Call):
+    is_retried = False
+    # Of a token that was mailed; an access token is another.
+    statuses = STATUSES | {"invalid_token": 400}
+
+    def __init__(self, of: User, token: str) -> None:
+        super().__init__(None, f"{AUTH}/email/verify", {"token": token})
+        self.of, self.number = of.id, of.number
+        self.users = {of.id} | ({of.referrer} if of.referrer else set())
+
+    def refusals(self, world: World, now: datetime) -> set[str]:
+        user = world.users[self.of]
+        if user.erased or user.is_verified:
+            return {"invalid_token"}
+        return set() if user.is_active else {"account_suspended"}
+
+    def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
+        sim.world.verify(sim.world.users[self.of], now=now)
+
+    def __str__(self) -> str:
+        return f"u{self.number} verifies the e-mail address"
 
 
 class LogIn(Call):
@@ -153,7 +178,7 @@ class ChangePassword(Call):
 
     def __init__(self, user: User, current: str, new: str) -> None:
         body = {"currentPassword": current, "newPassword": new}
-        super().__init__(user, "/api/v1/auth/change-password", body)
+        super().__init__(user, "/api/v1/auth/password/change", body)
         self.number = user.number
 
     def refusals(self, world: World, now: datetime) -> set[str]:
@@ -164,9 +189,15 @@ class ChangePassword(Call):
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user = sim.world.users[str(self.user)]
         user.password = self.body["newPassword"]
-        sim.world.sessions.revoke_all(user.id, "password changed")
+        sessions = sim.world.sessions
+        family = sessions.access[user.id].family
+        sessions.revoke_others(family, "password changed")
         check_me(body["user"], user)
-        signed_in(sim, user, body, now)
+        if sessions.renew(family, body["refreshToken"], now=now):
+            sessions.grant(family, body["accessToken"], sessions_ended=user.sessions_ended, now=now)
+            sim.holds(user.id, body["refreshToken"])
+        else:
+            signed_in(sim, user, body, now)
 
     def __str__(self) -> str:
         return f"u{self.number} changes the password"
@@ -238,6 +269,13 @@ def draw_sign_up(sim: "Simulation", random: Random) -> Call:
         code = f" {code.lower()} " if random.random() < 0.3 else code
     password = random.choice(WEAK) if random.random() < 0.03 else f"correct horse {number_}"
     return SignUp(number_, username, email, password, code or None)
+
+
+def draw_verify_email(sim: "Simulation", random: Random) -> Call | None:
+    """Mostly of somebody who isn't verified; now and then with a token of somebody who is."""
+    waiting = [user for user in sim.present() if not user.is_verified]
+    user = sim.pick(random, waiting) if random.random() < 0.9 else sim.anybody(random)
+    return VerifyEmail(user, service.verification_token(user.id, sim.time.now)) if user else None
 
 
 def draw_log_in(sim: "Simulation", random: Random) -> Call | None:

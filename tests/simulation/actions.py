@@ -111,6 +111,8 @@ class Call(Action):
     success: ClassVar[int] = 200
     # Whether the service keeps the response under an idempotency key.
     is_keyed: ClassVar[bool] = False
+    # The status of each code that it may be refused with.
+    statuses: ClassVar[Mapping[str, int]] = STATUSES
 
     def __init__(self, user: User | None, path: str, body: Any = None) -> None:
         super().__init__()
@@ -195,7 +197,7 @@ class Call(Action):
             raise Violation(
                 "a refusal is for its reason", f"{self}: {result}, expected {sorted(allowed) or 'a success'}"
             )
-        expect(f"the status of {result.code}", result.status, STATUSES[result.code])
+        expect(f"the status of {result.code}", result.status, self.statuses[result.code])
 
     def check_replay(self, result: Response, kept: Key) -> None:
         """Judge what comes back for a key that was used."""

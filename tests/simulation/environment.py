@@ -29,6 +29,7 @@ FORGOTTEN = (
     *("DATABASE_", "REDIS_URL", "SECRET_KEY", "JWT_", "ALLOWED_HOSTS", "FRONTEND_URL", "PORT", "WEB_", "X_", "CORS_"),
     *("CSRF_", "SECURE_", "TRUST_PROXY", "NUM_PROXIES", "THROTTLE_", "PUBLIC_CACHE_", "MARKET_", "SIMULATOR_"),
     *("STOCK_", "STRIPE_", "PURCHASE", "DAILY_CREDITS_", "REFERRAL_", "STARTING_", "ADMIN_", "ANCHOR_", "HOUSE_"),
+    *("EMAIL_", "DEFAULT_FROM_EMAIL"),
 )
 # A low cap and limit, so that they are reached; nothing that waits for real time.
 ENVIRONMENT = {
@@ -50,6 +51,8 @@ ENVIRONMENT = {
     "STRIPE_WEBHOOK_SECRET": "whsec_simulation",
     "STRIPE_API_URL": NOWHERE,
     "FRONTEND_URL": "https://front.example",
+    # Mails wait: their job isn't simulated.
+    "EMAIL_URL": "smtp://127.0.0.1:1",
 }
 
 

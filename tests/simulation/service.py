@@ -163,6 +163,14 @@ def attempt(act: Callable[[], Any]) -> Any:
         return Refused(exc.code)
 
 
+def verification_token(user_id: str, now: datetime) -> str:
+    """Return the token of a mail that verifies the user's address, as it would be sent now."""
+    from accounts.email_tokens import Purpose, make_token
+    from accounts.models import User
+
+    return make_token(User.objects.get(pk=user_id), Purpose.EMAIL_VERIFICATION, now=now)
+
+
 @cache
 def staff_member(user_id: str) -> Any:
     """Return one of the staff, as a session of the admin has them."""

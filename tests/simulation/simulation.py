@@ -42,6 +42,7 @@ KINDS: tuple[tuple[int, Draw], ...] = (
     (35, economy.draw_purchase),
     (45, economy.draw_webhook),
     (18, accounts.draw_sign_up),
+    (18, accounts.draw_verify_email),
     (12, accounts.draw_log_in),
     (25, accounts.draw_refresh),
     (6, accounts.draw_log_out),

@@ -177,6 +177,8 @@ def test_in_production_the_cookie_travels_by_tls_alone_and_no_script_reads_it():
         "STOCK_SIGNING_KEYS": "check:only-to-look-at-the-settings-of-production-5c11",
         "ALLOWED_HOSTS": "api.example.com",
         "FRONTEND_URL": "https://www.example.com",
+        "EMAIL_URL": "smtp://127.0.0.1:1",
+        "DEFAULT_FROM_EMAIL": "no-reply@example.com",
     }
     done = subprocess.run([sys.executable, "-c", COOKIES], env=environment, capture_output=True, check=True)
     assert json.loads(done.stdout) == {

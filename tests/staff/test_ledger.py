@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from economy.models import CreditTransaction, DailyReward, TransactionType
-from tests.accounts.factories import sign_up
+from tests.accounts.factories import sign_up_verified
 from tests.economy.factories import give, make_user
 from tests.staff.pages import page, statements, text_of
 
@@ -73,7 +73,7 @@ def test_a_row_has_its_page_of_words(desk, ann):
 
 
 def test_tables_take_the_same_statements_however_many_rows_there_are(desk, ann, bob):
-    sign_up("friend", referral_code=ann.referral_code)
+    sign_up_verified("friend", referral_code=ann.referral_code)
     few = [statements(desk, table) for table in (LEDGER_ENTRIES, REWARDS, UNPAID)]
     for number in range(60):
         give(ann, 1)
@@ -104,7 +104,7 @@ def test_daily_rewards_are_listed_and_found_by_the_user(desk, ann, bob):
 
 
 def test_who_came_without_a_bonus_is_listed_with_who_brought_them(desk, ann, bob):
-    paid = sign_up("paid", referral_code=ann.referral_code).user
+    paid = sign_up_verified("paid", referral_code=ann.referral_code).user
     unpaid = User.objects.create_user(email="u@f.example", username="unpaid", referred_by=ann)
     of_bob = User.objects.create_user(email="v@f.example", username="of_bob", referred_by=bob)
     assert {row.pk for row in shown(desk, UNPAID)} == {unpaid.pk, of_bob.pk}

@@ -110,7 +110,14 @@ FORGED = [
     ("reward_amounts", "UPDATE daily_rewards SET streak = 2", REWARD),
     ("reward_days", "UPDATE daily_rewards SET day = day + 2", REWARD),
     ("bonus_rules", "UPDATE credit_transactions SET amount = 20000 WHERE transaction_type = 'referral_bonus'", BONUS),
-    ("bonus_rules", "UPDATE users SET created_at = created_at - interval '1 day' WHERE username = 'bob'", BOTH_BONUSES),
+    (
+        "bonus_rules",
+        (
+            "UPDATE users SET created_at = created_at - interval '1 day',"
+            " email_verified_at = email_verified_at - interval '1 day' WHERE username = 'bob'"
+        ),
+        BOTH_BONUSES,
+    ),
     ("bonus_rules", "UPDATE recorded_rules SET numbers = '{0}' WHERE name = 'referral_daily_cap'", BONUS),
     ("purchase_payments", "UPDATE credit_purchases SET provider = 'stripe'", PURCHASE),
     ("purchase_payments", "UPDATE credit_purchases SET provider = 'stripe', checkout_id = 'cs_1'", PURCHASE),

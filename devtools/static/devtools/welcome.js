@@ -344,6 +344,21 @@ async function readEvents() {
   if (!rows.length) $("#events").append(element("li", "", "Nothing yet. The first markets end within a minute."));
 }
 
+async function readMails() {
+  const { mails } = await call("/dev/mails");
+  const rows = mails.map((mail) => {
+    const row = element("li", "user"), words = element("div");
+    const text = `${mail.subject}, to ${mail.to}`;
+    const link = element("a", "", text);
+    link.href = mail.link;
+    words.append(mail.link ? link : element("span", "", text), element("time", "", mail.state));
+    row.append(element("i", "dot"), words);
+    return row;
+  });
+  $("#mails").replaceChildren(...rows);
+  if (!rows.length) $("#mails").append(element("li", "", "None yet. Signing up sends one."));
+}
+
 function ago(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   if (seconds < 5) return "just now";
@@ -405,4 +420,5 @@ every(2.5, readOdds);
 every(20, readPast);
 every(2, readEvents);
 every(3, showAccount);
+every(5, readMails);
 every(15, readStocks);

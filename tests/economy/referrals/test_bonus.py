@@ -1,18 +1,18 @@
 """The bonus for bringing somebody: once, never for oneself, whichever way the person comes. Lesson 13."""
 
-from datetime import UTC, datetime
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
 from accounts.models import User
+from accounts.services import update_profile
 from core.db.sql import new_id
 from devtools.simulators.x import XUser
 from economy import rules
 from economy.ledger.audit import audit
-from tests.accounts.factories import AUTH, form, refusal, send, sign_up, success, suspend
+from tests.accounts.factories import AUTH, form, refusal, send, sign_up, sign_up_verified, success, suspend, verify
 from tests.concurrently import all_at_once
 from tests.economy.factories import booked, ledger_entries, make_user
 
@@ -34,17 +34,37 @@ class TestByPassword:
         asked = form(name, email=f"{name}@example.com", referralCode=referrer.referral_code, **fields)
         return send(api, f"{AUTH}/signup", asked)
 
-    def test_somebody_who_comes_by_password_brings_the_bonus(self, api):
+    def come_and_verify(self, api, referrer, name="bob"):
+        body = success(self.come(api, referrer, name), 201)
+        return verify(User.objects.get(pk=body["user"]["id"])).pk
+
+    def test_somebody_who_comes_by_password_brings_the_bonus_once_verified(self, api):
         ann = make_user("ann")
-        bob = UUID(success(self.come(api, ann), 201)["user"]["id"])
+        success(self.come(api, ann), 201)
+        assert (earned(ann), counted(ann)) == (0, 1)
+        bob = verify(User.objects.get(username="bob")).pk
         assert ledger_entries(ann, "transaction_type", "amount", "reference_id") == [("referral_bonus", 200, bob)]
         assert (earned(ann), counted(ann)) == (200, 1)
         assert User.objects.get(referred_by=ann).pk == bob
         assert audit().passed
 
+    def test_who_verifies_days_later_brings_it_then(self):
+        ann = make_user("ann")
+        bob = sign_up("bob", referral_code=ann.referral_code, now=NOW).user
+        verify(bob, now=NOW + timedelta(days=2))
+        assert ledger_entries(ann, "created_at") == [(NOW + timedelta(days=2),)]
+        assert audit().passed
+
+    def test_another_address_later_brings_no_second_bonus(self, api):
+        ann = make_user("ann")
+        bob = self.come_and_verify(api, ann)
+        update_profile(user_id=bob, changes={}, email="bobby@example.com", now=NOW)
+        assert verify(User.objects.get(pk=bob)).email == "bobby@example.com"
+        assert (earned(ann), counted(ann)) == (200, 1)
+
     def test_it_is_for_signing_up_and_not_for_signing_in(self, api):
         ann = make_user("ann")
-        success(self.come(api, ann), 201)
+        self.come_and_verify(api, ann)
         for _ in range(3):
             asked = {"email": "bob@example.com", "password": form()["password"], "referralCode": ann.referral_code}
             success(send(api, f"{AUTH}/login", asked))
@@ -52,21 +72,21 @@ class TestByPassword:
 
     def test_a_sign_up_that_is_refused_brings_nothing(self, api):
         ann = make_user("ann")
-        success(self.come(api, ann), 201)
+        self.come_and_verify(api, ann)
         refusal(self.come(api, ann), 409, "email_taken")
         assert (earned(ann), counted(ann)) == (200, 1)
 
     def test_a_suspended_referrer_is_counted_and_earns_nothing(self, api):
         ann = make_user("ann")
         suspend(ann, now=NOW)
-        success(self.come(api, ann), 201)
+        self.come_and_verify(api, ann)
         assert (earned(ann), counted(ann)) == (0, 1)
 
     def test_beyond_the_daily_cap_users_are_counted_and_not_paid_for(self, api, monkeypatch):
         monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
         ann = make_user("ann")
         for number in range(4):
-            sign_up(f"new{number}", referral_code=ann.referral_code, now=NOW)
+            sign_up_verified(f"new{number}", referral_code=ann.referral_code, now=NOW)
         assert (earned(ann), counted(ann)) == (400, 4)
 
     def test_nobody_refers_oneself(self):

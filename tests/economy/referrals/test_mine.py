@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from tests.accounts.factories import sign_up, suspend
+from tests.accounts.factories import sign_up, sign_up_verified, suspend
 
 pytestmark = pytest.mark.django_db
 MINE = "/api/v1/referrals/me"
@@ -32,7 +32,7 @@ def ann(db):
 
 def bring(referrer, count, *, first=NOW):
     code = referrer.referral_code
-    return [sign_up(referral_code=code, now=first + timedelta(minutes=i)).user for i in range(count)]
+    return [sign_up_verified(referral_code=code, now=first + timedelta(minutes=i)).user for i in range(count)]
 
 
 def test_somebody_new_has_a_code_and_brought_nobody(api, ann):

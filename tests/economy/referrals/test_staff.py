@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.models import User
 from economy import rules
-from tests.accounts.factories import sign_up
+from tests.accounts.factories import sign_up, sign_up_verified
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/economy/unpaidreferral/"
@@ -22,7 +22,7 @@ def test_staff_see_whom_nobody_was_paid_for(staff, monkeypatch):
     monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 1)
     ann = sign_up("ann").user
     for name in ("paid_for", "unpaid_one", "unpaid_two"):
-        sign_up(name, referral_code=ann.referral_code)
+        sign_up_verified(name, referral_code=ann.referral_code)
     sign_up("came_alone")
     page = staff.get(PAGE).content.decode()
     assert ("unpaid_one" in page, "unpaid_two" in page) == (True, True)
@@ -34,7 +34,7 @@ def test_the_page_takes_as_many_queries_for_many_as_for_one(staff, monkeypatch, 
     ann = sign_up("ann").user
     for count in (1, 8):
         for _ in range(count):
-            sign_up(referral_code=ann.referral_code)
+            sign_up_verified(referral_code=ann.referral_code)
         with django_assert_max_num_queries(6):
             assert staff.get(PAGE).status_code == 200
 

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from accounts import tokens
 from accounts.models import User
-from accounts.registration import user_registered
+from accounts.registration import user_registered, user_verified
 from accounts.tokens import Client
 from core.jobs.runs import last_run
 from core.models import JobRun
@@ -186,6 +186,7 @@ def test_twenty_eight_users_with_bonuses_of_other_kinds_that_day_are_paid(db):
         person.claim(YESTERDAY - A_DAY)
         with transaction.atomic():
             user_registered.send(sender=User, user=person.user, referrer=referrer.user, now=MIDNIGHT)
+            user_verified.send(sender=User, user=person.user, referrer=referrer.user, now=MIDNIGHT)
         users.append(person)
     assert reward_active_users(now=MIDNIGHT).users == 28
     assert [person.paid() for person in users] == [[1000, 1500]] * 28

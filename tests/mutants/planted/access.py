@@ -36,7 +36,7 @@ MUTANTS = [
         name="refresh-reuse-revokes-nothing",
         bug="a stolen token is refused, but the tokens of its sign-in stay good",
         file=TOKENS,
-        fragment="        revoke_family(family=token.family, reason=Reason.REUSED, now=now)\n",
+        fragment="        revoke_family(user_id=token.user_id, family=token.family, reason=Reason.REUSED, now=now)\n",
         replacement="",
         caught_by=(
             "tests/accounts/test_refresh.py::test_an_old_token_that_comes_back_after_its_successor_was_used_revokes_all_of_the_family",
@@ -143,7 +143,7 @@ MUTANTS = [
         name="password-change-keeps-sessions",
         bug="a new password leaves other devices signed in",
         file=ACCOUNTS,
-        fragment="    tokens.revoke_all_refresh_tokens(user=user, reason=Reason.PASSWORD_CHANGED, now=now)\n",
+        fragment="        tokens.revoke_other_sessions(user=held, session_id=session_id, reason=Reason.PASSWORD_CHANGED, now=now)\n",
         replacement="",
         caught_by=("tests/accounts/test_change_password.py::test_all_devices_are_signed_out_but_this_one",),
     ),

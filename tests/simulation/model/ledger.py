@@ -67,6 +67,7 @@ class User:
     active_days: set[date] = field(default_factory=set)
     is_active: bool = True
     erased: bool = False
+    is_verified: bool = False
     sessions_ended: int = 0
     entries: int = 0
     new_entries: list[Entry] = field(default_factory=list)
@@ -179,6 +180,7 @@ class User:
         self.active_days.add(midnight(now).date())
 
     def was_last_active(self, moment: datetime | None) -> None:
-        """Forget activity that was noted later than this: it wasn't written."""
+        """Forget activity that was noted later than this: it wasn't written. What was is activity on its day."""
         self.last_active_at = moment
-        self.active_days = {day for day in self.active_days if moment and day <= midnight(moment).date()}
+        last_day = {midnight(moment).date()} if moment else set()
+        self.active_days = last_day | {day for day in self.active_days if last_day and day <= max(last_day)}

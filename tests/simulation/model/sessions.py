@@ -121,6 +121,21 @@ class Sessions:
         for family in self.by_user.get(user, []):
             family.revoke(why)
 
+    def revoke_others(self, kept: Family, why: str) -> None:
+        """Revoke all refresh tokens of a user's sessions but one."""
+        for family in self.by_user.get(kept.user, []):
+            if family is not kept:
+                family.revoke(why)
+
+    def renew(self, family: Family, successor: str, *, now: datetime) -> bool:
+        """Follow a renewal of a session; return whether there was a token to succeed, for a session that goes on."""
+        newest = [token for token in family.tokens if not token.was_used and not token.end and token.expires_at > now]
+        if not newest:
+            return False
+        newest[0].was_used = True
+        self._issue(family, newest[0], successor, now)
+        return True
+
     def drop(self, user: str) -> None:
         """Drop the tokens of a user who is erased: unknown from now on."""
         for family in self.by_user.pop(user, []):

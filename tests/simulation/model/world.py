@@ -76,14 +76,18 @@ class World:
     # -- Bonuses
 
     def register(self, user: User, *, referrer: User | None, now: datetime) -> None:
-        """Add a new user: starting credits, and a bonus to the referrer unless suspended or paid often enough today."""
+        """Add a new user: starting credits, and one more to the referrer's count."""
         self.users[user.id] = user
         user.move(self.rules.starting_credits, "signup_bonus", "issuance", user.id, now=now)
-        if referrer is None:
-            return
-        user.referrer = referrer.id
-        referrer.referral_count += 1
-        if referrer.is_active and referrer.bonuses_today(now) < self.rules.referral_cap:
+        if referrer:
+            user.referrer = referrer.id
+            referrer.referral_count += 1
+
+    def verify(self, user: User, *, now: datetime) -> None:
+        """Verify a user's address: a bonus to the referrer unless suspended or paid often enough today."""
+        user.is_verified = True
+        referrer = self.users[user.referrer] if user.referrer else None
+        if referrer and referrer.is_active and referrer.bonuses_today(now) < self.rules.referral_cap:
             referrer.bonuses_paid.append(now)
             referrer.receive(self.rules.referral_bonus, "referral_bonus", "issuance", user.id, now=now)
 
