@@ -14,6 +14,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
 
 from accounts import passwords, rules, tokens, usernames, verification
+from accounts.changes import publish_users
 from accounts.errors import InvalidCredentials, UserErased, WrongPassword
 from accounts.mail.queue import queue_mail
 from accounts.models import FormerUsername, Mail, RefreshToken, User
@@ -315,6 +316,7 @@ def erase_personal_data(*, user: User, now: datetime) -> User:
         "sessions_ended": F("sessions_ended") + 1,
     }
     User.objects.filter(pk=user.pk).update(**values)
+    publish_users([user.pk])
     assign_unused_names(user)
     user.refresh_from_db()
     return user

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts import sessions, tokens
+from accounts.changes import publish_users
 from accounts.errors import AlreadySuspended, NotSuspended, UserErased
 from accounts.models import Permission, RefreshToken, User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
@@ -103,6 +104,7 @@ def act_on_user(
 def set_active(user: User, *, active: bool) -> None:
     user.is_active = active
     user.save(update_fields=["is_active"])
+    publish_users([user.pk])
 
 
 def account_state(user: User) -> dict[str, object]:

@@ -124,6 +124,7 @@ def revoke(tokens: QuerySet[RefreshToken], *, user_id: UUID, reason: RefreshToke
     since = now - cast("timedelta", lifetime) - cast("timedelta", leeway)
     ended = RefreshToken.objects.filter(user_id=user_id, revoked_at__gt=since).exclude(revoked_reason=Reason.REPLACED)
     User.objects.filter(pk=user_id).update(ended_sessions=ArraySubquery(ended.values("family").distinct()))
+    publish_users([user_id])
 
 
 def end_all_sessions(*, user: User, reason: RefreshToken.Reason, now: datetime) -> None:

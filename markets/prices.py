@@ -219,17 +219,21 @@ SELECT market.id, market.this_token_id, market.that_token_id
 FROM market_watches AS watch JOIN markets AS market ON market.id = watch.market_id
 WHERE watch.watched_until > %(now)s AND market.status = 'open' AND market.market_type = 'polymarket'
 AND NOT (
-    market.odds_updated_at > %(fed_since)s
+    market.odds_updated_at > %(fed_since)s AND market.odds_updated_at <= %(now)s + interval '1 minute'
     AND EXISTS (SELECT FROM market_feed WHERE expires_at > %(now)s AND heard_at > %(silent_since)s)
 )
 ORDER BY watch.watched_until DESC LIMIT %(limit)s
 """
 
-# Rows that an ingestion or another refresh holds are left to it, and prices never give way to older ones.
+# Rows that an ingestion or another refresh holds are left to it, and prices never give way to older ones, unless those
+# are of a time that hasn't come: then a clock was wrong. Tokens that were reordered since the book was requested would
+# make the price of THIS that of THAT.
 LOCKED = """
 JOIN LATERAL (
     SELECT id, this_odds, that_odds, bid, ask FROM markets
-    WHERE markets.id = given.id AND status = 'open' AND odds_updated_at <= given.as_of
+    WHERE markets.id = given.id AND status = 'open'
+    AND this_token_id = given.this_token AND that_token_id = given.that_token
+    AND (odds_updated_at <= given.as_of OR odds_updated_at > %(now)s + interval '1 minute')
     FOR NO KEY UPDATE SKIP LOCKED
 ) AS locked ON true
 """
@@ -246,8 +250,9 @@ FROM (
         (locked.this_odds, locked.bid, locked.ask) IS DISTINCT FROM
             (coalesce(given.this_odds, locked.this_odds), given.bid, given.ask) AS is_changed
     FROM unnest(
-        %(ids)s::uuid[], %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[], %(as_of)s::timestamptz[]
-    ) AS given (id, this_odds, bid, ask, as_of)
+        %(ids)s::uuid[], %(this_tokens)s::text[], %(that_tokens)s::text[],
+        %(this)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[], %(as_of)s::timestamptz[]
+    ) AS given (id, this_token, that_token, this_odds, bid, ask, as_of)
     {LOCKED}
 ) AS fresh
 WHERE market.id = fresh.id
@@ -257,20 +262,31 @@ RETURNING market.id, fresh.is_changed
 SET_WITHOUT_BOOK = f"""
 UPDATE markets AS market SET bid = NULL, ask = NULL, updated_at = %(now)s
 FROM (
-    SELECT locked.id FROM (SELECT id, %(now)s::timestamptz AS as_of FROM unnest(%(ids)s::uuid[]) AS id) AS given
+    SELECT locked.id FROM (
+        SELECT id, this_token, that_token, %(now)s::timestamptz AS as_of
+        FROM unnest(%(ids)s::uuid[], %(this_tokens)s::text[], %(that_tokens)s::text[])
+            AS sent (id, this_token, that_token)
+    ) AS given
     {LOCKED}
 ) AS silent
 WHERE market.id = silent.id AND (market.bid IS NOT NULL OR market.ask IS NOT NULL)
 RETURNING market.id
 """  # noqa: S608
 
-Heard = tuple[UUID, ShownPrices | None]
+
+class Heard(NamedTuple):
+    """What a market's order book said, requested by these tokens; no prices where there is none."""
+
+    market_id: UUID
+    tokens: Tokens
+    prices: ShownPrices | None
 
 
 class PricesAsOf(NamedTuple):
-    """What a market's order book said at a moment."""
+    """What a market's order book, of these tokens, said at a moment."""
 
     market_id: UUID
+    tokens: Tokens
     prices: ShownPrices
     as_of: datetime
 
@@ -292,7 +308,7 @@ def refresh_odds(*, client: PolymarketClient, now: datetime) -> dict[str, Any]:
         request_watched(client, watched, skipped),
         lambda part: store_prices(part, now=now),
         failures=OBJECT_ERRORS,
-        on_failed=lambda heard, exc: skipped.add(str(heard[0]), exc),
+        on_failed=lambda heard, exc: skipped.add(str(heard.market_id), exc),
     )
     return {"watched": len(watched), "refreshed": sum(stored), **skipped.as_result()}
 
@@ -303,7 +319,7 @@ def request_watched(client: PolymarketClient, watched: list[Row], skipped: Skipp
 
     def request(part: list[Row]) -> list[Heard]:
         sent = client.books([token for _, *tokens in part for token in tokens])
-        return [(market_id, read_shown(sent, (this, that))) for market_id, this, that in part]
+        return [Heard(market_id, (this, that), read_shown(sent, (this, that))) for market_id, this, that in part]
 
     def skip(row: Row, exc: Exception) -> None:
         refused.append(exc)
@@ -324,23 +340,34 @@ def request_watched(client: PolymarketClient, watched: list[Row], skipped: Skipp
 
 def store_prices(heard: list[Heard], *, now: datetime) -> int:
     """Store what the books of open markets said as of `now`; return how many rows took prices of a book."""
-    read = [PricesAsOf(market_id, prices, now) for market_id, prices in heard if prices]
-    silent = [market_id for market_id, prices in heard if not prices]
+    read = [PricesAsOf(market_id, tokens, prices, now) for market_id, tokens, prices in heard if prices]
+    silent = [each for each in heard if not each.prices]
     with transaction.atomic():
         if silent:
-            publish_odds(market_id for (market_id,) in fetch_all(SET_WITHOUT_BOOK, {"ids": silent, "now": now}))
+            emptied = fetch_all(SET_WITHOUT_BOOK, {**identity_columns(silent), "now": now})
+            publish_odds(market_id for (market_id,) in emptied)
         return len(set_prices(read, now=now))
+
+
+def identity_columns(heard: Sequence[Heard | PricesAsOf]) -> dict[str, Any]:
+    """Return whose books these are, as columns."""
+    return {
+        "ids": [each.market_id for each in heard],
+        "this_tokens": [each.tokens[0] for each in heard],
+        "that_tokens": [each.tokens[1] for each in heard],
+    }
 
 
 def set_prices(read: Sequence[PricesAsOf], *, now: datetime) -> dict[UUID, bool]:
     """Set prices of open markets, in one statement; return which rows took them, and whether they are others now.
 
-    A row that somebody else has locked, or whose prices are younger, is left alone. Those that changed are published.
+    A row that somebody else has locked, whose prices are younger or that has other tokens by now is left alone. Those
+    that changed are published.
     """
     if not read:
         return {}
     columns = {
-        "ids": [heard.market_id for heard in read],
+        **identity_columns(read),
         "this": [heard.prices.odds for heard in read],
         "bids": [heard.prices.bid for heard in read],
         "asks": [heard.prices.ask for heard in read],

@@ -214,9 +214,9 @@ class Hub:
         }
 
     def take_user(self, user_id: UUID, state: UserState | None) -> None:
-        """Send what is new of a user to the user's streams; None, or another session, ends them."""
+        """Send what is new of a user to the user's streams; None ends them, and the end of a session ends its own."""
         for client in [each for each in self.users.get(user_id, ()) if not each.is_ended]:
-            if state is None or client.holder is None or client.holder.sessions_ended != state.sessions_ended:
+            if state is None or has_ended(client, state):
                 self.end(client)
             else:
                 self._tell(client, state)
@@ -258,7 +258,7 @@ class Hub:
         SENT.inc()
         client.own.append(client.prefix + frame(event, data))
 
-    # The end, and the clock
+    # The end, and the ticks
 
     def end(self, client: Client, *, retry_seconds: float | None = None) -> None:
         """Let the client take what waits, and end its stream."""
@@ -282,6 +282,12 @@ class Hub:
         for client in self._waiting:
             client.wakeup.set()
         self._waiting.clear()
+
+
+def has_ended(client: Client, state: UserState) -> bool:
+    """Return whether the session that the client's ticket was issued in has ended."""
+    holder = client.holder
+    return holder is None or holder.has_ended(sessions_ended=state.sessions_ended, ended_sessions=state.ended_sessions)
 
 
 def events_of(market_id: UUID, shown: Shown) -> list[tuple[tuple[str, str], bytes]]:

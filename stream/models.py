@@ -9,7 +9,9 @@ class StreamTicket(models.Model):
     # SHA-256 of the ticket.
     hash = models.BinaryField(primary_key=True, max_length=32)
     user = models.ForeignKey(User, models.CASCADE, db_index=False, related_name="+")
-    # The user's, when the ticket was issued: a ticket ends with the session.
+    # The session it was issued in, and the user's `sessions_ended` then: a ticket ends with the session. None for an
+    # access token that names none.
+    session_id = models.UUIDField(null=True)
     sessions_ended = models.IntegerField()
     expires_at = models.DateTimeField(db_index=True)
 

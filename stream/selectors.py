@@ -50,6 +50,7 @@ class UserState:
     position: Position
     sessions_ended: int
     balance: bytes
+    ended_sessions: Sequence[UUID] = ()
     bets: list[tuple[int, bytes]] = field(default_factory=list)
     notifications: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
 
@@ -84,7 +85,7 @@ def read_position(user_id: UUID) -> Position | None:
 
 
 USERS = f"""
-SELECT id, journal_length, notification_sequence, sessions_ended, {BalanceSerializer.columns}
+SELECT id, journal_length, notification_sequence, sessions_ended, ended_sessions, {BalanceSerializer.columns}
 FROM users WHERE id = ANY(%(user_ids)s::uuid[]) AND is_active
 """  # noqa: S608 - a constant
 READERS = """
@@ -116,8 +117,8 @@ def read_users(after: Mapping[UUID, Position]) -> dict[UUID, UserState]:
     if not after:
         return {}
     users = {
-        user_id: UserState(Position(ledger, noted), sessions_ended, dumps(BalanceSerializer.from_row(balance)))
-        for user_id, ledger, noted, sessions_ended, *balance in fetch_all(USERS, {"user_ids": list(after)})
+        user_id: UserState(Position(ledger, noted), count, dumps(BalanceSerializer.from_row(balance)), ended)
+        for user_id, ledger, noted, count, ended, *balance in fetch_all(USERS, {"user_ids": list(after)})
     }
     for user_id, sequence, *row in read_since(
         BETS, {u: (after[u].ledger, s.position.ledger) for u, s in users.items()}

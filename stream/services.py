@@ -1,6 +1,7 @@
 """Tickets: with one a stream is opened for a user, so that no access token stands in a URL."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -20,30 +21,39 @@ WITH expired AS (
         ORDER BY expires_at LIMIT %(purged)s FOR UPDATE SKIP LOCKED
     )
 )
-INSERT INTO stream_tickets (hash, user_id, sessions_ended, expires_at)
-VALUES (%(hash)s, %(user_id)s, %(sessions_ended)s, %(expires_at)s)
+INSERT INTO stream_tickets (hash, user_id, session_id, sessions_ended, expires_at)
+VALUES (%(hash)s, %(user_id)s, %(session_id)s, %(sessions_ended)s, %(expires_at)s)
 """
 USE = """
-WITH used AS (DELETE FROM stream_tickets WHERE hash = %(hash)s RETURNING user_id, sessions_ended, expires_at)
-SELECT users.id, users.sessions_ended FROM used JOIN users ON users.id = used.user_id
+WITH used AS (
+    DELETE FROM stream_tickets WHERE hash = %(hash)s RETURNING user_id, session_id, sessions_ended, expires_at
+)
+SELECT users.id, used.sessions_ended, used.session_id FROM used JOIN users ON users.id = used.user_id
 WHERE used.expires_at > %(now)s AND users.is_active AND users.sessions_ended = used.sessions_ended
+AND (used.session_id = ANY(users.ended_sessions)) IS NOT TRUE
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TicketHolder:
-    """Whose ticket it was. When the user's `sessions_ended` changes, the stream ends."""
+    """Whose ticket it was, and in which session it was issued; None for an access token that names none."""
 
     user_id: UUID
     sessions_ended: int
+    session_id: UUID | None = None
+
+    def has_ended(self, *, sessions_ended: int, ended_sessions: Collection[UUID]) -> bool:
+        """Return whether the session was ended, alone or with all others, given what the user's row says now."""
+        return self.sessions_ended != sessions_ended or self.session_id in ended_sessions
 
 
-def issue_ticket(*, user: User, now: datetime) -> str:
-    """Return a ticket of the user's, good for TICKET_SECONDS and for one stream."""
+def issue_ticket(*, user: User, session_id: UUID | None, now: datetime) -> str:
+    """Return a ticket of the user's, good for TICKET_SECONDS and for one stream, while the session goes on."""
     ticket = secrets.token_urlsafe(RANDOM_BYTES)
     parameters = {
         "hash": digest(ticket),
         "user_id": user.pk,
+        "session_id": session_id,
         "sessions_ended": user.sessions_ended,
         "expires_at": now + timedelta(seconds=rules.TICKET_SECONDS),
         "now": now,

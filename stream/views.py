@@ -10,8 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request as ApiRequest
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import current_user
-from core.api.errors import render
+from accounts.authentication import current_session, current_user
 from core.api.openapi import operation
 from core.api.requests import validate
 from core.api.responses import json_response
@@ -55,12 +54,12 @@ class EventStream(StreamingHttpResponse):
         self._end()
 
 
-async def open_stream(request: HttpRequest) -> HttpResponse | EventStream:
-    """Respond with the stream that the request asks for, or with the reason why there is none."""
-    try:
-        client = await streams().open(read_request(request))
-    except Exception as exc:  # noqa: BLE001 - as a view's failures: `render` logs and hides what wasn't expected
-        return render(exc, request)
+async def open_stream(request: HttpRequest) -> EventStream:
+    """Respond with the stream that the request asks for.
+
+    Raises ValidationError, StreamFull, InvalidTicket, TryAgain, DatabaseError.
+    """
+    client = await streams().open(read_request(request))
     return EventStream(client, partial(streams().close, client))
 
 
@@ -101,5 +100,6 @@ class StreamViewSet(ViewSet):
         tags=["stream"],
     )
     def ticket(self, request: ApiRequest) -> HttpResponse:
-        ticket = services.issue_ticket(user=current_user(request), now=timezone.now())
+        user, session_id = current_user(request), current_session(request)
+        ticket = services.issue_ticket(user=user, session_id=session_id, now=timezone.now())
         return json_response(ticket=ticket, expiresIn=rules.TICKET_SECONDS)

@@ -98,7 +98,7 @@ SIMPLE_JWT = {
     "SIGNING_KEY": env.required("JWT_ACCESS_SECRET", in_development="development-only-access-token-key-of-fifty"),
     "ACCESS_TOKEN_LIFETIME": env.duration("JWT_ACCESS_EXPIRES_IN", default="15m"),
     "USER_ID_CLAIM": "userId",
-    # How far ahead the clock of a machine that issues tokens may be of one that accepts them.
+    # How far ahead the time of a machine that issues tokens may be of that of one that accepts them.
     "LEEWAY": timedelta(seconds=10),
 }
 REFRESH_TOKEN_LIFETIME = env.duration("JWT_REFRESH_EXPIRES_IN", default="7d")

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import django
 from django.conf import settings
@@ -22,12 +23,19 @@ async def run() -> None:
 
     if not rules.FEED_ENABLED:
         logging.getLogger("markets.feed").info("FEED_ENABLED is false: nothing to do")
-        await asyncio.Event().wait()
+        stopping = asyncio.Event()
+        on_signals(stopping.set)
+        await stopping.wait()
+        return
     feed = Feed(url=settings.POLYMARKET_WS_URL, client=make_client(FEED))
+    on_signals(feed.stop)
+    await feed.run()
+
+
+def on_signals(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, feed.stop)
-    await feed.run()
+        loop.add_signal_handler(number, stop)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from markets.polymarket import values
 from markets.polymarket.books import (
+    LEVELS_MAX,
     ONE,
     SIZE_MAX,
     ZERO,
@@ -36,6 +37,7 @@ from markets.polymarket.parsing import ID_MAX
 KEPT_CHANGES: Final = 1_000
 EVENTS_MAX: Final = 10_000  # of one frame
 TIMESTAMP_DIGITS: Final = 16  # milliseconds have 13
+PRICE_CHARACTERS: Final = 40
 
 
 class Trust(StrEnum):
@@ -56,6 +58,12 @@ class Kind(StrEnum):
     MARKET_RESOLVED = "market_resolved"
     NEW_MARKET = "new_market"
     OTHER = "other"
+
+
+# What vouches for the books of a connection. Others come though the subscription to books has stopped.
+OF_BOOKS: Final = frozenset(
+    {Kind.BOOK, Kind.PRICE_CHANGE, Kind.LAST_TRADE_PRICE, Kind.BEST_BID_ASK, Kind.TICK_SIZE_CHANGE}
+)
 
 
 class BadEventError(ValueError):
@@ -131,6 +139,11 @@ class TokenBook:
     def top(self) -> Top:
         bids, asks = self.bids.prices, self.asks.prices
         return Top(bids[-1] if bids else None, asks[0] if asks else None)
+
+    @property
+    def is_overfull(self) -> bool:
+        """Return whether it has more levels than a snapshot may have: prices are ticks, so that is nonsense."""
+        return max(len(self.bids.prices), len(self.asks.prices)) > LEVELS_MAX
 
     def replace(self, sent: Mapping[str, Any], *, is_in_order: bool) -> bool:
         """Take a snapshot; return whether it could be read.
@@ -324,6 +337,8 @@ class Books:
     def _apply(self, token: str, book: TokenBook, change: Change) -> None:
         if not book.apply(change):
             self.distrust(token, "out_of_order")
+        elif book.is_overfull:
+            self.distrust(token, "too_many_levels")
         self.changed.add(token)
         book.claim = None
 
@@ -407,13 +422,15 @@ def top_of(sent: Mapping[str, Any]) -> Top:
 
 
 def as_price(value: object) -> Decimal | None:
-    return _price(value) if isinstance(value, str) else None
+    if isinstance(value, str) and len(value) > PRICE_CHARACTERS:
+        return None
+    return _price(value) if isinstance(value, str | int | float | Decimal) else None
 
 
-@lru_cache(20_000)
-def _price(text: str) -> Decimal | None:
+@lru_cache(20_000, typed=True)
+def _price(sent: str | float | Decimal) -> Decimal | None:
     """Cached: prices are few, and books that share them take less memory."""
-    price = values.as_decimal(text)
+    price = values.as_decimal(sent)
     return price if price is not None and ZERO < price < ONE else None
 
 

@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from core.resilience import LOOPBACK, OBJECT_ERRORS
 from markets.feed import metrics
-from markets.feed.books import BadEventError, Books, Kind, read_events
+from markets.feed.books import OF_BOOKS, BadEventError, Books, Kind, read_events
 from markets.feed.selectors import FedMarket
 from markets.polymarket.client import USER_AGENT
 
@@ -49,6 +49,8 @@ class Timing:
     flush: float = 0.25
     # The stored age of prices that stay the same is at most about this.
     confirm: float = 15.0
+    # A connection that lasted so long worked: the next one is made soon.
+    stable: float = 10.0
     lease: float = 5.0
     renew: float = 1.0
 
@@ -64,7 +66,7 @@ class ConnectionLostError(Exception):
 class Connection:
     """A connection from its handshake to its end; it is not used again.
 
-    `heard_at`: what its books say is at least as new. `events`: how many it took.
+    `heard_at`: what its books say is at least as new. `events`: how many of books it took.
     """
 
     def __init__(self, url: str, *, timing: Timing, on_event: Callable[[Kind, Mapping[str, Any]], None]) -> None:
@@ -118,7 +120,8 @@ class Connection:
 
     def hear(self, moment: datetime) -> None:
         """Note that its books are as they were upstream at that moment."""
-        self.heard_at = moment if self.heard_at is None else max(self.heard_at, moment)
+        # What was heard later than now was so by a clock that has been put back since.
+        self.heard_at = min(max(self.heard_at or moment, moment), timezone.now())
 
     def _connect(self) -> connect:
         return connect(
@@ -173,8 +176,9 @@ class Connection:
                 metrics.BAD_EVENTS.inc()
                 continue
             metrics.EVENTS.labels(kind).inc()
-            self.events += 1
-            self.hear(timezone.now())
+            if kind in OF_BOOKS:
+                self.events += 1
+                self.hear(timezone.now())
             if kind == Kind.MARKET_RESOLVED:
                 self._on_event(kind, event)
 

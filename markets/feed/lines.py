@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -51,15 +52,19 @@ class Line:
         failures = 0
         while True:
             self.connection = self._make()
+            started = time.monotonic()
             try:
                 await self.connection.run(self.markets.values)
             except ConnectionLostError as lost:
                 metrics.RECONNECTS.labels(lost.reason).inc()
-                # One that worked has its successor soon; who is refused again and again waits longer each time.
-                failures = 1 if self.connection.events else failures + 1
+                # One that worked has its successor soon. Where they are refused, or end at once though they brought
+                # something, the wait gets longer each time.
+                has_worked = self.connection.events and time.monotonic() - started >= self._timing.stable
+                failures = 1 if has_worked else failures + 1
                 level = logging.WARNING if failures == 1 else logging.DEBUG
                 logger.log(level, "a connection of the price feed ended: %s", lost)
-                await asyncio.sleep(BACKOFF.pause(failures, retry_after=lost.retry_after) or 0)
+                # Who asks to be tried again at once doesn't get that.
+                await asyncio.sleep(max(BACKOFF.pause(failures) or 0, lost.retry_after or 0))
 
     def _make(self) -> Connection:
         return Connection(self._url, timing=self._timing, on_event=self._on_event)

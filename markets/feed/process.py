@@ -31,6 +31,8 @@ from markets.feed.selectors import FedMarket, wanted_markets
 from markets.feed.services import FeedState, LeaseLostError, hold_lease, release_lease, write_prices
 from markets.polymarket.books import ShownPrices
 from markets.polymarket.client import BOOKS_BATCH, FAILURES_IN_A_ROW, PolymarketClient
+from markets.polymarket.parsing import ID_MAX
+from markets.polymarket.values import as_identifier
 from markets.prices import PricesAsOf, book_rate_limit
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ CONFIRMED_MAX: Final = 100
 SAMPLES: Final = 5  # of a connection's books, each time
 RATE_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 2.0
-# A market whose end was told is looked at once, however often it is told.
+# A market whose end was told is looked at once, however often it is told: of the last so many markets.
 RESOLVED_KEPT: Final = 1_000
 SETTLED: Final = (Trust.TRUSTED, Trust.ABSENT)
 
@@ -52,7 +54,7 @@ class Written(NamedTuple):
     as_of: datetime
 
 
-Answers = Mapping[str, Mapping[str, Any] | None]  # order books by token, None for one that has none
+RequestedBooks = Mapping[str, Mapping[str, Any] | None]  # order books by token, None for one that has none
 
 
 class Sample(NamedTuple):
@@ -184,6 +186,7 @@ class Feed:
                     (timing.select, self._select),
                     (timing.flush, self._flush),
                     (timing.resync, self._resync),
+                    (timing.resync, self._pass_on_resolved),
                     (timing.settle, self._settle),
                     (timing.sample, self._sample),
                 ):
@@ -204,16 +207,22 @@ class Feed:
 
     def _note(self, kind: Kind, event: Mapping[str, Any]) -> None:
         """Keep the condition id of a market that is said to be resolved."""
-        condition_id = event.get("market")
-        if self._session and isinstance(condition_id, str) and len(self._session.resolved) < RESOLVED_KEPT:
-            self._session.resolved.setdefault(condition_id, False)
+        condition_id = as_identifier(event.get("market"), ID_MAX)
+        if not self._session or not condition_id:
+            return
+        resolved = self._session.resolved
+        resolved.setdefault(condition_id, False)
+        if len(resolved) > RESOLVED_KEPT:
+            del resolved[next(iter(resolved))]
 
     async def _select(self, session: Session) -> None:
         """Follow which markets matter."""
         wanted = await self._in_database(wanted_markets, limit=self._max_markets, now=timezone.now())
-        session.wanted = {market.market_id: market for market in wanted}
-        session.written = {key: row for key, row in session.written.items() if key in session.wanted}
-        session.dirty &= session.wanted.keys()
+        before, session.wanted = session.wanted, {market.market_id: market for market in wanted}
+        # A connection may have the books of a new one already, and nothing else would have its prices written.
+        new = {key for key, market in session.wanted.items() if before.get(key) != market}
+        session.written = {key: row for key, row in session.written.items() if key in session.wanted and key not in new}
+        session.dirty = session.dirty & session.wanted.keys() | new
         await session.lines.follow(wanted)
         session.is_selected = True
 
@@ -240,14 +249,15 @@ class Feed:
             session.dirty |= changed_markets(line, session.wanted)
         for key in list(session.dirty):
             connection = placed.get(key)
-            prices = prices_by(connection.books, session.wanted[key]) if connection else None
+            market = session.wanted[key]
+            prices = prices_by(connection.books, market) if connection else None
             if prices is None or connection is None or connection.heard_at is None:
                 continue
             written = session.written.get(key)
             if written and written.prices == prices:
                 session.dirty.discard(key)
                 continue
-            yield PricesAsOf(key, prices, connection.heard_at)
+            yield PricesAsOf(key, market.tokens, prices, connection.heard_at)
 
     def _confirmed(self, session: Session, changed: set[UUID]) -> Iterable[PricesAsOf]:
         """Yield the prices that were written a while ago, and are still the same by now."""
@@ -261,7 +271,7 @@ class Feed:
                 if written is None or written.as_of > due_before or key in changed or key in session.dirty:
                     continue
                 if prices_by(connection.books, market) == written.prices:
-                    yield PricesAsOf(key, written.prices, connection.heard_at)
+                    yield PricesAsOf(key, market.tokens, written.prices, connection.heard_at)
 
     async def _resync(self, session: Session) -> None:
         """Request the books that don't fit, and those that are new: one batch."""
@@ -274,17 +284,16 @@ class Feed:
             if reason := wanted[token].books.gaps.get(token):
                 metrics.GAPS.labels(reason).inc()
         if tokens:
-            answers = await self._request(tokens)
+            sent = await self._request(tokens)
             for token in tokens:
-                take_seed(wanted[token], token, answers)
-        await self._pass_on_resolved(session)
+                take_seed(wanted[token], token, sent)
 
     async def _pass_on_resolved(self, session: Session) -> None:
         """Have markets looked at that are said to be resolved. That pays nothing: two other sources have to agree."""
         new = [condition_id for condition_id, is_done in session.resolved.items() if not is_done]
         if new:
-            session.resolved |= dict.fromkeys(new, True)
             await self._in_database(enqueue_best_effort, tasks.check_markets, new)
+            session.resolved |= {each: True for each in new if each in session.resolved}
 
     async def _settle(self, session: Session) -> None:
         for connection in session.lines.connections:
@@ -297,14 +306,14 @@ class Feed:
         if not samples:
             return
         requested_at = timezone.now()
-        answers = await self._request([sample.token for sample in samples])
-        doubtful = [sample for sample in samples if not fits(sample, answers, requested_at)]
+        sent = await self._request([sample.token for sample in samples])
+        doubtful = [sample for sample in samples if not fits(sample, sent, requested_at)]
         if doubtful:
             await asyncio.sleep(self._timing.settle)
         for sample in doubtful:
             await resolve_doubt(sample)
 
-    async def _request(self, tokens: list[str]) -> Answers:
+    async def _request(self, tokens: list[str]) -> RequestedBooks:
         """Return what the upstream says about these tokens' books. Raises UpstreamError."""
         return await asyncio.get_running_loop().run_in_executor(self._upstream, request_books, self._client, tokens)
 
@@ -335,7 +344,7 @@ def changed_markets(line: Line, wanted: Mapping[UUID, FedMarket]) -> set[UUID]:
     return {key for key, market in line.markets.items() if key in wanted and not changed.isdisjoint(market.tokens)}
 
 
-def take_seed(connection: Connection, token: str, answers: Answers) -> None:
+def take_seed(connection: Connection, token: str, sent: RequestedBooks) -> None:
     """Take what was requested of a book: in its place where it doesn't fit, else for its last trade alone.
 
     One that is refused, or that can't be read, isn't requested again until the connection is made anew or sends it:
@@ -344,11 +353,11 @@ def take_seed(connection: Connection, token: str, answers: Answers) -> None:
     connection.unseeded.discard(token)
     books = connection.books
     books.gaps.pop(token, None)
-    if token not in answers:
+    if token not in sent:
         return
     if books[token].trust == Trust.TRUSTED:
-        books.take_sample(token, answers[token])
-    elif not books.resync(token, answers[token]):
+        books.take_sample(token, sent[token])
+    elif not books.resync(token, sent[token]):
         metrics.BAD_EVENTS.inc()
 
 
@@ -364,12 +373,12 @@ def take_samples(connection: Connection, sampled: dict[Connection, int]) -> list
     return [Sample(connection, token, connection.books[token].revision, connection.events) for token in trusted]
 
 
-def fits(sample: Sample, answers: Answers, requested_at: datetime) -> bool:
+def fits(sample: Sample, sent: RequestedBooks, requested_at: datetime) -> bool:
     """Return whether a book agrees with what was requested, or has changed since, so that nothing can be told."""
     book = sample.connection.books[sample.token]
-    if book.revision != sample.revision or sample.token not in answers:
+    if book.revision != sample.revision or sample.token not in sent:
         return True
-    if not sample.connection.books.take_sample(sample.token, answers[sample.token]):
+    if not sample.connection.books.take_sample(sample.token, sent[sample.token]):
         return False
     sample.connection.hear(requested_at)
     return True
@@ -387,10 +396,10 @@ async def resolve_doubt(sample: Sample) -> None:
         connection.books.distrust(sample.token, "sample")
 
 
-def request_books(client: PolymarketClient, tokens: list[str]) -> Answers:
+def request_books(client: PolymarketClient, tokens: list[str]) -> RequestedBooks:
     """Return the order books of these tokens, None for one without; none for those refused. Raises UpstreamError."""
 
-    def request(part: list[str]) -> Answers:
+    def request(part: list[str]) -> RequestedBooks:
         if not book_rate_limit.acquire(Deadline(RATE_SECONDS)):
             raise UpstreamUnavailable("the rate limit has no turn", retriable=False)
         sent = client.books(part)

@@ -10,11 +10,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.core.cache import cache
 
 from core.db.sql import execute
 from core.db.transactions import require_no_transaction, run_transaction
-from core.resilience import Deadline, SharedRateLimit
+from core.resilience import Deadline, SharedRateLimit, UpstreamSemaphore
 from markets import rules
 from markets.errors import UpstreamError
 from markets.history.models import UNIT, MarketBackfill
@@ -25,6 +26,8 @@ from markets.polymarket.client import PolymarketClient
 from markets.polymarket.parsing import parse_price_history
 from markets.prices import ACQUIRE_TIMEOUT, POLL_SECONDS, upstream_semaphore
 
+# Of a process's threads that may wait for the upstream a third at most wait for histories: never all that fills need.
+history_semaphore = UpstreamSemaphore(settings.WEB_THREADS // 4)
 # Longer than all requests of a backfill; the lock of a process that died runs out.
 LOCK_SECONDS = 4
 rate_limit = SharedRateLimit("histories", per_second=rules.HISTORY_REQUESTS_PER_SECOND)
@@ -78,12 +81,16 @@ def is_due(market: Market, *, has_gaps: bool, now: datetime) -> bool:
 def backfill_history(market: Market, *, client: PolymarketClient, now: datetime) -> None:
     """Request and store what is missing, unless another thread, in any process that shares the cache, does: then wait.
 
-    Takes HISTORY_BACKFILL_SECONDS at most, and what can't be had in that time is noted for a later try.
+    Takes HISTORY_BACKFILL_SECONDS at most, and what can't be had in that time is noted for a later try. Does nothing
+    where many others do it already.
     """
     require_no_transaction("backfill_history")
     lock = f"history:{market.pk}:lock"
-    with upstream_semaphore.acquire(timeout=ACQUIRE_TIMEOUT) as acquired:
-        if not acquired:
+    with (
+        history_semaphore.acquire(timeout=0) as is_free,
+        upstream_semaphore.acquire(timeout=ACQUIRE_TIMEOUT if is_free else 0) as acquired,
+    ):
+        if not (is_free and acquired):
             return
         if not cache.add(lock, 1, timeout=LOCK_SECONDS):
             wait_until_released(lock)

@@ -83,10 +83,10 @@ ORDER BY bucket.at
 NEAREST = """
 SELECT recorded_at, this_odds, bid, ask FROM (
     (SELECT recorded_at, this_odds, bid, ask FROM market_hourly_points
-        WHERE market_id = %(market_id)s ORDER BY recorded_at {order} LIMIT 1)
+        WHERE market_id = %(market_id)s AND recorded_at <= %(until)s ORDER BY recorded_at {order} LIMIT 1)
     UNION ALL
     (SELECT recorded_at, this_odds, bid, ask FROM market_points
-        WHERE market_id = %(market_id)s ORDER BY recorded_at {order} LIMIT 1)
+        WHERE market_id = %(market_id)s AND recorded_at <= %(until)s ORDER BY recorded_at {order} LIMIT 1)
 ) AS nearest ORDER BY recorded_at {order} LIMIT 1
 """
 FIRST_POINT, LAST_POINT = NEAREST.format(order="ASC"), NEAREST.format(order="DESC")
@@ -98,7 +98,7 @@ def get_history(market: Market, *, interval: Interval, now: datetime) -> History
     A point is the odds as of its time, those of the last one recorded within HISTORY_GAP and a step before. The last is
     what is known last: of an open market its odds of now, of one that is over its result.
     """
-    newest = newest_point(market)
+    newest = newest_point(market, now=now)
     end = now if newest is None or market.status == Market.Status.OPEN else newest.at
     window = window_of(market.pk, interval, end=end, now=now)
     found = read_points(market.pk, window)
@@ -110,12 +110,15 @@ def get_history(market: Market, *, interval: Interval, now: datetime) -> History
     return History(resolution=window.resolution, points=points, has_gaps=has_gaps)
 
 
-def newest_point(market: Market) -> Read | None:
-    """Return what is known last: the odds of the market's own row while it is open, else the last point."""
+def newest_point(market: Market, *, now: datetime) -> Read | None:
+    """Return what is known last: the odds of the market's own row while it is open, else the last point.
+
+    Points later than its end, or than now, are of a clock that was ahead.
+    """
     if market.status == Market.Status.OPEN:
         prices = (stored(price) for price in (market.this_odds, market.bid, market.ask))
         return Read(market.odds_updated_at, market.odds_updated_at, *prices)
-    row = fetch_one(LAST_POINT, {"market_id": market.pk})
+    row = fetch_one(LAST_POINT, {"market_id": market.pk, "until": min(market.resolved_at or now, now)})
     return Read(row[0], *row) if row else None
 
 
@@ -126,7 +129,7 @@ def stored(price: Decimal | None) -> Any:
 def window_of(market_id: UUID, interval: Interval, *, end: datetime, now: datetime) -> Window:
     """Return the window that ends with `end`. Of what is older than minutes are kept, it is at least of hours."""
     if interval == Interval.MAX:
-        row = fetch_one(FIRST_POINT, {"market_id": market_id})
+        row = fetch_one(FIRST_POINT, {"market_id": market_id, "until": end})
         span = end - row[0] if row else timedelta()
         resolution = finest_resolution(span)
         # So that the bucket of the first point is inside.

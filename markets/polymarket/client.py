@@ -35,6 +35,7 @@ _ObjectCall = Call[dict[str, Any]]  # an annotation: calling it would try to wri
 
 GAMMA: Final = "Polymarket's catalogue"
 CLOB: Final = "Polymarket's order book"
+HISTORIES: Final = "Polymarket's price history"
 
 
 def make_breaker() -> CircuitBreaker:
@@ -71,6 +72,8 @@ class PolymarketClient:
         host = partial(Host, policy=policy, session=threads_session, user_agent=user_agent, sleep=sleep)
         self._gamma = host(gamma_url, name="gamma", breaker=gamma_breaker)
         self._clob = host(clob_url, name="clob", breaker=clob_breaker or gamma_breaker.with_name(CLOB))
+        # Charts that can't be had take nobody's order book away.
+        self._histories = host(clob_url, name="histories", breaker=gamma_breaker.with_name(HISTORIES))
 
     def iter_event_pages(
         self,
@@ -128,7 +131,7 @@ class PolymarketClient:
         """
         parameters = [("market", token_id), ("interval", interval), ("fidelity", str(fidelity))]
         call: Call[list[Any]] = Call(path="/prices-history", read=_history, parameters=parameters, if_not_found=[])
-        return self._clob.run(call, replace(FOREGROUND, total=within))
+        return self._histories.run(call, replace(FOREGROUND, total=within))
 
     def clob_market(self, condition_id: str) -> dict[str, Any] | None:
         """Return the CLOB's own facts of a market (`tokens[].winner`, `closed`, …); None for one it doesn't know."""

@@ -143,16 +143,16 @@ class BufferedApplication:
         body = bytearray()
         is_whole = "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ
         environ["wsgi.input"] = BytesIO()
-        if is_whole and self._service.is_stream(environ):
-            await self._serve_stream(environ, receive, send)
-            return
+        is_stream = self._service.is_stream(environ)
+        response = None
         try:
-            response = self._service.respond_directly(environ) if is_whole else None
             if not is_whole:
                 await self._read_body(environ, receive, body)
                 is_whole = True
-                take_body(environ, bytes(body))
-            if response is None:
+                take_body(environ, b"" if is_stream else bytes(body))
+            elif not is_stream:
+                response = self._service.respond_directly(environ)
+            if response is None and not is_stream:
                 response = await self._respond_in_thread(environ, scope["state"][IS_GONE])
         except DomainError as error:
             response = self._service.refuse(environ, error)
@@ -162,7 +162,11 @@ class BufferedApplication:
             return
         finally:
             self._held_bytes -= len(body)
-        await send_whole(response, send)
+            body.clear()
+        if response is None:
+            await self._serve_stream(environ, receive, send)
+        else:
+            await send_whole(response, send)
 
     async def _serve_stream(self, environ: Environ, receive: Receive, send: Send) -> None:
         """Send a stream until it ends, its client goes, or takes it too slowly."""

@@ -6,7 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import resolve
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
@@ -19,7 +20,7 @@ from ops.health import health
 from ops.serving.asgi import Environ, Response, StreamedResponse, WSGIApplication, encode
 from ops.serving.threads import Lane
 from stream.live import stop_streams
-from stream.views import EventStream, open_stream
+from stream.views import open_stream
 
 # Those that need nothing but memory: a response from the event loop has the headers of all others, and is counted.
 LOOP_MIDDLEWARE = (
@@ -38,7 +39,7 @@ MONEY_PATHS = ("/api/v1/bets", "/api/v1/economy", "/api/v1/purchases")
 QUOTE_PATH = "/api/v1/bets/quote"
 STREAM_PATH = "/api/v1/stream"
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
-# Where a request carries the response that only lacks the middlewares' headers.
+# Where a request carries the response that only lacks the middlewares' headers, or the error to respond with.
 PREPARED = "thisthat.response"
 STATIC_MAX_AGE_SECONDS = 86_400
 
@@ -84,7 +85,7 @@ class DjangoService:
 
     def refuse(self, environ: Environ, error: DomainError) -> Response:
         request = request_of(environ)
-        return self._finish(request, render(error, request))
+        return self._finish(request, error)
 
     def is_stream(self, environ: Environ) -> bool:
         path: str = environ["PATH_INFO"]
@@ -93,17 +94,18 @@ class DjangoService:
     async def stream(self, environ: Environ) -> Response | StreamedResponse:
         request = request_of(environ)
         request.resolver_match = self._stream_match
-        response = await open_stream(request)
-        if not isinstance(response, EventStream):
-            return self._finish(request, response)
+        try:
+            response = await open_stream(request)
+        except Exception as exc:  # noqa: BLE001 - as a view's failures: `render` logs and hides what wasn't expected
+            return self._finish(request, exc)
         headers = self._finish(request, response).headers
         return StreamedResponse(response.status_code, headers, response, response.close)
 
     def stop(self) -> None:
         stop_streams()
 
-    def _finish(self, request: WSGIRequest, response: Any) -> Response:
-        request.META[PREPARED] = response
+    def _finish(self, request: WSGIRequest, outcome: HttpResponseBase | Exception) -> Response:
+        request.META[PREPARED] = outcome
         finished = self._middleware(request)
         cookies = [("Set-Cookie", cookie.OutputString()) for cookie in finished.cookies.values()]
         body = b"" if finished.streaming else finished.content
@@ -123,9 +125,10 @@ def request_of(environ: Environ) -> WSGIRequest:
     return WSGIRequest(dict(environ))
 
 
-def prepared_response(request: HttpRequest) -> HttpResponse:
-    response: HttpResponse = request.META[PREPARED]
-    return response
+def prepared_response(request: HttpRequest) -> HttpResponseBase:
+    """Return the response that the request carries; an error is rendered here, where the log knows the request's id."""
+    outcome: HttpResponseBase | Exception = request.META[PREPARED]
+    return render(outcome, request) if isinstance(outcome, Exception) else outcome
 
 
 def with_loop_middleware(view: Any) -> Any:

@@ -11,7 +11,7 @@ from betting.models import Settlement, SettlementFailure
 from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
 from markets import rules
-from markets.history.selectors import Interval, get_history
+from markets.history.selectors import get_history
 from markets.models import Market, MarketResolution, MarketText
 from markets.polymarket.books import is_narrow
 from markets.resolution.staff import closed_by_staff
@@ -105,7 +105,7 @@ def question(market: Market) -> Facts:
 
 def odds_chart(market: Market, *, now: datetime) -> ChartBlock:
     """Return the chart of all that is known of the odds here; nothing is requested from Polymarket for it."""
-    points = get_history(market, interval=Interval.MAX, now=now).points
+    points = get_history(market, interval=rules.Interval.MAX, now=now).points
     drawn = [line(f"THIS: {market.this_option}", [point["thisOdds"] for point in points], PRIMARY)]
     for name, color in (("bid", GREEN), ("ask", RED)):
         if any(point[name] is not None for point in points):

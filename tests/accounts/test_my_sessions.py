@@ -186,7 +186,7 @@ class TestAccessTokens:
 
 
 class TestClocks:
-    """The clock of the machine that issues a token may be ahead of the one that accepts it."""
+    """The time of the machine that issues a token may be ahead of the one that accepts it."""
 
     @pytest.mark.parametrize(("ahead", "status"), [(8, 200), (20, 401)])
     def test_a_token_issued_a_few_seconds_ahead_is_accepted(self, stranger, ann, now, ahead, status):

@@ -95,7 +95,7 @@ class TestHeld:
         success(rename(stranger, ann, "ANN"))
         assert not FormerUsername.objects.exists()
 
-    def test_what_is_not_held_any_more_is_deleted_at_night(self, ann):
+    def test_what_is_not_held_any_more_is_deleted_by_a_job(self, ann):
         become(ann, "anna", now=datetime.now(UTC) - A_MONTH)
         become(ann, "annie", now=datetime.now(UTC))
         tasks.purge_refresh_tokens()

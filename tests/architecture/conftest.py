@@ -4,7 +4,19 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 APPS = [
-    *("core", "accounts", "economy", "markets", "betting", "purchases", "leaderboard", "staff", "ops", "thisthat"),
+    *(
+        "core",
+        "accounts",
+        "notifications",
+        "economy",
+        "markets",
+        "betting",
+        "purchases",
+        "leaderboard",
+        "stream",
+        "staff",
+    ),
+    *("ops", "thisthat"),
     "devtools",
 ]
 

@@ -79,7 +79,7 @@ def responds(url):
 
 def test_the_whole_service_is_there():
     assert {"postgres", "redis", "migrate", "web", "beat"} <= SERVICES.keys()
-    assert len(OURS) == 4 + len(QUEUES)
+    assert len(OURS) == 5 + len(QUEUES)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -62,7 +62,7 @@ def test_odds_that_came_from_the_order_book_while_ingestion_waits_are_kept(upstr
     market = Market.objects.order_by("pk").first()
     with ingestion_of_other_prices(upstream, market):
         heard = ShownPrices(odds=Decimal("0.3000"), bid=Decimal("0.2900"), ask=Decimal("0.3100"))
-        prices.store_prices([(market.pk, heard)], now=datetime.now(UTC))
+        prices.store_prices([prices.Heard(market.pk, prices.tokens_of(market), heard)], now=datetime.now(UTC))
     market.refresh_from_db()
     assert (market.this_odds, market.odds_live) == (Decimal("0.3000"), True)
     assert (market.bid, market.ask) == (Decimal("0.2900"), Decimal("0.3100"))

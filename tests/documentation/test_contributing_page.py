@@ -16,6 +16,7 @@ AREAS = [
     "Markets: catalogue, lists, prices, resolution",
     "Bets",
     "Purchases",
+    "Notifications",
     "Leaderboards",
     "API plumbing",
     "Admin",

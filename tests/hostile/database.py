@@ -26,6 +26,32 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (NO_RIGHT, "COMMENT ON TABLE users IS 'Mine.'"),
     (NO_RIGHT, "SELECT set_config('session_replication_role', 'replica', true)"),
     (Refused("P0002"), "SELECT standings_begin_table('day; DROP TABLE users')"),
+    (NO_RIGHT, "DELETE FROM market_points"),
+    (NO_RIGHT, "UPDATE market_hourly_points SET this_odds = 1"),
+    (NO_RIGHT, "TRUNCATE market_points, market_hourly_points"),
+    (NO_RIGHT, "DROP TABLE market_points CASCADE"),
+    (
+        NO_RIGHT,
+        (
+            "DO 'BEGIN EXECUTE (SELECT $$DELETE FROM $$ || inhrelid::regclass FROM pg_inherits "
+            "WHERE inhparent = $$market_points$$::regclass LIMIT 1); END'"
+        ),
+    ),
+    (
+        NO_RIGHT,
+        (
+            "DO 'BEGIN EXECUTE (SELECT $$ALTER TABLE market_points DETACH PARTITION $$ || inhrelid::regclass "
+            "FROM pg_inherits WHERE inhparent = $$market_points$$::regclass LIMIT 1); END'"
+        ),
+    ),
+    (Refused("23514"), "SELECT market_history_add_partitions('users', now(), now())"),
+    (Refused("23514"), "SELECT market_history_add_partitions('market_points; DROP TABLE users', now(), now())"),
+    (Refused("23514"), "SELECT market_history_add_partitions('market_points', now(), 'infinity')"),
+    (Refused("23514"), "SELECT market_history_add_partitions('market_hourly_points', '-infinity', now())"),
+    (Refused("22004"), "SELECT market_history_add_partitions(NULL, now(), now())"),
+    # Nothing young is dropped: of none there is no part.
+    (Refused("22012"), "SELECT 1 / market_history_drop_partitions('infinity')"),
+    (Refused("22012"), "SELECT 1 / market_history_drop_partitions(NULL)"),
     (NO_RIGHT, "SET session_replication_role = replica"),
     (NO_RIGHT, "SET ROLE postgres"),
     (NO_RIGHT, "SET ROLE thisthat_owner"),

@@ -17,6 +17,7 @@ from core import pubsub
 from markets import changes, house, prices
 from markets.models import Market
 from markets.polymarket.books import ShownPrices
+from markets.prices import Heard
 from markets.resolution import staff
 from tests.markets.factories import add_market, add_mirrored, ingest
 from tests.markets.resolution.factories import mirror, resolve
@@ -90,13 +91,13 @@ def test_a_refresh_tells_of_prices_that_changed(told) -> None:
         add_mirrored(n, this_odds=Decimal("0.6"), that_odds=Decimal("0.4"), bid=None, ask=None) for n in (1, 2)
     )
     read = [
-        (one.pk, ShownPrices(Decimal("0.61"), Decimal("0.60"), Decimal("0.62"))),
-        (same.pk, ShownPrices(Decimal("0.6"), None, None)),
+        Heard(one.pk, prices.tokens_of(one), ShownPrices(Decimal("0.61"), Decimal("0.60"), Decimal("0.62"))),
+        Heard(same.pk, prices.tokens_of(same), ShownPrices(Decimal("0.6"), None, None)),
     ]
     later = datetime.now(UTC) + timedelta(seconds=1)
     assert told(lambda: prices.store_prices(read, now=later)) == [prices_of(one)]
     assert prices_of(one)[1]["thisOdds"] == 0.61
-    silent = [(one.pk, None), (same.pk, None)]
+    silent = [each._replace(prices=None) for each in read]
     assert told(lambda: prices.store_prices(silent, now=later)) == [prices_of(one)]
 
 

@@ -11,6 +11,7 @@ from devtools.simulators.polymarket import Simulator
 from markets import prices, rules, tasks
 from markets.errors import UpstreamError
 from markets.models import Market, MarketWatch
+from markets.polymarket.books import ShownPrices
 from tests.betting.factories import set_book
 from tests.markets.factories import MARKETS, add_market, add_mirrored, ingest, polymarket_client, read
 
@@ -236,3 +237,26 @@ def test_a_market_named_twice_is_watched_once(mirrored, now):
     market = here(mirrored.world.good_markets()[0])
     watch(market, market, until=now)
     assert MarketWatch.objects.count() == 1
+
+
+def test_prices_of_tokens_that_were_reordered_meanwhile_are_not_stored(now):
+    """A book is requested, the upstream's order of tokens is read anew, then what the book said is to be stored."""
+    market = add_mirrored(odds_updated_at=now - timedelta(minutes=1))
+    requested_by = prices.tokens_of(market)
+    Market.objects.update(this_token_id=requested_by[1], that_token_id=requested_by[0])
+    said = prices.Heard(market.pk, requested_by, ShownPrices(Decimal("0.9"), Decimal("0.89"), Decimal("0.91")))
+    assert prices.store_prices([said], now=now) == 0
+    prices.store_prices([said._replace(prices=None)], now=now)
+    after = Market.objects.get()
+    assert (after.this_odds, after.bid, after.ask) == (market.this_odds, market.bid, market.ask)
+    assert prices.store_prices([said._replace(tokens=requested_by[::-1])], now=now) == 1
+
+
+def test_odds_of_a_time_that_has_not_come_are_refreshed(mirrored, now):
+    """As after a clock that was a month ahead."""
+    there = mirrored.world.good_markets()[0]
+    set_book(there, "0.86", "0.885")
+    watch(here(there), until=now + timedelta(minutes=10))
+    Market.objects.update(odds_updated_at=now + timedelta(days=30))
+    assert refresh(mirrored, now)["refreshed"] == 1
+    assert (here(there).this_odds, here(there).odds_updated_at) == (Decimal("0.8725"), now)

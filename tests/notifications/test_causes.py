@@ -15,7 +15,8 @@ from betting.reversal import reverse_settlement
 from betting.services import notify_of_closing_markets
 from betting.settlement import retry_settlement
 from economy.adjustments import AdjustmentRequest, adjust_credits
-from economy.rewards import claim_daily_reward
+from economy.rewards import claim_daily_reward, reward_active_users
+from economy.stocks.trading import close_worthless_holdings
 from markets.models import Market
 from notifications.models import Notification
 from notifications.services import notify
@@ -25,6 +26,9 @@ from tests.accounts.factories import sign_up as register
 from tests.accounts.factories import verify
 from tests.betting.factories import sign_up
 from tests.betting.settlement.factories import end, settle
+from tests.concurrently import all_at_once
+from tests.economy.rewards.factories import arrive as arrive_regular
+from tests.economy.stocks.factories import list_stock, new_trader, set_price
 from tests.markets.factories import add_market
 from tests.notifications.factories import Reader, adjusted, told, types
 from tests.purchases.factories import arrive as arrive_buyer
@@ -59,6 +63,17 @@ def test_each_bet_is_told_of_once_however_often_its_market_is_settled():
         "stake": Decimal(100),
         "payout": paid,
     }
+
+
+def test_four_settlements_of_one_market_at_once_tell_each_bet_once():
+    market, ann, bob = add_market(), sign_up("ann"), sign_up("bob")
+    ann.bet(market, 100)
+    ann.bet(market, 100, "that")
+    bob.bet(market, 50, "that")
+    end(market, "this")
+    all_at_once(lambda: settle(market, size=1), 4)
+    assert sorted(outcomes(ann)) == ["bet_lost", "bet_won"]
+    assert outcomes(bob) == ["bet_lost"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5_000])
@@ -98,7 +113,7 @@ def test_a_bet_that_cannot_be_settled_is_not_told_of():
     market, ann, bob = add_market(), sign_up("ann"), sign_up("bob")
     ann.bet(market, 100)
     bob.bet(market, 100)
-    # Less at stake than her bet has: its stake can't be taken from there.
+    # A smaller stake than her bet's: its stake can't be taken from there.
     User.objects.filter(pk=ann.id).update(locked_credits=0)
     end(market, "this")
     assert settle(market).failed == 1
@@ -117,6 +132,25 @@ def test_what_happens_to_credits_is_told_once():
     assert types(ann.id) == ["daily_reward", "credits_adjusted"]
     titles = Reader(ann.user).titles()
     assert titles == ["Credits taken", "Daily reward: 1,000 credits"]
+
+
+def test_the_nightly_run_tells_of_its_reward_once():
+    yesterday = timezone.now() - timedelta(days=1)
+    ann = arrive_regular("ann", active=yesterday)
+    for _ in range(2):
+        reward_active_users(now=timezone.now())
+    ((kind, data),) = told(ann.id)
+    assert (kind, data["amount"], data["day"]) == ("daily_reward", Decimal(1_000), 1)
+
+
+def test_a_position_that_became_worthless_is_told_of_once():
+    acme, ann = list_stock(), new_trader("ann")
+    ann.buy(acme, 10, leverage=5)
+    set_price(acme, "1")
+    for _ in range(2):
+        close_worthless_holdings(now=timezone.now())
+    ((kind, data),) = told(ann.user.pk)
+    assert (kind, data["symbol"], data["invested"]) == ("stock_liquidated", "ACME", Decimal(100))
 
 
 def test_a_purchase_is_told_of_when_it_is_paid_and_when_it_is_refunded():

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any, Self
@@ -20,11 +21,13 @@ class Event:
 class Stream:
     """A response that goes on. `last_event_id` and `retry` are as a browser keeps them."""
 
-    def __init__(self, base: str, query: str = "", **headers: str) -> None:
+    def __init__(
+        self, base: str, query: str = "", *, body: Iterable[bytes] | bytes | None = None, **headers: str
+    ) -> None:
         host = base.removeprefix("http://")
         self._connection = HTTPConnection(host, timeout=SECONDS)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request("GET", f"/api/v1/stream{query}", headers=names)
+        self._connection.request("GET", f"/api/v1/stream{query}", body, headers=names)
         self.response: HTTPResponse = self._connection.getresponse()
         self.status, self.headers = self.response.status, self.response.headers
         self.last_event_id = ""

@@ -12,6 +12,7 @@ from stream.services import TicketHolder
 
 SECONDS = 10
 ANN = uuid4()
+SESSION = uuid4()
 
 
 def odds(market_id: UUID, this: float, *, as_of: str = "2026-11-28T16:00:00.000Z") -> bytes:
@@ -140,13 +141,16 @@ def test_a_lost_bet_comes_with_its_notification_under_the_id_before() -> None:
 
 def test_another_session_or_a_suspension_ends_the_users_streams_alone() -> None:
     async def story() -> None:
-        for state_now in (None, user(1, sessions_ended=1)):
+        one_ended = user(1, ended_sessions=[SESSION])
+        for state_now in (None, user(1, sessions_ended=1), one_ended):
             hub = Hub()
-            own, other = Client([], holder=TicketHolder(ANN, 0), position=Position()), Client([])
-            for client in (own, other):
+            own, other = Client([], holder=TicketHolder(ANN, 0, SESSION), position=Position()), Client([])
+            elsewhere = Client([], holder=TicketHolder(ANN, 0, uuid4()), position=Position())
+            for client in (own, other, elsewhere):
                 hub.add(client, [])
             hub.take_user(ANN, state_now)
             assert (own.is_ended, other.is_ended) == (True, False)
+            assert elsewhere.is_ended == (state_now is not one_ended)
 
     run(story())
 

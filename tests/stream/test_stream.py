@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
+from django.test import Client as HttpClient
 
-from accounts.models import RefreshToken, User
-from accounts.tokens import end_all_sessions
+from accounts.models import User
+from accounts.services import SignedIn
 from markets import changes
 from markets.models import Market, MarketWatch
 from stream.errors import InvalidTicket
@@ -20,7 +22,9 @@ from stream.live import begin_at
 from stream.models import StreamTicket
 from stream.selectors import Position
 from stream.services import issue_ticket, use_ticket
-from tests.betting.factories import execute, sign_up
+from tests.accounts.factories import bearer, suspend
+from tests.accounts.factories import sign_up as register
+from tests.betting.factories import Player, execute, sign_up
 from tests.betting.settlement.factories import end, settle
 from tests.core.service_process import PRODUCTION
 from tests.devtools.conftest import soon
@@ -112,6 +116,24 @@ def test_what_cannot_be_streamed_is_refused_before_the_stream_begins(web, query,
 
 
 @committed
+@pytest.mark.parametrize("body", [b"", b"{}", [b"{}"]], ids=["empty", "ignored", "in chunks"])
+def test_a_request_with_a_body_gets_a_stream_too(web, body) -> None:
+    market = add_market()
+    with Stream(web.base, f"?markets={market.pk}", body=body, Content_Type="application/json") as stream:
+        stream.next("odds")
+        set_odds(market, "0.5100")
+        stream.next("odds", thisOdds=0.51)
+
+
+def test_the_log_has_the_id_of_a_request_that_is_refused(web) -> None:
+    with Stream(web.base, "?ticket=x", X_Request_ID="refused-here") as stream:
+        assert (stream.status, stream.headers["X-Request-ID"]) == (401, "refused-here")
+    (line,) = [line for line in web.log.splitlines() if "refused-here" in line]
+    assert "invalid_ticket" in line
+    assert "?" not in line
+
+
+@committed
 def test_a_ticket_brings_the_users_own_events_and_nobody_elses(web, ann) -> None:
     market, bob = add_market(), sign_up("bob")
     with stream_of(web, ann, f"&markets={market.pk}") as stream:
@@ -176,7 +198,7 @@ def test_a_ticket_is_good_once_and_for_half_a_minute(web, ann) -> None:
 @committed
 def test_of_twenty_who_use_a_ticket_at_once_one_succeeds(ann) -> None:
     now = datetime.now(UTC)
-    ticket = issue_ticket(user=ann.user, now=now)
+    ticket = issue_ticket(user=ann.user, session_id=None, now=now)
 
     def use(_: int) -> bool:
         try:
@@ -218,13 +240,38 @@ def test_what_no_message_told_is_found_by_looking_also_over_a_new_connection(web
         assert stream.next("balance", seconds=20).data["availableCredits"] == 990
 
 
+def log_out(ann: SignedIn) -> None:
+    call(ann, "post", "logout", {"refreshToken": ann.tokens.refresh})
+
+
+def end_session(ann: SignedIn) -> None:
+    (session,) = call(ann, "get", "sessions")["sessions"]
+    call(ann, "delete", f"sessions/{session['id']}")
+
+
+def log_out_everywhere(ann: SignedIn) -> None:
+    call(ann, "post", "logout-all")
+
+
+def be_suspended(ann: SignedIn) -> None:
+    suspend(ann.user, now=datetime.now(UTC))
+
+
+def call(ann: SignedIn, method: str, path: str, body: Any = None) -> Any:
+    send = getattr(HttpClient(headers=bearer(ann)), method)
+    response = send(f"/api/v1/auth/{path}", body, content_type="application/json")
+    assert response.status_code == 200, response.content
+    return response.json()
+
+
 @committed
-def test_a_stream_ends_when_the_users_sessions_do(web, ann) -> None:
-    ticket = ticket_of(ann)
-    with stream_of(web, ann) as stream:
+@pytest.mark.parametrize("end_it", [log_out, end_session, log_out_everywhere, be_suspended])
+def test_a_stream_and_an_unused_ticket_end_with_their_session(web, end_it) -> None:
+    ann = register("ann")
+    ticket = ticket_of(Player(ann.user, ann.tokens.access))
+    with stream_of(web, Player(ann.user, ann.tokens.access)) as stream:
         stream.next("balance")
-        with transaction.atomic():
-            end_all_sessions(user=ann.user, reason=RefreshToken.Reason.LOGGED_OUT, now=datetime.now(UTC))
+        end_it(ann)
         assert stream.ends(seconds=10)
     with Stream(web.base, f"?ticket={ticket}") as stream:
-        assert stream.status == 401
+        assert (stream.status, stream.error()["code"]) == (401, "invalid_ticket")

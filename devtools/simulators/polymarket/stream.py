@@ -288,7 +288,7 @@ class WebSocket:
         self._guard = Lock()
 
     def shake_hands(self, path: str, headers: Iterable[tuple[str, str]]) -> bool:
-        """Answer the request that was read; return whether it was one for a websocket."""
+        """Respond to the request that was read; return whether it was one for a websocket."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         with self._guard, suppress(InvalidHandshake):
             self._protocol.receive_data(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))

@@ -61,8 +61,8 @@ def test_a_reward_for_a_day_that_ended_is_told_as_of_that_day(ann):
 def test_who_visits_every_second_day_begins_again_at_one_each_time(ann):
     for day in range(0, 8, 2):
         ann.active(MORNING + day * A_DAY)
-        for night in (1, 2):
-            reward_active_users(now=YESTERDAY + (day + night) * A_DAY)
+        for run in (1, 2):
+            reward_active_users(now=YESTERDAY + (day + run) * A_DAY)
     assert [(day.day, streak) for day, streak, _ in ann.days()] == [(5, 1), (7, 1), (9, 1), (11, 1)]
     assert_audit_passes()
 
@@ -116,7 +116,7 @@ class TestLate:
         assert ann.claim(MIDNIGHT + 5 * A_DAY).streak == 1
         assert_audit_passes()
 
-    def test_a_streak_goes_on_over_a_night_without_a_run(self, ann):
+    def test_a_streak_goes_on_over_a_day_without_a_run(self, ann):
         ann.claim(MORNING - A_DAY)
         ann.active(MORNING, MORNING + A_DAY)
         reward_active_users(now=MIDNIGHT + A_DAY)

@@ -23,7 +23,7 @@ from tests.markets.factories import ingest, polymarket_client
 # As short as a busy machine allows: what waits for something goes on as soon as it is there.
 QUICK: dict[str, float] = {
     "open": 2, "close": 0.5, "ping": 0.3, "pong": 2, "ready": 2, "select": 0.1, "sample": 0.2, "settle": 0.3,
-    "resync": 0.1, "flush": 0.05, "confirm": 0.5, "lease": 1.5, "renew": 0.1,
+    "resync": 0.1, "flush": 0.05, "confirm": 0.5, "lease": 1.5, "stable": 0.5, "renew": 0.1,
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from markets import rules
-from markets.feed.books import BadEventError, Books, Kind, Trust, prices_of_market, read_events
-from markets.polymarket.books import shown_prices
+from markets.feed.books import BadEventError, Books, Kind, Trust, _price, prices_of_market, read_events
+from markets.polymarket.books import LEVELS_MAX, shown_prices
 
 THIS, THAT = "1", "2"
 BOUNDS: dict[str, Any] = {"depth": rules.PRICE_DEPTH, "max_spread": rules.MAX_SPREAD}
@@ -192,3 +192,24 @@ def test_after_any_changes_prices_are_those_of_the_same_book_requested(changes):
     sent = {token: snapshot(token, sides["BUY"], sides["SELL"]) for token, sides in reference.items()}
     assert prices_of_market(books, (THIS, THAT), **BOUNDS) == shown_prices(sent, (THIS, THAT), **BOUNDS)
     assert all(books.take_sample(token, sent[token]) for token in (THIS, THAT))
+
+
+def test_a_price_may_be_a_number(books):
+    take_all(books, json.dumps(changed({**change("0", "BUY", "200"), "price": 0.41, "size": 200})))
+    assert books[THIS].top.bid == Decimal("0.41")
+
+
+def test_levels_without_end_are_a_gap_and_take_no_more_memory(books):
+    for number in range(0, LEVELS_MAX + 5_000, 5_000):
+        sent = [change(f"0.{each:09}1", "BUY", "1") for each in range(number, number + 5_000)]
+        books.take(changed(*sent, at=101 + number))
+    assert books.gaps == {THIS: "too_many_levels"}
+    assert len(books[THIS].bids.prices) <= LEVELS_MAX + 1
+
+
+def test_long_texts_for_prices_are_not_kept(books):
+    """Prices are cached by their text."""
+    kept = _price.cache_info().currsize
+    with pytest.raises(BadEventError):
+        books.take(changed(change("0." + "4" * 1_000_000, "BUY", "1")))
+    assert _price.cache_info().currsize == kept

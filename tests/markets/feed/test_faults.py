@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from time import sleep
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from markets.feed import metrics
 from markets.feed.models import MarketFeed
 from markets.feed.services import FeedState, LeaseLostError, hold_lease, write_prices
 from markets.polymarket.books import ShownPrices
-from markets.prices import PricesAsOf
+from markets.prices import PricesAsOf, tokens_of
 from tests.concurrently import wait_until
 from tests.markets.factories import add_mirrored
 from tests.markets.feed.conftest import here, is_whole, metric, set_price, shows, watch
@@ -29,7 +30,7 @@ def there(mirrored):
 
 
 def test_a_connection_that_froze_is_found_and_made_anew(mirrored, run_feed, there):
-    """Nothing comes, not even an end. Its own answers to PING are no sign of life."""
+    """Nothing comes, not even an end. Its own PONG is no sign of life."""
     run_feed(max_tokens=4)
     wait_until(is_whole)
     with metric(metrics.RECONNECTS, reason="frozen") as frozen:
@@ -43,7 +44,7 @@ def test_a_connection_that_froze_is_found_and_made_anew(mirrored, run_feed, ther
     wait_until(lambda: shows(there, "0.43"))
 
 
-def test_a_connection_that_answers_no_ping_is_made_anew(mirrored, run_feed, there):
+def test_a_connection_without_a_pong_is_made_anew(mirrored, run_feed, there):
     run_feed(max_tokens=4, timing={"pong": 0.3})
     wait_until(is_whole)
     with metric(metrics.RECONNECTS, reason="silent") as silent:
@@ -191,7 +192,7 @@ def test_a_feed_whose_lease_was_lost_writes_no_more_and_waits(mirrored, run_feed
 def test_prices_are_written_by_the_holder_of_the_lease_alone():
     market = add_mirrored(odds_updated_at=datetime.now(UTC) - timedelta(minutes=1))
     first, second, now = uuid4(), uuid4(), datetime.now(UTC)
-    heard = [PricesAsOf(market.pk, ShownPrices(None, None, None), now)]
+    heard = [PricesAsOf(market.pk, tokens_of(market), ShownPrices(None, None, None), now)]
     assert hold_lease(holder=first, seconds=60, state=FeedState())
     assert not hold_lease(holder=second, seconds=60, state=FeedState())
     with pytest.raises(LeaseLostError):
@@ -201,3 +202,49 @@ def test_prices_are_written_by_the_holder_of_the_lease_alone():
     assert hold_lease(holder=second, seconds=60, state=FeedState())
     with pytest.raises(LeaseLostError):
         write_prices(heard, holder=first, now=now)
+
+
+@pytest.mark.parametrize("ending", ["after frames", "at once, told to try again at once"])
+def test_connections_that_end_again_and_again_are_made_less_and_less_often(mirrored, run_feed, there, ending):
+    """Each that brings its books and ends, or is refused with `Retry-After: 0`: at most so many as back-off allows."""
+    fault = {"kind": "disconnect"} if ending == "after frames" else {"kind": "status", "status": 429, "retry_after": 0}
+    mirrored.faults.set(path="/ws/market", **fault)
+    reason = "closed" if ending == "after frames" else "refused"
+    with metric(metrics.RECONNECTS, reason=reason) as ended:
+        run_feed(max_tokens=4)
+        wait_until(lambda: ended() >= 1)
+        sleep(3)
+        # Half of 0.5, 1, 2 and 4 seconds at least.
+        assert 2 <= ended() <= 5
+
+
+def test_news_of_other_markets_are_no_sign_that_books_are_still_sent(mirrored, run_feed, there):
+    run_feed(max_tokens=4)
+    wait_until(is_whole)
+    with metric(metrics.RECONNECTS, reason="frozen") as frozen:
+        mirrored.faults.set("freeze", path="/ws/market")
+        set_price(there, "0.42")
+        for _ in range(200):
+            if frozen():
+                break
+            for subscriber in list(mirrored.stream._subscribers):
+                subscriber.send(json.dumps({"event_type": "new_market", "market": "0x1", "slug": "elsewhere"}))
+            sleep(0.1)
+        assert frozen()
+
+
+def test_every_market_that_is_said_to_be_over_is_looked_at(mirrored, run_feed, there):
+    """However many were before; and no text without end is kept."""
+    feed = run_feed(max_tokens=4)
+    wait_until(is_whole)
+    with metric(metrics.EVENTS, type="market_resolved") as events:
+        for number in range(1_200):
+            said = {"event_type": "market_resolved", "market": f"0x{number:064x}"}
+            mirrored.stream.broadcast(json.dumps(said))
+        mirrored.stream.broadcast(json.dumps({"event_type": "market_resolved", "market": "1" * 1_000_000}))
+        wait_until(lambda: events() >= 1_201)
+    session = feed.feed._session
+    assert session is not None
+    assert f"0x{1_199:064x}" in session.resolved
+    assert len(session.resolved) <= 1_001
+    assert max(map(len, session.resolved)) < 1_000

@@ -13,7 +13,7 @@ from markets import rules, tasks
 from markets.feed import metrics
 from markets.feed.models import MarketFeed
 from markets.feed.selectors import feed_health
-from markets.models import Market, MarketWatch
+from markets.models import Market, MarketRanking, MarketWatch
 from markets.polymarket.books import shown_prices
 from markets.prices import watch_markets
 from tests.concurrently import wait_until
@@ -244,3 +244,48 @@ def test_an_old_price_is_replaced_at_once(mirrored, run_feed):
     age_odds(3600)
     run_feed(max_tokens=2)
     wait_until(lambda: here(there).odds_updated_at > datetime.now(UTC) - timedelta(seconds=10))
+
+
+def test_the_price_of_this_is_never_written_as_that_of_that(mirrored, run_feed):
+    """The order of a market's tokens changes while the feed has books of the order before."""
+    there, other = mirrored.world.good_markets()[:2]
+    watch(there, other)
+    run_feed(max_tokens=4, timing={"select": 3600, "confirm": 3600})
+    wait_until(lambda: shows(there, str(there.price)) and is_whole())
+    before = here(there)
+    reorder_tokens(before)
+    for odds in ("0.42", "0.61"):
+        set_price(there, odds)
+        set_price(other, odds)
+        wait_until(lambda odds=odds: shows(other, odds))
+    assert here(there).this_odds == before.this_odds
+
+
+def test_after_its_tokens_were_reordered_a_market_has_the_price_of_its_new_this(mirrored, run_feed):
+    """Nothing moves upstream: the books are the same ones, of the other tokens."""
+    there, other = mirrored.world.good_markets()[:2]
+    set_price(there, "0.42")
+    watch(there, other)
+    run_feed(max_tokens=4)
+    wait_until(lambda: shows(there, "0.42") and is_whole())
+    reorder_tokens(here(there))
+    wait_until(lambda: shows(there, "0.58"))
+
+
+def test_a_market_that_matters_again_is_kept_fresh_again(mirrored, run_feed):
+    """Its connection still has its books, and nothing moves upstream."""
+    there, other = mirrored.world.good_markets()[:2]
+    MarketRanking.objects.all().delete()
+    watch(there, other)
+    run_feed(max_tokens=4)
+    wait_until(is_whole)
+    MarketWatch.objects.filter(market=here(there)).update(watched_until=datetime.now(UTC))
+    wait_until(lambda: MarketFeed.objects.filter(tokens=2))
+    since = datetime.now(UTC)
+    watch(there)
+    wait_until(lambda: here(there).odds_updated_at > since)
+
+
+def reorder_tokens(market: Market) -> None:
+    swapped = {"this_token_id": market.that_token_id, "that_token_id": market.this_token_id}
+    Market.objects.filter(pk=market.pk).update(**swapped)

@@ -1,10 +1,12 @@
 """What was before anybody recorded a market here is requested from Polymarket, once, and never believed blindly."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from rest_framework.throttling import SimpleRateThrottle
 
@@ -162,3 +164,23 @@ def test_a_house_market_is_requested_from_nobody(api, there, upstream):
 def test_who_looks_at_a_history_keeps_the_odds_fresh(api, market):
     history(api, market)
     assert MarketWatch.objects.filter(market=market).exists()
+
+
+def test_charts_leave_most_turns_to_fills(api, market, upstream):
+    """However many markets' histories are asked for while Polymarket hangs."""
+    with ExitStack() as stack:
+        taken = 0
+        while stack.enter_context(backfill.history_semaphore.acquire(timeout=0)):
+            taken += 1
+        assert 0 < taken <= settings.WEB_THREADS * 3 // 4 // 2
+        assert odds_of(history(api, market)) == [market.this_odds]
+        assert requested(upstream) == []
+    assert len(history(api, market)["data"]) > 280
+
+
+def test_histories_that_fail_leave_order_books_requested(there, upstream, now):
+    client = polymarket_client(upstream)
+    upstream.faults.set("status", path=PATH)
+    for market in Market.objects.filter(polymarket_id__isnull=False)[:6]:
+        backfill.backfill_history(market, client=client, now=now)
+    assert client.books(there.tokens)

@@ -192,3 +192,11 @@ def test_reading_is_few_statements_and_reads_no_table_from_end_to_end(api, kettl
                 plan = "\n".join(line for (line,) in cursor.fetchall())
             assert "Index Scan Backward" in plan
             assert "Seq Scan" not in plan
+
+
+def test_the_result_is_last_though_a_clock_was_ahead(api, now):
+    """What was recorded of a time that hasn't come is left out."""
+    market = add_mirrored(status="resolved", resolution="this", resolved_at=now - AN_HOUR)
+    add_points(market, {now - 2 * AN_HOUR: 6_000, now + 20 * A_DAY: 1})
+    for interval in ("1h", "1d", "1m", "max"):
+        assert odds_of(history(api, market, interval))[-1] == 1

@@ -1,6 +1,6 @@
 """What is recorded of markets' odds, how it is thinned, and that no interruption loses or doubles any of it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import psycopg
@@ -276,3 +276,12 @@ def test_nobody_changes_what_was_recorded(statement, mirrored, minute):
 def test_partitions_are_reached_through_their_table_alone():
     for part in (*partitions("market_points"), *partitions("market_hourly_points")):
         assert not fetch_value("SELECT has_table_privilege('thisthat', %s, 'SELECT, INSERT, UPDATE, DELETE')", [part])
+
+
+def test_after_a_clock_that_was_ahead_hours_are_copied_again(mirrored, now):
+    """The job noted that it had copied the hours of a month that hasn't come."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    add_points(mirrored, {hour - A_MINUTE: 2})
+    done = thin_history(rolled_up_until=hour + 30 * A_DAY, now=now)
+    assert hourly(mirrored) == [(hour - A_MINUTE, 2)]
+    assert datetime.fromisoformat(done["rolledUpUntil"]) == hour
