@@ -38,7 +38,7 @@ def test_it_shows_from_where_and_with_what_the_user_is_signed_in(desk):
     user = sign_up("ann").user
     found = block(desk.get(page(user)), "Signed in")
     assert found.columns == ("Since, UTC", "Last refreshed, UTC", "Address", "Browser", "Until, UTC")
-    ((_, address, browser, _),) = found.rows
+    ((_, _, address, browser, _),) = found.rows
     assert (address, browser) == (SOMEWHERE.ip, SOMEWHERE.user_agent)
 
 
