@@ -106,7 +106,9 @@ def revoke_all_refresh_tokens(*, user: User, reason: RefreshToken.Reason, now: d
 
 def revoke_other_sessions(*, user: User, session_id: UUID | None, reason: RefreshToken.Reason, now: datetime) -> None:
     """Revoke all tokens of all sessions but one, access tokens too. The caller holds the user's lock."""
-    others = RefreshToken.objects.filter(user=user).exclude(family=session_id)
+    others = RefreshToken.objects.filter(user=user)
+    if session_id:
+        others = others.exclude(family=session_id)
     revoke(others, user_id=user.pk, reason=reason, now=now)
 
 

@@ -37,8 +37,8 @@ def ann(db):
 def test_it_shows_from_where_and_with_what_the_user_is_signed_in(desk):
     user = sign_up("ann").user
     found = block(desk.get(page(user)), "Signed in")
-    assert found.columns == ("Last refreshed, UTC", "Address", "Browser", "Until, UTC")
-    ((_, address, browser, _),) = found.rows
+    assert found.columns == ("Since, UTC", "Last refreshed, UTC", "Address", "Browser", "Until, UTC")
+    ((_, _, address, browser, _),) = found.rows
     assert (address, browser) == (SOMEWHERE.ip, SOMEWHERE.user_agent)
 
 
@@ -138,7 +138,7 @@ def test_a_page_takes_the_same_statements_whatever_there_is_to_show(desk, ann):
         sign_up(f"friend_{number}", referral_code=ann.referral_code)
         desk.post(act("hold", ann), {"amount": "1", **WHY})
         add_bet(ann, number)
-    assert statements(desk, page(ann)) == few == 18
+    assert statements(desk, page(ann)) == few == 19
 
 
 def add_bet(user, number):
