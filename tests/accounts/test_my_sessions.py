@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client as Browser
 
-from accounts import services, tokens
+from accounts import services, suspension, tokens
 from accounts.models import RefreshToken, User
+from accounts.staff import COMMAND_LINE
 from accounts.tokens import Client
 from core.db.sql import new_id
 from tests.accounts.factories import (
@@ -177,6 +178,12 @@ class TestAccessTokens:
         services.log_out(refresh_token=phone.tokens.refresh, now=now)
         assert is_in(stranger, str(token))
         assert [session["current"] for session in listed(stranger, str(token))] == [False]
+
+    def test_one_from_before_sessions_were_named_ends_with_all_sessions(self, stranger, ann, now):
+        token = tokens.AccessToken(ann.tokens.access)
+        del token.payload["sid"]
+        suspension.end_sessions(user_id=ann.user.pk, by=COMMAND_LINE, reason="A lost phone", now=now)
+        assert not is_in(stranger, str(token))
 
     def test_no_more_statements_than_before_a_session_ended(self, stranger, ann, phone, now, django_assert_num_queries):
         User.objects.update(last_active_at=now + timedelta(hours=1))

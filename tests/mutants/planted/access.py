@@ -96,7 +96,9 @@ MUTANTS = [
         file=AUTHENTICATION,
         fragment='if token.get("sessionsEnded", 0) != user.sessions_ended:',
         replacement='if token.get("sessionsEnded", 0) > user.sessions_ended:',
-        caught_by=("tests/staff/test_users_actions.py::test_logged_out_everywhere_means_every_token_at_once",),
+        caught_by=(
+            "tests/accounts/test_my_sessions.py::TestAccessTokens::test_one_from_before_sessions_were_named_ends_with_all_sessions",
+        ),
     ),
     Mutant(
         name="access-after-logout",
