@@ -226,7 +226,7 @@ ORDER BY watch.watched_until DESC LIMIT %(limit)s
 """
 
 # Rows that an ingestion or another refresh holds are left to it, and prices never give way to older ones, unless those
-# are of a time that hasn't come: then a clock was wrong. Tokens that were reordered since the book was requested would
+# are of a time that hasn't come: then it was wrong. Tokens that were reordered since the book was requested would
 # make the price of THIS that of THAT.
 LOCKED = """
 JOIN LATERAL (

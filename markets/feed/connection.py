@@ -120,7 +120,7 @@ class Connection:
 
     def hear(self, moment: datetime) -> None:
         """Note that its books are as they were upstream at that moment."""
-        # What was heard later than now was so by a clock that has been put back since.
+        # What was heard later than now was so by a system time that has been put back since.
         self.heard_at = min(max(self.heard_at or moment, moment), timezone.now())
 
     def _connect(self) -> connect:

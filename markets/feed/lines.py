@@ -63,7 +63,7 @@ class Line:
                 failures = 1 if has_worked else failures + 1
                 level = logging.WARNING if failures == 1 else logging.DEBUG
                 logger.log(level, "a connection of the price feed ended: %s", lost)
-                # Who asks to be tried again at once doesn't get that.
+                # A server that wants to be tried again at once isn't.
                 await asyncio.sleep(max(BACKOFF.pause(failures) or 0, lost.retry_after or 0))
 
     def _make(self) -> Connection:

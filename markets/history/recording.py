@@ -87,7 +87,7 @@ def thin_history(*, rolled_up_until: datetime | None, now: datetime) -> dict[str
     until = now.replace(minute=0, second=0, microsecond=0)
     oldest = until - rules.HISTORY_MINUTES_KEPT_FOR - timedelta(weeks=1)
     if rolled_up_until and rolled_up_until > until:
-        # By a clock that was ahead: which hours were copied isn't known.
+        # By a system time that was ahead: which hours were copied isn't known.
         rolled_up_until = None
     first = max(rolled_up_until or oldest, oldest)
     added = run_transaction(lambda: add_partitions("market_points", now, now + WEEKS_AHEAD))

@@ -113,7 +113,7 @@ def get_history(market: Market, *, interval: Interval, now: datetime) -> History
 def newest_point(market: Market, *, now: datetime) -> Read | None:
     """Return what is known last: the odds of the market's own row while it is open, else the last point.
 
-    Points later than its end, or than now, are of a clock that was ahead.
+    Points later than its end, or than now, are of a system time that was ahead.
     """
     if market.status == Market.Status.OPEN:
         prices = (stored(price) for price in (market.this_odds, market.bid, market.ask))

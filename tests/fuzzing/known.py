@@ -45,7 +45,7 @@ KNOWN = (
     Known(
         ACCEPTED,
         "Cursors are opaque: only those that a list gave are taken.",
-        operation="GET /api/v1/(markets|events|transactions/me)",
+        operation="GET /api/v1/(markets|events|transactions/me|notifications/me)",
         field="cursor",
         code="invalid(_cursor)?",
     ),
@@ -53,7 +53,7 @@ KNOWN = (
         ACCEPTED,
         "OpenAPI can't say that one parameter excludes another.",
         operation="GET /api/v1/(markets|transactions/me|leaderboard/(pnl|volume|me))",
-        field="skip|offset|filter|timeFilter",
+        field="skip|offset|filter|timeFilter|category",
         code="conflict",
     ),
     Known(
@@ -61,6 +61,13 @@ KNOWN = (
         "JSON Schema's multipleOf isn't exact in floats, so how many decimals a number may have is said in words.",
         field="amount|shares|minLiquidity|maxSpread",
         code="max_decimal_places|max_digits|max_whole_digits",
+    ),
+    Known(
+        ACCEPTED,
+        "OpenAPI could say that one of two fields is needed only by listing every combination of them.",
+        operation="POST /api/v1/notifications/read",
+        field="ids",
+        code="required",
     ),
     Known(
         ACCEPTED,

@@ -253,7 +253,7 @@ def test_prices_of_tokens_that_were_reordered_meanwhile_are_not_stored(now):
 
 
 def test_odds_of_a_time_that_has_not_come_are_refreshed(mirrored, now):
-    """As after a clock that was a month ahead."""
+    """As after a system time that was a month ahead."""
     there = mirrored.world.good_markets()[0]
     set_book(there, "0.86", "0.885")
     watch(here(there), until=now + timedelta(minutes=10))

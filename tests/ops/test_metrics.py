@@ -184,10 +184,10 @@ class TestValues:
         assert {queue: after[(queue,)] - before[(queue,)] for queue in QUEUES} == {"payments": 1, "default": 2}
 
     def test_take_as_many_queries_however_much_there_is(self, api, django_assert_num_queries):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             read(api)
         for number in range(5):
             watch_markets([add_market(slug=f"market-{number}").pk], until=timezone.now() + timedelta(hours=1))
             JobRun.objects.create(job=f"job-{number}", started_at=timezone.now())
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             read(api)

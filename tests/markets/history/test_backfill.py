@@ -145,8 +145,10 @@ def test_many_who_look_at_once_make_one_request(transactional_db, there, market,
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(in_thread, look) for _ in range(3)]
         wait_until(lambda: slow.hits > 0)
-        assert min(response.result(10) for response in waiting) > 280
+        # Who finds no slot free doesn't wait for one, and gets what is known.
+        assert max(response.result(10) for response in waiting) > 280
     assert len(requested(upstream)) == 2
+    assert in_thread(look) > 280
 
 
 def test_requests_upstream_are_throttled_and_what_is_known_is_free(api, there, upstream, monkeypatch):

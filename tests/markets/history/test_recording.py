@@ -278,7 +278,7 @@ def test_partitions_are_reached_through_their_table_alone():
         assert not fetch_value("SELECT has_table_privilege('thisthat', %s, 'SELECT, INSERT, UPDATE, DELETE')", [part])
 
 
-def test_after_a_clock_that_was_ahead_hours_are_copied_again(mirrored, now):
+def test_after_a_time_that_was_ahead_hours_are_copied_again(mirrored, now):
     """The job noted that it had copied the hours of a month that hasn't come."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     add_points(mirrored, {hour - A_MINUTE: 2})
