@@ -70,9 +70,7 @@ class Publisher:
         self._buffer: list[tuple[str, Mapping[str, Any]]] = []
         self._since = 0.0
         self._thread: threading.Thread | None = None
-        self._breaker = CircuitBreaker(
-            "pub/sub of Redis", fallback="what changes reaches streams by their looks at the database"
-        )
+        self._breaker = CircuitBreaker("pub/sub", fallback="streams look for what changed")
         self._channels: dict[str, str] = {}
 
     @cached_property
