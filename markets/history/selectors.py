@@ -103,6 +103,8 @@ def get_history(market: Market, *, interval: Interval, now: datetime) -> History
     window = window_of(market.pk, interval, end=end, now=now)
     found = read_points(market.pk, window)
     has_gaps = len(found) < window.size
+    if newest and found and found[-1].at == newest.at:
+        found.pop()
     if newest and (not found or newest.at > found[-1].at):
         found.append(newest)
     is_house = market.market_type == Market.Type.CREDITS

@@ -91,7 +91,8 @@ def test_that_nothing_is_known_is_known_too(api, there, market, upstream):
 
 
 @pytest.mark.parametrize("fault", ["status", "html", "broken_json", "wrong_shape", "reset"])
-def test_while_polymarket_is_away_the_response_has_what_is_known(api, market, upstream, now, fault):
+def test_while_polymarket_is_away_the_response_has_what_is_known(api, market, upstream, now, fault, monkeypatch):
+    monkeypatch.setattr(backfill.rules, "HISTORY_BACKFILL_SECONDS", 30)
     upstream.faults.set(fault, path=PATH)
     assert odds_of(history(api, market)) == [market.this_odds]
     history(api, market)

@@ -62,6 +62,12 @@ def test_without_an_interval_it_is_a_day(api, kettle, now):
     }
 
 
+def test_the_odds_of_now_count_where_a_point_has_the_same_time(api, kettle, minute):
+    add_points(kettle, {minute - A_MINUTE: 1_000, minute: 2_000})
+    set_odds(kettle, "0.4321", minute)
+    assert odds_of(history(api, kettle, "1h")) == [Decimal("0.1"), Decimal("0.4321")]
+
+
 @pytest.mark.parametrize("interval", RESOLUTIONS)
 def test_an_interval_is_covered_at_its_resolution_oldest_first(api, kettle, now, interval):
     fill(kettle, now)
