@@ -142,16 +142,24 @@ class Standing(models.Model):
         return f"{self.period} {self.user_id}"
 
 
-class Milestone(models.Model):
+class MilestoneFields(models.Model):
     """A place in the order of a board, and how many standings come before it; every so many of them there is one."""
 
-    pk = models.CompositePrimaryKey("period", "order", "figure", "created_at", "user_id")
-    period = models.CharField(max_length=5, choices=Period)
     order = models.CharField(max_length=6, choices=Order)
     figure = credits_column()
     created_at = models.DateTimeField()
     user_id = models.UUIDField()
     passed = models.IntegerField()
+
+    class Meta:
+        abstract = True
+
+
+class Milestone(MilestoneFields):
+    """A milestone of the board of a period."""
+
+    pk = models.CompositePrimaryKey("period", "order", "figure", "created_at", "user_id")
+    period = models.CharField(max_length=5, choices=Period)
 
     class Meta:
         db_table = "milestones"
@@ -252,16 +260,11 @@ class CategoryStanding(models.Model):
         return f"{self.category} {self.user_id}"
 
 
-class CategoryMilestone(models.Model):
-    """As Milestone, in the order of the board of a category."""
+class CategoryMilestone(MilestoneFields):
+    """A milestone of the board of a category."""
 
     pk = models.CompositePrimaryKey("category", "order", "figure", "created_at", "user_id")
     category = models.CharField(max_length=CATEGORY_MAX)
-    order = models.CharField(max_length=6, choices=Order)
-    figure = credits_column()
-    created_at = models.DateTimeField()
-    user_id = models.UUIDField()
-    passed = models.IntegerField()
 
     class Meta:
         db_table = "category_milestones"
