@@ -127,6 +127,25 @@ register(
     )
 )
 
+# -- Notifications
+
+NOTIFICATIONS_MISCOUNTED = """
+SELECT users.id FROM users LEFT JOIN (
+    SELECT user_id, max(sequence) AS newest,
+        count(*) FILTER (WHERE read_at IS NULL AND sequence > notifications_read_through) AS unread
+    FROM notifications JOIN users ON users.id = user_id GROUP BY user_id
+) AS counted ON counted.user_id = users.id
+WHERE unread_notifications <> coalesce(unread, 0) OR notification_sequence < coalesce(newest, 0)
+"""
+register(
+    by_sql(
+        "notification_counts",
+        "Every user's count of unread notifications is that of the rows, and none is numbered beyond the user's last.",
+        examined=USERS,
+        breaches=NOTIFICATIONS_MISCOUNTED,
+    )
+)
+
 # -- Adjustments and holds
 
 ADJUSTMENTS = "SELECT count(*) FROM credit_adjustments"

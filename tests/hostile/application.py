@@ -381,6 +381,8 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (Found("profit", "stock_holdings", "stock_supply"), "DELETE FROM stock_holdings"),
     (NO_RIGHT, "UPDATE stock_transactions SET shares = 500"),
     (NO_RIGHT, "DELETE FROM stock_prices"),
+    # Notifications
+    (Found("notification_counts"), "UPDATE users SET unread_notifications = unread_notifications + 1 WHERE id = :bob"),
     # Purchases
     (Found("purchase_packages", "purchases"), "UPDATE credit_purchases SET credits = 50000"),
     (Found("purchase_payments"), "UPDATE credit_purchases SET provider = 'stripe'"),
