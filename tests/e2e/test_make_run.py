@@ -53,8 +53,10 @@ def as_before_there_were_roles(var_dir):
 def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
     port = free_port()
     base = f"http://127.0.0.1:{port}"
+    started = time.monotonic()
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
+        first_took = time.monotonic() - started
         assert "Markets come from the bundled simulator" in terminal.text
         assert re.search(rf"API docs +{base}/api/docs", terminal.text)
         assert get(f"{base}/health")["status"] == "ok"
@@ -73,7 +75,7 @@ def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
     started = time.monotonic()
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < first_took
         assert titles(base) & first
         terminal.ctrl_c()
         assert terminal.ends() == 0, terminal.text
