@@ -12,8 +12,6 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 
-# Tests start hundreds of processes: `env -u` has them read what others have compiled, whatever the environment says.
-
 # Addresses that nobody listens at, for commands that load the settings but ask no database.
 NO_DATABASE := postgresql://nobody@127.0.0.1:1/none
 NO_REDIS := redis://127.0.0.1:1/0
@@ -37,6 +35,7 @@ admin: $(VENV)/.installed .env ## Make a superuser, or give it a new password; A
 demo: $(VENV)/.installed .env ## Make a month of users, bets, stocks and payouts; once, however often it is run
 	@$(BIN)/python manage.py create_demo_world
 
+# They start hundreds of processes: `env -u` has these read what others have compiled, whatever the environment says.
 test: $(VENV)/.installed-dev browser ## Run all tests; PYTEST_ARGS="-n 0 tests/markets" for some
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PYTEST_ARGS)
 
