@@ -1,5 +1,6 @@
 """What every test may use. Nothing of our own is patched: the outside is a simulator or a script."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.db.roles import CONNECTS_WITH
 from core.jobs import queues
 from markets import selectors as market_selectors
 from tests.api_contract import validate_response
+from tests.migrated import template_database
 from tests.roles import as_owner, superuser_settings
 
 # The same examples in every run; pytest's `--hypothesis-profile=default` looks for new ones.
@@ -48,8 +50,10 @@ NEVER_EMPTIED = (
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings) -> None:
-    """The owner makes the tests' database."""
+    """The owner makes the tests' database, as a copy: of the migrations none is left to apply."""
     connection.settings_dict.update({name: settings.DATABASE_OWNER[name] for name in CONNECTS_WITH})
+    if "TEST_TEMPLATE_DATABASE" not in os.environ:
+        connection.settings_dict["TEST"]["TEMPLATE"] = template_database(os.environ["TEST_SUPERUSER_URL"])
 
 
 @pytest.fixture(scope="session")

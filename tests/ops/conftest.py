@@ -1,7 +1,5 @@
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +9,8 @@ import pytest
 from django.db import connection
 
 from devtools.embedded import postgres
-from tests.core.service_process import PRODUCTION, REPOSITORY
 from tests.databases import with_database
+from tests.migrated import copy_server
 from tests.ops.servers import Process, Redis, Web
 from tests.staff.conftest import boss, member  # noqa: F401 - fixtures
 
@@ -43,11 +41,9 @@ def database(transactional_db) -> str:
 @pytest.fixture
 def database_server(folder) -> Iterator[postgres.Postgres]:
     """A PostgreSQL of this test alone, with the tables; durable, for what was committed has to be there after a crash."""
+    copy_server(folder)
     server = postgres.start(folder)
     try:
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        environment = os.environ | PRODUCTION | server.environment | {"DEBUG": "false"}
-        subprocess.run(migrate, cwd=REPOSITORY, env=environment, check=True, timeout=120)
         yield server
     finally:
         server.stop()

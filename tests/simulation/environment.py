@@ -6,11 +6,6 @@ trees may share it. SIMULATION_DATABASE_URL, a superuser's, names another server
 """
 
 import os
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -19,6 +14,7 @@ from psycopg import sql
 from devtools.embedded import postgres
 from devtools.embedded.postgres import OWNER, ROLE
 from tests.databases import make_roles, with_database, with_role
+from tests.migrated import USE, template_database
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Nothing listens there: no simulation reaches anything but its own simulators.
@@ -62,7 +58,7 @@ class Databases:
     def __init__(self, server: str) -> None:
         self._server = server
         self.name = f"simulation_{os.getpid()}"
-        self.template = f"simulation_template_{migrations_hash()}"
+        self.template = ""
         self._admin = psycopg.connect(with_database(server, "postgres"), autocommit=True)
 
     @property
@@ -80,18 +76,15 @@ class Databases:
     def prepare(self) -> None:
         """Make the roles and the template unless they are there, and remove what killed runs left."""
         make_roles(self._server)
-        self._admin.execute("SELECT pg_advisory_lock(63)")
-        try:
-            self._remove_leftovers()
-            if not self._exists(self.template):
-                self._make_template()
-        finally:
-            self._admin.execute("SELECT pg_advisory_unlock(63)")
+        self._remove_leftovers()
+        self.template = template_database(self._server)
+        self._admin.execute(USE, [self.template])
 
     def renew(self) -> None:
         """Make the database of this process anew, as the migrations left it. Nobody is connected to it."""
         self.drop()
-        self._create(self.name, template=self.template)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}")
+        self._admin.execute(create.format(*map(sql.Identifier, (self.name, self.template, OWNER))))
         # A deadlock is found at once: no test of time waits for a second.
         self._admin.execute(
             sql.SQL("ALTER DATABASE {} SET deadlock_timeout = '15ms'").format(sql.Identifier(self.name))
@@ -101,48 +94,11 @@ class Databases:
     def drop(self) -> None:
         self._admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
 
-    def _exists(self, name: str) -> bool:
-        return self._admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
-
-    def _create(self, name: str, *, template: str) -> None:
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}")
-        self._admin.execute(statement.format(*map(sql.Identifier, (name, template, OWNER))))
-
-    def _make_template(self) -> None:
-        """Migrate a database beside its place and give it its name when it is whole."""
-        fresh = f"{self.template}_{os.getpid()}"
-        self._create(fresh, template="template0")
-        url = with_database(self._server, fresh)
-        urls = {"DATABASE_URL": with_role(url, ROLE), "DATABASE_OWNER_URL": with_role(url, OWNER)}
-        subprocess.run(
-            [sys.executable, "-m", "django", "migrate", "--verbosity", "0"],
-            check=True,
-            cwd=ROOT,
-            env=os.environ | ENVIRONMENT | urls,
-        )
-        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-        self._admin.execute(rename.format(sql.Identifier(fresh), sql.Identifier(self.template)))
-
     def _remove_leftovers(self) -> None:
-        rows = self._admin.execute("SELECT datname FROM pg_database WHERE datname ~ '^simulation_.*[0-9]+$'")
+        rows = self._admin.execute("SELECT datname FROM pg_database WHERE datname ~ '^simulation_[0-9]+$'")
         for (name,) in rows.fetchall():
-            pid = re.fullmatch(r"simulation_(?:template_[0-9a-f]{16}_)?([0-9]+)", name)
-            if pid and not is_alive(int(pid[1])):
+            if not is_alive(int(name.removeprefix("simulation_"))):
                 self._admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def migrations_hash() -> str:
-    """Return what changes with anything that a migrated database depends on."""
-    digest = sha256()
-    for path in migrated_from():
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def migrated_from() -> Iterator[Path]:
-    yield from sorted(ROOT.glob("*/migrations/*.py"))
-    yield from (ROOT / "core/db/roles.py", ROOT / "requirements.txt")
-    yield from sorted(ROOT.glob("*/apps.py"))
 
 
 def is_alive(pid: int) -> bool:

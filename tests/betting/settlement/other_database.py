@@ -7,12 +7,9 @@ import sys
 
 
 def build() -> str:
-    from django.core.management import call_command
-
     from tests.betting.settlement.bulk import add_users
     from tests.betting.settlement.test_kills import USERS, add_ended_market
 
-    call_command("migrate", verbosity=0)
     add_users(USERS)
     return str(add_ended_market(0).pk)
 

@@ -13,6 +13,7 @@ from core.file_locks import is_locked
 from devtools.embedded import postgres
 from tests.betting.settlement.test_kills import BETS, REPOSITORY, WON, worker
 from tests.devtools.conftest import directory, soon  # noqa: F401 - a fixture
+from tests.migrated import copy_server
 
 
 def run_elsewhere(server, *arguments):
@@ -31,6 +32,7 @@ def run_elsewhere(server, *arguments):
 
 def test_a_server_that_crashes_midway_and_comes_back_has_paid_everybody_once(directory):  # noqa: F811
     # Durable: what was committed has to be there after the crash.
+    copy_server(directory)
     server = postgres.start(directory)
     try:
         market = run_elsewhere(server, "build")
