@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--operations", type=int, default=20_000, help="of the simulation, at most")
     parser.add_argument(
         "--simulation-options",
-        default="--shrink-seconds 0",
+        default="--shrink-tries 0",
         help="further ones, in one text; by default it looks for no shorter replay",
     )
     parser.add_argument("--seconds", type=float, help="how long one run may take: 300, or 3600 of the simulation")

@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         help="have the service audit itself after so many, and later after a tenth of those done",
     )
     made.add_argument("--undisturbed", action="store_true", help="without faults and overlapping transactions")
-    made.add_argument("--shrink-seconds", type=float, default=60, help="how long to look for a shorter replay; 0: not")
+    made.add_argument("--shrink-tries", type=int, default=100, help="how many shorter replays to try; 0: none")
     made.add_argument("--expect", metavar="RULE=VALUE", default="", help="tell the model another value of a rule")
     made.add_argument("--trace", action="store_true", help="print every operation")
     made.add_argument("--counts", action="store_true", help="print how often each kind of thing was done")

@@ -40,19 +40,19 @@ def simulate(options: argparse.Namespace, databases: Databases) -> int:
         return 0
     print_violation(report)
     print_log(report.log[-SHOWN:])
-    if options.shrink_seconds > 0 and len(settings.numbers) > 1:
+    if options.shrink_tries > 0 and len(settings.numbers) > 1:
         print_shrunk(options, settings, report, databases)
     return 1
 
 
 def print_shrunk(options: argparse.Namespace, settings: Settings, report: Report, databases: Databases) -> None:
     """Find a shorter replay, and print it with the command that does it again."""
-    print(f"Looking for a shorter replay, for up to {options.shrink_seconds:.0f} s ...", flush=True)
+    print(f"Looking for a shorter replay, in up to {options.shrink_tries} tries ...", flush=True)
 
     def attempt(numbers: tuple[int, ...]) -> Report:
         return run(replace(settings, numbers=numbers), databases)
 
-    numbers, shorter = shrink(report, settings.numbers, attempt, seconds=options.shrink_seconds)
+    numbers, shorter = shrink(report, settings.numbers, attempt, tries=options.shrink_tries)
     print(f"\n{len(numbers):,} of {report.operations:,} operations are enough:")
     print_log(shorter.log)
     print_violation(shorter)

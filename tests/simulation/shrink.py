@@ -1,7 +1,6 @@
 """A shorter replay of a violation: operations are removed as long as the same rule is broken (delta debugging)."""
 
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.simulation.simulation import Report
@@ -9,13 +8,12 @@ from tests.simulation.simulation import Report
 Try = Callable[[tuple[int, ...]], Report]
 
 
-def shrink(report: Report, numbers: Sequence[int], attempt: Try, *, seconds: float) -> tuple[tuple[int, ...], Report]:
-    """Return the fewest operations found, within the time, that break the same rule, and the report of their run.
+def shrink(report: Report, numbers: Sequence[int], attempt: Try, *, tries: int) -> tuple[tuple[int, ...], Report]:
+    """Return the fewest operations found, in so many tries, that break the same rule, and the report of their run.
 
     `attempt` runs a replay. The last operation, which found the violation, stays.
     """
-    deadline = time.monotonic() + seconds
-    search = Search(report, attempt, deadline)
+    search = Search(report, attempt, tries)
     last = report.number
     best = tuple(number for number in numbers if last is None or number <= last)
     for related in related_to(report, best):
@@ -35,16 +33,17 @@ def shrink(report: Report, numbers: Sequence[int], attempt: Try, *, seconds: flo
 class Search:
     """What was tried; `report` is of the shortest replay by now."""
 
-    def __init__(self, report: Report, attempt: Try, deadline: float) -> None:
+    def __init__(self, report: Report, attempt: Try, tries: int) -> None:
         self.report = report
         self._rule = kind_of(report.rule)
-        self._attempt, self._deadline = attempt, deadline
+        self._attempt, self._left = attempt, tries
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._deadline
+        return self._left <= 0
 
     def breaks(self, numbers: tuple[int, ...]) -> bool:
+        self._left -= 1
         found = self._attempt(numbers)
         if found.failed and kind_of(found.rule) == self._rule:
             self.report = found
