@@ -6,37 +6,23 @@ https://docs.stripe.com/api/events/types.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
-import stripe
 from django.conf import settings
 
-from core.resilience import BoundedSession, Deadline, RetryPolicy, bounded_by
 from purchases import rules
 from purchases.errors import InvalidSignature, PaymentUnavailable, ProviderNotOffered, UnreadableEvent
 from purchases.rules import Package
 
 logger = logging.getLogger(__name__)
-# Its lines about requests quote what was sent and received, which is secret.
-logging.getLogger("stripe").setLevel(logging.WARNING)
-stripe.enable_telemetry = False
 
-# The version of the API that the shapes below are of; the library would send its own, and change it when it is updated.
-STRIPE_VERSION = "2026-10-28.endive"
 CURRENCY = "usd"
 REFERENCE = "reference"  # what Stripe copies from a payment's metadata to its charge's
-MAX_RESPONSE_BYTES = 256 * 1024
-RETRY_AFTER_SECONDS = 5
-# A conflict means that a request with the same idempotency key is being processed. Seconds.
-CONFLICT_RETRIES = RetryPolicy(attempts=4, total=15, backoff=0.2, backoff_max=1)
-REQUEST_SECONDS = 10
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_ID_LENGTH, MAX_SUMMARY_LENGTH = 255, 200
 
@@ -103,7 +89,7 @@ class StripeProvider:
         checkout_id, url = getattr(session, "id", None), getattr(session, "url", None)
         if not (isinstance(checkout_id, str) and checkout_id and isinstance(url, str) and url.startswith("http")):
             logger.error("Stripe's response has no session and address")
-            raise PaymentUnavailable(retry_after=RETRY_AFTER_SECONDS)
+            raise PaymentUnavailable(retry_after=rules.PAYMENT_RETRY_AFTER_SECONDS)
         return Payment(is_paid=False, checkout_id=checkout_id, checkout_url=url)
 
 
@@ -150,6 +136,8 @@ def in_cents(usd: Decimal) -> int:
 
 def create_checkout_session(parameters: dict[str, Any]) -> Any:
     """Create the session, or find it by its idempotency key. Raises PaymentUnavailable."""
+    from purchases.stripe_library import request_sessions  # noqa: PLC0415 - slow to import
+
     key = sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
     # The library's types want a literal of each enumeration.
     return request_sessions(lambda sessions: sessions.create(params=parameters, options={"idempotency_key": key}))
@@ -157,39 +145,10 @@ def create_checkout_session(parameters: dict[str, Any]) -> Any:
 
 def retrieve_checkout_session(checkout_id: str) -> dict[str, Any]:
     """Return the session as it is at Stripe now. Raises PaymentUnavailable."""
+    from purchases.stripe_library import request_sessions  # noqa: PLC0415 - slow to import
+
     session: dict[str, Any] = request_sessions(lambda sessions: sessions.retrieve(checkout_id).to_dict())
     return session
-
-
-def request_sessions(request: Callable[[Any], Any]) -> Any:
-    """Return what the request of Stripe's sessions returns. Raises PaymentUnavailable.
-
-    What is sent and received is secret: only an error's status and kind are logged.
-    """
-    deadline = Deadline(CONFLICT_RETRIES.total)
-    with BoundedSession(total=REQUEST_SECONDS, max_body=MAX_RESPONSE_BYTES) as session, bounded_by(deadline):
-        sessions = stripe_client(session).v1.checkout.sessions
-        try:
-            return CONFLICT_RETRIES.run(lambda: request(sessions), is_retriable=is_conflict, deadline=deadline)
-        except (stripe.StripeError, LookupError, TypeError, ValueError, AttributeError) as exc:
-            status = getattr(exc, "http_status", None)
-            logger.warning("Stripe responded with status %s (%s)", status, type(exc).__name__)
-            raise PaymentUnavailable(retry_after=RETRY_AFTER_SECONDS) from None
-
-
-def stripe_client(session: BoundedSession) -> stripe.StripeClient:
-    return stripe.StripeClient(
-        settings.STRIPE_SECRET_KEY,
-        stripe_version=STRIPE_VERSION,
-        base_addresses={"api": settings.STRIPE_API_URL.rstrip("/")},
-        http_client=stripe.RequestsClient(session=session),
-        # CONFLICT_RETRIES decides.
-        max_network_retries=0,
-    )
-
-
-def is_conflict(exc: Exception) -> bool:
-    return isinstance(exc, stripe.StripeError) and exc.http_status == HTTPStatus.CONFLICT
 
 
 # Stripe's events
@@ -217,11 +176,13 @@ class StripeEvent:
 
 def verify_signature(body: bytes, header: str, *, now: float) -> None:
     """Raise InvalidSignature unless Stripe signed this body within five minutes of `now`, in seconds."""
+    from purchases.stripe_library import verify_header  # noqa: PLC0415 - slow to import
+
     try:
-        stripe.WebhookSignature.verify_header(body, header, settings.STRIPE_WEBHOOK_SECRET)
+        verify_header(body, header)
         # The library has verified the first time in the header; it doesn't refuse one that is in the future.
         (signed_at, *_) = [int(part.partition("=")[2]) for part in header.split(",") if part.startswith("t=")]
-    except (stripe.SignatureVerificationError, ValueError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         raise InvalidSignature from exc
     if abs(now - signed_at) > SIGNATURE_TOLERANCE_SECONDS:
         raise InvalidSignature("The signature of this event is too old.")

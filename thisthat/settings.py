@@ -43,8 +43,8 @@ WEB_STOP_TIMEOUT = env.int("WEB_STOP_TIMEOUT", default=10)
 FRONTEND_URL = env.required("FRONTEND_URL", in_development="http://localhost:3000").rstrip("/")
 
 INSTALLED_APPS = [
-    "unfold", "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
-    "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.postgres",
+    "unfold", "django.contrib.admin.apps.SimpleAdminConfig", "django.contrib.auth", "django.contrib.contenttypes",
+    "django.contrib.sessions", "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.postgres",
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar", "core",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",

@@ -19,6 +19,7 @@ from devtools.simulators.start import free_port
 from tests.devtools.conftest import REPOSITORY, soon
 from tests.e2e.browser import HEIGHT, WIDTH, Browser, chromium, shape_of
 from tests.e2e.terminal import make_run, manage
+from tests.migrated import copy_server
 
 EMAIL, PASSWORD = "grace@staff.example", "a long sentence for staff"
 QUESTION = "Will it rain in Lisbon on New Year's Eve?"
@@ -36,6 +37,7 @@ def pictures(var_dir) -> Path:
 @contextmanager
 def service(var_dir: Path) -> Iterator[tuple[str, psycopg.Connection]]:
     """Its address, and its database to look into; with a month of users and bets, and one of the staff."""
+    copy_server(var_dir)
     port = free_port()
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text

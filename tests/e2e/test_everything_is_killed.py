@@ -21,6 +21,7 @@ from devtools.embedded import valkey
 from devtools.simulators.start import free_port
 from tests.devtools.conftest import soon
 from tests.e2e.terminal import make_run, manage
+from tests.migrated import copy_server
 from thisthat.celery import app
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
@@ -30,12 +31,19 @@ MARKS = {
     "payments": "payments@",
     "worker": "default@",
     "beat": "beat",
+    "feed": "markets.feed",
     "simulator": "devtools.simulators.polymarket",
     "x": "devtools.simulators.x",
 }
 SERVERS = ("postgres", "valkey")
 BACK_SECONDS = 60
-JOBS_LOGGED = {"LOG_LEVEL": "INFO", "LOG_JOBS": "true"}
+OPTIONS = {
+    "LOG_LEVEL": "INFO",
+    "LOG_JOBS": "true",
+    "MARKET_ODDS_REFRESH_SECONDS": "5",
+    "X_CLIENT_ID": "",
+    "FEED_ENABLED": "true",
+}
 JOB = "common.purge_idempotency_keys"
 
 
@@ -112,12 +120,13 @@ def is_well(base: str) -> bool:
 
 
 def test_each_process_killed_in_turn_is_back_and_no_bet_and_no_job_is_lost(var_dir):
+    copy_server(var_dir)
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     queue = valkey.Valkey(var_dir).url
     seconds: dict[str, list[float]] = {}
     sent = set()
-    with make_run(var_dir, port, MARKET_ODDS_REFRESH_SECONDS="5", X_CLIENT_ID="", **JOBS_LOGGED) as terminal:
+    with make_run(var_dir, port, **OPTIONS) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         players = [Player(base)]
         assert players[0].bet(), terminal.text

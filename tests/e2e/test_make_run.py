@@ -50,24 +50,27 @@ def as_before_there_were_roles(var_dir):
         server.stop()
 
 
-def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
+def test_it_runs_stops_is_quick_the_second_time_and_starts_after_a_kill(var_dir):
     port = free_port()
     base = f"http://127.0.0.1:{port}"
+    gone = "http://127.0.0.1:1"
     started = time.monotonic()
-    with make_run(var_dir, port) as terminal:
+    with make_run(var_dir, port, POLYMARKET_GAMMA_URL=gone) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         first_took = time.monotonic() - started
-        assert "Markets come from the bundled simulator" in terminal.text
+        assert f"Polymarket can't be reached at {gone}: markets come from the bundled simulator." in terminal.lines
+        assert re.search(r"Simulator +http://127\.0\.0\.1:\d+", terminal.text)
         assert re.search(rf"API docs +{base}/api/docs", terminal.text)
         assert get(f"{base}/health")["status"] == "ok"
         # Another web process may show what it remembers, an empty list, for a second more.
         first: set[str] = set()
         assert soon(lambda: first.update(titles(base)) or first, seconds=60), terminal.text
         assert len(children_of(var_dir)) > 4
+        another_one_is_refused(var_dir)
 
         terminal.ctrl_c()
         assert terminal.ends() == 0, terminal.text
-    assert "Traceback" not in terminal.text, terminal.text
+    assert not re.search("Traceback|started again", terminal.text), terminal.text
     assert soon(lambda: not children_of(var_dir))
     assert not any(is_locked(var_dir / f"{name}.running") for name in ("postgres", "valkey"))
 
@@ -76,32 +79,23 @@ def test_it_runs_stops_on_ctrl_c_and_is_quick_the_second_time(var_dir):
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         assert time.monotonic() - started < first_took
+        assert "Markets come from the bundled simulator" in terminal.text
         assert titles(base) & first
-        terminal.ctrl_c()
-        assert terminal.ends() == 0, terminal.text
-
-
-def test_a_killed_one_leaves_nothing_behind_and_the_next_starts(var_dir):
-    port = free_port()
-    with make_run(var_dir, port) as terminal:
-        assert terminal.shows("THISTHAT is running"), terminal.text
         terminal.process.kill()
         terminal.process.wait(10)
-        assert soon(lambda: not children_of(var_dir), seconds=30)
+    # Killed, it leaves nothing behind, and the next starts.
+    assert soon(lambda: not children_of(var_dir), seconds=30)
     with make_run(var_dir, port) as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
         terminal.ctrl_c()
         assert terminal.ends() == 0, terminal.text
 
 
-def test_a_second_one_in_the_same_place_refuses_in_one_line(var_dir):
-    with make_run(var_dir, free_port()) as first:
-        assert first.shows("THISTHAT is running"), first.text
-        with make_run(var_dir, free_port()) as second:
-            assert second.ends() == 1
-            assert second.lines == [f"`make run` is already running in {var_dir}: stop it, or choose another VAR_DIR."]
-        first.ctrl_c()
-        assert first.ends() == 0
+def another_one_is_refused(var_dir: Path) -> None:
+    """In the same place, in one line."""
+    with make_run(var_dir, free_port()) as second:
+        assert second.ends() == 1
+        assert second.lines == [f"`make run` is already running in {var_dir}: stop it, or choose another VAR_DIR."]
 
 
 def test_a_taken_port_is_named_before_anything_is_started(var_dir):
@@ -113,16 +107,6 @@ def test_a_taken_port_is_named_before_anything_is_started(var_dir):
             assert terminal.ends() == 1
             assert len(terminal.lines) == 1
             assert f"Port {port} on 127.0.0.1" in terminal.lines[0]
-
-
-def test_an_upstream_that_cannot_be_reached_is_replaced_by_the_simulator(var_dir):
-    gone = "http://127.0.0.1:1"
-    with make_run(var_dir, free_port(), POLYMARKET_GAMMA_URL=gone) as terminal:
-        assert terminal.shows("THISTHAT is running"), terminal.text
-        assert f"Polymarket can't be reached at {gone}: markets come from the bundled simulator." in terminal.lines
-        assert re.search(r"Simulator +http://127\.0\.0\.1:\d+", terminal.text)
-        terminal.ctrl_c()
-        assert terminal.ends() == 0
 
 
 def test_production_mode_is_refused_in_one_line(var_dir):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from purchases.errors import PaymentUnavailable
 from purchases.events import reconcile_purchases, retry_events
 from purchases.models import ProviderEvent, PurchaseEvent
-from purchases.providers import STRIPE_VERSION
+from purchases.stripe_library import STRIPE_VERSION
 from tests.purchases.factories import assert_audit_passes, everything, read, refund, refusal
 from tests.purchases.stripe_simulator import WEBHOOK, deliver, event, signature
 

@@ -3,8 +3,17 @@
 import re
 
 import pytest
+from django.contrib import admin
+from django.core import checks
 
 pytestmark = pytest.mark.django_db
+
+
+def test_django_finds_nothing_wrong_with_any_page():
+    """`manage.py check` loads the pages with the URLs, possibly after it looked at them."""
+    admin.autodiscover()
+    assert len(admin.site._registry) > 10
+    assert checks.run_checks(tags=[checks.Tags.admin]) == []
 
 
 def links(client):

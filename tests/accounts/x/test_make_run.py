@@ -6,9 +6,11 @@ from devtools.simulators.start import free_port
 from tests.accounts.x.browser import Browser, told
 from tests.e2e.conftest import var_dir  # noqa: F401 - a fixture
 from tests.e2e.terminal import make_run
+from tests.migrated import copy_server
 
 
 def test_a_person_signs_in_offline_through_the_simulator(var_dir):  # noqa: F811
+    copy_server(var_dir)
     port = free_port()
     with make_run(var_dir, port, X_CLIENT_ID="", X_REDIRECT_URI="") as terminal:
         assert terminal.shows("THISTHAT is running"), terminal.text
