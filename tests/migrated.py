@@ -19,22 +19,22 @@ from tests.databases import with_database, with_role
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ROOT / "var" / "migrated"
-NAME = "migrated_"
 LOCK = "SELECT pg_advisory_lock(63)"
 USE = "SELECT pg_advisory_lock_shared(hashtext(%s))"
 IS_UNUSED = "SELECT pg_try_advisory_lock(hashtext(%s))"
 TEMPLATES = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
 
 
-def template_database(url: str) -> str:
+def template_database(url: str, *, prefix: str = "migrated_") -> str:
     """Return the name of a migrated database on the server of a superuser's address, for others to be copies of.
 
-    Whoever needs it for longer holds USE of it.
+    Migrations record rules that the environment sets: each environment has a prefix. Whoever needs the database for
+    longer holds USE of it.
     """
-    name = NAME + migrations_hash()
+    name = prefix + migrations_hash()
     with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
         connection.execute(LOCK)
-        found = [other for (other,) in connection.execute(TEMPLATES, [NAME])]
+        found = [other for (other,) in connection.execute(TEMPLATES, [prefix])]
         if name not in found:
             remove_unused(connection, found)
             make_template(connection, url, name)
@@ -50,7 +50,7 @@ def remove_unused(connection: "psycopg.Connection[Any]", names: Iterable[str]) -
 
 def make_template(connection: "psycopg.Connection[Any]", url: str, name: str) -> None:
     """Migrate a database beside its place, and give it its name when it is whole."""
-    fresh = f"{NAME}new"
+    fresh = f"{name}_new"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {}")
     connection.execute(create.format(sql.Identifier(fresh), sql.Identifier(OWNER)))
     of_owner, of_service = (with_role(with_database(url, fresh), role) for role in (OWNER, ROLE))

@@ -77,7 +77,7 @@ class Databases:
         """Make the roles and the template unless they are there, and remove what killed runs left."""
         make_roles(self._server)
         self._remove_leftovers()
-        self.template = template_database(self._server)
+        self.template = template_database(self._server, prefix="simulated_")
         self._admin.execute(USE, [self.template])
 
     def renew(self) -> None:
