@@ -149,13 +149,15 @@ def measure(options: argparse.Namespace, market_ids: list[UUID]) -> None:
         reader = get_context("fork").Process(target=read_all, args=(clients, theirs), daemon=True)
         reader.start()
         change_odds(market_ids, per_second=options.rate, seconds=3)
-        per_client = (memory() - before) / options.clients / 1024
+        at_first = memory()
+        per_client = (at_first - before) / options.clients / 1024
         commands.send("begin")
         used, started = cpu_seconds(web_processes()), time.monotonic()
         changed = change_odds(market_ids, per_second=options.rate, seconds=options.seconds)
         time.sleep(1)
         took = time.monotonic() - started
         used = cpu_seconds(web_processes()) - used
+        at_last = memory()
         commands.send("end")
         readings = commands.recv()
         reader.join()
@@ -163,7 +165,8 @@ def measure(options: argparse.Namespace, market_ids: list[UUID]) -> None:
     delivered = len(readings.latencies) * TIMED_OF / took
     print(
         f"about {delivered:,.0f} events a second, {readings.received / took / 1e6:.1f} MB a second, "
-        f"web server {used / took:.2f} processors, {per_client:.0f} KiB a client"
+        f"web server {used / took:.2f} processors, {per_client:.0f} KiB a client, "
+        f"memory of the web server {at_first / 2**20:.0f} MiB, then {at_last / 2**20:.0f}"
     )
 
 
