@@ -226,6 +226,7 @@ REST_FRAMEWORK = {
         "mail": env.str("THROTTLE_MAIL", default="20/hour"),
         "mail_address": env.str("THROTTLE_MAIL_ADDRESS", default="5/hour"),
         "mail_token": env.str("THROTTLE_MAIL_TOKEN", default="30/min"),
+        "export": env.str("THROTTLE_EXPORT", default="10/hour"),
     },
     "EXCEPTION_HANDLER": "core.api.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

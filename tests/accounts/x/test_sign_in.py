@@ -7,7 +7,7 @@ import pytest
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib import admin
 
-from accounts import usernames
+from accounts import rules
 from accounts.models import RefreshToken, User
 from accounts.x.models import OAuthState
 from devtools.simulators.x import XUser
@@ -94,7 +94,7 @@ def test_a_handle_that_is_reserved_gets_digits(x, browser):
 
 
 def test_a_handle_with_a_refused_word_is_left_out(x, browser, monkeypatch):
-    monkeypatch.setattr(usernames, "REFUSED_WORDS", (usernames.skeleton("darn"),))
+    monkeypatch.setattr(rules, "REFUSED_USERNAME_WORDS", ["darn"])
     x.users.add(XUser("77", "DARN_it", "Somebody"))
     browser.sign_in(**{"as": "DARN_it"})
     assert re.fullmatch(r"x_\d{12}", User.objects.get().username)
