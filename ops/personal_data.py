@@ -107,6 +107,8 @@ DERIVED_APPS = ("leaderboard", "staff", "stream")
 
 
 Naming = Callable[[str], str]
+# Columns whose names nobody outside knows.
+RENAMED = {"journal_length": "ledger_entry_count"}
 
 
 def as_column(name: str) -> str:
@@ -116,7 +118,7 @@ def as_column(name: str) -> str:
 
 def as_field(name: str) -> str:
     """Return a column's name as the API names its fields: `createdAt`."""
-    first, *others = name.split("_")
+    first, *others = RENAMED.get(name, name).split("_")
     return first + "".join(map(str.capitalize, others))
 
 

@@ -57,15 +57,6 @@ def left(stranger, ann):
     return ann
 
 
-@pytest.fixture
-def rates(settings):
-    def become(**changed):
-        given = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
-        settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": given | changed}
-
-    return become
-
-
 def leave(http, who, password=PASSWORD, **headers):
     body = {} if password is ... else {"password": password}
     return send(http, ME, body, method="DELETE", **(bearer(who) if who else {}), **headers)
