@@ -9,7 +9,7 @@ from accounts import rules, services
 from accounts.models import User
 from core.models import JobRun
 from ops.errors import UsersNotErased
-from ops.personal_data import erase_due_users
+from ops.personal_data import erase_due_users, erase_if_due
 from ops.tasks import erase_users
 from tests.accounts.factories import PASSWORD, SOMEWHERE, sign_up
 from tests.betting.factories import Player, assert_audit_passes, execute
@@ -57,6 +57,13 @@ def test_who_came_back_stays(now):
     ann = leaver("ann", now=now)
     services.log_in(email="ann@example.com", password=PASSWORD, client=SOMEWHERE, now=now)
     assert erase_due_users(now=now + timedelta(days=30)) == {"erased": 0}
+    assert not is_erased(ann)
+
+
+def test_who_comes_back_once_the_job_has_looked_stays(now):
+    ann = leaver("ann", now=now)
+    services.log_in(email="ann@example.com", password=PASSWORD, client=SOMEWHERE, now=now)
+    assert erase_if_due(user_id=ann.user.pk, now=now + timedelta(days=30)) is None
     assert not is_erased(ann)
 
 
