@@ -134,11 +134,8 @@ LOGIN_THROTTLES = (LoginThrottle, AccountThrottle, AccountTotalThrottle)
 class OwnPasswordThrottle(PerClientThrottle):
     """Limits the attempts at the password of a signed-in user: whoever has the access token may not know it."""
 
-    scope = "account"
+    scope = "own_password"
     counted = "user"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        return f"throttle:own_password:{request.user.pk}"
 
 
 PASSWORD_THROTTLES = (LoginThrottle, OwnPasswordThrottle)

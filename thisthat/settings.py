@@ -221,6 +221,7 @@ REST_FRAMEWORK = {
         "login": env.str("THROTTLE_LOGIN", default="60/min"),
         "account": env.str("THROTTLE_ACCOUNT", default="10/min"),
         "account_total": env.str("THROTTLE_ACCOUNT_TOTAL", default="100/hour"),
+        "own_password": env.str("THROTTLE_OWN_PASSWORD", default="10/min"),
         "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
         "x_sign_in": env.str("THROTTLE_X_SIGN_IN", default="30/min"),
         "mail": env.str("THROTTLE_MAIL", default="20/hour"),

@@ -289,7 +289,7 @@ class TestMail:
 
 class TestGuessing:
     def test_the_password_of_a_user_is_tried_so_often_from_wherever(self, stranger, ann, rates):
-        rates(account="3/min")
+        rates(own_password="3/min")
         for _ in range(3):
             refusal(leave(stranger, ann, "not the password"), 400, "wrong_password")
         response = leave(stranger, ann)
@@ -298,7 +298,7 @@ class TestGuessing:
         assert state_of(ann.user)[0]
 
     def test_another_user_is_not_held_up(self, stranger, ann, rates):
-        rates(account="1/min")
+        rates(own_password="1/min")
         leave(stranger, ann, "not the password")
         success(leave(stranger, sign_up("bob")))
 
@@ -308,13 +308,13 @@ class TestGuessing:
         refusal(leave(stranger, sign_up("bob"), "not the password"), 429, "throttled")
 
     def test_a_change_of_the_password_counts_with_it(self, stranger, ann, rates):
-        rates(account="1/min")
+        rates(own_password="1/min")
         leave(stranger, ann, "not the password")
         words = {"currentPassword": PASSWORD, "newPassword": "staple paper clip 9"}
         refusal(send(stranger, f"{AUTH}/password/change", words, **bearer(ann)), 429, "throttled")
 
     def test_changes_of_the_profile_do_not_count(self, stranger, ann, rates):
-        rates(account="1/min", login="1/min")
+        rates(own_password="1/min", login="1/min")
         for name in ("Ann", "Anna", "Anne"):
             success(send(stranger, ME, {"name": name}, method="PATCH", **bearer(ann)))
 

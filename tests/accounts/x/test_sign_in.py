@@ -4,6 +4,7 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib import admin
 
@@ -52,6 +53,17 @@ def test_a_later_sign_in_updates_name_avatar_and_x_username_but_never_the_userna
     user = User.objects.get()
     assert (user.username, user.x_username, user.name) == ("before", "after", "After")
     assert user.avatar_url == "https://pbs.twimg.com/2_400x400.jpg"
+
+
+def test_a_sign_in_restores_a_deleted_account_and_says_so(live_server, new_browser):
+    tokens = told(new_browser().sign_in(**{"as": "ada_l"}))
+    headers = {"Authorization": f"Bearer {tokens['accessToken']}"}
+    assert requests.delete(f"{live_server.url}/api/v1/users/me", headers=headers, timeout=30).status_code == 200
+    assert User.objects.get().is_leaving
+    again = told(new_browser().sign_in(**{"as": "ada_l"}))
+    assert (again["userId"], again["restored"]) == (tokens["userId"], "true")
+    assert User.objects.get().is_active
+    assert "restored" not in told(new_browser().sign_in(**{"as": "ada_l"}))
 
 
 @pytest.mark.parametrize("avatar", ["https://example.com/own.png", ""], ids=["replaced", "removed"])
