@@ -17,7 +17,7 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Model, Q, QuerySet
 
 from accounts import rules
@@ -27,10 +27,10 @@ from accounts.models import FormerUsername, Mail, RefreshToken, StaffAction, Use
 from accounts.services import erase_personal_data
 from accounts.staff import COMMAND_LINE, StaffMember, lock_for_staff, record_action, validate_reason
 from betting.models import Bet, BetSale, Settlement
-from core.api.errors import DomainError, delete_refusals, is_transient
+from core.api.errors import DomainError, delete_refusals
 from core.api.json import dumps
 from core.db.sql import execute
-from core.db.transactions import require_transaction, run_transaction
+from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
 from core.models import IdempotencyKey
 from core.resilience import Deadline
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt, LedgerAnchorHead
@@ -104,7 +104,6 @@ SECTIONS = (
 )
 # Counted from the bets and ledger entries above, and made anew from them at any time; tickets are gone within seconds.
 DERIVED_APPS = ("leaderboard", "staff", "stream")
-
 
 Naming = Callable[[str], str]
 # Columns whose names nobody outside knows.
@@ -245,7 +244,7 @@ def erase_due_users(*, now: datetime) -> dict[str, Any]:
         try:
             erased += erase_if_due(user_id=user_id, now=now) is not None
         except (DatabaseError, DomainError) as exc:
-            if is_transient(exc):
+            if isinstance(exc, OperationalError) and sqlstate_of(exc) not in COLLISIONS:
                 # The database is away: that is nobody's own trouble.
                 raise
             logger.exception("user %s couldn't be erased", user_id)

@@ -15,8 +15,6 @@ from ops.errors import ExportTooLarge
 from ops.personal_data import SECTIONS, as_field, export_as_response
 
 FILE_NAME = "thisthat-export.json"
-
-
 ROWS = {
     as_field(name): serializers.ListField(child=serializers.DictField())
     for name in [*(section.name for section in SECTIONS), "staff_actions"]
