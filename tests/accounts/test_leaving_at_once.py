@@ -1,5 +1,6 @@
 """Leaving, coming back, betting and the erasure at the same moment."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from accounts import errors, services
 from accounts.models import Mail, User
 from ops.personal_data import erase_if_due
-from tests.accounts.factories import PASSWORD, SOMEWHERE, live_tokens, sign_up, sign_up_verified
+from tests.accounts.factories import PASSWORD, SOMEWHERE, live_tokens, sign_up, sign_up_verified, suspend
 from tests.betting.factories import Player, assert_audit_passes, order
 from tests.concurrently import all_at_once
 from tests.markets.factories import add_market
@@ -22,6 +23,11 @@ def now():
 
 def leave(user):
     return services.leave(user_id=user.pk, password=PASSWORD, now=now())
+
+
+def leave_unless_suspended(user):
+    with suppress(errors.AccountSuspended):
+        leave(user)
 
 
 def log_in(user):
@@ -68,6 +74,17 @@ def test_a_bet_while_leaving_is_placed_whole_or_not_at_all():
         )
         assert response.status_code in (201, 401), response.content
         assert player.booked()["locked_credits"] == (100 if response.status_code == 201 else 0)
+    assert_audit_passes()
+
+
+def test_a_suspension_while_leaving_wins_whichever_came_first():
+    for number in range(TIMES):
+        ann = sign_up(f"ann_{number}").user
+        together(lambda ann=ann: leave_unless_suspended(ann), lambda ann=ann: suspend(ann, now=now()))
+        user = User.objects.get(pk=ann.pk)
+        assert (user.is_active, user.deletion_due_at) == (False, None)
+        with pytest.raises(errors.AccountSuspended):
+            log_in(ann)
     assert_audit_passes()
 
 
