@@ -52,7 +52,7 @@ mutation-tests: $(VENV)/.installed-dev ## Run cosmic-ray over ledger, pricing, s
 	@nice -n 15 $(BIN)/python -m tests.mutants.generated $(MUTATION_ARGS)
 
 screenshots: $(VENV)/.installed-dev browser ## Take the pictures in docs/screenshots anew
-	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py
+	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/e2e/test_admin_in_a_browser.py tests/e2e/test_mails_in_a_browser.py
 
 browser:
 	@if ! { command -v chromium && command -v chromedriver && PATH=$$PATH:/usr/sbin command -v nginx && PATH=$$PATH:/usr/sbin command -v pgbouncer; } >/dev/null; then \

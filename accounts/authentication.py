@@ -51,7 +51,7 @@ class JWTAuthentication(authentication.JWTAuthentication):
         claim = validated_token.get("userId")
         user_id = parse_uuid(claim) if isinstance(claim, str) else None
         user = find_user(user_id) if user_id else None
-        if user is None:
+        if user is None or user.is_leaving:
             raise AuthenticationFailed("Invalid or expired access token")
         if not user.is_active:
             raise AccountSuspended

@@ -1,4 +1,4 @@
-"""Tells the processes that serve streams that something of users has changed: what, they read from the rows."""
+"""Tell the processes that serve streams that something of users has changed: what, they read from the rows."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -6,11 +6,10 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts import rules
 from core.pubsub import publish
 
 USERS_TOPIC = "users"
-# Where more users have changed at once, listeners are told to look at all whom they serve.
-MANY = 1_000
 ALL = {"all": True}
 
 
@@ -20,7 +19,7 @@ def publish_users(user_ids: Iterable[UUID]) -> None:
     Messages: `{userId}`, or `{all: true}` where there are too many.
     """
     changed = set(user_ids)
-    messages = [ALL] if len(changed) > MANY else [{"userId": user_id} for user_id in changed]
+    messages = [ALL] if len(changed) > rules.USERS_PUBLISHED_SINGLY else [{"userId": user_id} for user_id in changed]
     if messages:
         transaction.on_commit(partial(publish, USERS_TOPIC, messages), robust=True)
 

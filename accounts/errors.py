@@ -78,6 +78,20 @@ class AccountSuspended(DomainError):
     message = "This account is suspended."
 
 
+class AccountLeaving(DomainError):
+    """What needs an account that stays, of one that its user deleted."""
+
+    code = "account_leaving"
+    status = 403
+    message = "This account is to be deleted. Sign in to keep it."
+
+
+class StaffCannotLeave(DomainError):
+    code = "staff_cannot_leave"
+    status = 409
+    message = "Somebody of the staff can't delete their account: have a superuser take your roles first."
+
+
 class InvalidUserId(DomainError):
     code = "invalid_id"
     message = "This isn't a user id."
@@ -131,6 +145,12 @@ class NotSuspended(DomainError):
     code = "not_suspended"
     status = 409
     message = "This user isn't suspended."
+
+
+class NotLeaving(DomainError):
+    code = "not_leaving"
+    status = 409
+    message = "This user hasn't deleted the account, or is back already."
 
 
 class UserErased(DomainError):

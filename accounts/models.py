@@ -1,6 +1,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
@@ -20,8 +21,9 @@ class UserManager(BaseUserManager["User"]):
     """Create users directly, for staff and tests; everybody else signs up through `accounts.services`."""
 
     def create_user(self, *, email: str, username: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email, username=username, **{"name": username, **fields})
-        user.set_password(password)
+        # Not `set_password`: the first password is no change of one, which ends sessions and is told by mail.
+        named = {"name": username, **fields}
+        user = self.model(email=email, username=username, password=make_password(password), **named)
         user.save(using=self._db)
         return user
 
@@ -61,7 +63,10 @@ def notification_types_column() -> "ArrayField[Any, Any]":
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A user. E-mail and username are unique whatever their case; `is_active` false means suspended."""
+    """A user. E-mail and username are unique whatever their case.
+
+    `is_active` is false of who is suspended, is leaving (`deletion_due_at`) or was erased (`erased_at`).
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(max_length=rules.MAX_EMAIL_LENGTH)
@@ -78,6 +83,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     x_username = models.CharField(max_length=50, blank=True, default="")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # Set while the user is leaving: when the account is erased, unless the user signs in before: `accounts.leaving`.
+    deletion_due_at = models.DateTimeField(null=True, editable=False)
     # From then on the row holds no personal data: `accounts.services`.
     erased_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -141,6 +148,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(Collate(Lower("name"), "C"), name="users_name_begins"),
             models.Index(Lower("x_username"), condition=~Q(x_username=""), name="users_x_username"),
             models.Index(F("id").desc(), condition=Q(is_active=False), name="users_suspended"),
+            models.Index(F("id").desc(), condition=Q(deletion_due_at__isnull=False), name="users_leaving"),
             models.Index(F("id").desc(), condition=Q(is_staff=True), name="users_staff"),
             models.Index(F("id").desc(), condition=Q(held_credits__gt=0), name="users_with_hold"),
         ]
@@ -192,10 +200,19 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=Q(erased_at__isnull=True) | Q(is_active=False, is_staff=False, is_superuser=False),
                 name="users_erased_never_return",
             ),
+            models.CheckConstraint(
+                condition=Q(deletion_due_at__isnull=True) | Q(is_active=False, erased_at__isnull=True),
+                name="users_leaving_not_active",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.username
+
+    @property
+    def is_leaving(self) -> bool:
+        """Return whether the user deleted the account, which is erased soon unless they sign in again."""
+        return self.deletion_due_at is not None
 
     def get_full_name(self) -> str:
         """Return the name, under the method that the admin greets its staff with."""
@@ -222,6 +239,7 @@ class RefreshToken(models.Model):
         ENDED_BY_STAFF = "ended_by_staff"
         PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
         SUSPENDED = "suspended"
+        LEFT = "left"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="refresh_tokens")
@@ -292,6 +310,7 @@ class Mail(models.Model):
         EMAIL_CHANGE_REQUESTED = "email_change_requested"
         EMAIL_CHANGED = "email_changed"
         PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of mail
+        DELETION_REQUESTED = "deletion_requested"
 
     class Status(models.TextChoices):
         """Dropped: by the time it was to be sent there was nothing left to say."""

@@ -1,4 +1,4 @@
-"""Hash, check and judge passwords, and end all sessions when one changes.
+"""Hash, check and judge passwords; end all sessions, and tell the user, when one changes.
 
 What a new password must be is in `accounts.rules.PASSWORD_VALIDATORS`.
 """
@@ -11,7 +11,8 @@ from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from accounts import tokens
-from accounts.models import RefreshToken, User
+from accounts.mail.queue import queue_mail
+from accounts.models import Mail, RefreshToken, User
 
 # No password matches it, and checking one takes as long as with a real hash.
 NO_USER = User(password=UNUSABLE_PASSWORD_PREFIX)
@@ -49,7 +50,10 @@ def weaknesses(password: str, *, user: User, field: str = "password") -> dict[st
 
 
 class EndsSessions:
-    """End all sessions when a password changes: Django tells its validators, whatever changed it."""
+    """End all sessions when a password changes, and tell the user: Django tells its validators, whatever changed it.
+
+    That is the admin, or a command. Use cases of the API store a hash (`accounts.services.store_password`) themselves.
+    """
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Accept any password."""
@@ -58,6 +62,9 @@ class EndsSessions:
         return "All devices are signed out."
 
     def password_changed(self, password: str, user: User) -> None:
+        now = timezone.now()
         with transaction.atomic():
             tokens.lock_user(user.pk)
-            tokens.revoke_all_refresh_tokens(user=user, reason=RefreshToken.Reason.PASSWORD_CHANGED, now=timezone.now())
+            tokens.revoke_all_refresh_tokens(user=user, reason=RefreshToken.Reason.PASSWORD_CHANGED, now=now)
+            if user.email_verified_at is not None:
+                queue_mail(Mail.Kind.PASSWORD_CHANGED, address=user.email, user=user, now=now)

@@ -1,4 +1,4 @@
-"""Rules for e-mails, usernames, names, passwords, referral codes, and how long what belongs to a sign-in lasts.
+"""Set the rules for e-mails, usernames, names, passwords, referral codes, mails, lifetimes and leaving.
 
 Lifetimes of tokens are for operators to tune: JWT_ACCESS_EXPIRES_IN and JWT_REFRESH_EXPIRES_IN. Read by the settings,
 so it imports no model.
@@ -26,7 +26,7 @@ RESERVED_USERNAMES: list[str] = env.list(
         *("webmaster",),
     ],
 )
-# No username has one of these in it.
+# No username has one of these in it, nor what looks like one: a list of profanity, say. By default there is none.
 REFUSED_USERNAME_WORDS: list[str] = env.list("REFUSED_USERNAME_WORDS", default=[])
 # For so long nobody else gets a username that a user gave up.
 USERNAME_HELD_FOR = timedelta(days=30)
@@ -72,6 +72,15 @@ MAIL_CLAIMED_FOR = timedelta(minutes=6)
 MAILS_PER_RUN, MAIL_RUN_SECONDS = 200, 120
 # How long the record of a mail is kept.
 MAILS_KEPT_FOR = timedelta(days=90)
+
+# How long a user who deleted their account may come back, by signing in, before it is erased.
+ACCOUNT_DELETION_PERIOD = env.days("ACCOUNT_DELETION_DAYS", default=7)
+# How many of those whose time is over one statement looks up, and how many seconds a run that erases them may take.
+ERASURE_BATCH, ERASURE_RUN_SECONDS = 100, 200
+# What a web process makes of one export in memory; a larger one is written by `manage.py export_user`.
+EXPORT_MAX_BYTES = 32 * 1024 * 1024
+# Where more users than these have changed at once, listeners are told to look at all whom they serve.
+USERS_PUBLISHED_SINGLY = 1_000
 
 # The domain of the made-up addresses of users who signed in with X, which gives no e-mail.
 X_EMAIL_DOMAIN = "x.oauth"

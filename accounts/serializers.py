@@ -130,6 +130,12 @@ class ChangePasswordRequest(serializers.Serializer[dict[str, Any]]):
     newPassword = PasswordField()
 
 
+class LeaveRequest(serializers.Serializer[dict[str, Any]]):
+    password = PasswordField(
+        required=False, allow_null=True, help_text="Needed where the user has one: not with a sign-in by X alone."
+    )
+
+
 class ForgottenPasswordRequest(serializers.Serializer[dict[str, Any]]):
     email = EmailField(max_length=rules.MAX_EMAIL_LENGTH)
 
@@ -256,8 +262,16 @@ class SessionSerializer(ResourceSerializer):
 
 SessionsResponse = response_schema("SessionsResponse", sessions=SessionSerializer(many=True))
 TOKENS: dict[str, Any] = {"accessToken": serializers.CharField(), "refreshToken": serializers.CharField()}
-SignedInResponse = response_schema("SignedInResponse", user=MeSerializer(), **TOKENS)
+RESTORED = "Whether the user had deleted the account, and has it back by this sign-in."
+SignedInResponse = response_schema(
+    "SignedInResponse", user=MeSerializer(), **TOKENS, restored=serializers.BooleanField(help_text=RESTORED)
+)
 TokensResponse = response_schema("TokensResponse", **TOKENS)
 MessageResponse = response_schema("MessageResponse", message=serializers.CharField())
+LeaveResponse = response_schema(
+    "LeaveResponse",
+    message=serializers.CharField(),
+    deletionDueAt=serializers.DateTimeField(help_text="When the account is erased, unless the user signs in before."),
+)
 MeResponse = response_schema("MeResponse", user=MeSerializer())
 PublicUserResponse = response_schema("PublicUserResponse", user=PublicUserSerializer())

@@ -1,4 +1,7 @@
-"""Sign up, log in and out, refresh tokens, change passwords and profiles, erase. Staff: `suspension` and `staff`."""
+"""Sign up, log in and out, refresh tokens, change passwords and profiles, leave, erase.
+
+What staff do is in `suspension` and `staff`.
+"""
 
 import logging
 import secrets
@@ -12,10 +15,18 @@ from uuid import UUID
 from django.contrib.auth.hashers import make_password
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from accounts import passwords, rules, tokens, usernames, verification
+from accounts import leaving, passwords, rules, tokens, usernames, verification
 from accounts.changes import publish_users
-from accounts.errors import InvalidCredentials, UserErased, WrongPassword
+from accounts.errors import (
+    AccountLeaving,
+    AccountSuspended,
+    InvalidCredentials,
+    StaffCannotLeave,
+    UserErased,
+    WrongPassword,
+)
 from accounts.mail.queue import queue_mail
 from accounts.models import FormerUsername, Mail, RefreshToken, User
 from accounts.registration import as_domain_error, register
@@ -73,7 +84,10 @@ def show_tokens(user: User, pair: TokenPair) -> SignedIn:
 
 
 def log_in(*, email: str, password: str, client: Client, now: datetime) -> SignedIn:
-    """Sign in with e-mail and password. Raises InvalidCredentials, and AccountSuspended if the password is right."""
+    """Sign in with e-mail and password, which takes back a deletion.
+
+    Raises InvalidCredentials, and AccountSuspended if the password is right.
+    """
     user = User.objects.with_email(email.strip()).first()
     # Slow on purpose, so outside the transaction.
     if not passwords.check_password(password, user) or user is None:
@@ -113,7 +127,7 @@ def change_own_password(
     """Change the password, which ends all sessions but this one, and issue new tokens of it.
 
     Without a session, as of an access token from before they were named, a new one begins and all others end. Raises
-    WrongPassword, ValidationError for a weak new one, and AccountSuspended.
+    WrongPassword, ValidationError for a weak new one, AccountLeaving and AccountSuspended.
     """
     user = User.objects.get(pk=user_id)
     if not passwords.check_password(current_password, user):
@@ -125,6 +139,9 @@ def change_own_password(
         # Changed by another request while this one was checked.
         if held is None or held.password != user.password:
             raise WrongPassword
+        # Deleted meanwhile: this isn't a sign-in, which alone takes that back.
+        if held.is_leaving:
+            raise AccountLeaving
         store_password(held, encoded, now=now)
         tokens.revoke_other_sessions(user=held, session_id=session_id, reason=Reason.PASSWORD_CHANGED, now=now)
         pair = tokens.renew(user=held, session_id=session_id, client=client, now=now) if session_id else None
@@ -275,7 +292,44 @@ def record_of(user_id: UUID) -> BettingRecord:
     return source(user_id)
 
 
-# -- Erasure: the ledger entries stay, under a username that says nothing
+# -- Leaving, and erasure: the ledger entries stay, under a username that says nothing
+
+
+def leave(*, user_id: UUID, password: str | None, now: datetime) -> datetime:
+    """Delete the user's account: deactivate it at once, end all sessions, and return when it is erased.
+
+    Whoever has a password has to give it. A user who is leaving already keeps the date. Raises WrongPassword,
+    ValidationError without a password that is needed, AccountSuspended and StaffCannotLeave.
+    """
+    user = User.objects.get(pk=user_id)
+    require_own_password(user, password)
+    with transaction.atomic(durable=True):
+        held = tokens.lock_user(user_id)
+        # Changed by another request while this one was checked.
+        if held is None or held.password != user.password:
+            raise WrongPassword
+        if held.deletion_due_at:
+            return held.deletion_due_at
+        if not held.is_active:
+            raise AccountSuspended
+        # Else there might be no superuser left, and an action of theirs might be nobody's.
+        if held.is_staff or held.is_superuser:
+            raise StaffCannotLeave
+        due_at = leaving.mark_leaving(held, now=now)
+        tokens.end_all_sessions(user=held, reason=Reason.LEFT, now=now)
+        if held.email_verified_at is not None:
+            queue_mail(Mail.Kind.DELETION_REQUESTED, address=held.email, user=held, now=now)
+        return due_at
+
+
+def require_own_password(user: User, password: str | None) -> None:
+    """Raise ValidationError without the password, and WrongPassword for a wrong one; of users who have one."""
+    if not user.has_usable_password():
+        return
+    if password is None:
+        raise ValidationError({"password": [ErrorDetail("Your password is needed for this.", "required")]})
+    if not passwords.check_password(password, user):
+        raise WrongPassword
 
 
 RANDOM_BYTES = 4
@@ -291,6 +345,7 @@ ERASED_VALUES: dict[str, Any] = {
     "last_active_at": None,
     "earlier_active_days": 0,
     "is_active": False,
+    "deletion_due_at": None,
     "is_staff": False,
     "is_superuser": False,
 }

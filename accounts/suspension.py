@@ -1,12 +1,12 @@
-"""Suspend and restore users, end their sessions, mail them anew: by staff, with a reason, recorded with the effect."""
+"""Suspend and restore users, cancel deletions, end sessions, mail anew: by staff, with a reason, recorded with it."""
 
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from accounts import sessions, tokens
+from accounts import leaving, sessions, tokens
 from accounts.changes import publish_users
-from accounts.errors import AlreadySuspended, NotSuspended, UserErased
+from accounts.errors import AlreadySuspended, NotLeaving, NotSuspended, UserErased
 from accounts.models import Permission, RefreshToken, User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from accounts.verification import queue_verification
@@ -18,11 +18,13 @@ Reason = RefreshToken.Reason
 def suspend_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
     """Suspend a user: from this moment nothing that needs a sign-in works for them.
 
+    A user who is leaving doesn't any more: nobody gets out of a suspension, or rid of what it is about, by a deletion.
+
     Raises NotAllowed, NotYourself, StaffProtected, AlreadySuspended, ReasonMissing, ReasonTooLong, User.DoesNotExist.
     """
 
     def suspend(user: User) -> None:
-        if not user.is_active:
+        if not user.is_active and not user.is_leaving:
             raise AlreadySuspended
         set_active(user, active=False)
         tokens.end_all_sessions(user=user, reason=Reason.SUSPENDED, now=now)
@@ -40,11 +42,24 @@ def restore_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) 
     def restore(user: User) -> None:
         if user.erased_at:
             raise UserErased
-        if user.is_active:
+        if user.is_active or user.is_leaving:
             raise NotSuspended
         set_active(user, active=True)
 
     return act_on_user("restore_user", restore, user_id=user_id, by=by, reason=reason, now=now)
+
+
+def cancel_deletion(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
+    """Give a user back the account that they deleted: it isn't erased, and they may sign in.
+
+    Raises NotAllowed, NotYourself, StaffProtected, NotLeaving, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+
+    def cancel(user: User) -> None:
+        if not leaving.take_back(user):
+            raise NotLeaving
+
+    return act_on_user("cancel_deletion", cancel, user_id=user_id, by=by, reason=reason, now=now)
 
 
 def end_sessions(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
@@ -102,11 +117,12 @@ def act_on_user(
 
 
 def set_active(user: User, *, active: bool) -> None:
-    user.is_active = active
-    user.save(update_fields=["is_active"])
+    user.is_active, user.deletion_due_at = active, None
+    user.save(update_fields=["is_active", "deletion_due_at"])
     publish_users([user.pk])
 
 
 def account_state(user: User) -> dict[str, object]:
     live = RefreshToken.objects.filter(user=user, revoked_at=None).values("family").distinct().count()
-    return {"suspended": not user.is_active, "signed_in": live}
+    suspended = not user.is_active and not user.is_leaving
+    return {"suspended": suspended, "leaving": user.is_leaving, "signed_in": live}

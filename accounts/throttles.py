@@ -131,6 +131,23 @@ class AccountTotalThrottle(LoginThrottle):
 LOGIN_THROTTLES = (LoginThrottle, AccountThrottle, AccountTotalThrottle)
 
 
+class OwnPasswordThrottle(PerClientThrottle):
+    """Limits the attempts at the password of a signed-in user: whoever has the access token may not know it."""
+
+    scope = "own_password"
+    counted = "user"
+
+
+PASSWORD_THROTTLES = (LoginThrottle, OwnPasswordThrottle)
+
+
+class ExportThrottle(PerClientThrottle):
+    """Limits exports, each of which reads all that there is of a user."""
+
+    scope = "export"
+    counted = "user"
+
+
 def seconds_until_allowed(request: HttpRequest, *, email: str) -> float | None:
     """Return the seconds until the admin's form may be sent again; None if it may be now.
 

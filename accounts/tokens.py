@@ -22,6 +22,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from accounts.activity import record_sign_in
 from accounts.changes import publish_users
 from accounts.errors import AccountSuspended, InvalidRefreshToken, TokenReused
+from accounts.leaving import take_back
 from accounts.models import RefreshToken, User
 from core.api.errors import DomainError
 from core.db.sql import new_id
@@ -41,18 +42,26 @@ class Client(NamedTuple):
 
 
 class TokenPair(NamedTuple):
+    """New tokens; `restored`: the sign-in that they came from took back the deletion of the account."""
+
     access: str
     refresh: str
+    restored: bool = False
 
 
 def issue_token_pair(*, user: User, client: Client, now: datetime) -> TokenPair:
-    """Sign the user in: a new family of tokens, `last_login_at` and activity. Raises AccountSuspended."""
+    """Sign the user in: a new family of tokens, `last_login_at` and activity. Raises AccountSuspended.
+
+    All ways to sign in end here, so here a user who was leaving comes back.
+    """
     require_transaction("issue_token_pair")
     held = lock_user(user.pk)
+    restored = held is not None and take_back(held)
     if held is None or not held.is_active:
         raise AccountSuspended
     record_sign_in(held, now=now)
-    return issue(user=held, family=new_id(), parent=None, client=client, now=now)
+    pair = issue(user=held, family=new_id(), parent=None, client=client, now=now)
+    return pair._replace(restored=restored)
 
 
 def rotate(*, refresh: str, client: Client, now: datetime) -> TokenPair | DomainError:

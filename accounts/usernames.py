@@ -1,4 +1,4 @@
-"""Which usernames are free: not reserved, nor a look-alike of one that is, nor given up by somebody else lately."""
+"""Refuse usernames that aren't free: reserved, look-alikes of these, or given up by somebody else lately."""
 
 import re
 from datetime import datetime
@@ -17,14 +17,12 @@ def skeleton(username: str) -> str:
     return re.sub("_", "", username.lower()).replace("rn", "m").replace("vv", "w").translate(LOOK_ALIKES)
 
 
-RESERVED = frozenset(map(skeleton, rules.RESERVED_USERNAMES))
-REFUSED_WORDS = tuple(map(skeleton, rules.REFUSED_USERNAME_WORDS))
-
-
 def require_unreserved(username: str) -> None:
     """Raise UsernameReserved for a name that could be taken for the service's own, or that has a refused word."""
     shape = skeleton(username)
-    if shape in RESERVED or any(word in shape for word in REFUSED_WORDS):
+    if shape in map(skeleton, rules.RESERVED_USERNAMES):
+        raise UsernameReserved
+    if any(word in shape for word in map(skeleton, rules.REFUSED_USERNAME_WORDS)):
         raise UsernameReserved
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from accounts.email_tokens import Purpose, read_token
-from accounts.errors import AccountSuspended, AlreadyVerified, InvalidToken
+from accounts.errors import AccountLeaving, AccountSuspended, AlreadyVerified, InvalidToken
 from accounts.mail.messages import address_to_verify
 from accounts.mail.queue import queue_mail
 from accounts.models import Mail, User
@@ -24,8 +24,8 @@ Kind = Mail.Kind
 def verify_email(*, token: str, now: datetime) -> User:
     """Verify the address that the token was mailed to, which becomes the user's; return the user.
 
-    Raises InvalidToken, also for a token that was used; AccountSuspended; and EmailTaken where somebody else has the
-    new address by now.
+    Raises InvalidToken, also for a token that was used; AccountLeaving, AccountSuspended; and EmailTaken where somebody
+    else has the new address by now.
     """
     found = read_token(token, Purpose.EMAIL_VERIFICATION, now=now)
     with transaction.atomic(durable=True):
@@ -33,6 +33,8 @@ def verify_email(*, token: str, now: datetime) -> User:
         user = lock_with_referrer(found.user_id)
         if user is None or not found.fits(user) or address_to_verify(user) is None:
             raise InvalidToken
+        if user.is_leaving:
+            raise AccountLeaving
         if not user.is_active:
             raise AccountSuspended
         if user.pending_email:

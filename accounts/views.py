@@ -12,6 +12,7 @@ from rest_framework.viewsets import ViewSet
 from accounts import recovery, rules, services, sessions, verification
 from accounts.authentication import client_of, current_session, current_user
 from accounts.errors import (
+    AccountLeaving,
     AccountSuspended,
     AlreadyVerified,
     EmailTaken,
@@ -21,6 +22,7 @@ from accounts.errors import (
     InvalidToken,
     InvalidUserId,
     SessionNotFound,
+    StaffCannotLeave,
     TokenReused,
     UsernameReserved,
     UsernameTaken,
@@ -30,6 +32,8 @@ from accounts.models import User
 from accounts.serializers import (
     ChangePasswordRequest,
     ForgottenPasswordRequest,
+    LeaveRequest,
+    LeaveResponse,
     LoginRequest,
     LogoutRequest,
     MeResponse,
@@ -48,7 +52,7 @@ from accounts.serializers import (
     VerifyEmailRequest,
 )
 from accounts.services import SignedIn, ranks_if_readable, ranks_of, record_of, update_profile
-from accounts.throttles import remember_device
+from accounts.throttles import PASSWORD_THROTTLES, remember_device
 from accounts.tokens import TokenPair
 from core.api.openapi import operation
 from core.api.requests import parse_uuid, validate
@@ -63,11 +67,18 @@ def token_fields(pair: TokenPair) -> dict[str, str]:
 
 def signed_in_response(result: SignedIn, *, status: int = 200) -> HttpResponse:
     me = MeSerializer.from_record(result.user, ranks_if_readable(result.user.pk), result.record)
-    return json_response(status, user=me, **token_fields(result.tokens))
+    return json_response(status, user=me, **token_fields(result.tokens), restored=result.tokens.restored)
+
+
+def remembered(request: Request, result: SignedIn, *, status: int = 200) -> HttpResponse:
+    """Return the response to somebody who has signed in, whose browser is known to the account from now on."""
+    response = signed_in_response(result, status=status)
+    remember_device(request, response, result.user.email)
+    return response
 
 
 class PrivateViewSet(ViewSet):
-    """Keeps all responses out of caches, errors too: they hold tokens or personal data."""
+    """Keep all responses out of caches, errors too: they hold tokens or personal data."""
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response["Cache-Control"] = "no-store"
@@ -92,13 +103,12 @@ class SignInViewSet(PrivateViewSet):
         fields = validate(SignupRequest, request.data)
         code = fields.pop("referralCode", None)
         result = services.sign_up(**fields, referral_code=code, client=client_of(request), now=timezone.now())
-        response = signed_in_response(result, status=201)
-        remember_device(request, response, fields["email"])
-        return response
+        return remembered(request, result, status=201)
 
     @operation(
         operation_id="auth_login",
         summary="Sign in with e-mail and password",
+        description="Whoever has deleted the account gets it back, as it was: `restored` is true then.",
         request=LoginRequest,
         responses=SignedInResponse,
         errors=[InvalidCredentials, AccountSuspended],
@@ -106,9 +116,7 @@ class SignInViewSet(PrivateViewSet):
     )
     def login(self, request: Request) -> HttpResponse:
         fields = validate(LoginRequest, request.data)
-        response = signed_in_response(services.log_in(**fields, client=client_of(request), now=timezone.now()))
-        remember_device(request, response, fields["email"])
-        return response
+        return remembered(request, services.log_in(**fields, client=client_of(request), now=timezone.now()))
 
     @operation(
         operation_id="auth_refresh",
@@ -142,7 +150,7 @@ class SignInViewSet(PrivateViewSet):
 
 
 class RecoveryViewSet(PrivateViewSet):
-    """What is done with the links of mails, by whoever reads them; none of it needs to be signed in."""
+    """Send mails with links, and do what their links are for; nobody needs to be signed in for it."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -174,10 +182,7 @@ class RecoveryViewSet(PrivateViewSet):
     )
     def reset(self, request: Request) -> HttpResponse:
         fields = validate(ResetPasswordRequest, request.data)
-        result = recovery.reset_password(**fields, client=client_of(request), now=timezone.now())
-        response = signed_in_response(result)
-        remember_device(request, response, result.user.email)
-        return response
+        return remembered(request, recovery.reset_password(**fields, client=client_of(request), now=timezone.now()))
 
     @operation(
         operation_id="auth_verify_email",
@@ -188,7 +193,7 @@ class RecoveryViewSet(PrivateViewSet):
         ),
         request=VerifyEmailRequest,
         responses=MessageResponse,
-        errors=[InvalidToken, AccountSuspended, EmailTaken],
+        errors=[InvalidToken, AccountLeaving, AccountSuspended, EmailTaken],
         tags=["auth"],
     )
     def verify(self, request: Request) -> HttpResponse:
@@ -197,7 +202,14 @@ class RecoveryViewSet(PrivateViewSet):
 
 
 class MeViewSet(PrivateViewSet):
-    """What users see and change of themselves."""
+    """Show users themselves, let them change their profile and password, and leave."""
+
+    def get_throttles(self) -> list[Any]:
+        """Return the throttles of the path; leaving, which shares its path with the profile, takes a password."""
+        if self.action == "leave":
+            return [kind() for kind in PASSWORD_THROTTLES]
+        throttles: list[Any] = super().get_throttles()
+        return throttles
 
     @operation(operation_id="auth_me", summary="Who I am", responses=MeResponse, tags=["auth"])
     def retrieve(self, request: Request) -> HttpResponse:
@@ -246,7 +258,7 @@ class MeViewSet(PrivateViewSet):
         ),
         request=ChangePasswordRequest,
         responses=SignedInResponse,
-        errors=[WrongPassword],
+        errors=[WrongPassword, AccountLeaving],
         tags=["auth"],
     )
     def change_password(self, request: Request) -> HttpResponse:
@@ -261,9 +273,29 @@ class MeViewSet(PrivateViewSet):
         )
         return signed_in_response(result)
 
+    @operation(
+        operation_id="users_delete_me",
+        summary="Delete my account",
+        description=(
+            "Ends all sessions, and hides the account from leaderboards and other users, at once. It is erased at "
+            f"`deletionDueAt`, {rules.ACCOUNT_DELETION_PERIOD.days} days later; a sign-in before that, in "
+            "whichever way, restores it, and its response says so. Open bets and stocks aren't sold: they stay with "
+            "the account, bets are settled as any other, and after the erasure nobody can use what they bring. "
+            "`GET /users/me/export` comes first for whoever wants their data."
+        ),
+        request=LeaveRequest,
+        responses={200: LeaveResponse},
+        errors=[WrongPassword, StaffCannotLeave],
+        tags=["users"],
+    )
+    def leave(self, request: Request) -> HttpResponse:
+        password = validate(LeaveRequest, request.data).get("password")
+        due_at = services.leave(user_id=current_user(request).pk, password=password, now=timezone.now())
+        return json_response(message="Your account will be deleted. Sign in to keep it", deletionDueAt=due_at)
+
 
 class SessionViewSet(PrivateViewSet):
-    """Where users are signed in."""
+    """List the sessions of the current user, and end them."""
 
     @operation(
         operation_id="auth_sessions",
@@ -309,7 +341,7 @@ class SessionViewSet(PrivateViewSet):
 
 
 class PublicUserViewSet(PublicReadsMixin, ViewSet):
-    """What anybody may see of a user."""
+    """Show what anybody may see of a user."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -327,6 +359,6 @@ class PublicUserViewSet(PublicReadsMixin, ViewSet):
         if len(user_id) != DASHED_UUID_LENGTH or parse_uuid(user_id) is None:
             raise InvalidUserId
         user = User.objects.filter(pk=user_id).first()
-        if user is None:
+        if user is None or user.is_leaving:
             raise NotFound("User not found")
         return json_response(user=PublicUserSerializer.from_user(user, ranks_of(user.pk)))

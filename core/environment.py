@@ -129,6 +129,14 @@ class Env(environ.Env):  # type: ignore[misc]
         """Return a number of seconds, such as `15` or `0.5`, as a time."""
         return timedelta(seconds=self.float(name, default=default))
 
+    def days(self, name: str, *, default: int) -> timedelta:
+        """Return a whole number of days, from 0 up, as a time. Raises ImproperlyConfigured with the variable's name."""
+        text: str = self.str(name, default=str(default))
+        days = int(text) if re.fullmatch(r"[0-9]{1,4}", text.strip()) else -1
+        if not 0 <= days <= LONGEST.days:
+            raise ImproperlyConfigured(f"{name} is {text!r}: give a number of days, from 0 to {LONGEST.days:,}.")
+        return timedelta(days=days)
+
     def duration(self, name: str, *, default: str) -> timedelta:
         """Return a time such as `7d`, `15m` or `900` (seconds)."""
         return parse_duration(self.str(name, default=default), name=name)

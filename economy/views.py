@@ -13,7 +13,7 @@ from core.api.idempotency import Act, idempotent
 from core.api.json import ExactJsonParser
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate, validate_list
-from core.api.responses import PublicReadsMixin, json_response, next_page, offset_page, with_aliases
+from core.api.responses import PublicReadsMixin, json_response, next_page, offset_page, private, with_aliases
 from economy import selectors, serializers
 from economy.errors import (
     InsufficientCredits,
@@ -32,11 +32,6 @@ from economy.selectors import Query
 from economy.stocks import trading
 from economy.stocks.trading import TradeOutcome
 from economy.stocks.valuation import average_price
-
-
-def private(response: HttpResponse) -> HttpResponse:
-    response["Cache-Control"] = "private, no-store"
-    return response
 
 
 class TransactionViewSet(ViewSet):

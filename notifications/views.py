@@ -5,7 +5,7 @@ from rest_framework.viewsets import ViewSet
 
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate
-from core.api.responses import json_response, next_page
+from core.api.responses import json_response, next_page, private
 from notifications import selectors, services
 from notifications.filters import NotificationPage
 from notifications.selectors import Query
@@ -16,11 +16,6 @@ from notifications.serializers import (
     ReadNotificationsRequest,
     ReadNotificationsResponse,
 )
-
-
-def private(response: HttpResponse) -> HttpResponse:
-    response["Cache-Control"] = "private, no-store"
-    return response
 
 
 class NotificationViewSet(ViewSet):

@@ -1,11 +1,12 @@
-"""A user's personal data: exported as JSON, a row at a time, and erased for good.
+"""Export a user's personal data as JSON, a row at a time, and erase it for good: for the user, and for staff.
 
 A table that is in no section of the export is found by a test. After an erasure the ledger still balances: credits,
 open bets and holdings stay with the account, bets are settled as any other, and nobody can sign in to use what they
 bring. The record says that a user was erased, when and why, and not who it was.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,28 +17,35 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Model, Q, QuerySet
 
+from accounts import rules
 from accounts.errors import NotAllowed
+from accounts.leaving import list_due
 from accounts.models import FormerUsername, Mail, RefreshToken, StaffAction, User
 from accounts.services import erase_personal_data
-from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
+from accounts.staff import COMMAND_LINE, StaffMember, lock_for_staff, record_action, validate_reason
 from betting.models import Bet, BetSale, Settlement
-from core.api.errors import delete_refusals
+from core.api.errors import DomainError, delete_refusals
 from core.api.json import dumps
 from core.db.sql import execute
-from core.db.transactions import require_transaction, run_transaction
+from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
 from core.models import IdempotencyKey
+from core.resilience import Deadline
 from economy.models import CreditAdjustment, CreditTransaction, DailyReward, Debt, LedgerAnchorHead
 from economy.stocks.models import StockHolding, StockPrice, StockStatusChange, StockTransaction
 from markets.models import MarketResolution, MarketSkip
 from notifications.models import AnnouncementRead, Notification, NotificationReadMark
 from notifications.services import erase_notifications
+from ops.errors import ExportTooLarge, UsersNotErased
 from purchases.models import CreditPurchase, PurchaseEvent
 
+logger = logging.getLogger(__name__)
 CHUNK = 2_000
 USER_LABEL = "accounts.user"
+DELETED_BY_USER = "Deleted by the user, who didn't come back."
+EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +105,41 @@ SECTIONS = (
 # Counted from the bets and ledger entries above, and made anew from them at any time; tickets are gone within seconds.
 DERIVED_APPS = ("leaderboard", "staff", "stream")
 
+Naming = Callable[[str], str]
+# Columns whose names nobody outside knows.
+RENAMED = {"journal_length": "ledger_entry_count"}
 
-def export_user(*, user_id: UUID, now: datetime) -> Iterator[bytes]:
+
+def as_column(name: str) -> str:
+    """Return the name as it is: that of a table's column."""
+    return name
+
+
+def as_field(name: str) -> str:
+    """Return a column's name as the API names its fields: `createdAt`."""
+    first, *others = RENAMED.get(name, name).split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def export_user(*, user_id: UUID, now: datetime, naming: Naming = as_column) -> Iterator[bytes]:
     """Yield one JSON object in parts, as of one moment, in bounded memory. Raises User.DoesNotExist at the first."""
     with snapshot():
-        yield b'{"exported_at":' + dumps(now) + b',"user":' + dumps(user_row(user_id))
+        yield dumps({naming("exported_at"): now, "user": shown(user_row(user_id), naming)})[:-1]
         for section in SECTIONS:
-            yield from in_parts(section.name, section.rows(user_id))
-        yield from in_parts("staff_actions", staff_actions_about(user_id))
+            yield from in_parts(section.name, section.rows(user_id), naming)
+        yield from in_parts("staff_actions", staff_actions_about(user_id), naming)
         yield b"}\n"
+
+
+def export_as_response(*, user_id: UUID, now: datetime) -> bytes:
+    """Return the export under the names of the API's fields. Raises ExportTooLarge: the response is made in memory."""
+    parts, size = list[bytes](), 0
+    for part in export_user(user_id=user_id, now=now, naming=as_field):
+        parts.append(part)
+        size += len(part)
+        if size > rules.EXPORT_MAX_BYTES:
+            raise ExportTooLarge
+    return b"".join(parts)
 
 
 @contextmanager
@@ -118,7 +152,7 @@ def snapshot() -> Iterator[None]:
 def user_row(user_id: UUID) -> dict[str, Any]:
     """Return the user's own row, without the password's hash."""
     row: dict[str, Any] = User.objects.values(*columns_of(User, "password")).get(pk=user_id)
-    return {column: readable(value) for column, value in row.items()}
+    return row
 
 
 def staff_actions_about(user_id: UUID) -> QuerySet[Any, dict[str, Any]]:
@@ -127,13 +161,17 @@ def staff_actions_about(user_id: UUID) -> QuerySet[Any, dict[str, Any]]:
     return about.values(*columns_of(StaffAction, "staff", "ip", "target_type", "target_id"))
 
 
-def in_parts(name: str, rows: QuerySet[Any, dict[str, Any]]) -> Iterator[bytes]:
-    yield b',\n"' + name.encode() + b'":['
+def in_parts(name: str, rows: QuerySet[Any, dict[str, Any]], naming: Naming) -> Iterator[bytes]:
+    yield b',\n"' + naming(name).encode() + b'":['
     separator = b"\n"
     for row in rows.iterator(chunk_size=CHUNK):
-        yield separator + dumps({column: readable(value) for column, value in row.items()})
+        yield separator + dumps(shown(row, naming))
         separator = b",\n"
     yield b"]"
+
+
+def shown(row: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
+    return {naming(column): readable(value) for column, value in row.items()}
 
 
 def readable(value: Any) -> Any:
@@ -163,17 +201,69 @@ def erase_user(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) ->
         raise NotAllowed
     reason = validate_reason(reason)
 
-    def erase() -> Erased:
-        user = lock_for_staff(user_id, by=by)
-        nobody = erase_personal_data(user=user, now=now)
-        erase_traces(nobody)
-        after = {"username": nobody.username}
-        record_action("erase_user", by=by, target=nobody, reason=reason, before={}, after=after, now=now)
-        return Erased(nobody.pk, nobody.username)
+    def act() -> Erased:
+        return erase(lock_for_staff(user_id, by=by), by=by, reason=reason, now=now)
 
-    erased = run_transaction(erase)
+    erased = run_transaction(act)
     delete_refusals(user_id)
     return erased
+
+
+def erase(user: User, *, by: StaffMember, reason: str, now: datetime) -> Erased:
+    """Erase the locked user, and record it, inside the caller's transaction. Raises UserErased."""
+    nobody = erase_personal_data(user=user, now=now)
+    erase_traces(nobody)
+    after = {"username": nobody.username}
+    record_action("erase_user", by=by, target=nobody, reason=reason, before={}, after=after, now=now)
+    return Erased(nobody.pk, nobody.username)
+
+
+def erase_if_due(*, user_id: UUID, now: datetime) -> Erased | None:
+    """Erase a user whose time to come back is over; None where they are back meanwhile, or erased already."""
+
+    def act() -> Erased | None:
+        user = lock_for_staff(user_id, by=COMMAND_LINE)
+        # Judged under the lock: a sign-in that takes the deletion back at the same moment waits for it, or was first.
+        if user.deletion_due_at is None or user.deletion_due_at > now:
+            return None
+        return erase(user, by=COMMAND_LINE, reason=DELETED_BY_USER, now=now)
+
+    erased = run_transaction(act)
+    if erased:
+        delete_refusals(user_id)
+    return erased
+
+
+def erase_due_users(*, now: datetime) -> dict[str, Any]:
+    """Erase the users whose time to come back is over, each in a transaction of its own; return `{erased}`.
+
+    Whoever can't be erased holds up nobody, and is tried again by the next run. Raises UsersNotErased in the end.
+    """
+    erased, failed = 0, list[str]()
+    for user_id in due_user_ids(now=now):
+        try:
+            erased += erase_if_due(user_id=user_id, now=now) is not None
+        except (DatabaseError, DomainError) as exc:
+            if isinstance(exc, OperationalError) and sqlstate_of(exc) not in COLLISIONS:
+                # The database is away: that is nobody's own trouble.
+                raise
+            logger.exception("user %s couldn't be erased", user_id)
+            failed.append(str(user_id))
+    result = {"erased": erased, "failed": failed[:EXAMPLES]}
+    if failed:
+        raise UsersNotErased(f"{len(failed)} users couldn't be erased.", result=result)
+    return {"erased": erased}
+
+
+def due_user_ids(*, now: datetime) -> Iterator[UUID]:
+    """Yield the ids of the users who are due, a batch a statement, until the time of a run is over."""
+    deadline, after = Deadline(rules.ERASURE_RUN_SECONDS), UUID(int=0)
+    while batch := list(list_due(now=now).filter(pk__gt=after).values_list("pk", flat=True)[: rules.ERASURE_BATCH]):
+        for user_id in batch:
+            if deadline.remaining() <= 0:
+                return
+            yield user_id
+        after = batch[-1]
 
 
 def erase_traces(user: User) -> None:

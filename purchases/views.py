@@ -11,7 +11,7 @@ from rest_framework.viewsets import ViewSet
 from core.api.idempotency import HEADER, Act, idempotent
 from core.api.openapi import operation
 from core.api.requests import current_user_id, validate
-from core.api.responses import PublicReadsMixin, json_response, with_aliases
+from core.api.responses import PublicReadsMixin, json_response, private, with_aliases
 from purchases import events, rules, services
 from purchases.errors import (
     ExternalIdTaken,
@@ -33,11 +33,6 @@ from purchases.serializers import (
     WebhookResponse,
 )
 from purchases.services import PreparedPurchase
-
-
-def private(response: HttpResponse) -> HttpResponse:
-    response["Cache-Control"] = "private, no-store"
-    return response
 
 
 class PackageViewSet(PublicReadsMixin, ViewSet):

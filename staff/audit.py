@@ -49,14 +49,14 @@ register(
     )
 )
 
-# Whoever was erased can't sign in any more; the record of that names nobody.
+# Whoever was erased can't sign in any more; the record of that names nobody. Who is leaving isn't suspended.
 USERS = "SELECT count(*) FROM users"
 SUSPENDED_UNLIKE_ACTIONS = """
 SELECT users.id FROM (
     SELECT DISTINCT ON (target_id) target_id, (after ->> 'suspended')::boolean AS suspended FROM staff_actions
     WHERE target_type = 'accounts.user' AND action IN ('suspend_user', 'restore_user') ORDER BY target_id, id DESC
 ) AS newest FULL JOIN users ON users.id::text = target_id
-WHERE erased_at IS NULL AND is_active = coalesce(suspended, false)
+WHERE erased_at IS NULL AND (is_active OR deletion_due_at IS NOT NULL) = coalesce(suspended, false)
 """
 register(
     by_sql(

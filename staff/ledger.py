@@ -22,7 +22,7 @@ from economy.models import (
     UnpaidReferral,
 )
 from staff.core.actions import Action, Actions, ActionTable, Confirmation
-from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
+from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label, user_status
 from staff.core.pages import Detail, Facts
 from staff.core.tables import DetailTable, Recent, Table, among_newest, staff_member
 from staff.selectors import find_user_id
@@ -223,7 +223,7 @@ class UnpaidReferralTable(OfUser):
 
     @admin.display(description="State")
     def state(self, row: UnpaidReferral) -> str:
-        return status_label("active" if row.is_active else "suspended")
+        return status_label(user_status(row))
 
     @admin.display(description="Verified, UTC")
     def verified(self, row: UnpaidReferral) -> str:

@@ -104,6 +104,11 @@ def set_schedule(sender: Celery, **kwargs: Any) -> None:
         "purge-job-runs": {"task": "common.purge_job_runs", "schedule": crontab(hour="3", minute="17")},
         "send-mails": every(60, "accounts.send_mails"),
         "purge-refresh-tokens": {"task": "accounts.purge_refresh_tokens", "schedule": crontab(hour="3", minute="27")},
+        "erase-users": {
+            "task": "ops.erase_users",
+            "schedule": crontab(minute="22"),
+            "options": {"expire_seconds": 3600},
+        },
         "purge-idempotency-keys": {
             "task": "common.purge_idempotency_keys",
             # Every hour, not once a day: the table is as large as the time between two purges.

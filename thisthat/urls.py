@@ -9,6 +9,7 @@ from core.api.errors import bad_request, not_found, server_error
 from core.api.responses import unchanging
 from ops.health import HelloView, ReadyView, health
 from ops.metrics import metrics
+from ops.views import ExportViewSet
 from staff.login import login
 
 # Here and not when Django starts: workers and commands have no pages, and start a tenth sooner.
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/schema", unchanging(SpectacularJSONAPIView.as_view()), name="schema"),
     path("api/docs", unchanging(SpectacularSwaggerView.as_view(url_name="schema"))),
     path("api/redoc", unchanging(SpectacularRedocView.as_view(url_name="schema", template_name="common/redoc.html"))),
+    path("api/v1/users/me/export", ExportViewSet.as_view({"get": "retrieve"})),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/", include("markets.urls")),
     path("api/v1/", include("economy.urls")),

@@ -1,6 +1,7 @@
-"""What mails about accounts say: made of the templates when a mail is sent, with a token where it has a link.
+"""Compose mails about accounts, of the templates, when a mail is sent, with a token where it has a link.
 
-`compose` returns None where there is nothing left to say: the address is verified meanwhile, or nobody's.
+`compose` returns None where there is nothing left to say: the address is verified meanwhile, or nobody's, or
+the user who was leaving is back.
 """
 
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ SUBJECTS = {
     Kind.EMAIL_CHANGE_REQUESTED: "Your e-mail address is about to change",
     Kind.EMAIL_CHANGED: "Your e-mail address was changed",
     Kind.PASSWORD_CHANGED: "Your password was changed",
+    Kind.DELETION_REQUESTED: "Your account is about to be deleted",
     TAKEN: "You have an account already",
 }
 
@@ -33,8 +35,11 @@ def compose(mail: Mail, *, now: datetime) -> EmailMultiAlternatives | None:
     if mail.user is None:
         mail.user = User.objects.with_email(mail.address).first()
     user = mail.user
-    if user is None or not user.is_active or rules.is_refused_domain(mail.address):
+    if user is None or not (user.is_active or user.is_leaving) or rules.is_refused_domain(mail.address):
         return None
+    if mail.kind == Kind.DELETION_REQUESTED:
+        due_at = user.deletion_due_at
+        return message(mail, mail.kind, user, due=f"{due_at.day} {due_at:%B %Y, %H:%M} UTC") if due_at else None
     if mail.kind == Kind.VERIFY_EMAIL:
         return verification(mail, user, now=now)
     if mail.kind == Kind.PASSWORD_RESET:
@@ -44,8 +49,9 @@ def compose(mail: Mail, *, now: datetime) -> EmailMultiAlternatives | None:
 
 
 def verification(mail: Mail, user: User, *, now: datetime) -> EmailMultiAlternatives | None:
-    """Return the mail that verifies an address, or to the owner of one that is taken, that it is."""
-    if mail.address.lower() != (address_to_verify(user) or "").lower():
+    """Return the mail that verifies an address, or to the owner of one that is taken, that it is; or None."""
+    # What verifies an address is refused of who is leaving.
+    if user.is_leaving or mail.address.lower() != (address_to_verify(user) or "").lower():
         return None
     if User.objects.with_email(mail.address).exclude(pk=user.pk).exists():
         return message(mail, TAKEN, None)

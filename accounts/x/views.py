@@ -81,7 +81,8 @@ class CallbackView(XView):
         parameters=[OpenApiParameter(name, str) for name in ("code", "state", "error")],
         responses={
             302: OpenApiResponse(
-                description="To `FRONTEND_URL/auth/callback?accessToken=…&refreshToken=…&userId=…`, or to "
+                description="To `FRONTEND_URL/auth/callback?accessToken=…&refreshToken=…&userId=…`, with "
+                "`restored=true` where this sign-in gave the user a deleted account back; or to "
                 "`FRONTEND_URL/?error=…&details=…`, on another path where the setting `X_ERROR_PATH` says so"
             )
         },
@@ -101,6 +102,7 @@ class CallbackView(XView):
             "accessToken": signed_in.tokens.access,
             "refreshToken": signed_in.tokens.refresh,
             "userId": str(signed_in.user_id),
+            **({"restored": "true"} if signed_in.tokens.restored else {}),
         }
         return HttpResponseRedirect(f"{settings.FRONTEND_URL}/auth/callback?{urlencode(parameters)}")
 

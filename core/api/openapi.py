@@ -144,6 +144,7 @@ def operation(
         is_idempotent = getattr(action, "is_idempotent", False)
         act.errors = tuple(errors)  # type: ignore[attr-defined]
         act.throttles = tuple(throttles)  # type: ignore[attr-defined]
+        act.has_body = description.get("request") is not None  # type: ignore[attr-defined]
         if is_idempotent:
             given = [each for each in description.get("parameters", ()) if each is not HEADER_PARAMETER]
             description["parameters"] = [*given, HEADER_PARAMETER]
@@ -180,6 +181,16 @@ class Schema(AutoSchema):
                 found["responses"][status] = either(found["responses"].get(status), refusal)
             self.let_parameters_be_empty(found.get("parameters", ()))
         return found
+
+    def _get_request_body(self, direction: Literal["request", "response"] = "request") -> Any:
+        """Describe the body of a DELETE too, where the operation declares one: drf-spectacular leaves it out."""
+        if self.method != "DELETE" or not getattr(self.action_method, "has_body", False):
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        self.method = "POST"
+        try:
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        finally:
+            self.method = "DELETE"
 
     def let_parameters_be_empty(self, parameters: Iterable[dict[str, Any]]) -> None:
         """Say of optional query parameters that an empty one counts as not given, unless it was declared otherwise."""

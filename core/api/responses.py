@@ -24,6 +24,7 @@ MAX_ENTRIES = 1_000
 MAX_ENTRY_BYTES = 512 * 1024
 MAX_BYTES = 32 * 1024 * 1024
 UNCHANGING_SECONDS = 3600
+PRIVATE = "private, no-store"
 FIRST_REDIRECT = 300
 
 
@@ -34,6 +35,12 @@ def json_response(status: int = 200, /, **fields: Any) -> HttpResponse:
     """
     body = dumps({"success": True, **fields})
     return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def private(response: HttpResponse) -> HttpResponse:
+    """Return the response, kept out of shared caches too: it is about one user."""
+    response["Cache-Control"] = PRIVATE
+    return response
 
 
 def with_aliases(aliases: Mapping[str, str], /, **fields: Any) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def etag_of(body: bytes) -> str:
 
 def cache_control(action: str, private_actions: frozenset[str]) -> str:
     if action in private_actions:
-        return "private, no-store"
+        return PRIVATE
     return f"public, max-age={max(1, round(settings.PUBLIC_CACHE_SECONDS))}"
 
 

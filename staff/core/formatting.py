@@ -12,6 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from accounts.models import User
+
 DASH = "\N{EN DASH}"
 # The words of all statuses there are, in the label's colours.
 COLOURS = {
@@ -40,8 +42,18 @@ COLOURS = {
     "refunded": "warning",
     "disputed": "danger",
     "suspended": "danger",
+    "leaving": "warning",
     "far from 100%": "danger",
 }
+
+
+def user_status(user: User) -> str:
+    """Return the user's status in a word, for a label."""
+    if user.erased_at:
+        return "erased"
+    if user.is_leaving:
+        return "leaving"
+    return "active" if user.is_active else "suspended"
 
 
 def format_credits(amount: Decimal | None) -> str:

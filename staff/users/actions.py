@@ -100,48 +100,79 @@ def called(user: User) -> str:
     return f"{user.name} (@{user.username})"
 
 
-def suspending(user: User, by: StaffMember) -> Confirmation:
-    def act(data: Data) -> str:
-        suspension.suspend_user(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
-        return f"{called(user)} is suspended and signed out everywhere."
+def plain(
+    service: Callable[..., User],
+    *,
+    title: str,
+    button: str,
+    done: str,
+    warning: str = "",
+    facts: Callable[[User], dict[str, str]] | None = None,
+) -> Callable[[User, StaffMember], Confirmation]:
+    """Return the page of an action that asks for a reason alone. `title` and `done` have the user's name for `{}`."""
 
-    return Confirmation(
-        title=f"Suspend {called(user)}",
-        button="Suspend the user",
-        back=change_url(user),
-        act=act,
-        warning="From this moment nothing that needs a sign-in works. Open bets stay, and are settled as everybody's.",
-        facts={"E-mail": user.email, "Balance": format_credits(user.credit_balance)},
-    )
+    def page(user: User, by: StaffMember) -> Confirmation:
+        def act(data: Data) -> str:
+            service(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
+            return done.format(called(user))
+
+        return Confirmation(
+            title=title.format(called(user)),
+            button=button,
+            back=change_url(user),
+            act=act,
+            warning=warning,
+            facts=facts(user) if facts else {"E-mail": user.email},
+        )
+
+    return page
 
 
-def restoring(user: User, by: StaffMember) -> Confirmation:
-    def act(data: Data) -> str:
-        suspension.restore_user(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
-        return f"{called(user)} may sign in again."
-
-    return Confirmation(
-        title=f"Restore {called(user)}",
-        button="Restore the user",
-        back=change_url(user),
-        act=act,
-        facts={"E-mail": user.email, "Balance": format_credits(user.credit_balance)},
-    )
+def address_and_balance(user: User) -> dict[str, str]:
+    return {"E-mail": user.email, "Balance": format_credits(user.credit_balance)}
 
 
-def ending_sessions(user: User, by: StaffMember) -> Confirmation:
-    def act(data: Data) -> str:
-        suspension.end_sessions(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
-        return f"{called(user)} is signed out everywhere."
-
-    return Confirmation(
-        title=f"Log {called(user)} out everywhere",
-        button="Log out everywhere",
-        back=change_url(user),
-        act=act,
-        warning="Every device is signed out at once. The user may sign in again.",
-        facts={"E-mail": user.email},
-    )
+suspending = plain(
+    suspension.suspend_user,
+    title="Suspend {}",
+    button="Suspend the user",
+    done="{} is suspended and signed out everywhere.",
+    warning=(
+        "From this moment nothing that needs a sign-in works. Open bets stay, and are settled as everybody's. "
+        "An account that its user deleted isn't erased then."
+    ),
+    facts=address_and_balance,
+)
+restoring = plain(
+    suspension.restore_user,
+    title="Restore {}",
+    button="Restore the user",
+    done="{} may sign in again.",
+    facts=address_and_balance,
+)
+cancelling_deletion = plain(
+    suspension.cancel_deletion,
+    title="Cancel the deletion of {}",
+    button="Give the account back",
+    done="{} may sign in again, and isn't erased.",
+    warning="The user asked for the deletion, and isn't told of this.",
+    facts=lambda user: {**address_and_balance(user), "To be erased, UTC": format_time(user.deletion_due_at)},
+)
+ending_sessions = plain(
+    suspension.end_sessions,
+    title="Log {} out everywhere",
+    button="Log out everywhere",
+    done="{} is signed out everywhere.",
+    warning="Every device is signed out at once. The user may sign in again.",
+)
+resending = plain(
+    suspension.resend_verification,
+    title="Send {} the link again",
+    button="Send the mail",
+    done="A mail to {} is on its way.",
+    warning="The link of an earlier mail stays good. One that waits to be sent isn't sent twice.",
+    facts=lambda user: {"To": address_to_verify(user) or "Nobody"},
+)
 
 
 def session_form(user: User) -> type[ReasonForm]:
@@ -178,54 +209,56 @@ def ending_one_session(user: User, by: StaffMember) -> Confirmation:
     )
 
 
-def resending(user: User, by: StaffMember) -> Confirmation:
-    def act(data: Data) -> str:
-        suspension.resend_verification(user_id=user.pk, by=by, reason=data["reason"], now=timezone.now())
-        return f"A mail to {called(user)} is on its way."
+def moving_hold(
+    service: Callable[..., User],
+    *,
+    title: str,
+    button: str,
+    done: str,
+    warning: Callable[[User], str],
+    initial: Callable[[User], dict[str, Any]],
+) -> Callable[[User, StaffMember], Confirmation]:
+    """Return the page of an action that asks how many credits are put on hold, or let go.
 
-    return Confirmation(
-        title=f"Send {called(user)} the link again",
-        button="Send the mail",
-        back=change_url(user),
-        act=act,
-        warning="The link of an earlier mail stays good. One that waits to be sent isn't sent twice.",
-        facts={"To": address_to_verify(user) or "Nobody"},
-    )
+    `title` has the user's name for `{}`, `done` what is on hold then and the user's name.
+    """
+
+    def page(user: User, by: StaffMember) -> Confirmation:
+        def act(data: Data) -> str:
+            now = timezone.now()
+            held = service(user_id=user.pk, amount=data["amount"], by=by, reason=data["reason"], now=now)
+            return done.format(format_credits(held.held_credits), called(user))
+
+        return Confirmation(
+            title=title.format(called(user)),
+            button=button,
+            back=change_url(user),
+            act=act,
+            form=AmountForm,
+            warning=warning(user),
+            facts=credit_facts(user),
+            initial=initial(user),
+        )
+
+    return page
 
 
-def holding(user: User, by: StaffMember) -> Confirmation:
-    def act(data: Data) -> str:
-        now = timezone.now()
-        held = hold_credits(user_id=user.pk, amount=data["amount"], by=by, reason=data["reason"], now=now)
-        return f"{format_credits(held.held_credits)} credits of {called(user)} are on hold."
-
-    return Confirmation(
-        title=f"Put credits of {called(user)} on hold",
-        button="Put on hold",
-        back=change_url(user),
-        act=act,
-        form=AmountForm,
-        warning="What is on hold stays the user's, and can't be spent until staff let it go.",
-        facts=credit_facts(user),
-    )
-
-
-def releasing(user: User, by: StaffMember) -> Confirmation:
-    def act(data: Data) -> str:
-        now = timezone.now()
-        held = release_hold(user_id=user.pk, amount=data["amount"], by=by, reason=data["reason"], now=now)
-        return f"Let go. {format_credits(held.held_credits)} credits of {called(user)} are on hold still."
-
-    return Confirmation(
-        title=f"Let held credits of {called(user)} go",
-        button="Let go",
-        back=change_url(user),
-        act=act,
-        form=AmountForm,
-        warning="The user has debts: what is let go repays them first." if get_debt(user.pk) else "",
-        facts=credit_facts(user),
-        initial={"amount": user.held_credits},
-    )
+holding = moving_hold(
+    hold_credits,
+    title="Put credits of {} on hold",
+    button="Put on hold",
+    done="{} credits of {} are on hold.",
+    warning=lambda _: "What is on hold stays the user's, and can't be spent until staff let it go.",
+    initial=lambda _: {},
+)
+releasing = moving_hold(
+    release_hold,
+    title="Let held credits of {} go",
+    button="Let go",
+    done="Let go. {} credits of {} are on hold still.",
+    warning=lambda user: "The user has debts: what is let go repays them first." if get_debt(user.pk) else "",
+    initial=lambda user: {"amount": user.held_credits},
+)
 
 
 def adjusting(user: User, by: StaffMember) -> Confirmation:
@@ -289,14 +322,21 @@ USER_ACTIONS = Actions(
             "Suspend",
             Permission.SUSPEND_USERS,
             suspending,
-            fits=lambda user: user.is_active,
+            fits=lambda user: user.is_active or user.is_leaving,
             variant="danger",
         ),
         "restore": user_action(
             "Restore",
             Permission.SUSPEND_USERS,
             restoring,
-            fits=lambda user: not user.is_active and not user.erased_at,
+            fits=lambda user: not (user.is_active or user.is_leaving or user.erased_at),
+            variant="primary",
+        ),
+        "cancel-deletion": user_action(
+            "Cancel the deletion",
+            Permission.SUSPEND_USERS,
+            cancelling_deletion,
+            fits=lambda user: user.is_leaving,
             variant="primary",
         ),
         "log-out": user_action(

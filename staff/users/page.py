@@ -21,7 +21,7 @@ from notifications.messages import render
 from notifications.models import Notification
 from purchases.models import CreditPurchase
 from staff.action_log import done_to
-from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
+from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label, user_status
 from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
 from staff.ledger import about, amount_of, counterparty_called, type_called
 from staff.users.actions import USER_ACTIONS
@@ -61,17 +61,10 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         original=user,
         title=user.name,
         subtitle=labels(user),
-        notice=notice(debt, waiting=waiting),
+        notice=notice(user, debt, waiting=waiting),
         actions=USER_ACTIONS.links(user, by=by),
         blocks=blocks,
     )
-
-
-def user_status(user: User) -> str:
-    """Return the user's status in a word, for a label."""
-    if user.erased_at:
-        return "erased"
-    return "active" if user.is_active else "suspended"
 
 
 def labels(user: User) -> str:
@@ -81,8 +74,9 @@ def labels(user: User) -> str:
     return format_html_join(" ", "{}", ((status_label(word),) for word in [*shown, *roles]))
 
 
-def notice(debt: Decimal, *, waiting: bool) -> str:
+def notice(user: User, debt: Decimal, *, waiting: bool) -> str:
     said = [
+        f"Deleted by the user: is erased after {format_time(user.deletion_due_at)} UTC." if user.is_leaving else "",
         f"Owes the house {format_credits(debt)} credits: the next credits repay them first." if debt else "",
         "An adjustment waits for a second of the staff." if waiting else "",
     ]
@@ -153,6 +147,7 @@ def account(user: User) -> Facts:
             "E-mail": user.email,
             "Verified, UTC": format_time(user.email_verified_at, otherwise="Not yet"),
             "New e-mail, to be verified": user.pending_email or DASH,
+            "Deleted, to be erased, UTC": format_time(user.deletion_due_at, otherwise="No"),
             "X handle": f"@{user.x_username}" if user.x_username else DASH,
             "Id": user.pk,
             "Joined, UTC": format_time(user.created_at),
@@ -328,10 +323,10 @@ def referred(user: User) -> Rows:
         rows=[
             (
                 link_to("accounts_user_change", f"@{row.username}", row.pk),
-                status_label("active" if row.is_active else "suspended"),
+                status_label(user_status(row)),
                 format_time(row.created_at),
             )
-            for row in newest.only("username", "is_active", "created_at")[:SHOWN]
+            for row in newest.only("username", "is_active", "deletion_due_at", "erased_at", "created_at")[:SHOWN]
         ],
     )
 

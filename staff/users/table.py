@@ -15,12 +15,12 @@ from accounts.models import Permission, User
 from core.api.requests import parse_uuid
 from economy.models import Debt
 from staff.core.actions import ActionTable
-from staff.core.formatting import format_credits, format_time, status_label
+from staff.core.formatting import format_credits, format_time, status_label, user_status
 from staff.core.pages import Detail
 from staff.core.tables import staff_member
 from staff.selectors import users_matching
 from staff.users.actions import USER_ACTIONS
-from staff.users.page import user_page, user_status
+from staff.users.page import user_page
 
 # Roles are given on a user's page, on record; who signs in with X is nothing to edit.
 for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):
@@ -32,11 +32,18 @@ class StateFilter(SimpleListFilter):
     title, parameter_name = "state", "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("suspended", "Suspended"), ("held", "Credits on hold"), ("owing", "In debt"), ("staff", "Staff")]
+        return [
+            ("suspended", "Suspended"),
+            ("leaving", "Leaving"),
+            ("held", "Credits on hold"),
+            ("owing", "In debt"),
+            ("staff", "Staff"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         wanted = {
-            "suspended": Q(is_active=False),
+            "suspended": Q(is_active=False, deletion_due_at__isnull=True),
+            "leaving": Q(deletion_due_at__isnull=False),
             "held": Q(held_credits__gt=0),
             "owing": Q(pk__in=Debt.objects.filter(repaid__lt=F("lent")).values("user_id")),
             "staff": Q(is_staff=True),

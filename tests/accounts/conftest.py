@@ -1,5 +1,6 @@
 """What the tests of the accounts app share."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,17 @@ from django.test import Client
 def quick_hashes(settings) -> None:
     """A slow hash is right for users and wrong for a thousand tests; the real one has tests of its own."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def rates(settings) -> Callable[..., None]:
+    """Sets rates of throttles, by their scopes."""
+
+    def become(**changed: str) -> None:
+        given = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+        settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": given | changed}
+
+    return become
 
 
 @pytest.fixture

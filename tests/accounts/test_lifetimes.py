@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from core.environment import parse_duration
+from core.environment import env, parse_duration
 from tests.core.service_process import PRODUCTION, run
 
 
@@ -28,6 +28,19 @@ def test_a_time_is_a_number_and_a_unit_or_seconds(text, length):
 def test_anything_else_is_refused_with_the_name_of_the_setting(text):
     with pytest.raises(ImproperlyConfigured, match="SOME_NAME"):
         parse_duration(text, name="SOME_NAME")
+
+
+@pytest.mark.parametrize(("text", "length"), [("0", 0), ("7", 7), (" 30 ", 30), ("3650", 3650)])
+def test_days_are_a_whole_number(monkeypatch, text, length):
+    monkeypatch.setenv("SOME_NAME", text)
+    assert env.days("SOME_NAME", default=1) == timedelta(days=length)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "7d", "1.5", "3651", "\u0663"])
+def test_any_other_number_of_days_is_refused_with_the_name_of_the_setting(monkeypatch, text):
+    monkeypatch.setenv("SOME_NAME", text)
+    with pytest.raises(ImproperlyConfigured, match="SOME_NAME"):
+        env.days("SOME_NAME", default=1)
 
 
 @pytest.mark.parametrize("name", ["JWT_ACCESS_EXPIRES_IN", "JWT_REFRESH_EXPIRES_IN"])

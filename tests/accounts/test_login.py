@@ -35,7 +35,8 @@ def ann():
 
 def test_the_right_password_signs_in(stranger, ann):
     body = success(send(stranger, LOGIN, credentials()))
-    assert set(body) == {"success", "user", "accessToken", "refreshToken"}
+    assert set(body) == {"success", "user", "accessToken", "refreshToken", "restored"}
+    assert body["restored"] is False
     assert set(body["user"]) == ME_FIELDS
     assert body["user"]["id"] == str(ann.pk)
     success(send(stranger, f"{AUTH}/refresh", {"refreshToken": body["refreshToken"]}))

@@ -24,7 +24,8 @@ SIGNUP = f"{AUTH}/signup"
 
 def test_who_signs_up_is_a_user_and_signed_in(stranger):
     body = success(send(stranger, SIGNUP, form()), 201)
-    assert set(body) == {"success", "user", "accessToken", "refreshToken"}
+    assert set(body) == {"success", "user", "accessToken", "refreshToken", "restored"}
+    assert body["restored"] is False
     assert set(body["user"]) == ME_FIELDS
     user = User.objects.get()
     assert body["user"]["id"] == str(user.pk)

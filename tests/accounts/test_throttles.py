@@ -9,15 +9,6 @@ from tests.accounts.factories import AUTH, PASSWORD, form, refusal, send, sign_u
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def rates(settings):
-    def become(**changed):
-        given = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
-        settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": given | changed}
-
-    return become
-
-
 def post(http, action, body, address="203.0.113.1"):
     return http.post(f"{AUTH}/{action}", body, content_type="application/json", REMOTE_ADDR=address)
 

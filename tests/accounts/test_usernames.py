@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accounts import services, tasks, usernames
+from accounts import rules, services, tasks
 from accounts.errors import UsernameReserved, UsernameTaken
 from accounts.models import FormerUsername, User
 from tests.accounts.factories import AUTH, USERS, bearer, everything, form, refusal, send, sign_up, success
@@ -62,7 +62,7 @@ class TestReserved:
 
     def test_words_can_be_refused_wherever_they_are(self, monkeypatch):
         sign_up("a_darn_fool")
-        monkeypatch.setattr(usernames, "REFUSED_WORDS", (usernames.skeleton("darn"),))
+        monkeypatch.setattr(rules, "REFUSED_USERNAME_WORDS", ["darn"])
         with pytest.raises(UsernameReserved):
             sign_up("d4rn_it")
 

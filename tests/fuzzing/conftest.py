@@ -31,7 +31,8 @@ def served(database: str, running: Callable[..., Web], settings) -> Iterator[Sim
         add_market()
         listed = ListedStock("ACME", "Acme", "Makes things.", "10", 1_000, 5)
         run_transaction(partial(list_stock, listed, now=timezone.now()))
-        ann, bob = sign_up("ann"), sign_up("bob")
+        # With passwords that no request hits upon: without one they could delete their accounts, and be out.
+        ann, bob = (sign_up(name, password=f"the long sentence of {name}") for name in ("ann", "bob"))
         ann.bet(add_market(title="Urn"), 100)
         boss = User.objects.create_superuser(email="boss@example.com", username="boss")
         web = running(

@@ -101,6 +101,13 @@ KNOWN = (
     ),
     Known(
         ACCEPTED,
+        "Whether a password is needed depends on the user, which OpenAPI can't say.",
+        operation="DELETE /api/v1/users/me",
+        field="password",
+        code="required",
+    ),
+    Known(
+        ACCEPTED,
         "How much one ingestion may take in is a setting of the operator.",
         operation="POST /api/v1/markets/ingest",
         field="limit",

@@ -408,6 +408,9 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (Found("staff_roles"), "UPDATE users SET is_staff = true WHERE id = :ann"),
     (Found("suspensions"), "UPDATE users SET is_active = true WHERE id = :carl"),
     (Found("suspensions"), "UPDATE users SET is_active = false WHERE id = :second"),
+    # Out of a suspension by a deletion, which a sign-in would take back
+    (Found("suspensions"), "UPDATE users SET deletion_due_at = now() + interval '7 days' WHERE id = :carl"),
+    (Refused("23514", "users_leaving_not_active"), "UPDATE users SET deletion_due_at = now() WHERE id = :bob"),
     (
         Found("staff_roles"),
         new_user("bio_", "''", superuser="true", staff="true")

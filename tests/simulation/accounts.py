@@ -101,6 +101,8 @@ class VerifyEmail(Call):
         user = world.users[self.of]
         if user.erased or user.is_verified:
             return {"invalid_token"}
+        if user.deletion_due_at:
+            return {"account_leaving"}
         return set() if user.is_active else {"account_suspended"}
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
@@ -121,10 +123,11 @@ class LogIn(Call):
         user = world.users[self.of]
         if user.erased or self.body["email"].lower() != user.email.lower() or self.body["password"] != user.password:
             return {"invalid_credentials"}
-        return set() if user.is_active else {"account_suspended"}
+        return set() if user.is_active or user.deletion_due_at else {"account_suspended"}
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user = sim.world.users[self.of]
+        expect("who was leaving is told that the account is restored", body["restored"], sim.world.come_back(user))
         check_me(body["user"], user)
         signed_in(sim, user, body, now)
 
@@ -182,9 +185,13 @@ class ChangePassword(Call):
         self.number = user.number
 
     def refusals(self, world: World, now: datetime) -> set[str]:
-        if self.body["currentPassword"] != world.users[str(self.user)].password:
+        user = world.users[str(self.user)]
+        if self.body["currentPassword"] != user.password:
             return {"wrong_password"}
-        return {"validation_error"} if self.body["newPassword"] in WEAK else set()
+        if self.body["newPassword"] in WEAK:
+            return {"validation_error"}
+        # Let in before the user left at the same moment.
+        return {"account_leaving"} if user.deletion_due_at else set()
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         user = sim.world.users[str(self.user)]
@@ -201,6 +208,35 @@ class ChangePassword(Call):
 
     def __str__(self) -> str:
         return f"u{self.number} changes the password"
+
+
+class Leave(Call):
+    method = "DELETE"
+    is_retried = False
+
+    def __init__(self, user: User, password: str | None) -> None:
+        super().__init__(user, "/api/v1/users/me", {} if password is None else {"password": password})
+        self.number = user.number
+
+    def refusals(self, world: World, now: datetime) -> set[str]:
+        if "password" not in self.body:
+            return {"validation_error"}
+        return {"wrong_password"} if self.body["password"] != world.users[str(self.user)].password else set()
+
+    def refusals_of_racers(self, codes: set[str]) -> set[str]:
+        return {"account_suspended"}
+
+    def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
+        user = sim.world.users[str(self.user)]
+        # Who left at the same moment by another request keeps the date.
+        if user.deletion_due_at is None:
+            sim.world.leave(user, now)
+        assert user.deletion_due_at
+        said = f"{user.deletion_due_at:%Y-%m-%dT%H:%M:%S}.{user.deletion_due_at.microsecond // 1000:03}Z"
+        expect("who leaves is told until when they may come back", body["deletionDueAt"], said)
+
+    def __str__(self) -> str:
+        return f"u{self.number} deletes the account"
 
 
 class Me(Call):
@@ -311,6 +347,14 @@ def draw_change_password(sim: "Simulation", random: Random) -> Call | None:
         return None
     current = "wrong horse" if random.random() < 0.2 else user.password
     return ChangePassword(user, current, "12345678" if random.random() < 0.1 else f"battery staple {sim.number}")
+
+
+def draw_leave(sim: "Simulation", random: Random) -> Call | None:
+    user = sim.somebody(random)
+    if user is None:
+        return None
+    draw = random.random()
+    return Leave(user, None if draw < 0.1 else "wrong horse" if draw < 0.25 else user.password)
 
 
 def draw_look(sim: "Simulation", random: Random) -> Call | None:

@@ -45,6 +45,7 @@ STATUSES = {
     "invalid_refresh_token": 401,
     "token_reused": 401,
     "account_suspended": 403,
+    "account_leaving": 403,
     "market_not_found": 404,
     "bet_not_found": 404,
     "stock_not_found": 404,

@@ -75,6 +75,7 @@ class Comparison:
                 user.streak,
                 user.last_reward_at,
                 user.is_active,
+                user.deletion_due_at,
                 user.sessions_ended,
                 user.entries,
             )

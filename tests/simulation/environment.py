@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "MARKET_FILL_SECONDS": "30",
     "MARKET_FILL_COLLECT_SECONDS": "0",
     "REFERRAL_DAILY_CAP": "3",
+    "ACCOUNT_DELETION_DAYS": "1",
     "STRIPE_SECRET_KEY": "sk_test_simulation",
     "STRIPE_WEBHOOK_SECRET": "whsec_simulation",
     "STRIPE_API_URL": NOWHERE,

@@ -11,7 +11,7 @@ from tests.simulation.model import bets
 from tests.simulation.model.bets import OVER, Market
 from tests.simulation.model.ledger import User
 from tests.simulation.staff_on_markets import close_worthless
-from tests.simulation.truth import UNSETTLED
+from tests.simulation.truth import UNSETTLED, USERNAME
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -129,6 +129,14 @@ def follow_purge_of_tokens(sim: "Simulation", job: Job) -> None:
     sim.world.sessions.drop_expired(now_of(job))
 
 
+def follow_erasure(sim: "Simulation", job: Job) -> None:
+    """Whose time to come back is over is erased, under a name that only the service knows."""
+    for user in sim.world.users.values():
+        if user.deletion_due_at and user.deletion_due_at <= now_of(job):
+            sim.world.erase(user, sim.truth.value(USERNAME, user.id))
+            job.users.add(user.id)
+
+
 def follow_nothing(sim: "Simulation", job: Job) -> None:
     """It changes nothing that the model holds."""
 
@@ -179,6 +187,7 @@ FOLLOWERS: dict[str, Callable[["Simulation", Job], None]] = {
     "accounts.purge_refresh_tokens": follow_purge_of_tokens,
     "common.purge_job_runs": follow_nothing,
     "staff.count_days": follow_nothing,
+    "ops.erase_users": follow_erasure,
 }
 # How often each is drawn.
 WEIGHTS = {
@@ -197,6 +206,7 @@ WEIGHTS = {
     "accounts.purge_refresh_tokens": 3,
     "common.purge_job_runs": 1,
     "staff.count_days": 2,
+    "ops.erase_users": 3,
 }
 # Those that move credits, and go on where a process died.
 KILLED = (

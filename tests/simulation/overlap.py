@@ -239,6 +239,7 @@ def by_same_user(sim: "Simulation", action: Action, random: Random) -> Action | 
                 economy.draw_buy_shares,
                 economy.draw_purchase,
                 economy.draw_webhook,
+                accounts.draw_leave,
             )
         )
         drawn = draw(sim, random)

@@ -58,6 +58,7 @@ KINDS: tuple[tuple[int, Draw], ...] = (
     (70, upstream.draw_upstream),
     (30, jobs.draw_job),
     (14, jobs.draw_settle_market),
+    (6, accounts.draw_leave),
 )
 WEIGHTS, DRAWS = [weight for weight, _ in KINDS], [draw for _, draw in KINDS]
 # The first operations fill the world.

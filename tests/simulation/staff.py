@@ -142,7 +142,8 @@ class Suspend(OnUser):
         return suspend_user(user_id=UUID(self.user), **self.common)
 
     def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
-        return set() if sim.world.users[self.user].is_active else {"already_suspended"}
+        user = sim.world.users[self.user]
+        return set() if user.is_active or user.deletion_due_at else {"already_suspended"}
 
     def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
         sim.world.suspend(sim.world.users[self.user])
@@ -161,13 +162,29 @@ class Restore(OnUser):
         user = sim.world.users[self.user]
         if user.erased:
             return {"user_erased"}
-        return {"not_suspended"} if user.is_active else set()
+        return {"not_suspended"} if user.is_active or user.deletion_due_at else set()
 
     def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
         sim.world.users[self.user].is_active = True
 
     def __str__(self) -> str:
         return f"staff restore u{self.number}"
+
+
+class CancelDeletion(OnUser):
+    def act(self) -> Any:
+        from accounts.suspension import cancel_deletion
+
+        return cancel_deletion(user_id=UUID(self.user), **self.common)
+
+    def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
+        return set() if sim.world.users[self.user].deletion_due_at else {"not_leaving"}
+
+    def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
+        sim.world.come_back(sim.world.users[self.user])
+
+    def __str__(self) -> str:
+        return f"staff cancel the deletion of u{self.number}"
 
 
 class EndSessions(OnUser):
@@ -298,6 +315,8 @@ def draw_on_user(sim: "Simulation", random: Random) -> StaffAct | None:
     if user is None:
         return None
     staff = random.choice(sim.world.staff)
+    if user.deletion_due_at and random.random() < 0.5:
+        return CancelDeletion(staff, user)
     if not user.is_active and random.random() < 0.8:
         return Restore(staff, user)
     if random.random() < 0.08:

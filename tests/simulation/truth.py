@@ -19,6 +19,7 @@ USER_COLUMNS = (
     "consecutive_days_online",
     "last_daily_reward_at",
     "is_active",
+    "deletion_due_at",
     "sessions_ended",
     "journal_length",
 )
@@ -59,6 +60,7 @@ SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() 
 TIMEOUT_SECONDS = 30
 KEPT_EVENT = "SELECT next_attempt_at FROM provider_events WHERE event_id = %s AND processed_at IS NULL"
 PURCHASES = "SELECT id::text, status FROM credit_purchases"
+USERNAME = "SELECT username FROM users WHERE id = %s::uuid"
 COUNTS = "SELECT (SELECT count(*) FROM bets), (SELECT count(*) FROM users)"
 
 

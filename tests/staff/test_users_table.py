@@ -1,11 +1,13 @@
 """The table of users: found by what names them, by indexes alone, at a cost that doesn't grow."""
 
 import re
+from uuid import UUID
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from accounts.leaving import list_due
 from accounts.models import User
 from staff.selectors import beginning, with_x_handle
 from tests.accounts.factories import suspend
@@ -95,6 +97,12 @@ def test_the_table_takes_the_same_statements_however_many_there_are(desk, crowd)
         ("users_email_unique", lambda: User.objects.with_email("ann@example.com")),
         ("users_referral_code_unique", lambda: User.objects.filter(referral_code="AAAA1111")),
         ("users_suspended|users_left_out", lambda: User.objects.filter(is_active=False).order_by("-id")),
+        (
+            "users_suspended|users_left_out",
+            lambda: User.objects.filter(is_active=False, deletion_due_at__isnull=True).order_by("-id"),
+        ),
+        ("users_leaving", lambda: User.objects.filter(deletion_due_at__isnull=False).order_by("-id")),
+        ("users_leaving", lambda: list_due(now=timezone.now()).filter(pk__gt=UUID(int=0))),
         ("users_staff|users_left_out", lambda: User.objects.filter(is_staff=True).order_by("-id")),
         ("users_with_hold", lambda: User.objects.filter(held_credits__gt=0).order_by("-id")),
     ],

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts import rules
+from accounts import leaving, rules
 from accounts.mail import queue
 from accounts.models import Mail
 from accounts.tasks import send_mail
@@ -46,6 +46,8 @@ def test_every_kind_has_both_forms_and_its_subject(mail, kind):
         ann.pending_email = ann.email
         ann.save(update_fields=["pending_email"])
     with transaction.atomic():
+        if kind == Mail.Kind.DELETION_REQUESTED:
+            leaving.mark_leaving(ann, now=ann.created_at)
         queue.queue_mail(Mail.Kind(kind), address=ann.email, user=ann, now=ann.created_at)
     mail.send_queued()
     (message,) = mail.received

@@ -4,10 +4,11 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib import admin
 
-from accounts import usernames
+from accounts import rules
 from accounts.models import RefreshToken, User
 from accounts.x.models import OAuthState
 from devtools.simulators.x import XUser
@@ -54,6 +55,17 @@ def test_a_later_sign_in_updates_name_avatar_and_x_username_but_never_the_userna
     assert user.avatar_url == "https://pbs.twimg.com/2_400x400.jpg"
 
 
+def test_a_sign_in_restores_a_deleted_account_and_says_so(live_server, new_browser):
+    tokens = told(new_browser().sign_in(**{"as": "ada_l"}))
+    headers = {"Authorization": f"Bearer {tokens['accessToken']}"}
+    assert requests.delete(f"{live_server.url}/api/v1/users/me", headers=headers, timeout=30).status_code == 200
+    assert User.objects.get().is_leaving
+    again = told(new_browser().sign_in(**{"as": "ada_l"}))
+    assert (again["userId"], again["restored"]) == (tokens["userId"], "true")
+    assert User.objects.get().is_active
+    assert "restored" not in told(new_browser().sign_in(**{"as": "ada_l"}))
+
+
 @pytest.mark.parametrize("avatar", ["https://example.com/own.png", ""], ids=["replaced", "removed"])
 def test_a_later_sign_in_keeps_what_the_person_edited(x, new_browser, avatar):
     x.users.add(XUser("77", "before", "Before", "https://pbs.twimg.com/1_normal.jpg"))
@@ -94,7 +106,7 @@ def test_a_handle_that_is_reserved_gets_digits(x, browser):
 
 
 def test_a_handle_with_a_refused_word_is_left_out(x, browser, monkeypatch):
-    monkeypatch.setattr(usernames, "REFUSED_WORDS", (usernames.skeleton("darn"),))
+    monkeypatch.setattr(rules, "REFUSED_USERNAME_WORDS", ["darn"])
     x.users.add(XUser("77", "DARN_it", "Somebody"))
     browser.sign_in(**{"as": "DARN_it"})
     assert re.fullmatch(r"x_\d{12}", User.objects.get().username)

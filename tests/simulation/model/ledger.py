@@ -66,6 +66,8 @@ class User:
     active_before: datetime | None = None
     active_days: set[date] = field(default_factory=set)
     is_active: bool = True
+    # When the account is erased that the user deleted; None while they aren't leaving.
+    deletion_due_at: datetime | None = None
     erased: bool = False
     is_verified: bool = False
     sessions_ended: int = 0

@@ -33,6 +33,7 @@ class Rules:
     refresh_days: int = 7
     activity_minutes: int = 5
     key_hours: int = 24
+    deletion_days: int = 1
     reconcile_after_minutes: int = 15
     reconcile_until_days: int = 7
     signature_seconds: int = 300

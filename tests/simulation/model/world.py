@@ -68,6 +68,8 @@ class World:
         access = self.sessions.access.get(user.id)
         if access is None or access.value != token or access.expires_at <= now:
             return "invalid_token"
+        if user.deletion_due_at:
+            return "invalid_token"
         if not user.is_active:
             return "account_suspended"
         is_over = access.family.has_ended or access.sessions_ended != user.sessions_ended
@@ -118,6 +120,20 @@ class World:
         """Reward everybody, as the nightly run does, for days that ended; return whom."""
         return [user for user in self.users.values() if self.reward(user, now)]
 
+    # -- Leaving
+
+    def leave(self, user: User, now: datetime) -> None:
+        """Have the user leave: out at once, erased later unless they come back."""
+        user.is_active, user.deletion_due_at = False, now + self.rules.deletion_days * A_DAY
+        self.end_sessions(user, "left")
+
+    def come_back(self, user: User) -> bool:
+        """Take the deletion back; return whether there was one."""
+        was_leaving = user.deletion_due_at is not None
+        if was_leaving:
+            user.is_active, user.deletion_due_at = True, None
+        return was_leaving
+
     # -- Staff
 
     def may_adjust_alone(self, user: User, staff: str, amount: Decimal, now: datetime) -> bool:
@@ -128,7 +144,7 @@ class World:
         user.receive(amount, "admin_adjustment", "staff", adjustment, now=now)
 
     def suspend(self, user: User) -> None:
-        user.is_active = False
+        user.is_active, user.deletion_due_at = False, None
         self.end_sessions(user, "suspended")
 
     def end_sessions(self, user: User, why: str) -> None:
@@ -139,7 +155,7 @@ class World:
         """Erase what says who the user was; what happened to the credits stays."""
         self.sessions.drop(user.id)
         user.sessions_ended += 1
-        user.is_active, user.erased = False, True
+        user.is_active, user.deletion_due_at, user.erased = False, None, True
         user.username, user.email, user.referral_code = username, f"{username}@erased.invalid", ""
         user.last_active_at, user.active_days = None, set()
         for key in [key for key in self.keys if key[0] == user.id]:

@@ -1,20 +1,26 @@
-"""An account's mails from signing up to another address: through HTTP, the scheduled task and a real mail server."""
+"""An account from signing up to leaving it: through HTTP, the scheduled tasks and a real mail server."""
+
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
 
-from accounts import tasks
+from accounts import rules, tasks
 from accounts.models import User
+from ops import tasks as ops_tasks
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, form, refusal, send, success
+from tests.betting.factories import Player, assert_audit_passes
 from tests.economy.factories import booked, make_user
 from tests.mail_server import mail
+from tests.markets.factories import add_market
 
 __all__ = ["mail"]
 pytestmark = pytest.mark.django_db(transaction=True)
 NEW = "staple paper clip 9"
 
 
-def test_from_signing_up_to_another_address(mail):
+def test_from_signing_up_to_leaving_and_back(mail, monkeypatch):
     http, referrer = Client(), make_user("referrer")
 
     # Sign up: usable at once, and worth nothing to the referrer until somebody reads the mail.
@@ -43,8 +49,36 @@ def test_from_signing_up_to_another_address(mail):
     success(send(http, f"{AUTH}/email/verify", {"token": mail.token_to("ann@new.example")}))
     third = success(send(http, f"{AUTH}/login", {"email": "ann@new.example", "password": NEW}))
     assert (third["user"]["email"], third["user"]["pendingEmail"]) == ("ann@new.example", None)
+    user, token = User.objects.get(username="ann"), third["accessToken"]
 
+    # Bet, and look at all that is kept.
+    Player(user, token).bet(add_market(), 100)
+    data = success(http.get(f"{USERS}/me/export", headers=bearer(token)))["data"]
+    assert (data["user"]["email"], len(data["bets"]), len(data["ledgerEntries"])) == ("ann@new.example", 1, 2)
+    assert sum(entry["amount"] for entry in data["ledgerEntries"]) == Decimal(900)
+
+    # Leave: nobody sees the account, a bet stays open, and a mail names the date.
+    refusal(send(http, f"{USERS}/me", {"password": PASSWORD}, method="DELETE", **bearer(token)), 400, "wrong_password")
+    success(send(http, f"{USERS}/me", {"password": NEW}, method="DELETE", **bearer(token)))
     tasks.send_mails()
+    refusal(http.get(f"{AUTH}/me", headers=bearer(token)), 401, "invalid_token")
+    refusal(http.get(f"{USERS}/{user.pk}"), 404, "not_found")
+    ops_tasks.erase_users()
+
+    # Come back within the time: all of it is there.
+    fourth = success(send(http, f"{AUTH}/login", {"email": "ann@new.example", "password": NEW}))
+    assert (fourth["restored"], fourth["user"]["lockedCredits"], fourth["user"]["creditBalance"]) == (True, 100, 900)
+    success(http.get(f"{USERS}/{user.pk}"))
+    assert_audit_passes()
+
+    # Leave for good: once the time is over the job erases what tells of the person, and the books are whole.
+    monkeypatch.setattr(rules, "ACCOUNT_DELETION_PERIOD", timedelta())
+    success(send(http, f"{USERS}/me", {"password": NEW}, method="DELETE", **bearer(fourth["accessToken"])))
+    ops_tasks.erase_users()
+    refusal(send(http, f"{AUTH}/login", {"email": "ann@new.example", "password": NEW}), 401, "invalid_credentials")
+    assert User.objects.get(pk=user.pk).username.startswith("erased_")
+    assert_audit_passes()
+
     assert mail.subjects_to("ann@example.com") == [
         "Confirm your e-mail address",
         "Choose a new password",
@@ -52,5 +86,6 @@ def test_from_signing_up_to_another_address(mail):
         "Your e-mail address is about to change",
         "Your e-mail address was changed",
     ]
+    assert mail.subjects_to("ann@new.example") == ["Confirm your e-mail address", "Your account is about to be deleted"]
     assert booked(referrer)["credit_balance"] == 200
     assert User.objects.count() == 2
