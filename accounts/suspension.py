@@ -1,4 +1,4 @@
-"""Suspend and restore users, end their sessions, mail them anew: by staff, with a reason, recorded with the effect."""
+"""Suspend and restore users, end sessions, unlink accounts, mail anew: by staff, with a reason, on record."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,6 +8,7 @@ from accounts import sessions, tokens
 from accounts.changes import publish_users
 from accounts.errors import AlreadySuspended, NotSuspended, UserErased
 from accounts.models import Permission, RefreshToken, User
+from accounts.providers import connections
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from accounts.verification import queue_verification
 from core.db.transactions import run_transaction
@@ -71,6 +72,18 @@ def end_one_session(*, user_id: UUID, session_id: UUID, by: StaffMember, reason:
     return act_on_user("end_session", end, user_id=user_id, by=by, reason=reason, now=now)
 
 
+def unlink_account(*, user_id: UUID, provider: str, by: StaffMember, reason: str, now: datetime) -> User:
+    """Unlink an account that the user signs in with, even the last one. What is signed in stays so.
+
+    Raises NotAllowed, NotYourself, StaffProtected, ConnectionNotFound, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+
+    def unlink(user: User) -> None:
+        connections.remove(user, provider)
+
+    return act_on_user("unlink_account", unlink, state=linked_accounts, user_id=user_id, by=by, reason=reason, now=now)
+
+
 def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
     """Queue the mail again that verifies the user's address.
 
@@ -83,24 +96,6 @@ def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: dat
     return act_on_user("resend_verification", resend, user_id=user_id, by=by, reason=reason, now=now)
 
 
-def act_on_user(
-    action: str, act: Callable[[User], None], *, user_id: UUID, by: StaffMember, reason: str, now: datetime
-) -> User:
-    """Run `act` on the locked user and record it, in one transaction."""
-    by.require(Permission.SUSPEND_USERS)
-    reason = validate_reason(reason)
-
-    def do() -> User:
-        user = lock_for_staff(user_id, by=by)
-        before = account_state(user)
-        act(user)
-        after = account_state(user)
-        record_action(action, by=by, target=user, reason=reason, before=before, after=after, now=now)
-        return user
-
-    return run_transaction(do)
-
-
 def set_active(user: User, *, active: bool) -> None:
     user.is_active = active
     user.save(update_fields=["is_active"])
@@ -110,3 +105,32 @@ def set_active(user: User, *, active: bool) -> None:
 def account_state(user: User) -> dict[str, object]:
     live = RefreshToken.objects.filter(user=user, revoked_at=None).values("family").distinct().count()
     return {"suspended": not user.is_active, "signed_in": live}
+
+
+def linked_accounts(user: User) -> dict[str, object]:
+    return {"linked": [account.provider for account in connections.list_connections(user.pk)]}
+
+
+def act_on_user(
+    action: str,
+    act: Callable[[User], None],
+    *,
+    state: Callable[[User], dict[str, object]] = account_state,
+    user_id: UUID,
+    by: StaffMember,
+    reason: str,
+    now: datetime,
+) -> User:
+    """Run `act` on the locked user and record it, in one transaction; `state`: what is recorded before and after."""
+    by.require(Permission.SUSPEND_USERS)
+    reason = validate_reason(reason)
+
+    def do() -> User:
+        user = lock_for_staff(user_id, by=by)
+        before = state(user)
+        act(user)
+        after = state(user)
+        record_action(action, by=by, target=user, reason=reason, before=before, after=after, now=now)
+        return user
+
+    return run_transaction(do)

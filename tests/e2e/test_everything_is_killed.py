@@ -31,7 +31,7 @@ MARKS = {
     "worker": "default@",
     "beat": "beat",
     "simulator": "devtools.simulators.polymarket",
-    "x": "devtools.simulators.x",
+    "providers": "devtools.simulators.providers",
 }
 SERVERS = ("postgres", "valkey")
 BACK_SECONDS = 60
