@@ -55,7 +55,7 @@ from accounts.services import SignedIn
 from accounts.throttles import ProviderSignInThrottle
 from accounts.views import PrivateViewSet, signed_in_response, token_fields
 from core.api.errors import is_transient
-from core.api.openapi import operation
+from core.api.openapi import ErrorClass, operation
 from core.api.requests import validate
 from core.api.responses import PublicReadsMixin, json_response
 
@@ -63,7 +63,7 @@ logger = logging.getLogger(__name__)
 RANDOM_TEXT = re.compile(r"[A-Za-z0-9_-]{43}")
 NAME = OpenApiParameter("provider", str, OpenApiParameter.PATH, enum=list(PROVIDERS))
 # All that a frontend can be told when it finishes itself, but for what only a redirect tells.
-FINISH_ERRORS = [NotFound, *SIGN_IN_ERRORS.values(), EmailTaken]
+FINISH_ERRORS: list[ErrorClass] = [NotFound, *SIGN_IN_ERRORS.values(), EmailTaken]
 
 
 class ProvidersViewSet(PublicReadsMixin, ViewSet):

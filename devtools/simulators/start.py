@@ -78,7 +78,7 @@ def providers_command(port: int) -> list[str]:
 
 def providers_environment(url: str, names: Iterable[str]) -> dict[str, str]:
     """Return clients of this run alone, for the simulator and for the service, and the addresses of these providers."""
-    environment = {}
+    environment: dict[str, str] = {}
     for name in names:
         dialect, prefix = DIALECTS[name], name.upper()
         environment |= {
