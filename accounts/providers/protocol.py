@@ -156,7 +156,7 @@ def nonce_of(verifier: str) -> str:
 
 @dataclass(frozen=True)
 class Provider:
-    """Who users may sign in with. `name`: in addresses, settings and tables; `title`: for people."""
+    """Who users may sign in with. `name`: in addresses, settings and tables; `title`: as users read it."""
 
     name: str
     title: str

@@ -59,7 +59,7 @@ class ProviderUsers:
         """Return the user; the same username is the same user, in any case, also after a restart."""
         typed = username.strip().lstrip("@") or "somebody"
         name = handle(typed)
-        made = ProviderUser(number_for(typed.lower()), name, typed, email=f"{name}@people.example")
+        made = ProviderUser(number_for(typed.lower()), name, typed, email=f"{name}@somewhere.example")
         return self._known.get(typed.lower(), made)
 
 
@@ -424,7 +424,7 @@ class Endpoints:
 
 
 def signed(claims: Mapping[str, Any], secret: str) -> str:
-    """Return a JWT, signed by the client's secret as a stand-in for the provider's key."""
+    """Return a JWT, signed by the client's secret, which has to do for the provider's key."""
     parts = ".".join(map(base64url, (json.dumps({"alg": "HS256", "typ": "JWT"}).encode(), json.dumps(claims).encode())))
     return f"{parts}.{base64url(hmac.digest(secret.encode(), parts.encode(), 'sha256'))}"
 
