@@ -81,7 +81,11 @@ def unlink_account(*, user_id: UUID, provider: str, by: StaffMember, reason: str
     def unlink(user: User) -> None:
         connections.remove(user, provider)
 
-    return act_on_user("unlink_account", unlink, state=linked_accounts, user_id=user_id, by=by, reason=reason, now=now)
+    return act_on_user("unlink_account", unlink, user_id=user_id, by=by, reason=reason, state=linked_accounts, now=now)
+
+
+def linked_accounts(user: User) -> dict[str, object]:
+    return {"linked": [account.provider for account in connections.list_connections(user.pk)]}
 
 
 def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
@@ -96,6 +100,32 @@ def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: dat
     return act_on_user("resend_verification", resend, user_id=user_id, by=by, reason=reason, now=now)
 
 
+def act_on_user(
+    action: str,
+    act: Callable[[User], None],
+    *,
+    user_id: UUID,
+    by: StaffMember,
+    reason: str,
+    state: Callable[[User], dict[str, object]] | None = None,
+    now: datetime,
+) -> User:
+    """Run `act` on the locked user and record it, in one transaction; `state`: of what before and after are kept."""
+    describe = state or account_state
+    by.require(Permission.SUSPEND_USERS)
+    reason = validate_reason(reason)
+
+    def do() -> User:
+        user = lock_for_staff(user_id, by=by)
+        before = describe(user)
+        act(user)
+        after = describe(user)
+        record_action(action, by=by, target=user, reason=reason, before=before, after=after, now=now)
+        return user
+
+    return run_transaction(do)
+
+
 def set_active(user: User, *, active: bool) -> None:
     user.is_active = active
     user.save(update_fields=["is_active"])
@@ -105,32 +135,3 @@ def set_active(user: User, *, active: bool) -> None:
 def account_state(user: User) -> dict[str, object]:
     live = RefreshToken.objects.filter(user=user, revoked_at=None).values("family").distinct().count()
     return {"suspended": not user.is_active, "signed_in": live}
-
-
-def linked_accounts(user: User) -> dict[str, object]:
-    return {"linked": [account.provider for account in connections.list_connections(user.pk)]}
-
-
-def act_on_user(
-    action: str,
-    act: Callable[[User], None],
-    *,
-    state: Callable[[User], dict[str, object]] = account_state,
-    user_id: UUID,
-    by: StaffMember,
-    reason: str,
-    now: datetime,
-) -> User:
-    """Run `act` on the locked user and record it, in one transaction; `state`: what is recorded before and after."""
-    by.require(Permission.SUSPEND_USERS)
-    reason = validate_reason(reason)
-
-    def do() -> User:
-        user = lock_for_staff(user_id, by=by)
-        before = state(user)
-        act(user)
-        after = state(user)
-        record_action(action, by=by, target=user, reason=reason, before=before, after=after, now=now)
-        return user
-
-    return run_transaction(do)
