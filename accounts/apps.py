@@ -1,4 +1,4 @@
-"""App configurations of accounts and of the sign-in with X, which has tables of its own."""
+"""App configurations of accounts and of the sign-in with providers, which has tables of its own."""
 
 from importlib import import_module
 
@@ -18,6 +18,7 @@ class AccountsConfig(AppConfig):
         import_module("accounts.tasks")
 
 
-class XSignInConfig(AppConfig):
-    name = "accounts.x"
+class ProvidersConfig(AppConfig):
+    name = "accounts.providers"
+    # From when there was X alone: what is stored of migrations has it.
     label = "x_sign_in"

@@ -1,5 +1,6 @@
 """Errors that accounts raise: one class for each condition, with the code that clients see."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from accounts import rules
@@ -169,11 +170,11 @@ class RolesAreForStaff(DomainError):
     message = "Roles are for staff: let the user into the admin too, or give no role."
 
 
-# Sign-in with X: the browser is redirected to the frontend with one of these codes in the query
+# Sign-in with X, Google or Discord: the browser is redirected to the frontend with one of these codes in the query
 
 
-class XSignInError(StrEnum):
-    """Codes of the API's contract. They and their texts are fixed: nothing that X or a caller sent is passed on."""
+class SignInError(StrEnum):
+    """Codes of the API's contract. They and their texts are fixed: nothing that a provider or a caller said is told."""
 
     OAUTH_FAILED = "oauth_failed"
     OAUTH_CANCELLED = "oauth_cancelled"
@@ -185,39 +186,131 @@ class XSignInError(StrEnum):
     OAUTH_NOT_CONFIGURED = "oauth_not_configured"
 
 
-X_SIGN_IN_DETAILS = {
-    XSignInError.OAUTH_FAILED: "Signing in with X did not work. Please try again.",
-    XSignInError.OAUTH_CANCELLED: "You did not allow the sign-in on X.",
-    XSignInError.STATE_EXPIRED: (
-        "This sign-in took too long, was used before or began in another browser. Please try again."
-    ),
-    XSignInError.TOKEN_EXCHANGE_FAILED: "X did not confirm the sign-in. Please try again.",
-    XSignInError.USER_INFO_FAILED: "X did not tell us who you are. Please try again in a few minutes.",
-    XSignInError.DATABASE_ERROR: "We could not complete the sign-in. Please try again in a moment.",
-    XSignInError.ACCOUNT_SUSPENDED: "This account is suspended.",
-    XSignInError.OAUTH_NOT_CONFIGURED: "Signing in with X is not set up here.",
+class Reason(StrEnum):
+    """What of an error the frontend is told besides, where it can do something about it."""
+
+    MISSING_CODE = "missing_code"
+    MISSING_STATE = "missing_state"
+    OTHER_BROWSER = "other_browser"
+    EMAIL_TAKEN = "email_taken"
+
+
+SIGN_IN_DETAILS: dict[SignInError | Reason, str] = {
+    SignInError.OAUTH_FAILED: "Signing in with {provider} did not work. Please try again.",
+    SignInError.OAUTH_CANCELLED: "You did not allow the sign-in on {provider}.",
+    SignInError.STATE_EXPIRED: "This sign-in took too long or was used before. Please try again.",
+    SignInError.TOKEN_EXCHANGE_FAILED: "{provider} did not confirm the sign-in. Please try again.",
+    SignInError.USER_INFO_FAILED: "{provider} did not tell us who you are. Please try again in a few minutes.",
+    SignInError.DATABASE_ERROR: "We could not complete the sign-in. Please try again in a moment.",
+    SignInError.ACCOUNT_SUSPENDED: "This account is suspended.",
+    SignInError.OAUTH_NOT_CONFIGURED: "Signing in with {provider} is not set up here.",
+    Reason.OTHER_BROWSER: "This sign-in began in another browser. Go back there, or try again here.",
+    Reason.EMAIL_TAKEN: "There is an account with this e-mail address. Sign in to it, and link {provider} there.",
 }
-# Logged as warnings: X or this service is in trouble, and not the user's doing.
-X_SIGN_IN_WARNINGS = frozenset(
+# Logged as warnings: a provider or this service is in trouble, and not the user's doing.
+SIGN_IN_WARNINGS = frozenset(
     {
-        XSignInError.OAUTH_FAILED,
-        XSignInError.TOKEN_EXCHANGE_FAILED,
-        XSignInError.USER_INFO_FAILED,
-        XSignInError.DATABASE_ERROR,
-        XSignInError.OAUTH_NOT_CONFIGURED,
+        SignInError.OAUTH_FAILED,
+        SignInError.TOKEN_EXCHANGE_FAILED,
+        SignInError.USER_INFO_FAILED,
+        SignInError.DATABASE_ERROR,
+        SignInError.OAUTH_NOT_CONFIGURED,
     }
 )
 
 
-class XSignInFailed(Exception):
-    """`why` is for the log: no token, code or secret in it. `reason` is for the frontend."""
+class SignInFailed(Exception):
+    """`why` is for the log: no token, code or secret in it. `reason` is for the frontend, and so is `handed_on`."""
 
-    def __init__(self, error: XSignInError, why: str = "", *, reason: str = "") -> None:
-        super().__init__(why or X_SIGN_IN_DETAILS[error])
-        self.error = error
-        self.reason = reason
+    def __init__(
+        self,
+        error: SignInError,
+        why: str = "",
+        *,
+        reason: Reason | None = None,
+        handed_on: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(why or reason or error)
+        self.error, self.reason, self.handed_on = error, reason, handed_on or {}
 
-    def parameters(self) -> dict[str, str]:
+    def details(self, provider: str) -> str:
+        """Return the sentence for a person. `provider`: what it is called."""
+        said = SIGN_IN_DETAILS.get(self.reason) if self.reason else None
+        return (said or SIGN_IN_DETAILS[self.error]).format(provider=provider)
+
+    def parameters(self, provider: str) -> dict[str, str]:
         """Return the query parameters of the frontend's address."""
-        parameters = {"error": self.error.value, "details": X_SIGN_IN_DETAILS[self.error]}
-        return parameters | ({"reason": self.reason} if self.reason else {})
+        parameters = {"error": self.error.value, "details": self.details(provider)}
+        return {**parameters, **({"reason": self.reason.value} if self.reason else {}), **self.handed_on}
+
+    def as_domain_error(self, provider: str) -> DomainError:
+        """Return the same as a response to a frontend that finishes the sign-in itself."""
+        kind = EmailTaken if self.reason == Reason.EMAIL_TAKEN else SIGN_IN_ERRORS[self.error]
+        return kind(self.details(provider))
+
+
+# The same of a sign-in or a linking that a frontend begins or finishes itself
+
+
+class OAuthFailed(DomainError):
+    code = "oauth_failed"
+    message = "Signing in with the provider did not work."
+
+
+class StateExpired(DomainError):
+    """The same for a state that nobody began, that is over, that was used, and whose start isn't proved."""
+
+    code = "state_expired"
+    message = "This sign-in took too long or was used before."
+
+
+class TokenExchangeFailed(DomainError):
+    code = "token_exchange_failed"
+    message = "The provider did not confirm the sign-in."
+
+
+class UserInfoFailed(DomainError):
+    code = "user_info_failed"
+    message = "The provider did not tell who the user is."
+
+
+class OAuthNotConfigured(DomainError):
+    code = "oauth_not_configured"
+    message = "Signing in with this provider is not set up here."
+
+
+SIGN_IN_ERRORS: dict[SignInError, type[DomainError]] = {
+    SignInError.OAUTH_FAILED: OAuthFailed,
+    SignInError.STATE_EXPIRED: StateExpired,
+    SignInError.TOKEN_EXCHANGE_FAILED: TokenExchangeFailed,
+    SignInError.USER_INFO_FAILED: UserInfoFailed,
+    SignInError.ACCOUNT_SUSPENDED: AccountSuspended,
+    SignInError.OAUTH_NOT_CONFIGURED: OAuthNotConfigured,
+}
+
+
+# Linked accounts
+
+
+class ConnectionNotFound(DomainError):
+    code = "connection_not_found"
+    status = 404
+    message = "No account of this provider is linked."
+
+
+class ConnectionTaken(DomainError):
+    code = "connection_taken"
+    status = 409
+    message = "Another user signs in with this account."
+
+
+class AlreadyConnected(DomainError):
+    code = "already_connected"
+    status = 409
+    message = "An account of this provider is linked already. Unlink it first."
+
+
+class LastSignInMethod(DomainError):
+    code = "last_sign_in_method"
+    status = 409
+    message = "Nothing else lets you sign in. Set a password or link another account first."

@@ -70,7 +70,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(max_length=rules.MAX_EMAIL_LENGTH)
-    # Since when it is known that the person reads mail to an address of this account, or signs in with X: set once.
+    # Since when it is known that the person reads mail to an address of this account, or came by X: set once.
     email_verified_at = models.DateTimeField(null=True, editable=False)
     # The address that replaces `email` once it is verified; others may want the same one until then.
     pending_email = models.EmailField(

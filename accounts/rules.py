@@ -57,8 +57,10 @@ KNOWN_DEVICE_LIFETIME = timedelta(days=365)
 
 # `last_active_at`, by which daily rewards are given, is written at most once in this time.
 ACTIVITY_INTERVAL = timedelta(minutes=5)
-# How long a user may stay at X before coming back.
-X_SIGN_IN_LIFETIME = timedelta(minutes=10)
+# Who a user may sign in with, as addresses and the table of linked accounts name them.
+SIGN_IN_PROVIDERS = ("x", "google", "discord")
+# How long a user may stay at a provider before coming back.
+SIGN_IN_LIFETIME = timedelta(minutes=10)
 
 # How long the link of a mail that resets a password is good; of one that verifies an address:
 # EMAIL_VERIFICATION_EXPIRES_IN.
@@ -82,17 +84,17 @@ EXPORT_MAX_BYTES = 32 * 1024 * 1024
 # Where more users than these have changed at once, listeners are told to look at all whom they serve.
 USERS_PUBLISHED_SINGLY = 1_000
 
-# The domain of the made-up addresses of users who signed in with X, which gives no e-mail.
-X_EMAIL_DOMAIN = "x.oauth"
+# The domains of the made-up addresses of users whose provider gave no verified e-mail that was free; X gives none.
+PLACEHOLDER_EMAIL_DOMAINS = {provider: f"{provider}.oauth" for provider in SIGN_IN_PROVIDERS}
 # The domain of the made-up addresses of users whose data was erased: a top-level domain that never exists (RFC 2606).
 ERASED_EMAIL_DOMAIN = "erased.invalid"
 # E-mail addresses of these domains, in lower case, are refused at sign-up, and no mail is sent to them.
-REFUSED_EMAIL_DOMAINS = frozenset({X_EMAIL_DOMAIN, ERASED_EMAIL_DOMAIN})
+REFUSED_EMAIL_DOMAINS = frozenset({*PLACEHOLDER_EMAIL_DOMAINS.values(), ERASED_EMAIL_DOMAIN})
 
 # Without 0, 1, I and O, so that a code can be read aloud.
 REFERRAL_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 REFERRAL_CODE_LENGTH = 8
-# What may be entered where a code is asked for, and what a sign-in with X keeps of that: longer ones are no code.
+# What may be entered where a code is asked for, and what a provider's sign-in keeps of that: longer ones are no code.
 MAX_REFERRAL_CODE_INPUT, MAX_REFERRAL_CODE_KEPT = 50, 32
 
 # They change the direction of all that follows, outside the name too.

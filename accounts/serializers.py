@@ -220,7 +220,7 @@ class MeSerializer(PublicUserSerializer):
     email = serializers.EmailField()
     emailVerified = serializers.BooleanField(
         source="email_verified",
-        help_text="Whether the user has proved to read mail to an address of the account, or signs in with X.",
+        help_text="Whether the user has proved to read mail to an address of the account, or came by X.",
     )
     pendingEmail = serializers.EmailField(
         source="pending_email", allow_null=True, help_text="The new address, until it is verified."

@@ -186,7 +186,7 @@ class ProfileChanges(TypedDict, total=False):
     bio: str
 
 
-# What a sign-in with X fills in, until the person has chosen it: `accounts.x`.
+# What a sign-in with a provider fills in, until the person has chosen it: `accounts.providers`.
 CHOSEN = {"name": "name_chosen", "avatar_url": "avatar_chosen"}
 
 

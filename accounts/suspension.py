@@ -1,4 +1,4 @@
-"""Suspend and restore users, cancel deletions, end sessions, mail anew: by staff, with a reason, recorded with it."""
+"""Suspend and restore users, cancel deletions, end sessions, unlink accounts, mail anew: by staff, on record."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,6 +8,7 @@ from accounts import leaving, sessions, tokens
 from accounts.changes import publish_users
 from accounts.errors import AlreadySuspended, NotLeaving, NotSuspended, UserErased
 from accounts.models import Permission, RefreshToken, User
+from accounts.providers import connections
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from accounts.verification import queue_verification
 from core.db.transactions import run_transaction
@@ -86,6 +87,22 @@ def end_one_session(*, user_id: UUID, session_id: UUID, by: StaffMember, reason:
     return act_on_user("end_session", end, user_id=user_id, by=by, reason=reason, now=now)
 
 
+def unlink_account(*, user_id: UUID, provider: str, by: StaffMember, reason: str, now: datetime) -> User:
+    """Unlink an account that the user signs in with, even the last one. What is signed in stays so.
+
+    Raises NotAllowed, NotYourself, StaffProtected, ConnectionNotFound, ReasonMissing, ReasonTooLong, User.DoesNotExist.
+    """
+
+    def unlink(user: User) -> None:
+        connections.remove(user, provider)
+
+    return act_on_user("unlink_account", unlink, user_id=user_id, by=by, reason=reason, state=linked_accounts, now=now)
+
+
+def linked_accounts(user: User) -> dict[str, object]:
+    return {"linked": [account.provider for account in connections.list_connections(user.pk)]}
+
+
 def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: datetime) -> User:
     """Queue the mail again that verifies the user's address.
 
@@ -99,17 +116,25 @@ def resend_verification(*, user_id: UUID, by: StaffMember, reason: str, now: dat
 
 
 def act_on_user(
-    action: str, act: Callable[[User], None], *, user_id: UUID, by: StaffMember, reason: str, now: datetime
+    action: str,
+    act: Callable[[User], None],
+    *,
+    user_id: UUID,
+    by: StaffMember,
+    reason: str,
+    state: Callable[[User], dict[str, object]] | None = None,
+    now: datetime,
 ) -> User:
-    """Run `act` on the locked user and record it, in one transaction."""
+    """Run `act` on the locked user and record it, in one transaction; `state`: of what before and after are kept."""
+    describe = state or account_state
     by.require(Permission.SUSPEND_USERS)
     reason = validate_reason(reason)
 
     def do() -> User:
         user = lock_for_staff(user_id, by=by)
-        before = account_state(user)
+        before = describe(user)
         act(user)
-        after = account_state(user)
+        after = describe(user)
         record_action(action, by=by, target=user, reason=reason, before=before, after=after, now=now)
         return user
 

@@ -32,10 +32,10 @@ class RefreshThrottle(PerClientThrottle):
     scope = "refresh"
 
 
-class XSignInThrottle(PerClientThrottle):
-    """Limits starts of a sign-in with X: each stores a row for ten minutes, and leads to requests to X."""
+class ProviderSignInThrottle(PerClientThrottle):
+    """Limits starts of a sign-in with a provider: each stores a row for ten minutes, and leads to requests to it."""
 
-    scope = "x_sign_in"
+    scope = "provider_sign_in"
 
 
 class MailThrottle(PerClientThrottle):

@@ -1,16 +1,26 @@
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
+from accounts.providers.views import CallbackView, ConnectionViewSet, FinishView, ProvidersViewSet, StartView
+from accounts.rules import SIGN_IN_PROVIDERS
 from accounts.throttles import (
     LOGIN_THROTTLES,
     MAIL_THROTTLES,
     PASSWORD_THROTTLES,
     AccountThrottle,
     MailTokenThrottle,
+    ProviderSignInThrottle,
     RefreshThrottle,
     SignupThrottle,
 )
 from accounts.views import MeViewSet, PublicUserViewSet, RecoveryViewSet, SessionViewSet, SignInViewSet
-from accounts.x.views import CallbackView, StartView
+
+
+class ProviderConverter(StringConverter):
+    regex = "|".join(SIGN_IN_PROVIDERS)
+
+
+register_converter(ProviderConverter, "provider")
 
 urlpatterns = [
     path("auth/signup", SignInViewSet.as_view({"post": "signup"}, throttle_classes=(SignupThrottle, AccountThrottle))),
@@ -26,8 +36,19 @@ urlpatterns = [
     path("auth/email/verify", RecoveryViewSet.as_view({"post": "verify"}, throttle_classes=(MailTokenThrottle,))),
     path("auth/email/resend", MeViewSet.as_view({"post": "resend"}, throttle_classes=MAIL_THROTTLES)),
     path("auth/me", MeViewSet.as_view({"get": "retrieve"})),
-    path("auth/x", StartView.as_view(), name="auth_x"),
-    path("auth/x/callback", CallbackView.as_view(), name="auth_x_callback"),
+    path("auth/providers", ProvidersViewSet.as_view({"get": "list"})),
+    path("auth/<provider:provider>", StartView.as_view(), name="auth_provider"),
+    path("auth/<provider:provider>/callback", CallbackView.as_view(), name="auth_provider_callback"),
+    path("auth/<provider:provider>/finish", FinishView.as_view(), name="auth_provider_finish"),
+    path("users/me/connections", ConnectionViewSet.as_view({"get": "list"})),
+    path(
+        "users/me/connections/<provider:provider>",
+        ConnectionViewSet.as_view({"post": "begin", "delete": "destroy"}, throttle_classes=(ProviderSignInThrottle,)),
+    ),
+    path(
+        "users/me/connections/<provider:provider>/finish",
+        ConnectionViewSet.as_view({"post": "finish"}, throttle_classes=(ProviderSignInThrottle,)),
+    ),
     path("users/me", MeViewSet.as_view({"patch": "update", "delete": "leave"}, throttle_classes=MAIL_THROTTLES)),
     path("users/<str:user_id>", PublicUserViewSet.as_view({"get": "retrieve"})),
 ]

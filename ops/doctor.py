@@ -22,6 +22,7 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from accounts.providers.protocol import PROVIDERS
 from core.db import schema
 from core.db.pooling import Pooling, current_pooling
 from core.db.roles import rights_too_many
@@ -79,7 +80,8 @@ def secrets() -> Iterator[str]:
     yield settings.SECRET_KEY
     yield str(settings.SIMPLE_JWT["SIGNING_KEY"])
     yield from settings.STOCK_SIGNING_KEYS.values()
-    yield from (settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET, settings.X_CLIENT_SECRET)
+    yield from (settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET)
+    yield from (provider.setting("CLIENT_SECRET") for provider in PROVIDERS.values())
     yield str(settings.DATABASES["default"].get("PASSWORD") or "")
     for url in (settings.DATABASE_URL, settings.DATABASE_OWNER_URL, settings.REDIS_URL):
         password = urlsplit(url).password or ""
@@ -149,13 +151,15 @@ def feature_findings() -> Iterator[Finding]:
         yield failure(
             "settings", "PURCHASES_ALLOW_SIMULATED is on: credits are for free", "Set PURCHASES_ALLOW_SIMULATED=false."
         )
+    clients = {
+        f"{name}_CLIENT_ID, {name}_CLIENT_SECRET and {name}_REDIRECT_URI": [
+            provider.setting(part) for part in ("CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI")
+        ]
+        for name, provider in ((provider.name.upper(), provider) for provider in PROVIDERS.values())
+    }
     for name, parts in {
-        "X_CLIENT_ID, X_CLIENT_SECRET and X_REDIRECT_URI": (
-            settings.X_CLIENT_ID,
-            settings.X_CLIENT_SECRET,
-            settings.X_REDIRECT_URI,
-        ),
-        "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET": (settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET),
+        **clients,
+        "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET": [settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET],
     }.items():
         if any(parts) and not all(parts):
             yield failure("settings", f"of {name} some are missing", "Set all of them, or none.")

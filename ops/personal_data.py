@@ -24,6 +24,8 @@ from accounts import rules
 from accounts.errors import NotAllowed
 from accounts.leaving import list_due
 from accounts.models import FormerUsername, Mail, RefreshToken, StaffAction, User
+from accounts.providers.connections import delete_links
+from accounts.providers.models import OAuthAccount, OAuthState
 from accounts.services import erase_personal_data
 from accounts.staff import COMMAND_LINE, StaffMember, lock_for_staff, record_action, validate_reason
 from betting.models import Bet, BetSale, Settlement
@@ -73,6 +75,8 @@ SECTIONS = (
     Section("sessions", RefreshToken, hidden=("token_hash",)),
     Section("former_usernames", FormerUsername),
     Section("mails", Mail),
+    Section("linked_accounts", OAuthAccount),
+    Section("sign_ins_begun", OAuthState, hidden=("state_hash", "browser_hash", "finish_hash", "verifier")),
     Section("social_accounts", SocialAccount),
     Section("email_addresses", EmailAddress),
     Section("idempotency_keys", IdempotencyKey, "user_id", hidden=("request_hash",)),
@@ -269,6 +273,8 @@ def due_user_ids(*, now: datetime) -> Iterator[UUID]:
 def erase_traces(user: User) -> None:
     """Delete what tables outside the ledger hold about the user. Runs inside the caller's transaction."""
     require_transaction("erase_traces")
+    delete_links(OAuthAccount.objects.filter(user=user))
+    OAuthState.objects.filter(user=user).delete()
     SocialAccount.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
     MarketSkip.objects.filter(user=user).delete()

@@ -16,7 +16,7 @@ LONGEST = (
     "tests/e2e/test_everything_is_killed.py",
     "tests/e2e/",
     "tests/simulation/test_simulation.py",
-    "tests/accounts/x/test_make_run.py",
+    "tests/accounts/providers/test_make_run.py",
     "tests/hostile/",
     "tests/fuzzing/",
     "tests/ops/",

@@ -48,7 +48,8 @@ INSTALLED_APPS = [
     "corsheaders", "rest_framework", "django_filters", "django_celery_beat",
     "drf_spectacular", "drf_spectacular_sidecar", "core",
     "allauth", "allauth.account", "allauth.socialaccount", "allauth.socialaccount.providers.twitter_oauth2",
-    "accounts", "accounts.apps.XSignInConfig", "notifications", "markets", "economy", "betting", "purchases",
+    "allauth.socialaccount.providers.google", "allauth.socialaccount.providers.discord",
+    "accounts", "accounts.apps.ProvidersConfig", "notifications", "markets", "economy", "betting", "purchases",
     "leaderboard", "stream", "staff", "ops",
     *(["devtools"] if DEBUG else []),
 ]  # fmt: skip
@@ -103,7 +104,7 @@ SIMPLE_JWT = {
 }
 REFRESH_TOKEN_LIFETIME = env.duration("JWT_REFRESH_EXPIRES_IN", default="7d")
 
-# Sign in with X. allauth speaks OAuth; none of its pages is served, and X's tokens are not stored
+# Sign in with X, Google and Discord. allauth speaks OAuth; none of its pages is served, and no tokens are stored
 
 X_CLIENT_ID = env.str("X_CLIENT_ID", default="")
 X_CLIENT_SECRET = env.str("X_CLIENT_SECRET", default="")
@@ -111,16 +112,25 @@ X_REDIRECT_URI = env.str("X_REDIRECT_URI", default="")
 X_AUTHORIZE_URL = env.str("X_AUTHORIZE_URL", default="https://x.com/i/oauth2/authorize")
 X_TOKEN_URL = env.str("X_TOKEN_URL", default="https://api.x.com/2/oauth2/token")
 X_USER_URL = env.str("X_USER_URL", default="https://api.x.com/2/users/me")
-# Of the frontend: where a browser whose sign-in failed is sent, with `error` and `details`.
-X_ERROR_PATH = env.url_path("X_ERROR_PATH", default="/")
-X_TIMEOUT_SECONDS = env.float("X_TIMEOUT_SECONDS", default=8.0)
-SOCIALACCOUNT_ADAPTER = "accounts.x.protocol.SocialAccountAdapter"
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", default="")
+GOOGLE_REDIRECT_URI = env.str("GOOGLE_REDIRECT_URI", default="")
+GOOGLE_AUTHORIZE_URL = env.str("GOOGLE_AUTHORIZE_URL", default="https://accounts.google.com/o/oauth2/v2/auth")
+GOOGLE_TOKEN_URL = env.str("GOOGLE_TOKEN_URL", default="https://oauth2.googleapis.com/token")
+DISCORD_CLIENT_ID = env.str("DISCORD_CLIENT_ID", default="")
+DISCORD_CLIENT_SECRET = env.str("DISCORD_CLIENT_SECRET", default="")
+DISCORD_REDIRECT_URI = env.str("DISCORD_REDIRECT_URI", default="")
+DISCORD_AUTHORIZE_URL = env.str("DISCORD_AUTHORIZE_URL", default="https://discord.com/oauth2/authorize")
+DISCORD_TOKEN_URL = env.str("DISCORD_TOKEN_URL", default="https://discord.com/api/oauth2/token")
+DISCORD_USER_URL = env.str("DISCORD_USER_URL", default="https://discord.com/api/users/@me")
+# Of the frontend: where a browser whose sign-in failed is sent, with `error` and `details`. Both of these, and the rate
+# THROTTLE_PROVIDER_SIGN_IN, have an older name, from when there was X alone.
+OAUTH_ERROR_PATH = env.url_path("OAUTH_ERROR_PATH", default=env.url_path("X_ERROR_PATH", default="/"))
+OAUTH_TIMEOUT_SECONDS = env.float("OAUTH_TIMEOUT_SECONDS", default=env.float("X_TIMEOUT_SECONDS", default=8.0))
+SOCIALACCOUNT_ADAPTER = "accounts.providers.protocol.SocialAccountAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
-    "twitter_oauth2": {
-        "APPS": [{"client_id": X_CLIENT_ID, "secret": X_CLIENT_SECRET}] if X_CLIENT_ID else [],
-        "FIELDS": ["id", "name", "username", "profile_image_url"],
-    },
+    "twitter_oauth2": {"FIELDS": ["id", "name", "username", "profile_image_url"]},
 }
 
 # Mail: printed to the log in development, sent by an SMTP server in production
@@ -223,7 +233,9 @@ REST_FRAMEWORK = {
         "account_total": env.str("THROTTLE_ACCOUNT_TOTAL", default="100/hour"),
         "own_password": env.str("THROTTLE_OWN_PASSWORD", default="10/min"),
         "refresh": env.str("THROTTLE_REFRESH", default="300/min"),
-        "x_sign_in": env.str("THROTTLE_X_SIGN_IN", default="30/min"),
+        "provider_sign_in": env.str(
+            "THROTTLE_PROVIDER_SIGN_IN", default=env.str("THROTTLE_X_SIGN_IN", default="30/min")
+        ),
         "mail": env.str("THROTTLE_MAIL", default="20/hour"),
         "mail_address": env.str("THROTTLE_MAIL_ADDRESS", default="5/hour"),
         "mail_token": env.str("THROTTLE_MAIL_TOKEN", default="30/min"),
@@ -257,6 +269,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "BetStatus": "betting.models.Bet.Status",
         "StockStatus": "economy.stocks.models.Stock.Status",
         "StockTransactionType": "economy.stocks.models.StockTransaction.Type",
+        "SignInProvider": "accounts.rules.SIGN_IN_PROVIDERS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

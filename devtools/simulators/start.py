@@ -5,15 +5,18 @@ import socket
 import sys
 import threading
 import urllib.request
+from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 
+from devtools.simulators.providers.endpoints import DIALECTS
+
 # As POLYMARKET_GAMMA_URL: use the simulator, whatever can be reached.
 SIMULATOR = "simulator"
 ASK_SECONDS = 3
-X_CLIENT_ID = "simulator"
+CLIENT_ID = "simulator"
 # How often jobs run where something ends every few seconds.
 PACE = {"MARKET_INGEST_CRON": "* * * * *", "MARKET_RESOLVE_SECONDS": "15", "MARKET_EDITION_SECONDS": "15"}
 
@@ -68,18 +71,22 @@ def listens(port: int, *, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def x_command(port: int) -> list[str]:
-    """Return the command line of the X simulator."""
-    return [sys.executable, "-m", "devtools.simulators.x", "--port", str(port)]
+def providers_command(port: int) -> list[str]:
+    """Return the command line of the simulator of X, Google and Discord."""
+    return [sys.executable, "-m", "devtools.simulators.providers", "--port", str(port)]
 
 
-def x_environment(url: str) -> dict[str, str]:
-    """Return a client of this run alone, for the X simulator and for the service, and X's addresses."""
-    return {
-        "X_CLIENT_ID": X_CLIENT_ID,
-        "X_CLIENT_SECRET": secrets.token_urlsafe(32),
-        "X_REDIRECT_URI": "",
-        "X_AUTHORIZE_URL": f"{url}/i/oauth2/authorize",
-        "X_TOKEN_URL": f"{url}/2/oauth2/token",
-        "X_USER_URL": f"{url}/2/users/me",
-    }
+def providers_environment(url: str, names: Iterable[str]) -> dict[str, str]:
+    """Return clients of this run alone, for the simulator and for the service, and the addresses of these providers."""
+    environment: dict[str, str] = {}
+    for name in names:
+        dialect, prefix = DIALECTS[name], name.upper()
+        environment |= {
+            f"{prefix}_CLIENT_ID": CLIENT_ID,
+            f"{prefix}_CLIENT_SECRET": secrets.token_urlsafe(32),
+            f"{prefix}_REDIRECT_URI": "",
+            f"{prefix}_AUTHORIZE_URL": url + dialect.authorize,
+            f"{prefix}_TOKEN_URL": url + dialect.token,
+            f"{prefix}_USER_URL": url + dialect.user,
+        }
+    return environment

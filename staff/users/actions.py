@@ -18,6 +18,8 @@ from unfold.widgets import (
 from accounts import suspension
 from accounts.mail.messages import address_to_verify
 from accounts.models import Permission, RefreshToken, User
+from accounts.providers.connections import list_connections
+from accounts.providers.protocol import PROVIDERS
 from accounts.sessions import SHOWN, list_sessions
 from accounts.staff import StaffMember, check_may_touch, set_roles
 from core.api.errors import DomainError
@@ -209,6 +211,37 @@ def ending_one_session(user: User, by: StaffMember) -> Confirmation:
     )
 
 
+def account_form(user: User) -> type[ReasonForm]:
+    """Return a form that asks which linked account."""
+    choices = [
+        (account.provider, f"{PROVIDERS[account.provider].title}: {account.username or account.name}")
+        for account in list_connections(user.pk)
+    ]
+
+    class AccountForm(ReasonForm):
+        field_order = ["account", "reason"]
+        account = forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget())
+
+    return AccountForm
+
+
+def unlinking(user: User, by: StaffMember) -> Confirmation:
+    def act(data: Data) -> str:
+        provider = data["account"]
+        suspension.unlink_account(user_id=user.pk, provider=provider, by=by, reason=data["reason"], now=timezone.now())
+        return f"{called(user)} can't sign in with {PROVIDERS[provider].title} any more."
+
+    return Confirmation(
+        title=f"Unlink an account of {called(user)}",
+        button="Unlink the account",
+        back=change_url(user),
+        act=act,
+        form=account_form(user),
+        warning="It lets nobody sign in to this user any more, even if nothing else does. What is signed in stays so.",
+        facts={"E-mail": user.email, "Password": "Set" if user.has_usable_password() else "None"},
+    )
+
+
 def moving_hold(
     service: Callable[..., User],
     *,
@@ -344,6 +377,12 @@ USER_ACTIONS = Actions(
         ),
         "end-session": user_action(
             "End a session", Permission.SUSPEND_USERS, ending_one_session, fits=lambda user: not user.erased_at
+        ),
+        "unlink-account": user_action(
+            "Unlink an account",
+            Permission.SUSPEND_USERS,
+            unlinking,
+            fits=lambda user: list_connections(user.pk).exists(),
         ),
         "resend-verification": user_action(
             "Resend verification",

@@ -9,6 +9,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 
 from accounts.models import Mail, User
+from accounts.providers.connections import list_connections
+from accounts.providers.protocol import PROVIDERS
 from accounts.sessions import list_sessions
 from accounts.staff import StaffMember
 from betting.models import Bet
@@ -52,6 +54,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         notifications(user),
         referred(user),
         account(user),
+        linked_accounts(user),
         sessions(user, now=now),
         mails(user),
         refusals(user),
@@ -354,6 +357,26 @@ def sessions(user: User, *, now: datetime) -> Rows:
             for token in list_sessions(user.pk, now=now)[:SHOWN]
         ],
         none="Nowhere.",
+    )
+
+
+def linked_accounts(user: User) -> Rows:
+    """Return the accounts that the user signs in with, as their providers last described them."""
+    return Rows(
+        title="Linked accounts",
+        columns=("Provider", "Account there", "Name", "E-mail", "Linked, UTC", "Last used, UTC"),
+        rows=[
+            (
+                PROVIDERS[account.provider].title,
+                f"@{account.username}" if account.username else account.provider_account_id,
+                account.name or DASH,
+                f"{account.email}{'' if account.email_verified else ' (not verified)'}" if account.email else DASH,
+                format_time(account.linked_at),
+                format_time(account.last_used_at),
+            )
+            for account in list_connections(user.pk)
+        ],
+        none="None.",
     )
 
 

@@ -22,7 +22,7 @@ from staff.selectors import users_matching
 from staff.users.actions import USER_ACTIONS
 from staff.users.page import user_page
 
-# Roles are given on a user's page, on record; who signs in with X is nothing to edit.
+# Roles are given on a user's page, on record; allauth's tables are nothing to edit.
 for edited_elsewhere in (Group, EmailAddress, SocialAccount, SocialApp, SocialToken):
     if admin.site.is_registered(edited_elsewhere):
         admin.site.unregister(edited_elsewhere)

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from accounts import errors, rules, services, suspension
 from accounts.models import Mail, User
+from accounts.providers import sign_in as providers
+from accounts.providers.profiles import Profile
 from accounts.staff import COMMAND_LINE
-from accounts.x import sign_in as x
-from accounts.x.protocol import XProfile
 from economy.rewards import claim_daily_reward, reward_active_users
 from leaderboard.services import update_leaderboard
 from tests.accounts import hashers
@@ -213,10 +213,10 @@ class TestComingBack:
         refusal(me(stranger, ann), 401, "invalid_token")
 
     def test_a_sign_in_with_x_restores_it(self, stranger, now):
-        profile = XProfile("77", "ann_x", "Ann", "")
+        profile = Profile("77", "ann_x", "Ann")
 
         def sign_in():
-            return x.sign_in(profile=profile, referral_code="", client=SOMEWHERE, now=now)
+            return providers.sign_in("x", profile, referral_code="", client=SOMEWHERE, now=now)
 
         first = sign_in()
         assert not first.tokens.restored

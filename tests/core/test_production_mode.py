@@ -65,6 +65,7 @@ def test_a_worker_without_it_does_not_start_and_names_it():
         ("MARKET_MAX_SPREAD", "wide"),
         ("X_ERROR_PATH", "https://evil.example"),
         ("X_ERROR_PATH", "//evil.example"),
+        ("OAUTH_ERROR_PATH", "https://evil.example"),
         # It would write the links of mails to the log.
         ("EMAIL_URL", "consolemail://"),
         ("EMAIL_URL", "smtp://mail.example.com"),

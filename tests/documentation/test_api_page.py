@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.email_tokens import Purpose, make_token
 from accounts.models import User
 from devtools.management.commands.write_api_page import error_codes
+from tests.accounts.providers.browser import Browser, told
 from tests.api_contract import compiled, description
 from tests.architecture.conftest import REPOSITORY
 from tests.documentation.conftest import STRIPE_SECRET
@@ -56,7 +57,7 @@ def shown(value: Any, name: str = "") -> Any:
         return {key: shown(each, key) for key, each in value.items()}
     if isinstance(value, list):
         return [shown(each) for each in value[:SHOWN]]
-    if name in ("accessToken", "refreshToken", "ticket", "token"):
+    if name in ("accessToken", "refreshToken", "ticket", "token", "finishCode"):
         return f"{value[:16]}..."
     return value
 
@@ -86,12 +87,21 @@ def mailed(purpose: str) -> str:
     return make_token(User.objects.get(username="ada"), Purpose[purpose], now=timezone.now())
 
 
+def came_back(url: str) -> dict[str, str]:
+    """What the frontend is led to with after somebody allowed a sign-in on the provider's page, in a new browser."""
+    browser = Browser("x")
+    handed_on = told(browser.get(browser.choose(url, **{"as": "grace_h"})))
+    browser.close()
+    return {"CAME_BACK": handed_on["code"], "STATE": handed_on["state"]}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_every_example_works_from_first_to_last(service):
     known = {"API": service, "SECRET": STRIPE_SECRET}
     sent: dict[str, list[dict[str, Any]]] = {}
     for example in examples():
         known |= {name: mailed(purpose) for name, purpose in example.get("mailed", {}).items()}
+        known |= came_back(known[example["allowed"]]) if "allowed" in example else {}
         request = request_of(example["curl"], known)
         status, body = send(example["curl"], known)
         assert status == example.get("status", 200), f"{example['curl']}\n{body}"

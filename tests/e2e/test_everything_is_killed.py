@@ -33,7 +33,7 @@ MARKS = {
     "beat": "beat",
     "feed": "markets.feed",
     "simulator": "devtools.simulators.polymarket",
-    "x": "devtools.simulators.x",
+    "providers": "devtools.simulators.providers",
 }
 SERVERS = ("postgres", "valkey")
 BACK_SECONDS = 60

@@ -147,6 +147,8 @@ WEAK = {
     "THROTTLE_ENABLED": "false",
     "PURCHASES_ALLOW_SIMULATED": "true",
     "X_CLIENT_ID": "an-app",
+    "GOOGLE_CLIENT_ID": "an-app",
+    "DISCORD_CLIENT_SECRET": "swordfish",
     "STRIPE_SECRET_KEY": "sk_live_swordfish",
 }
 
@@ -169,6 +171,8 @@ def test_it_never_tells_a_secret(folder):
         "JWT_ACCESS_SECRET": "swordfish-two-" * 4,
         "STRIPE_SECRET_KEY": "swordfish-three",
         "X_CLIENT_SECRET": "swordfish-four",
+        "GOOGLE_CLIENT_SECRET": "swordfish-five",
+        "DISCORD_CLIENT_SECRET": "swordfish-six",
         # Neither is an address that can be used, which makes libraries quote them.
         "DATABASE_URL": f"postgresql://nobody:{PASSWORD}@127.0.0.1:1/none?swordfish=1",
         "REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1/0",

@@ -14,11 +14,11 @@ from django.test import Client as Browser
 from accounts import suspension
 from accounts.errors import NotAllowed, NotYourself, UserErased
 from accounts.models import User
+from accounts.providers.profiles import Profile
+from accounts.providers.sign_in import sign_in
 from accounts.services import update_profile
 from accounts.staff import COMMAND_LINE, StaffMember
 from accounts.tokens import Client
-from accounts.x import sign_in as x
-from accounts.x.protocol import XProfile
 from core.api.errors import recent_refusals
 from leaderboard.services import update_leaderboard
 from ops.personal_data import erase_user
@@ -91,14 +91,16 @@ def test_no_table_knows_the_person_any_more(marlin, player, boss, now):
 
 
 def test_an_erased_x_account_signs_in_as_a_new_user(now):
-    profile = XProfile(X_ID, "marlin", "Marlin Fish", "https://img.example/marlin.png")
-    first = x.sign_in(profile=profile, referral_code="", client=FROM, now=now)
-    assert {"users", "socialaccount_socialaccount"} <= {*places_that_know(MARKS)}
-    erase(User.objects.get(pk=first.user_id))
+    profile = Profile(X_ID, "marlin", "Marlin Fish", "https://img.example/marlin.png", is_verified=True)
+    first = sign_in("x", profile, referral_code="", client=FROM, now=now).user
+    assert {"users", "oauth_accounts"} <= {*places_that_know(MARKS)}
+    erase(first)
     assert places_that_know(MARKS) == []
-    again = x.sign_in(profile=profile, referral_code="", client=FROM, now=now)
-    assert again.user_id != first.user_id
-    assert User.objects.get(pk=again.user_id).username == "marlin"
+    again = sign_in("x", profile, referral_code="", client=FROM, now=now).user
+    assert again.pk != first.pk
+    assert again.username == "marlin"
+    # One account at X makes one user who counts.
+    assert (first.email_verified_at, again.email_verified_at) == (now, None)
 
 
 def test_nobody_is_signed_in_any_more_nor_signs_in(marlin):

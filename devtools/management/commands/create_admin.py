@@ -12,8 +12,8 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.providers.sign_in import clean_username
 from accounts.staff import ensure_superuser
-from accounts.x.sign_in import clean_username
 from core.api.errors import DomainError
 from devtools.management.commands.dev import bring_database_up_to_date, own_url
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("In production: manage.py createsuperuser, and changepassword.")
         email, password = options["email"], options["password"] or secrets.token_urlsafe(PASSWORD_BYTES)
-        username = options["username"] or clean_username(email.partition("@")[0])
+        username = options["username"] or clean_username(email.partition("@")[0], "admin")
         try:
             validate_email(email)
             validate_password(password, User(email=email, username=username))

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 
+from accounts.providers.protocol import PROVIDERS
 from core.db.roles import as_owner
 from core.jobs.queues import DEFAULT, PAYMENTS
 from devtools import startup
@@ -26,10 +27,10 @@ from devtools.simulators.start import (
     free_port,
     is_reachable,
     listens,
+    providers_command,
+    providers_environment,
     simulator_command,
     upstream_environment,
-    x_command,
-    x_environment,
 )
 from devtools.supervisor import Output, Program, Supervisor
 from markets import rules
@@ -93,7 +94,7 @@ class Session:
         self._supervisor = supervisor
         self._output = output
         self._simulator = ""
-        self._x_simulator = ""
+        self._providers_simulator = ""
         self._previous_port = 0
         self._environment = os.environ | {
             "VAR_DIR": str(settings.VAR_DIR),
@@ -107,7 +108,7 @@ class Session:
         self._prepare()
         if self._wants_simulator() and not self._start_simulator():
             return self._supervisor.wait()
-        if self._wants_x_simulator() and not self._start_x_simulator():
+        if (simulated := self._providers_to_simulate()) and not self._start_providers_simulator(simulated):
             return self._supervisor.wait()
         if self._supervisor.was_asked_to_stop():
             return 0
@@ -152,18 +153,22 @@ class Session:
         self._environment |= upstream | pace
         return self._start_server("simulator", simulator_command(port, settings.VAR_DIR / "simulator.state"), port)
 
-    def _wants_x_simulator(self) -> bool:
-        if settings.X_CLIENT_ID:
-            return False
-        self._output.say("Sign in with X goes to the bundled X simulator: X_CLIENT_ID is not set.")
-        return True
+    def _providers_to_simulate(self) -> list[str]:
+        """Return the providers whose client isn't configured, after saying so."""
+        missing = [provider for provider in PROVIDERS.values() if not provider.setting("CLIENT_ID")]
+        for provider in missing:
+            title, name = provider.title, provider.name.upper()
+            self._output.say(
+                f"Sign in with {title} goes to the bundled {title} simulator: {name}_CLIENT_ID is not set."
+            )
+        return [provider.name for provider in missing]
 
-    def _start_x_simulator(self) -> bool:
-        """Do for X what `_start_simulator` does."""
+    def _start_providers_simulator(self, names: list[str]) -> bool:
+        """Do for these providers what `_start_simulator` does."""
         port = free_port()
-        self._x_simulator = f"http://127.0.0.1:{port}"
-        self._environment |= x_environment(self._x_simulator)
-        return self._start_server("x", x_command(port), port)
+        self._providers_simulator = f"http://127.0.0.1:{port}"
+        self._environment |= providers_environment(self._providers_simulator, names)
+        return self._start_server("providers", providers_command(port), port)
 
     def _start_server(self, name: str, command: list[str], port: int) -> bool:
         self._start(name, command, serves_others=True)
@@ -186,7 +191,7 @@ class Session:
         if alive and not self._wait_for(f"{base}/ready", {"ready", "degraded"}, READY_SECONDS):
             self._output.say(f"Not everything is ready yet: {base}/ready says what is missing.")
         if not self._supervisor.stopping.is_set():
-            self._output.say(url_table(base, simulator=self._simulator, x_simulator=self._x_simulator))
+            self._output.say(url_table(base, simulator=self._simulator, providers=self._providers_simulator))
 
     def _wait_for(self, url: str, wanted: set[str], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -250,7 +255,7 @@ def own_url() -> str:
     return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{settings.PORT}"
 
 
-def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
+def url_table(base: str, *, simulator: str, providers: str) -> str:
     rows = {
         "Welcome": f"{base}/",
         "Markets": f"{base}/api/v1/markets",
@@ -263,8 +268,8 @@ def url_table(base: str, *, simulator: str, x_simulator: str) -> str:
     }
     if simulator:
         rows["Simulator"] = f"{simulator}/_control"
-    if x_simulator:
-        rows["X simulator"] = x_simulator
+    if providers:
+        rows["Providers"] = providers
     lines = [f"  {name:<11} {url}" for name, url in rows.items()]
     more = (
         "In another terminal: `make admin` makes who may sign in to the admin, `make demo` a month of bets to look at."

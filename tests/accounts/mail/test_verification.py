@@ -9,7 +9,7 @@ from accounts.email_tokens import Purpose, make_token
 from accounts.models import User
 from accounts.tokens import access_token
 from core.db.sql import new_id
-from devtools.simulators.x import XUser
+from devtools.simulators.providers import ProviderUser
 from tests.accounts.factories import (
     AUTH,
     PASSWORD,
@@ -25,12 +25,17 @@ from tests.accounts.factories import (
     suspend,
 )
 from tests.accounts.mail.conftest import NEW, change_address, log_in, me, verify
-from tests.accounts.x.conftest import browser, new_browser, x
+from tests.accounts.providers.conftest import browser, new_browser, simulator, there
 from tests.concurrently import all_at_once
 from tests.economy.factories import booked
 
-__all__ = ["browser", "new_browser", "x"]
+__all__ = ["browser", "new_browser", "simulator", "there"]
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def provider():
+    return "x"
 
 
 def shown(http, who):
@@ -174,8 +179,8 @@ class TestAnotherAddress:
             success(send(stranger, f"{USERS}/me", {"bio": bio}, method="PATCH", **bearer(ann)))
         assert [change_address(stranger, ann, "a@new.example").status_code for _ in range(2)] == [200, 429]
 
-    def test_somebody_who_came_by_x_can_have_one_and_then_a_password(self, x, new_browser, stranger, mail):
-        x.users.add(XUser("77", "grace_h", "Grace"))
+    def test_somebody_who_came_by_x_can_have_one_and_then_a_password(self, there, new_browser, stranger, mail):
+        there.users.add(ProviderUser("77", "grace_h", "Grace"))
         new_browser().sign_in(**{"as": "grace_h"})
         grace = User.objects.get(username="grace_h")
         success(change_address(stranger, str(token_of(grace)), "grace@example.com"))

@@ -1,5 +1,12 @@
 """Signing in with X, as its own tests do it."""
 
-from tests.accounts.x.conftest import browser, new_browser, x
+import pytest
 
-__all__ = ["browser", "new_browser", "x"]
+from tests.accounts.providers.conftest import browser, live_browsers, new_browser, simulator, there
+
+__all__ = ["browser", "live_browsers", "new_browser", "simulator", "there"]
+
+
+@pytest.fixture
+def provider() -> str:
+    return "x"

@@ -3,16 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.test import Client
 
 from accounts.models import User
 from accounts.services import update_profile
 from core.db.sql import new_id
-from devtools.simulators.x import XUser
+from devtools.simulators.providers import ProviderUser
 from economy import rules
 from economy.ledger.audit import audit
 from tests.accounts.factories import AUTH, form, refusal, send, sign_up, sign_up_verified, success, suspend, verify
+from tests.accounts.providers.browser import told
 from tests.concurrently import all_at_once
 from tests.economy.factories import booked, ledger_entries, make_user
 
@@ -118,10 +120,9 @@ class TestByX:
             new_browser().sign_in(f"?ref={ann.referral_code}", **{"as": "ada_l"})
         assert (earned(ann), counted(ann)) == (200, 1)
 
-    def test_one_person_at_once_in_three_tabs_brings_one_bonus(self, new_browser):
+    def test_one_person_at_once_in_three_tabs_brings_one_bonus(self, live_browsers):
         ann = make_user("ann")
-        tabs = [new_browser() for _ in range(3)]
-        pairs = [(tab, tab.back_from_x(f"?ref={ann.referral_code}", **{"as": "ada_l"})) for tab in tabs]
+        pairs = [(tab, tab.back(f"?ref={ann.referral_code}", **{"as": "ada_l"})) for tab in live_browsers[:3]]
         all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 3)
         assert (earned(ann), counted(ann)) == (200, 1)
 
@@ -131,15 +132,24 @@ class TestByX:
         new_browser().sign_in(f"?ref={ada.referral_code}", **{"as": "ada_l"})
         assert (earned(ada), counted(ada), User.objects.count()) == (0, 0, 1)
 
-    def test_users_who_come_at_once_are_paid_for_up_to_the_cap(self, x, new_browser, monkeypatch):
+    def test_users_who_come_at_once_are_paid_for_up_to_the_cap(self, there, live_browsers, monkeypatch):
         monkeypatch.setattr(rules, "REFERRAL_DAILY_CAP", 2)
         ann = make_user("ann")
-        users = [XUser(str(9000 + number), f"new_{number}", "New") for number in range(4)]
         pairs = []
-        for person in users:
-            x.users.add(person)
-            tab = new_browser()
-            pairs.append((tab, tab.back_from_x(f"?ref={ann.referral_code}", **{"as": person.username})))
+        for number, tab in enumerate(live_browsers):
+            person = ProviderUser(str(9000 + number), f"new_{number}", "New")
+            there.users.add(person)
+            pairs.append((tab, tab.back(f"?ref={ann.referral_code}", **{"as": person.username})))
         all_at_once(lambda: (pair := pairs.pop())[0].get(pair[1]), 4)
         assert (earned(ann), counted(ann)) == (400, 4)
         assert audit().passed
+
+    def test_an_account_that_was_unlinked_brings_no_second_bonus(self, new_browser):
+        """Else one account at X would bring a bonus for every user that it makes."""
+        ann = make_user("ann")
+        token = told(new_browser().sign_in(f"?ref={ann.referral_code}", **{"as": "ada_l"}))["accessToken"]
+        User.objects.filter(username="ada_l").update(password=make_password("a long sentence"))
+        success(new_browser().unlink(token))
+        again = told(new_browser().sign_in(f"?ref={ann.referral_code}", **{"as": "ada_l"}))["userId"]
+        assert User.objects.get(pk=again).email_verified_at is None
+        assert (earned(ann), counted(ann)) == (200, 2)

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 TOKENS, AUTHENTICATION, ACCOUNTS = "accounts/tokens.py", "accounts/authentication.py", "accounts/services.py"
 STAFF, THROTTLES = "accounts/staff.py", "accounts/throttles.py"
+PROVIDERS = "accounts/providers"
 IDEMPOTENCY, TRANSACTIONS = "core/api/idempotency.py", "core/db/transactions.py"
 
 MUTANTS = [
@@ -250,6 +251,81 @@ MUTANTS = [
         caught_by=(
             "tests/staff/test_users_actions.py::test_a_suspended_user_is_out_at_once_and_stays_signed_out_when_restored",
         ),
+    ),
+    # Signing in with a provider
+    Mutant(
+        name="provider-state-in-another-browser",
+        bug="a callback signs in whoever opens it, in a browser that began nothing",
+        file=f"{PROVIDERS}/models.py",
+        fragment="return self.user_id is None and is_of(browser, self.browser_hash)",
+        replacement="return self.user_id is None",
+        caught_by=(
+            "tests/accounts/providers/test_state.py::test_another_browsers_callback_signs_nobody_in_and_stays_good_for_its_own",
+        ),
+    ),
+    Mutant(
+        name="provider-state-of-another",
+        bug="a state that was sent to one provider is taken from another",
+        file=f"{PROVIDERS}/models.py",
+        fragment="matching = self.filter(state_hash=digest(state), provider=provider, expires_at__gt=now)",
+        replacement="matching = self.filter(state_hash=digest(state), expires_at__gt=now)",
+        caught_by=("tests/accounts/providers/test_state.py::test_a_state_of_one_provider_is_nothing_to_the_others",),
+    ),
+    Mutant(
+        name="provider-finish-without-the-code",
+        bug="what came back in another browser is finished without the code of the start",
+        file=f"{PROVIDERS}/models.py",
+        fragment="return self.user_id == user_id and is_of(finish_code, self.finish_hash)",
+        replacement="return self.user_id == user_id",
+        caught_by=(
+            "tests/accounts/providers/test_finish.py::test_a_code_of_another_start_an_invented_one_and_none_finish_nothing",
+        ),
+    ),
+    Mutant(
+        name="provider-links-to-another-user",
+        bug="an account is linked to another user than the one who began",
+        file=f"{PROVIDERS}/models.py",
+        fragment="return self.user_id == user_id and is_of(finish_code, self.finish_hash)",
+        replacement="return is_of(finish_code, self.finish_hash)",
+        caught_by=(
+            "tests/accounts/providers/test_connections.py::TestLinking::test_a_victim_who_opens_an_attackers_address_links_nothing",
+        ),
+    ),
+    Mutant(
+        name="provider-id-token-of-another-sign-in",
+        bug="Google's ID token of another sign-in is taken",
+        file=f"{PROVIDERS}/protocol.py",
+        fragment='if not constant_time_compare(str(claims["nonce"]), nonce_of(verifier)):',
+        replacement='if not claims["nonce"]:',
+        caught_by=(
+            "tests/accounts/providers/test_failures.py::test_an_id_token_that_is_not_of_this_sign_in_signs_nobody_in",
+        ),
+    ),
+    Mutant(
+        name="provider-email-not-verified-there",
+        bug="an address that its provider hasn't verified becomes a new user's",
+        file=f"{PROVIDERS}/profiles.py",
+        fragment='return self.email if self.email_verified else ""',
+        replacement="return self.email",
+        caught_by=("tests/accounts/providers/test_emails.py::test_an_address_that_is_not_verified_there_is_nobodys",),
+    ),
+    Mutant(
+        name="provider-account-counts-again",
+        bug="an account at a provider makes a verified user each time that it is unlinked",
+        file=f"{PROVIDERS}/sign_in.py",
+        fragment="is_verified=profile.is_verified and not former.exists(),",
+        replacement="is_verified=profile.is_verified,",
+        caught_by=(
+            "tests/accounts/providers/test_connections.py::TestUnlinking::test_a_new_user_of_an_account_that_was_unlinked_does_not_count_as_verified",
+        ),
+    ),
+    Mutant(
+        name="provider-unlinks-the-last",
+        bug="the last way to sign in can be removed",
+        file=f"{PROVIDERS}/connections.py",
+        fragment="if account and not can_unlink(user, account, accounts):",
+        replacement="if account and not accounts:",
+        caught_by=("tests/accounts/providers/test_connections.py::TestUnlinking::test_the_last_way_to_sign_in_stays",),
     ),
     # Requests that are sent again
     Mutant(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.accounts.x.browser import target, told
-from tests.accounts.x.conftest import FRONTEND
+from tests.accounts.providers.browser import target, told
+from tests.accounts.providers.conftest import FRONTEND
 
 EVIL = "evil.example"
 HEADERS = {
@@ -44,15 +44,18 @@ def test_tokens_go_to_the_frontend_whatever_a_parameter_says(browser):
     assert EVIL not in finished.headers["Location"]
 
 
-def test_in_development_without_a_redirect_address_x_sends_back_to_the_name_that_the_browser_uses(browser, settings):
-    settings.DEBUG, settings.X_REDIRECT_URI = True, ""
+def test_in_development_without_a_redirect_address_it_is_sent_back_to_the_name_that_is_used(
+    browser, settings, provider
+):
+    settings.DEBUG = True
+    setattr(settings, f"{provider.upper()}_REDIRECT_URI", "")
     for headers in HEADERS.values():
         assert EVIL not in browser.start(headers=headers).headers["Location"]
     assert target(browser.sign_in()) == f"{FRONTEND}/auth/callback"
 
 
 def test_failures_go_to_the_path_that_the_setting_names(browser, settings):
-    settings.X_ERROR_PATH = "/auth/callback"
+    settings.OAUTH_ERROR_PATH = "/auth/callback"
     response = browser.callback("?error=access_denied")
     assert target(response) == f"{FRONTEND}/auth/callback"
     assert told(response)["error"] == "oauth_cancelled"

@@ -1,4 +1,4 @@
-"""The HTTP server of the X simulator, a thread for each connection."""
+"""The HTTP server of the simulator, a thread for each connection. The providers' paths differ, so one port does."""
 
 import sys
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from devtools.simulators.x.endpoints import Endpoints, Response, error_response
+from devtools.simulators.providers.endpoints import DIALECTS, Endpoints, Response, error_response
 
-AUTHORIZE, TOKEN, USER = "/i/oauth2/authorize", "/2/oauth2/token", "/2/users/me"
 MAX_BODY = 64 * 1024
 DRIP_SECONDS = 0.05
 
 
-class XSimulator:
-    """Listens from the start, responds inside a `with` block."""
+class ProvidersSimulator:
+    """Listens from the start, responds inside a `with` block. `clients`: id and secret, by provider."""
 
-    def __init__(self, *, client_id: str, client_secret: str, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.endpoints = Endpoints(client_id=client_id, client_secret=client_secret)
-        self.users = self.endpoints.users
+    def __init__(self, clients: Mapping[str, tuple[str, str]], *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.endpoints = {
+            name: Endpoints(DIALECTS[name], client_id=client_id, client_secret=secret)
+            for name, (client_id, secret) in clients.items()
+        }
         self._server = _Server((host, port), self.endpoints)
         self.url = f"http://{host}:{self._server.server_port}"
-        self.authorize_url, self.token_url, self.user_url = self.url + AUTHORIZE, self.url + TOKEN, self.url + USER
-        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="x-simulator", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="providers", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -48,7 +48,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], endpoints: Endpoints) -> None:
+    def __init__(self, address: tuple[str, int], endpoints: Mapping[str, Endpoints]) -> None:
         self.endpoints = endpoints
         self.closing = Event()
         self.requests: list[str] = []
@@ -94,16 +94,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(response)
 
     def _respond(self, path: str, query: Mapping[str, str], form: Mapping[str, str]) -> Response:
-        endpoints = self.server.endpoints
         authorization = self.headers.get("Authorization", "")
-        match self.command, path:
-            case "GET", "/i/oauth2/authorize":
+        for endpoints in self.server.endpoints.values():
+            dialect = endpoints.dialect
+            if (self.command, path) == ("GET", dialect.authorize):
                 return endpoints.authorize(query)
-            case "POST", "/i/oauth2/authorize":
+            if (self.command, path) == ("POST", dialect.authorize):
                 return endpoints.decide(form)
-            case "POST", "/2/oauth2/token":
+            if (self.command, path) == ("POST", dialect.token):
                 return endpoints.token(form, authorization)
-            case "GET", "/2/users/me":
+            if (self.command, path) == ("GET", dialect.user):
                 return endpoints.user(query, authorization)
         return error_response(404, "not_found", "There is nothing here.")
 

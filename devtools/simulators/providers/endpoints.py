@@ -1,7 +1,8 @@
-"""What X responds, whatever carries it: its users, codes and tokens, the page, and the failures that it simulates."""
+"""What X, Google and Discord respond, whatever carries it: users, codes and tokens, the page, and failures."""
 
 import base64
 import binascii
+import hmac
 import json
 import re
 import secrets
@@ -18,6 +19,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NEEDED = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
 JSON, HTML = "application/json; charset=utf-8", "text/html; charset=utf-8"
 CODE_SECONDS = 30  # X's documentation: "you will have only 30 seconds once the user approves your application"
+TOKEN_SECONDS = 3600
 AVATAR = "https://abs.twimg.com/sticky/default_profile_images/default_profile_normal.png"
 
 
@@ -25,41 +27,40 @@ AVATAR = "https://abs.twimg.com/sticky/default_profile_images/default_profile_no
 
 
 @dataclass(frozen=True)
-class XUser:
-    """An account at X."""
+class ProviderUser:
+    """An account at a provider. X tells no e-mail, Google no username, Discord the last part of an avatar's address."""
 
-    x_id: str
+    account_id: str
     username: str
     name: str
     avatar_url: str = AVATAR
-
-    def as_json(self, fields: set[str]) -> dict[str, Any]:
-        """Return id, name and username, and more when `user.fields` names it (X's documentation, GET /2/users/me)."""
-        fields_sent = {"id": self.x_id, "name": self.name, "username": self.username}
-        return fields_sent | ({"profile_image_url": self.avatar_url} if "profile_image_url" in fields else {})
+    email: str = ""
+    email_verified: bool = True
 
 
 SAMPLES = (
-    XUser("1001", "ada_l", "Ada Lovelace"),
-    XUser("1002", "grace_h", "Grace Hopper"),
-    XUser("1003", "alan_t", "Alan Turing"),
+    ProviderUser("1001", "ada_l", "Ada Lovelace", email="ada@engines.example"),
+    ProviderUser("1002", "grace_h", "Grace Hopper", email="grace@ships.example"),
+    ProviderUser("1003", "alan_t", "Alan Turing", email="alan@machines.example", email_verified=False),
 )
 
 
-class XUsers:
-    """The users of X: the samples, those who were added, and anybody else whose username is typed in."""
+class ProviderUsers:
+    """The users of a provider: the samples, those who were added, and anybody else whose username is typed in."""
 
     def __init__(self) -> None:
         self._known = {user.username.lower(): user for user in SAMPLES}
 
-    def add(self, user: XUser) -> None:
-        self._known[user.username.lower()] = user
+    def add(self, user: ProviderUser, *, known_as: str = "") -> None:
+        """Add a user, or replace the one of that username; `known_as`: what is typed for them, where it is another."""
+        self._known[(known_as or user.username).lower()] = user
 
-    def find(self, username: str) -> XUser:
+    def find(self, username: str) -> ProviderUser:
         """Return the user; the same username is the same user, in any case, also after a restart."""
         typed = username.strip().lstrip("@") or "somebody"
-        known = self._known.get(typed.lower())
-        return known or XUser(number_for(typed.lower()), handle(typed), typed)
+        name = handle(typed)
+        made = ProviderUser(number_for(typed.lower()), name, typed, email=f"{name}@somewhere.example")
+        return self._known.get(typed.lower(), made)
 
 
 def number_for(username: str) -> str:
@@ -72,6 +73,47 @@ def handle(typed: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", typed)[:15]
 
 
+# What differs from one provider to the other
+
+
+def x_user(user: ProviderUser, fields: set[str]) -> dict[str, Any]:
+    """Return id, name and username, and more when `user.fields` names it (X's documentation, GET /2/users/me)."""
+    said = {"id": user.account_id, "name": user.name, "username": user.username}
+    return {"data": said | ({"profile_image_url": user.avatar_url} if "profile_image_url" in fields else {})}
+
+
+def google_user(user: ProviderUser, fields: set[str]) -> dict[str, Any]:
+    """Return Google's claims about a user (its documentation, "An ID token's payload")."""
+    email = {"email": user.email, "email_verified": user.email_verified} if user.email else {}
+    return {"sub": user.account_id, "name": user.name, "picture": user.avatar_url, **email}
+
+
+def discord_user(user: ProviderUser, fields: set[str]) -> dict[str, Any]:
+    """Return Discord's user object, in the scopes `identify` and `email`."""
+    avatar = user.avatar_url.rpartition("/")[2].partition(".")[0] or None
+    said = {"id": user.account_id, "username": user.username, "global_name": user.name, "avatar": avatar}
+    return said | {"discriminator": "0", "email": user.email or None, "verified": user.email_verified}
+
+
+class Dialect(NamedTuple):
+    """How a provider is spoken with. `scope` is the one without which it doesn't say who the user is."""
+
+    title: str
+    authorize: str
+    token: str
+    user: str
+    scope: str
+    describe: Callable[[ProviderUser, set[str]], dict[str, Any]]
+    has_id_token: bool = False
+
+
+DIALECTS = {
+    "x": Dialect("X", "/i/oauth2/authorize", "/2/oauth2/token", "/2/users/me", "users.read", x_user),
+    "google": Dialect("Google", "/o/oauth2/v2/auth", "/token", "/v1/userinfo", "openid", google_user, True),
+    "discord": Dialect("Discord", "/oauth2/authorize", "/api/oauth2/token", "/api/users/@me", "identify", discord_user),
+}
+
+
 # Codes and tokens
 
 
@@ -79,10 +121,11 @@ def handle(typed: str) -> str:
 class Grant:
     """What one user allowed. `failure` is what this sign-in is to fail by, if anything."""
 
-    user: XUser
+    user: ProviderUser
     redirect_uri: str
     challenge: str
     scope: str
+    nonce: str
     failure: str
     until: float
 
@@ -96,12 +139,14 @@ class Grants:
         self._codes: dict[str, Grant] = {}
         self._tokens: dict[str, Grant] = {}
 
-    def allow(self, user: XUser, *, redirect_uri: str, challenge: str, scope: str, failure: str) -> str:
+    def allow(
+        self, user: ProviderUser, *, redirect_uri: str, challenge: str, scope: str, nonce: str = "", failure: str
+    ) -> str:
         """Return a code, good once and for half a minute."""
         code = secrets.token_urlsafe(48)
         until = self._clock() + CODE_SECONDS
         with self._lock:
-            self._codes[code] = Grant(user, redirect_uri, challenge, scope, failure, until)
+            self._codes[code] = Grant(user, redirect_uri, challenge, scope, nonce, failure, until)
         return code
 
     def failure_of(self, code: str) -> str:
@@ -129,7 +174,7 @@ class Grants:
 
 def challenge_of(verifier: str) -> str:
     """Return BASE64URL(SHA256(verifier)), without padding (RFC 7636, 4.2)."""
-    return base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return base64url(sha256(verifier.encode()).digest())
 
 
 # Simulated failures
@@ -147,7 +192,7 @@ class Failure(NamedTuple):
 
 
 FAILURES = {
-    "error": Failure("X reports an error", "authorize", "server_error"),
+    "error": Failure("the provider reports an error", "authorize", "server_error"),
     "bad_code": Failure("the code is bad", "authorize", "bad_code"),
     "token_500": Failure("token: status 500", "token", "500"),
     "token_html": Failure("token: a page instead of JSON", "token", "html"),
@@ -161,6 +206,15 @@ FAILURES = {
     "user_huge": Failure("users/me: a response of a megabyte", "user", "huge"),
     "user_hang": Failure("users/me: no response", "user", "hang"),
     "user_drip": Failure("users/me: a response that never ends", "user", "drip"),
+    "id_token_missing": Failure("ID token: none", "id_token", "missing"),
+    "id_token_garbage": Failure("ID token: no token", "id_token", "garbage"),
+    "id_token_nonce": Failure("ID token: another sign-in's", "id_token", "nonce"),
+    "id_token_no_nonce": Failure("ID token: of no sign-in", "id_token", "no_nonce"),
+    "id_token_audience": Failure("ID token: for another client", "id_token", "aud"),
+    "id_token_party": Failure("ID token: asked for by another client", "id_token", "azp"),
+    "id_token_issuer": Failure("ID token: another issuer's", "id_token", "iss"),
+    "id_token_expired": Failure("ID token: expired", "id_token", "exp"),
+    "id_token_endless": Failure("ID token: without an end", "id_token", "no_exp"),
 }
 
 
@@ -194,7 +248,7 @@ label { font-size: .9rem; opacity: .75; }
 """
 
 
-def authorize_page(query: Mapping[str, str], users: Iterable[XUser]) -> str:
+def authorize_page(dialect: Dialect, query: Mapping[str, str], users: Iterable[ProviderUser]) -> str:
     """Return the page that asks: sign in as whom, deny, or fail."""
     hidden = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(query[name])}">' for name in query)
     samples = "".join(
@@ -202,11 +256,13 @@ def authorize_page(query: Mapping[str, str], users: Iterable[XUser]) -> str:
         f"<small>@{escape(user.username)}</small></button>"
         for user in users
     )
-    failures = "".join(f'<option value="{key}">{escape(failure.label)}</option>' for key, failure in FAILURES.items())
+    steps = ("authorize", "token", "id_token" if dialect.has_id_token else "user")
+    possible = {key: failure for key, failure in FAILURES.items() if failure.where in steps}
+    failures = "".join(f'<option value="{key}">{escape(failure.label)}</option>' for key, failure in possible.items())
     return page(
         "Sign in as …",
-        f"""<p>This is the X simulator on your own machine. Nothing leaves it.</p>
-<form method="post" action="/i/oauth2/authorize">{hidden}
+        f"""<p>This is the simulator of {dialect.title} on your own machine. Nothing leaves it.</p>
+<form method="post" action="{dialect.authorize}">{hidden}
 {samples}
 <div class="row"><input name="typed" placeholder="any username" aria-label="Username" maxlength="50">
 <button name="as" value="">Sign in</button></div>
@@ -244,10 +300,11 @@ class Response(NamedTuple):
 
 
 class Endpoints:
-    """X's four endpoints, as strict as X about client, redirect address, PKCE and codes."""
+    """A provider's endpoints, as strict as it is about client, redirect address, PKCE and codes."""
 
-    def __init__(self, *, client_id: str, client_secret: str) -> None:
-        self.users = XUsers()
+    def __init__(self, dialect: Dialect, *, client_id: str, client_secret: str) -> None:
+        self.dialect = dialect
+        self.users = ProviderUsers()
         self.grants = Grants()
         self._client_id = client_id
         self._client_secret = client_secret
@@ -256,7 +313,8 @@ class Endpoints:
         reason = self._refusal(query)
         if reason:
             return Response(400, refusal_page(reason), HTML)
-        return Response(200, authorize_page({name: query[name] for name in NEEDED}, SAMPLES), HTML)
+        sent_back = {name: query[name] for name in (*NEEDED, "nonce") if name in query}
+        return Response(200, authorize_page(self.dialect, sent_back, SAMPLES), HTML)
 
     def decide(self, form: Mapping[str, str]) -> Response:
         """Return the redirect after the user's choice on the page."""
@@ -293,17 +351,38 @@ class Endpoints:
         token, grant = exchanged
         body = {"token_type": "bearer", "expires_in": 7200, "access_token": token, "scope": grant.scope}
         refresh = {"refresh_token": secrets.token_urlsafe(48)} if "offline.access" in grant.scope.split() else {}
-        return Response(200, json.dumps(body | refresh))
+        return Response(200, json.dumps(body | refresh | self._id_token(grant)))
 
     def user(self, query: Mapping[str, str], authorization: str) -> Response:
         grant = self.grants.of(authorization.removeprefix("Bearer "))
-        if grant is None or "users.read" not in grant.scope.split():
+        if grant is None or self.dialect.scope not in grant.scope.split():
             return error_response(401, "Unauthorized", "Unauthorized")
         kind = kind_at("user", grant.failure)
         if kind:
             return failure_response(kind)
         fields = set(query.get("user.fields", "").split(","))
-        return Response(200, json.dumps({"data": grant.user.as_json(fields)}))
+        return Response(200, json.dumps(self.dialect.describe(grant.user, fields)))
+
+    def _id_token(self, grant: Grant) -> dict[str, str]:
+        """Return the ID token where the provider has one and the scope is for it (OpenID Connect Core, 3.1.3.3)."""
+        kind = kind_at("id_token", grant.failure)
+        if not self.dialect.has_id_token or "openid" not in grant.scope.split() or kind == "missing":
+            return {}
+        now = int(time.time())
+        claims = {
+            "iss": "https://accounts.google.com",
+            "aud": self._client_id,
+            "azp": self._client_id,
+            "iat": now,
+            "exp": now + TOKEN_SECONDS,
+            "nonce": grant.nonce,
+            **self.dialect.describe(grant.user, set()),
+        }
+        wrong = {"iss": "https://evil.example", "aud": "another", "azp": "another", "exp": now - 60, "nonce": "another"}
+        claims |= {name: value for name, value in wrong.items() if name == kind}
+        if kind.startswith("no_"):
+            del claims[kind.removeprefix("no_")]
+        return {"id_token": "no token" if kind == "garbage" else signed(claims, self._client_secret)}
 
     def _code(self, form: Mapping[str, str], failure: str) -> str:
         user = self.users.find(form.get("as") or form.get("typed", ""))
@@ -312,6 +391,7 @@ class Endpoints:
             redirect_uri=form["redirect_uri"],
             challenge=form["code_challenge"],
             scope=form["scope"],
+            nonce=form.get("nonce", ""),
             failure=failure,
         )
 
@@ -329,14 +409,28 @@ class Endpoints:
         return ""
 
     def _is_client(self, form: Mapping[str, str], authorization: str) -> bool:
-        """Return whether it is the client: confidential, by Basic auth (RFC 6749, 2.3.1), or public, by its id."""
-        if not self._client_secret:
-            return form.get("client_id") == self._client_id
+        """Return whether it is the client: by Basic auth or in the body (RFC 6749, 2.3.1), or public, by its id.
+
+        X doesn't take a secret in the body.
+        """
+        if not self._client_secret or (self.dialect.title != "X" and not authorization):
+            given = (form.get("client_id"), form.get("client_secret", ""))
+            return given == (self._client_id, self._client_secret)
         try:
             credentials = base64.b64decode(authorization.removeprefix("Basic "), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return False
         return credentials == f"{self._client_id}:{self._client_secret}"
+
+
+def signed(claims: Mapping[str, Any], secret: str) -> str:
+    """Return a JWT, signed by the client's secret, which has to do for the provider's key."""
+    parts = ".".join(map(base64url, (json.dumps({"alg": "HS256", "typ": "JWT"}).encode(), json.dumps(claims).encode())))
+    return f"{parts}.{base64url(hmac.digest(secret.encode(), parts.encode(), 'sha256'))}"
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def error_response(status: int, error: str, description: str) -> Response:
