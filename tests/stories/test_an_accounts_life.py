@@ -10,17 +10,19 @@ from accounts import rules, tasks
 from accounts.models import User
 from ops import tasks as ops_tasks
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, form, refusal, send, success
+from tests.accounts.providers.browser import Browser, told
+from tests.accounts.providers.conftest import simulator
 from tests.betting.factories import Player, assert_audit_passes
 from tests.economy.factories import booked, make_user
 from tests.mail_server import mail
 from tests.markets.factories import add_market
 
-__all__ = ["mail"]
+__all__ = ["mail", "simulator"]
 pytestmark = pytest.mark.django_db(transaction=True)
 NEW = "staple paper clip 9"
 
 
-def test_from_signing_up_to_leaving_and_back(mail, monkeypatch):
+def test_from_signing_up_to_leaving_and_back(mail, simulator, monkeypatch):
     http, referrer = Client(), make_user("referrer")
 
     # Sign up: usable at once, and worth nothing to the referrer until somebody reads the mail.
@@ -50,6 +52,8 @@ def test_from_signing_up_to_leaving_and_back(mail, monkeypatch):
     third = success(send(http, f"{AUTH}/login", {"email": "ann@new.example", "password": NEW}))
     assert (third["user"]["email"], third["user"]["pendingEmail"]) == ("ann@new.example", None)
     user, token = User.objects.get(username="ann"), third["accessToken"]
+
+    sign_in_with_google_for_a_while(user, token)
 
     # Bet, and look at all that is kept.
     Player(user, token).bet(add_market(), 100)
@@ -89,3 +93,13 @@ def test_from_signing_up_to_leaving_and_back(mail, monkeypatch):
     assert mail.subjects_to("ann@new.example") == ["Confirm your e-mail address", "Your account is about to be deleted"]
     assert booked(referrer)["credit_balance"] == 200
     assert User.objects.count() == 2
+
+
+def sign_in_with_google_for_a_while(user: User, token: str) -> None:
+    """Link Google, sign in with it, and unlink it."""
+    browser = Browser("google")
+    success(browser.link(token, **{"as": "grace_h"}))
+    assert told(browser.sign_in(**{"as": "grace_h"}))["userId"] == str(user.pk)
+    success(browser.unlink(token))
+    assert browser.connections(token)["connections"] == []
+    browser.close()
