@@ -222,7 +222,7 @@ class TestComingBack:
         assert not first.tokens.restored
         success(stranger.delete(ME, headers=bearer(first.tokens)))
         assert sign_in().tokens.restored
-        assert state_of(User.objects.get(pk=first.user_id)) == (True, None)
+        assert state_of(User.objects.get(pk=first.user.pk)) == (True, None)
 
     def test_a_new_password_restores_it_for_who_forgot_the_old_one(self, stranger, left, mail):
         success(request_reset(stranger))

@@ -31,6 +31,7 @@ sys.argv = sys.argv[2:]
 IMPORT_ALL = """
 import importlib
 import thisthat.wsgi
+import thisthat.urls
 for name in sys.argv:
     importlib.import_module(name)
 from thisthat.celery import app
