@@ -311,6 +311,7 @@ class Mail(models.Model):
         EMAIL_CHANGED = "email_changed"
         PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of mail
         DELETION_REQUESTED = "deletion_requested"
+        LINKED_ACCOUNTS_CHANGED = "linked_accounts_changed"
 
     class Status(models.TextChoices):
         """Dropped: by the time it was to be sent there was nothing left to say."""

@@ -94,7 +94,7 @@ def unlink_account(*, user_id: UUID, provider: str, by: StaffMember, reason: str
     """
 
     def unlink(user: User) -> None:
-        connections.remove(user, provider)
+        connections.remove(user, provider, now=now)
 
     return act_on_user("unlink_account", unlink, user_id=user_id, by=by, reason=reason, state=linked_accounts, now=now)
 

@@ -26,6 +26,7 @@ SUBJECTS = {
     Kind.EMAIL_CHANGED: "Your e-mail address was changed",
     Kind.PASSWORD_CHANGED: "Your password was changed",
     Kind.DELETION_REQUESTED: "Your account is about to be deleted",
+    Kind.LINKED_ACCOUNTS_CHANGED: "The ways to sign in to your account changed",
     TAKEN: "You have an account already",
 }
 

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='mail',
             name='kind',
-            field=models.CharField(choices=[('verify_email', 'Verify Email'), ('password_reset', 'Password Reset'), ('email_change_requested', 'Email Change Requested'), ('email_changed', 'Email Changed'), ('password_changed', 'Password Changed'), ('deletion_requested', 'Deletion Requested')], max_length=30),
+            field=models.CharField(choices=[('verify_email', 'Verify Email'), ('password_reset', 'Password Reset'), ('email_change_requested', 'Email Change Requested'), ('email_changed', 'Email Changed'), ('password_changed', 'Password Changed'), ('deletion_requested', 'Deletion Requested'), ('linked_accounts_changed', 'Linked Accounts Changed')], max_length=30),
         ),
         migrations.AlterField(
             model_name='refreshtoken',

@@ -20,7 +20,8 @@ from accounts.errors import (
     SignInError,
     SignInFailed,
 )
-from accounts.models import User
+from accounts.mail.queue import queue_mail
+from accounts.models import Mail, User
 from accounts.providers import sign_in
 from accounts.providers.models import RANDOM_BYTES, FormerOAuthAccount, OAuthAccount, OAuthState, account_hash
 from accounts.providers.profiles import Profile
@@ -104,6 +105,7 @@ def link_account(user_id: UUID, provider: str, profile: Profile, *, now: datetim
     if provider == "x":
         user.x_username = profile.username
         user.save(update_fields=["x_username"])
+    tell_by_mail(user, now=now)
     log_event("a user linked an account", userId=user_id, provider=provider)
     return account
 
@@ -116,10 +118,10 @@ def unlink(*, user_id: UUID, provider: str, now: datetime) -> None:
         account = next((each for each in accounts if each.provider == provider), None)
         if account and not can_unlink(user, account, accounts):
             raise LastSignInMethod
-        remove(user, provider)
+        remove(user, provider, now=now)
 
 
-def remove(user: User, provider: str) -> None:
+def remove(user: User, provider: str, *, now: datetime) -> None:
     """Unlink the account of this provider, in the caller's transaction, which holds the user's lock.
 
     Raises ConnectionNotFound.
@@ -132,7 +134,14 @@ def remove(user: User, provider: str) -> None:
     if provider == "x":
         user.x_username = ""
         user.save(update_fields=["x_username"])
+    tell_by_mail(user, now=now)
     log_event("an account was unlinked", userId=user.pk, provider=provider)
+
+
+def tell_by_mail(user: User, *, now: datetime) -> None:
+    """Tell the owner of a verified address: a link that somebody else made would outlive a new password."""
+    if user.email_verified_at is not None:
+        queue_mail(Mail.Kind.LINKED_ACCOUNTS_CHANGED, address=user.email, user=user, now=now)
 
 
 def delete_links(accounts: "QuerySet[OAuthAccount]") -> None:

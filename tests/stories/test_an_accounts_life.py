@@ -90,7 +90,11 @@ def test_from_signing_up_to_leaving_and_back(mail, simulator, monkeypatch):
         "Your e-mail address is about to change",
         "Your e-mail address was changed",
     ]
-    assert mail.subjects_to("ann@new.example") == ["Confirm your e-mail address", "Your account is about to be deleted"]
+    assert mail.subjects_to("ann@new.example") == [
+        "Confirm your e-mail address",
+        "The ways to sign in to your account changed",
+        "Your account is about to be deleted",
+    ]
     assert booked(referrer)["credit_balance"] == 200
     assert User.objects.count() == 2
 

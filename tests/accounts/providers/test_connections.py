@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Mail, User
 from accounts.providers.models import FormerOAuthAccount, OAuthAccount, OAuthState
 from devtools.simulators.providers import ProviderUser
 from tests.accounts.factories import USERS, bearer, faults, refusal, sign_up, sign_up_verified, success
@@ -40,6 +40,14 @@ class TestLinking:
         response = new_browser().sign_in(**{"as": "grace_h"})
         assert (target(response), told(response)["userId"]) == (SUCCESS, str(ann.user.pk))
         assert User.objects.count() == 1
+
+    def test_the_owner_of_a_verified_address_is_told_of_it_and_of_the_end(self, browser, ann, token):
+        told_by_mail = Mail.objects.filter(kind=Mail.Kind.LINKED_ACCOUNTS_CHANGED)
+        success(browser.link(token))
+        assert told_by_mail.get().address == ann.user.email
+        told_by_mail.delete()
+        success(browser.unlink(token))
+        assert told_by_mail.get().address == ann.user.email
 
     def test_it_changes_nothing_of_the_profile_now_or_later(self, browser, new_browser, ann, token, provider):
         success(browser.link(token, **{"as": "grace_h"}))
