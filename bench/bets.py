@@ -90,7 +90,7 @@ def script(users: int, markets: int) -> str:
 
     bet = {
         "id": NEW_ID, "user_id": USER, "market_id": MARKET, "side": "'this'", "amount": STAKE, "odds_at_bet": "0.6",
-        "potential_payout": "16.66",
+        "shares": "16.66", "on_curve": "false",
     }  # fmt: skip
     ledger = {
         "user_id": USER, "amount": f"-{STAKE}", "transaction_type": "'bet_placed'", "counterparty": "'escrow'",

@@ -135,6 +135,8 @@ class Market(MirroredFields):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     market_type = models.CharField(max_length=10, choices=Type, default=Type.POLYMARKET)
+    # Of a house market: priced by a market maker (`betting.makers`), and not at odds that staff set. Never changed.
+    is_lmsr = models.BooleanField(default=False, db_default=False)
     event = models.ForeignKey(MarketEvent, on_delete=models.PROTECT, null=True, related_name="markets", db_index=False)
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
     resolution = models.CharField(max_length=7, choices=Resolution, null=True)
@@ -228,6 +230,9 @@ class Market(MirroredFields):
                 )
                 | Q(market_type="credits", polymarket_id__isnull=True),
                 name="markets_type_and_upstream",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_lmsr=False) | Q(market_type="credits"), name="markets_lmsr_is_a_house_market"
             ),
             models.CheckConstraint(
                 condition=Q(liquidity__gte=0, volume__gte=0, volume_24hr__gte=0), name="markets_figures_not_negative"
