@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             model_name="market",
             constraint=models.CheckConstraint(
                 condition=models.Q(("is_lmsr", False), ("market_type", "credits"), _connector="OR"),
-                name="markets_lmsr_is_a_house_market",
+                name="markets_lmsr_in_house",
             ),
         ),
     ]

@@ -385,7 +385,7 @@ class TestStaff:
         ("house_entries_append_only", "UPDATE house_entries SET amount = 1"),
         ("house_entries_append_only", "DELETE FROM house_entries"),
         ("bets_terms_never_change", "UPDATE bets SET on_curve = false"),
-        ("markets_lmsr_is_a_house_market", "UPDATE markets SET market_type = 'polymarket', polymarket_id = '0x1', this_token_id = '1', that_token_id = '2'"),
+        ("markets_lmsr_in_house", "UPDATE markets SET market_type = 'polymarket', polymarket_id = '0x1', this_token_id = '1', that_token_id = '2'"),
     ],
 )  # fmt: skip
 def test_the_database_refuses_hand_written_changes(ann, rain, by, statement):

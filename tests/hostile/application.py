@@ -269,7 +269,7 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
         "UPDATE bets SET actual_payout = actual_payout + 1 WHERE status = 'won'",
     ),
     (
-        Refused("23514", "bets_sales_in_range"),
+        Refused("23514", "bets_sold_shares_follow_the_stake"),
         "UPDATE bets SET sold_amount = sold_amount + 1, sold_payout = sold_payout + 1 WHERE status = 'pending'",
     ),
     (
@@ -306,6 +306,15 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     ),
     (NO_RIGHT, "UPDATE bet_sales SET payout = payout + 1"),
     (NO_RIGHT, "DELETE FROM bet_sales"),
+    (NO_RIGHT, "UPDATE house_entries SET amount = 1"),
+    (NO_RIGHT, "DELETE FROM house_entries"),
+    (
+        Found("subsidies"),
+        "INSERT INTO house_entries (amount, entry_type, reference_id, occurrence, created_at) "
+        "VALUES (1000, 'subsidy', :rain, 0, now())",
+    ),
+    (NO_RIGHT, "DELETE FROM market_makers"),
+    (Found("market_makers"), "UPDATE markets SET is_lmsr = true WHERE id = :rain"),
     (
         Refused("23514", "bet_sales_agree_with_bet"),
         (
