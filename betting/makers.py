@@ -16,8 +16,9 @@ from betting import rules
 from betting.errors import InvalidSubsidy, MarketNotAccepting, SlippageTooHigh
 from betting.lmsr import CENT, HIGHEST_ODDS, LOWEST_ODDS, BeyondLimit, Curve, Trade, first_curve
 from betting.models import Bet, MarketMaker
-from core.db.sql import fetch_one
-from core.db.transactions import run_transaction
+from betting.orders import MARKET_COLUMNS, MarketSnapshot
+from core.db.sql import Row, fetch_one
+from core.db.transactions import require_transaction, run_transaction
 from economy.ledger.house import post_subsidy
 from markets.errors import InvalidHouseMarket, NotAHouseMarket
 from markets.house import Question, begin_house_market, lock_house_market
@@ -29,6 +30,14 @@ LEAST_SHOWN, MOST_SHOWN = STEP, 1 - STEP
 MAKER = """
 SELECT b, tilt, q_this, q_that, subsidy, collected FROM market_makers WHERE market_id = %(market_id)s
 """
+# For who changes its price: nobody else holds the market meanwhile. Both rows are locked, in this order, so that both
+# are read anew once the lock is had; what isn't locked would be as it was when the statement began to wait.
+LOCK_WITH_MAKER = f"""
+SELECT {MARKET_COLUMNS}, maker.b, maker.tilt, maker.q_this, maker.q_that, maker.subsidy, maker.collected
+FROM markets AS market JOIN market_makers AS maker ON maker.market_id = market.id
+WHERE market.id = %(market_id)s FOR NO KEY UPDATE OF market, maker
+"""  # noqa: S608 - constants
+MAKER_WIDTH = 6
 # In the statement that moves the credits of a bet, or of its own after a sale: `{moved}` is empty where they didn't.
 MOVE_MAKER = """
 UPDATE market_makers SET q_this = q_this + %(this_shares)s, q_that = q_that + %(that_shares)s,
@@ -73,6 +82,19 @@ def get_maker(market_id: UUID) -> Maker:
     row = fetch_one(MAKER, {"market_id": market_id})
     if row is None:
         raise LookupError(f"Market {market_id} has no maker; it is made with the market, and kept.")
+    return read_maker(row)
+
+
+def lock_with_maker(market_id: UUID) -> tuple[MarketSnapshot, Maker]:
+    """Return a market and its maker, locked exclusively until the transaction ends. Lock it before any user."""
+    require_transaction("lock_with_maker")
+    row = fetch_one(LOCK_WITH_MAKER, {"market_id": market_id})
+    if row is None:
+        raise LookupError(f"Market {market_id} has no maker; it is made with the market, and kept.")
+    return MarketSnapshot(*row[:-MAKER_WIDTH]), read_maker(row[-MAKER_WIDTH:])
+
+
+def read_maker(row: Row) -> Maker:
     *curve, subsidy, collected = row
     return Maker(Curve(*curve), subsidy, collected)
 

@@ -275,8 +275,6 @@ MARKET_BY_ID = f"SELECT {MARKET_COLUMNS} FROM markets AS market WHERE market.id 
 MARKET_BY_CONDITION = f"SELECT {MARKET_COLUMNS} FROM markets AS market WHERE market.polymarket_id = %(condition)s"  # noqa: S608
 # Many may hold it at once; whoever closes or settles the market waits for them, and they for it.
 LOCK_MARKET = f"{MARKET_BY_ID} FOR SHARE"
-# Of one whose price each bet moves one at a time.
-LOCK_MARKET_ALONE = f"{MARKET_BY_ID} FOR NO KEY UPDATE"
 
 # A market that many bet on is read once a second in each process, not for each bet.
 SNAPSHOT_CACHED_FOR = timedelta(seconds=1)
@@ -315,13 +313,10 @@ def get_cached_market_snapshot(reference: str, *, now: datetime) -> MarketSnapsh
     return market
 
 
-def lock_market_snapshot(market_id: UUID, *, alone: bool) -> MarketSnapshot:
-    """Return the market as it stays until the transaction ends. Lock it before any user. Raises MarketNotFound.
-
-    `alone`: nobody else holds it meanwhile, so that the caller may change its price.
-    """
+def lock_market_snapshot(market_id: UUID) -> MarketSnapshot:
+    """Return the market as it stays until the transaction ends. Lock it before any user. Raises MarketNotFound."""
     require_transaction("lock_market_snapshot")
-    return fetch_snapshot(LOCK_MARKET_ALONE if alone else LOCK_MARKET, {"id": market_id})
+    return fetch_snapshot(LOCK_MARKET, {"id": market_id})
 
 
 def fetch_snapshot(statement: str, parameters: dict[str, Any]) -> MarketSnapshot:

@@ -17,7 +17,7 @@ from django.core.cache import cache
 
 from betting import rules
 from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, PositionChanged
-from betting.makers import AFTER_SALE, WITH_BET, average_got, average_paid, change_by, get_maker
+from betting.makers import AFTER_SALE, WITH_BET, Maker, average_got, average_paid, change_by, lock_with_maker
 from betting.models import Bet
 from betting.orders import MarketSnapshot, Order, lock_market_snapshot
 from betting.pricing import (
@@ -83,12 +83,12 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     Raises InsufficientCredits, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
     MarketIlliquid, PriceUnavailable, SlippageTooHigh.
     """
-    market = lock_market_snapshot(priced.market.id, alone=priced.market.is_lmsr)
+    market, maker = lock_market(priced.market)
     now = clock()
     market.ensure_takes_orders(now=now)
     market.ensure_same_sides(priced.market)
-    if market.is_lmsr:
-        terms, balance = take_bet_on_curve(priced.order, market, user_id=user_id, now=now)
+    if maker:
+        terms, balance = take_bet_on_curve(priced.order, market, maker, user_id=user_id, now=now)
     else:
         price = locked_price(market, priced.price)
         odds = price.to_buy(priced.order.side)
@@ -105,14 +105,22 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     return PlacedBet(render_placed_bet(terms, market), balance, terms["shares"])
 
 
+def lock_market(read: MarketSnapshot) -> tuple[MarketSnapshot, Maker | None]:
+    """Return the market as it stays until the transaction ends, with the maker of one whose price a bet moves.
+
+    Such a market nobody else holds; others many hold at once. Raises MarketNotFound.
+    """
+    return lock_with_maker(read.id) if read.is_lmsr else (lock_market_snapshot(read.id), None)
+
+
 def take_bet_on_curve(
-    order: Order, market: MarketSnapshot, *, user_id: UUID, now: datetime
+    order: Order, market: MarketSnapshot, maker: Maker, *, user_id: UUID, now: datetime
 ) -> tuple[dict[str, Any], Decimal]:
     """Take a bet on a market maker, and move its price, which `market` then shows; return its terms, and the balance.
 
     The market is locked exclusively. Raises InsufficientCredits, MarketNotAccepting, OddsMoved, SlippageTooHigh.
     """
-    trade = buy_on_curve(order, get_maker(market.id))
+    trade = buy_on_curve(order, maker)
     terms = bet_terms(order, market, average_paid(trade), trade.shares, user_id=user_id, now=now)
     change = change_by(trade, order.side, bought=True, stake=order.amount, now=now)
     also, parameters = f"{INSERT_BET}, {WITH_BET}", {**change, **terms}
@@ -209,14 +217,14 @@ def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
     Raises PositionChanged, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
     MarketIlliquid, PriceUnavailable.
     """
-    market = lock_market_snapshot(priced.market.id, alone=priced.market.is_lmsr)
+    market, maker = lock_market(priced.market)
     balance = lock_user(user_id)
     position = fetch_position(LOCK_POSITION, priced.bet_id, user_id)
     ensure_still_sellable(position, priced.sale.amount)
     now = clock()
     market.ensure_open(now=now)
     part = position.stake if priced.sale.amount is None else priced.sale.amount
-    trade = sell_on_curve(position, part, get_maker(market.id)) if market.is_lmsr else None
+    trade = sell_on_curve(position, part, maker) if maker else None
     if trade:
         odds, proceeds = average_got(trade), trade.credits
     else:

@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.staff import COMMAND_LINE
 from betting.lmsr import first_curve
 from betting.makers import add_liquidity
-from betting.models import Bet, MarketMaker
+from betting.models import Bet, BetSale, MarketMaker
 from economy.models import HouseEntry
 from markets import house
 from markets.models import Market
@@ -55,7 +55,7 @@ def in_turn(players: list[Player], market: Market, *others) -> set[str]:
         acts.insert(len(acts) // 2, lambda act=act: act() and set())
     todo = iter(acts)
     codes: set[str] = set()
-    for found in all_at_once(lambda: next(todo)(), len(acts)):
+    for found in all_at_once(lambda: next(todo)(), len(acts)):  # noqa: PLW0108 - each thread takes its own
         codes |= found or set()
     return codes
 
@@ -63,10 +63,21 @@ def in_turn(players: list[Player], market: Market, *others) -> set[str]:
 def test_50_bettors_on_one_market_at_once_take_turns(players, rain):
     assert in_turn(players, rain) == set()
     assert Bet.objects.count() == 2 * BETTORS
-    maker, market = MarketMaker.objects.get(), Market.objects.get()
+    # Each was priced by what all before it had left.
     curve = first_curve(odds=Decimal("0.5"), subsidy=Decimal(5000))
-    curve = curve.with_shares(maker.q_this, is_this=True).with_shares(maker.q_that, is_this=False)
-    assert market.this_odds == round(curve.price(is_this=True), 4)
+    bets = [(bet.placed_at, bet.side, bet.amount, bet.shares, True) for bet in Bet.objects.all()]
+    sales = [
+        (sale.created_at, sale.bet.side, sale.payout, sale.shares, False)
+        for sale in BetSale.objects.select_related("bet")
+    ]
+    for _, side, paid, shares, bought in sorted(bets + sales):
+        is_this = side == "this"
+        trade = curve.buy(paid, is_this=is_this) if bought else curve.sell(shares, is_this=is_this)
+        assert (trade.shares, trade.credits) == (shares, paid)
+        curve = curve.with_shares(shares if bought else -shares, is_this=is_this)
+    maker = MarketMaker.objects.get()
+    assert (maker.q_this, maker.q_that) == (curve.q_this, curve.q_that)
+    assert Market.objects.get().this_odds == round(curve.price(is_this=True), 4)
 
 
 @pytest.mark.parametrize("result", ["this", "that", "invalid"])

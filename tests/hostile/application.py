@@ -310,8 +310,10 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (NO_RIGHT, "DELETE FROM house_entries"),
     (
         Found("subsidies"),
-        "INSERT INTO house_entries (amount, entry_type, reference_id, occurrence, created_at) "
-        "VALUES (1000, 'subsidy', :rain, 0, now())",
+        (
+            "INSERT INTO house_entries (amount, entry_type, reference_id, occurrence, created_at) "
+            "VALUES (1000, 'subsidy', :rain, 0, now())"
+        ),
     ),
     (NO_RIGHT, "DELETE FROM market_makers"),
     (Found("market_makers"), "UPDATE markets SET is_lmsr = true WHERE id = :rain"),
