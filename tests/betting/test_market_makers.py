@@ -315,6 +315,8 @@ class TestSubsidy:
         add = {"by": mary, "reason": "Many bet.", "now": timezone.now()}
         assert add_liquidity(market_id=rain.pk, amount=Decimal(4000), **add) == 5000
         assert odds_of(rain) == before
+        # The most that loses 5,000: if THAT won the house would pay nothing of the 100 that it got, and b ln(1 / 0.4665).
+        assert abs(maker_of(rain).b - Decimal("6688.87")) < 1
         large = read(bob.post("/quote", order(rain, 100)))["quote"]
         assert large["oddsAfter"] < small["oddsAfter"]
         assert large["shares"] > small["shares"]
