@@ -27,7 +27,12 @@ class QuoteRequest(serializers.Serializer[dict[str, Any]]):
         help_text=f"{rules.MIN_BET_AMOUNT:,} to {rules.MAX_BET_AMOUNT:,}, at most 2 decimals; a number, not a string.",
     )
     minOdds = OddsField(required=False, allow_null=True, help_text="Refused below them.")
-    maxOdds = OddsField(required=False, allow_null=True, help_text="Refused above them.")
+    maxOdds = OddsField(
+        required=False,
+        allow_null=True,
+        help_text="Refused above them. Where `pricing` is `lmsr` they bound the average price, which without them may "
+        f"be {rules.MAX_SLIPPAGE} above the price before the bet.",
+    )
 
 
 class BetRequest(QuoteRequest):
