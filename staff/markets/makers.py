@@ -80,8 +80,7 @@ class PricingForm(forms.Form):
             bounds = f"{format_percent(LOWEST_ODDS)} and {format_percent(HIGHEST_ODDS)}"
             self.add_error("this_odds", f"A market that prices itself begins between {bounds}.")
         elif data["seen"] != (seen := f"{odds} {subsidy}"):
-            self.data = self.data.copy()
-            self.data["seen"] = seen
+            self.data = {**self.data, "seen": seen}
             moves = ". ".join(f"{label} {to}" for label, to in effects(first_curve(odds=odds, subsidy=subsidy)).items())
             text = f"{moves}. The house loses at most {format_credits(subsidy)}. Send it again to open the market."
             self.add_error(None, text)
