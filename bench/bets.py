@@ -2,6 +2,9 @@
 
 `python -m bench.bets`: a database of its own in var/bench-bets-<process>, removed afterwards. The load generator and
 pgbench run on the same processors as what they measure, with the same number of clients, in turns.
+
+`--lmsr` instead: on one market that prices itself, where bets take turns; and of the other users on markets of fixed
+odds, alone and while somebody bets on that one as fast as it goes.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import md5
@@ -69,6 +73,26 @@ def fill(users: int, markets: int) -> list[str]:
     return [str(AccessToken.for_user(user)) for user in created]
 
 
+def open_market_maker() -> UUID:
+    """Open a market that each bet moves by some ten-thousandths, so that each is a point of its history."""
+    from accounts.staff import COMMAND_LINE
+    from betting.makers import open_lmsr_market
+    from markets.house import Question
+
+    words = {"title": "Will it rain?", "this_option": "Yes", "that_option": "No", "expires_at": None}
+    question = Question(image_url="https://img.example/rain.png", **words)
+    given = {"by": COMMAND_LINE, "reason": "A measurement.", "now": datetime.now(UTC)}
+    return open_lmsr_market(question, this_odds=Decimal("0.5"), subsidy=Decimal(10_000), **given).pk
+
+
+def bets_on_both_sides(tokens: list[str], market: UUID) -> Iterator[bytes]:
+    """Yield requests that leave the price about where it is."""
+    bodies = [json.dumps({"marketId": str(market), "side": side, "amount": 10}).encode() for side in ("this", "that")]
+    while True:
+        headers = {"Authorization": f"Bearer {random.choice(tokens)}", "Idempotency-Key": uuid4().hex}
+        yield post_bytes(f"{BASE}/api/v1/bets", random.choice(bodies), **headers)
+
+
 def bets(tokens: list[str], markets: int) -> Iterator[bytes]:
     """Yield requests that never come twice."""
     bodies = [
@@ -90,7 +114,7 @@ def script(users: int, markets: int) -> str:
 
     bet = {
         "id": NEW_ID, "user_id": USER, "market_id": MARKET, "side": "'this'", "amount": STAKE, "odds_at_bet": "0.6",
-        "potential_payout": "16.66",
+        "shares": "16.66", "on_curve": "false",
     }  # fmt: skip
     ledger = {
         "user_id": USER, "amount": f"-{STAKE}", "transaction_type": "'bet_placed'", "counterparty": "'escrow'",
@@ -177,6 +201,27 @@ def measure(url: str, tokens: list[str], markets: int, arguments: argparse.Names
         report(name, rounds)
 
 
+def measure_market_maker(tokens: list[str], markets: int, market: UUID, arguments: argparse.Namespace) -> None:
+    """Print bets a second on one market maker, and on other markets without it and beside it, round by round."""
+    first, rest = tokens[: len(tokens) // 2], tokens[len(tokens) // 2 :]
+    load = {"connections": arguments.clients, "seconds": arguments.seconds}
+    print("| bets | bets/s | p50 ms | p99 ms | responses |\n|---|---:|---:|---:|---|")
+
+    def show(name: str, result: Result) -> None:
+        statuses = " ".join(f"{status}x{count}" for status, count in sorted(result.statuses.items()))
+        print(
+            f"| {name:<34} | {result.rate:>5,.0f} | {result.p50:>5.1f} | {result.p99:>5.1f} | {statuses} |", flush=True
+        )
+
+    for _ in range(arguments.rounds):
+        show("on one market that prices itself", run(BASE, bets_on_both_sides(first, market).__next__, **load))
+        show(f"on {markets} of fixed odds, alone", run(BASE, bets(rest, markets).__next__, **load))
+        with ThreadPoolExecutor(1) as pool:
+            busy = pool.submit(run, BASE, bets_on_both_sides(first, market).__next__, **(load | {"connections": 4}))
+            show(f"on {markets} of fixed odds, beside it", run(BASE, bets(rest, markets).__next__, **load))
+            show("on the one meanwhile, 4 connections", busy.result())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000)
@@ -186,6 +231,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lmsr", action="store_true", help="on a market that prices itself")
     arguments = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
     from devtools.embedded import postgres, valkey
@@ -202,8 +248,12 @@ def main() -> None:
     try:
         manage(env, "migrate")
         tokens = fill(arguments.users, arguments.markets)
+        market = open_market_maker() if arguments.lmsr else None
         with web_server(env, port=PORT, workers=arguments.workers, threads=arguments.threads):
-            measure(database.superuser_url, tokens, arguments.markets, arguments)
+            if market:
+                measure_market_maker(tokens, arguments.markets, market, arguments)
+            else:
+                measure(database.superuser_url, tokens, arguments.markets, arguments)
         print(manage(env, "audit_ledger").splitlines()[-1])
     finally:
         database.stop()

@@ -15,7 +15,7 @@ from bench.ledger import execute
 
 STORAGE = "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = 'bets'::regclass"
 PLACE = """
-INSERT INTO {table} (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, status, placed_at,
+INSERT INTO {table} (id, user_id, market_id, side, amount, odds_at_bet, shares, status, placed_at,
     sold_amount, sold_payout, sale_count, settlement_count)
 SELECT new_id(), md5('user' || number % 10000)::uuid, md5('market' || {day} || '-' || number % 100)::uuid, 'this', 100,
     0.5, 200, 'pending', now(), 0, 0, 0, 0

@@ -111,7 +111,7 @@ WITH made AS (
 INSERT INTO market_terms (market_id, fixed_at, fingerprint) SELECT id, now(), '' FROM made
 """
 BETS = """
-INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at, status, resolved_at,
+INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at, status, resolved_at,
     actual_payout, settlement_count)
 SELECT new_id(), id, md5('market' || 1 + (n * 7 + bet * 31) %% 200)::uuid, 'this', 60, 0.6, 100, now(), CASE
     WHEN bet > 7 THEN 'pending' WHEN (n + bet) %% 2 = 0 THEN 'won' ELSE 'lost' END,

@@ -28,7 +28,11 @@ OR (placed, sold, settled) IS DISTINCT FROM (bet.amount, bet.sold_payout, coales
 # As the constraints of the table say, which whoever owns the table can drop.
 IMPOSSIBLE_TERMS = """
 SELECT id FROM bets WHERE NOT (odds_at_bet > 0 AND odds_at_bet < 1 AND amount > 0 AND amount < 1e16)
-OR potential_payout <> trunc(amount / nullif(odds_at_bet, 0), 2)
+OR CASE WHEN on_curve
+    THEN shares <= amount OR odds_at_bet <> ceil(amount / shares * 10000) / 10000
+        OR sold_shares <> shares - trunc(shares * (amount - sold_amount) / amount, 2)
+    ELSE shares <> trunc(amount / nullif(odds_at_bet, 0), 2)
+        OR sold_shares <> shares - trunc((amount - sold_amount) / nullif(odds_at_bet, 0), 2) END
 UNION
 SELECT bet_id FROM bet_sales WHERE NOT (odds > 0 AND odds < 1 AND amount > 0 AND amount < 1e16)
 """
@@ -46,16 +50,19 @@ SALES = "SELECT count(*) FROM bet_sales"
 # A sale that brought nothing has no ledger entry.
 SALES_UNLIKE_BETS = """
 SELECT bet.id FROM bets AS bet LEFT JOIN (
-    SELECT bet_id, count(*) AS sales, sum(amount) AS amount, sum(payout) AS payout, max(occurrence) + 1 AS next
+    SELECT bet_id, count(*) AS sales, sum(amount) AS amount, sum(shares) AS shares, sum(payout) AS payout,
+        max(occurrence) + 1 AS next
     FROM bet_sales GROUP BY bet_id
 ) AS sold ON sold.bet_id = bet.id
-WHERE (bet.sale_count, bet.sold_amount, bet.sold_payout) IS DISTINCT FROM
-    (coalesce(sales, 0), coalesce(sold.amount, 0), coalesce(sold.payout, 0)) OR next <> sales
+WHERE (bet.sale_count, bet.sold_amount, bet.sold_shares, bet.sold_payout) IS DISTINCT FROM
+    (coalesce(sales, 0), coalesce(sold.amount, 0), coalesce(sold.shares, 0), coalesce(sold.payout, 0)) OR next <> sales
 UNION
 SELECT bet.id FROM bet_sales AS sale JOIN bets AS bet ON bet.id = sale.bet_id
 LEFT JOIN credit_transactions AS entry ON entry.reference_id = bet.id AND entry.transaction_type = 'position_sold'
     AND entry.counterparty = 'escrow' AND entry.occurrence = sale.occurrence
-WHERE sale.payout <> trunc(sale.amount * sale.odds / bet.odds_at_bet, 2) OR coalesce(entry.amount, 0) <> sale.payout
+WHERE coalesce(entry.amount, 0) <> sale.payout OR CASE WHEN bet.on_curve
+    THEN sale.odds <> greatest(trunc(sale.payout / nullif(sale.shares, 0), 4), 0.0001)
+    ELSE sale.payout <> trunc(sale.amount * sale.odds / bet.odds_at_bet, 2) END
 """
 
 SETTLED_EVER = "SELECT count(*) FROM bets WHERE settlement_count > 0"
@@ -159,14 +166,71 @@ CHANGED_TERMS = """
 SELECT market_id AS id FROM market_terms LEFT JOIN markets ON markets.id = market_id
 WHERE fingerprint IS DISTINCT FROM market_fingerprint(markets)
 """
-# Staff make house markets and change their odds; what is mirrored has the odds of its upstream.
+# Staff make house markets and change their odds, or bets on a market maker do; what is mirrored has the odds of its
+# upstream.
 HOUSE_MARKETS = "SELECT count(*) FROM markets WHERE market_type = 'credits'"
 HOUSE_ODDS_UNLIKE_ACTIONS = """
 SELECT market.id FROM (
     SELECT DISTINCT ON (target_id) target_id, (after ->> 'this_odds')::numeric AS this_odds FROM staff_actions
     WHERE target_type = 'markets.market' AND action IN ('create_market', 'change_odds') ORDER BY target_id, id DESC
 ) AS newest JOIN markets AS market ON market.id::text = target_id
-WHERE market.market_type = 'credits' AND market.this_odds <> newest.this_odds
+WHERE market.market_type = 'credits' AND NOT market.is_lmsr AND market.this_odds <> newest.this_odds
+UNION
+SELECT market_id FROM market_makers JOIN markets AS market ON market.id = market_id
+WHERE abs(this_odds - least(greatest(1 / (1 + exp(-tilt - (q_this - q_that) / b)), 0.0001), 0.9999)) > 0.000050001
+"""
+
+MAKERS = "SELECT count(*) FROM market_makers"
+MAKERS_UNLIKE_BETS = """
+SELECT coalesce(maker.market_id, market.id) AS id
+FROM market_makers AS maker FULL JOIN (SELECT id FROM markets WHERE is_lmsr) AS market ON market.id = maker.market_id
+LEFT JOIN (
+    SELECT market_id, sum(shares - sold_shares) FILTER (WHERE side = 'this') AS q_this,
+        sum(shares - sold_shares) FILTER (WHERE side = 'that') AS q_that,
+        sum(amount - sold_payout) AS collected, sum(amount - sold_amount) AS open_stake
+    FROM bets WHERE on_curve GROUP BY market_id
+) AS traded ON traded.market_id = maker.market_id
+WHERE maker.market_id IS NULL OR market.id IS NULL
+OR (maker.q_this, maker.q_that, maker.collected, maker.open_stake) IS DISTINCT FROM (
+    coalesce(traded.q_this, 0), coalesce(traded.q_that, 0), coalesce(traded.collected, 0),
+    coalesce(traded.open_stake, 0)
+)
+UNION
+SELECT market_id FROM bets JOIN markets ON markets.id = market_id WHERE on_curve <> is_lmsr
+UNION
+SELECT market_id FROM bets JOIN market_makers AS maker USING (market_id) WHERE status = 'cancelled'
+AND actual_payout <> trunc((amount - sold_amount) * least(subsidy + collected, open_stake) / open_stake, 2)
+"""
+# What escrow has of a market maker covers what may have to be paid, and nothing is left there once it is settled.
+SUBSIDIES_UNLIKE_LEDGER = """
+WITH house AS (
+    SELECT reference_id, sum(amount) AS held, sum(amount) FILTER (WHERE entry_type = 'subsidy') AS granted
+    FROM house_entries GROUP BY reference_id
+), paid AS (
+    SELECT market_id, coalesce(sum(actual_payout), 0) AS paid, coalesce(sum(CASE
+        WHEN bets.status <> 'pending' THEN 0
+        WHEN resolution = 'invalid'
+            THEN trunc((amount - sold_amount) * least(subsidy + collected, open_stake) / open_stake, 2)
+        WHEN side = resolution THEN shares - sold_shares ELSE 0 END), 0) AS owed
+    FROM bets JOIN market_makers USING (market_id) JOIN markets ON markets.id = market_id GROUP BY market_id
+), granted AS (
+    SELECT DISTINCT ON (target_id) target_id, (after ->> 'subsidy')::numeric AS subsidy FROM staff_actions
+    WHERE target_type = 'markets.market' AND action IN ('create_market', 'add_liquidity') ORDER BY target_id, id DESC
+)
+SELECT coalesce(market_id, reference_id) AS id FROM (
+    SELECT maker.market_id, reference_id, maker.subsidy, granted, granted.subsidy AS recorded,
+        held + collected - coalesce(paid, 0) AS in_escrow, coalesce(paid, 0) - collected AS lost,
+        CASE WHEN resolution IS NULL THEN greatest(q_this, q_that) ELSE coalesce(owed, 0) END AS owed,
+        EXISTS (
+            SELECT FROM settlements AS settlement WHERE settlement.market_id = maker.market_id
+            AND finished_at IS NOT NULL AND reversed_at IS NULL
+        ) AS is_settled
+    FROM market_makers AS maker JOIN markets ON markets.id = maker.market_id
+    FULL JOIN house ON reference_id = maker.market_id LEFT JOIN paid ON paid.market_id = maker.market_id
+    LEFT JOIN granted ON target_id = maker.market_id::text
+) AS maker
+WHERE (subsidy, subsidy) IS DISTINCT FROM (granted, recorded) OR in_escrow < owed OR lost + owed > subsidy
+OR (is_settled AND in_escrow <> owed)
 """
 
 register_positions(Counterparty.ESCROW, OPEN_STAKES)
@@ -189,9 +253,27 @@ register(
 register(
     by_sql(
         "house_odds",
-        "The odds of every house market that staff made are those of the newest staff action about them.",
+        "The odds of every house market that staff made are those of the newest staff action about them, or those to "
+        "which its bets moved its market maker.",
         examined=HOUSE_MARKETS,
         breaches=HOUSE_ODDS_UNLIKE_ACTIONS,
+    )
+)
+register(
+    by_sql(
+        "market_makers",
+        "Every market maker has the shares and stakes of its bets, and what was paid for them less what sales brought.",
+        examined=MAKERS,
+        breaches=MAKERS_UNLIKE_BETS,
+    )
+)
+register(
+    by_sql(
+        "subsidies",
+        "Every market maker's subsidy is in escrow as staff granted it, covers with what users paid whatever may win, "
+        "and is never lost beyond it; what is left is the house's again once the market is settled.",
+        examined=MAKERS,
+        breaches=SUBSIDIES_UNLIKE_LEDGER,
     )
 )
 register(
@@ -205,7 +287,8 @@ register(
 register(
     by_sql(
         "bet_terms",
-        "Every bet and sale is of an amount above 0 at odds between 0 and 1, and a bet may pay stake over odds.",
+        "Every bet and sale is of an amount above 0 at odds between 0 and 1, a bet has the shares that its stake buys "
+        "at its odds, and those that are open are of the stake that is.",
         examined=BETS,
         breaches=IMPOSSIBLE_TERMS,
     )
@@ -223,7 +306,7 @@ register(
     by_sql(
         "sales",
         "What is sold of a bet is the sum of its sales, each paid once: its stake, times the bid recorded with it, "
-        "over the odds of the bet.",
+        "over the odds of the bet; on a curve, its shares at the average recorded with it.",
         examined=SALES,
         breaches=SALES_UNLIKE_BETS,
     )

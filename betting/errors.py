@@ -7,6 +7,7 @@ __all__ = [
     "AmountExceedsStake",
     "BetNotFound",
     "BetNotSellable",
+    "InvalidSubsidy",
     "MarketExpired",
     "MarketNotAccepting",
     "MarketNotFound",
@@ -15,6 +16,7 @@ __all__ = [
     "MarketsUnsettled",
     "OddsMoved",
     "PositionChanged",
+    "SlippageTooHigh",
 ]
 
 
@@ -38,6 +40,18 @@ class OddsMoved(DomainError):
 
     code = "odds_moved"
     message = "The odds have moved beyond what you asked for."
+
+
+class SlippageTooHigh(DomainError):
+    """The bet would move the price of its market further than MAX_SLIPPAGE, or beyond the highest odds."""
+
+    code = "slippage_too_high"
+    message = "This bet would move the odds too far. Bet less, or say up to which odds you would go."
+
+
+class InvalidSubsidy(DomainError):
+    code = "invalid_subsidy"
+    message = "A market can't be subsidized with that."
 
 
 class BetNotFound(DomainError):

@@ -19,10 +19,27 @@ def rounded_down(exact: Any) -> Func:
     return Func(exact, function="trunc", template="trunc(%(expressions)s, 2)", output_field=credits_column())
 
 
+def rounded_up_odds(exact: Any) -> Func:
+    """Return an expression rounded as `betting.pricing` rounds an average price that is paid: up, to 4 decimals."""
+    return Func(
+        exact,
+        function="ceil",
+        template="(ceil((%(expressions)s) * 10000) / 10000)",
+        output_field=models.DecimalField(max_digits=5, decimal_places=4),
+    )
+
+
+OPEN_STAKE = F("amount") - F("sold_amount")
+OPEN_SHARES = F("shares") - F("sold_shares")
+
+
 class Bet(models.Model):
     """A bet on one side of a market. Its terms never change (a trigger refuses it); what became of it may.
 
-    The stake of a pending bet is `amount - sold_amount`. `sold_amount` and `sold_payout` are the sums of its sales.
+    It bought `shares`, which pay 1 credit each if the side wins; those that are open are `shares - sold_shares`, what
+    they cost, the stake, `amount - sold_amount`. `sold_amount`, `sold_shares` and `sold_payout` are the sums of its
+    sales. `on_curve`: bought from a market maker, so that `odds_at_bet` is an average price, rounded up to be shown;
+    otherwise the odds are exact, and shares are what the stake buys at them, rounded down.
     `actual_payout` is what settlement paid for the stake. `sale_count` and `settlement_count` number what may happen
     again: the `occurrence` of the next sale, or settlement, in the ledger.
     """
@@ -45,12 +62,14 @@ class Bet(models.Model):
     side = models.CharField(max_length=4, choices=Side)
     amount = credits_column()
     odds_at_bet = odds_column()
-    potential_payout = credits_column()
+    shares = credits_column()
+    on_curve = models.BooleanField(default=False, db_default=False)
     actual_payout = credits_column(null=True)
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
     placed_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
     sold_amount = credits_column(default=0, db_default=0)
+    sold_shares = credits_column(default=0, db_default=0)
     sold_payout = credits_column(default=0, db_default=0)
     sale_count = models.IntegerField(default=0, db_default=0)
     settlement_count = models.IntegerField(default=0, db_default=0)
@@ -69,8 +88,9 @@ class Bet(models.Model):
             # NaN is greater than any number.
             models.CheckConstraint(
                 condition=Q(
-                    potential_payout__lt=TOO_MANY_CREDITS,
+                    shares__lt=TOO_MANY_CREDITS,
                     sold_amount__lt=TOO_MANY_CREDITS,
+                    sold_shares__lt=TOO_MANY_CREDITS,
                     sold_payout__lt=TOO_MANY_CREDITS,
                     actual_payout__lt=TOO_MANY_CREDITS,
                 ),
@@ -79,8 +99,15 @@ class Bet(models.Model):
             models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bets_amount_positive"),
             models.CheckConstraint(condition=Q(odds_at_bet__gt=0, odds_at_bet__lt=1), name="bets_odds_in_range"),
             models.CheckConstraint(
-                condition=Q(potential_payout=rounded_down(F("amount") / F("odds_at_bet"))),
+                condition=Q(on_curve=False, shares=rounded_down(F("amount") / F("odds_at_bet")))
+                | Q(on_curve=True, shares__gt=F("amount"), odds_at_bet=rounded_up_odds(F("amount") / F("shares"))),
                 name="bets_payout_is_stake_over_odds",
+            ),
+            # What is open: at exact odds what the rest of the stake buys, else its part of the shares; rounded down.
+            models.CheckConstraint(
+                condition=Q(on_curve=False, sold_shares=F("shares") - rounded_down(OPEN_STAKE / F("odds_at_bet")))
+                | Q(on_curve=True, sold_shares=F("shares") - rounded_down(F("shares") * OPEN_STAKE / F("amount"))),
+                name="bets_sold_shares_follow_the_stake",
             ),
             models.CheckConstraint(condition=Q(side__in=["this", "that"]), name="bets_side_known"),
             # "Not null" is to be said: a check that is NULL lets the row in.
@@ -90,7 +117,7 @@ class Bet(models.Model):
                 | Q(
                     status="won",
                     actual_payout__isnull=False,
-                    actual_payout=rounded_down((F("amount") - F("sold_amount")) / F("odds_at_bet")),
+                    actual_payout=F("shares") - F("sold_shares"),
                     resolved_at__isnull=False,
                 )
                 | Q(status="lost", actual_payout__isnull=False, actual_payout=0, resolved_at__isnull=False)
@@ -98,6 +125,14 @@ class Bet(models.Model):
                     status="cancelled",
                     actual_payout__isnull=False,
                     actual_payout=F("amount") - F("sold_amount"),
+                    resolved_at__isnull=False,
+                )
+                # Where sales brought more than the subsidy, there is less than the stakes to return.
+                | Q(
+                    status="cancelled",
+                    on_curve=True,
+                    actual_payout__isnull=False,
+                    actual_payout__range=(0, F("amount") - F("sold_amount")),
                     resolved_at__isnull=False,
                 ),
                 name="bets_status_and_outcome",
@@ -114,7 +149,7 @@ class Bet(models.Model):
                     sold_amount__gt=0,
                     sold_amount__lte=F("amount"),
                     sold_payout__gte=0,
-                    sold_payout__lte=rounded_down(F("sold_amount") / F("odds_at_bet")),
+                    sold_payout__lte=F("sold_shares"),
                 ),
                 name="bets_sales_in_range",
             ),
@@ -137,6 +172,7 @@ class BetSale(models.Model):
     bet = models.ForeignKey(Bet, models.PROTECT, db_index=False, related_name="sales")
     occurrence = models.IntegerField()  # 0, 1, 2… of a bet; the same in the ledger
     amount = credits_column()  # of the stake
+    shares = credits_column()
     odds = odds_column()
     payout = credits_column()
     created_at = models.DateTimeField()
@@ -149,6 +185,9 @@ class BetSale(models.Model):
             models.CheckConstraint(
                 condition=Q(amount__gt=0, amount__lt=TOO_MANY_CREDITS), name="bet_sales_amount_positive"
             ),
+            models.CheckConstraint(
+                condition=Q(shares__gte=0, shares__lt=TOO_MANY_CREDITS), name="bet_sales_shares_not_negative"
+            ),
             models.CheckConstraint(condition=Q(odds__gt=0, odds__lt=1), name="bet_sales_odds_in_range"),
             models.CheckConstraint(
                 condition=Q(payout__gte=0, payout__lt=TOO_MANY_CREDITS), name="bet_sales_payout_not_negative"
@@ -157,6 +196,45 @@ class BetSale(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} at {self.odds} for {self.payout}"
+
+
+class MarketMaker(models.Model):
+    """What prices a house market (`betting.lmsr`): changed by each bet and sale, under the market's exclusive lock.
+
+    `b`, `tilt`: the curve. `subsidy`: the most that the house can lose, which lies in escrow (`HouseEntry`). `q_this`,
+    `q_that`: the shares that aren't sold. `collected`: what was paid for bets, less what sales brought. `open_stake`:
+    the stakes that aren't sold. Settlement changes none of it.
+    """
+
+    # Kept as digits, since every price follows from them.
+    market = models.OneToOneField(Market, models.PROTECT, primary_key=True, related_name="maker")
+    b = models.DecimalField(max_digits=24, decimal_places=8)
+    tilt = models.DecimalField(max_digits=30, decimal_places=20)
+    subsidy = credits_column()
+    q_this = credits_column(default=0, db_default=0)
+    q_that = credits_column(default=0, db_default=0)
+    collected = credits_column(default=0, db_default=0)
+    open_stake = credits_column(default=0, db_default=0)
+
+    class Meta:
+        db_table = "market_makers"
+        constraints = [
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(b__gt=0, b__lt=TOO_MANY_CREDITS, subsidy__gt=0, subsidy__lt=TOO_MANY_CREDITS)
+                & Q(tilt__gt=-(10**9), tilt__lt=10**9, collected__lt=TOO_MANY_CREDITS)
+                & Q(q_this__gte=0, q_this__lt=TOO_MANY_CREDITS, q_that__gte=0, q_that__lt=TOO_MANY_CREDITS)
+                & Q(open_stake__gte=0, open_stake__lt=TOO_MANY_CREDITS),
+                name="market_makers_hold_numbers",
+            ),
+            models.CheckConstraint(
+                condition=Q(q_this__lte=F("collected") + F("subsidy"), q_that__lte=F("collected") + F("subsidy")),
+                name="market_makers_lose_the_subsidy_at_most",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id}: {self.subsidy}"
 
 
 class Settlement(models.Model):

@@ -227,6 +227,7 @@ class MarketSnapshot:
     image_url: str
     category: str
     suspended_reason: str
+    is_lmsr: bool
 
     @property
     def is_house(self) -> bool:

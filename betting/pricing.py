@@ -5,9 +5,9 @@ rounded down to the cent, in the house's favour, and that is exact: odds are who
 cents has a denominator below 10,000, and what isn't a whole cent is at least 1/10,000 of a cent away from one, far more
 than the 28 digits of a Decimal lose.
 
-`potential_payout` and `position_value` are the originals; SQL repeats them where it computes for many bets
-(`betting.settlement`, `betting.serializers`, `betting.audit`, `staff.services`), and constraints of `betting.models`
-refuse other results.
+`potential_payout`, the shares that a stake buys, and `position_value` are the originals; SQL repeats them where it
+computes for many bets (`betting.serializers`, `betting.audit`), and constraints of `betting.models` refuse other
+results.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,8 @@ from uuid import UUID
 
 from betting import rules
 from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, MarketNotAccepting
+from betting.lmsr import Trade
+from betting.makers import Maker, average_got, average_paid, get_maker, shown
 from betting.models import Bet
 from betting.orders import CENT, MarketSnapshot, Order, Sale, get_market_snapshot
 from core.db.sql import fetch_one
@@ -42,6 +44,11 @@ def position_value(stake: Decimal, *, current_odds: Decimal, odds_at_bet: Decima
     The values of its parts, each rounded down, never add up to more than the value of the whole.
     """
     return (stake * current_odds / odds_at_bet).quantize(CENT, ROUND_DOWN)
+
+
+def shares_value(shares: Decimal, *, current_odds: Decimal) -> Decimal:
+    """Return the credits that shares are worth at the odds of now, however far a sale of them would move these."""
+    return (shares * current_odds).quantize(CENT, ROUND_DOWN)
 
 
 def price_impact(odds: Decimal, *, shown: Decimal) -> Decimal:
@@ -117,10 +124,13 @@ def price_order(
 
 
 def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
-    """Return what the bet would be, as the contract's Quote. Raises MarketIlliquid, MarketNotAccepting, OddsMoved.
+    """Return what the bet would be, as the contract's Quote.
 
+    Raises MarketIlliquid, MarketNotAccepting, OddsMoved, SlippageTooHigh.
     `bid`, `ask` and `spread` are of the order's side; `ask` is `odds`, and `bid` 0 where nobody buys.
     """
+    if priced.market.is_lmsr:
+        return quote_order_on_curve(priced=priced, now=now)
     amount, side, fills = priced.order.amount, priced.order.side, priced.price.fills
     odds = priced.price.to_buy(side)
     priced.order.ensure_within_bounds(odds)
@@ -134,9 +144,40 @@ def quote_order(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
         "ask": odds,
         "spread": odds - bid,
         "shares": payout,
+        "oddsAfter": odds,
+        "priceImpact": ZERO.quantize(TEN_THOUSANDTH),
         "asOf": priced.price.as_of or now,
         "validFor": priced.price.valid_for(now=now),
     }
+
+
+def quote_order_on_curve(*, priced: PricedOrder, now: datetime) -> dict[str, Any]:
+    """Return what the bet on a market maker would be. Raises MarketNotAccepting, OddsMoved, SlippageTooHigh.
+
+    `odds` are what a share costs on average; `bid` and `ask` what the next share would bring and cost.
+    """
+    trade = buy_on_curve(priced.order, get_maker(priced.market.id))
+    odds, before = average_paid(trade), shown(trade.before)
+    return {
+        "odds": odds,
+        "potentialPayout": trade.shares,
+        "profit": trade.shares - trade.credits,
+        "bid": before,
+        "ask": before,
+        "spread": ZERO.quantize(TEN_THOUSANDTH),
+        "shares": trade.shares,
+        "oddsAfter": shown(trade.after),
+        "priceImpact": ((odds - before) / before).quantize(TEN_THOUSANDTH),
+        "asOf": now,
+        "validFor": priced.price.valid_for(now=now),
+    }
+
+
+def buy_on_curve(order: Order, maker: Maker) -> Trade:
+    """Return what the order buys. Raises MarketNotAccepting, OddsMoved, SlippageTooHigh."""
+    trade = maker.buy(order.amount, order.side, limited=order.max_odds is None)
+    order.ensure_within_bounds(average_paid(trade))
+    return trade
 
 
 def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callable[[], None]) -> Price:
@@ -148,7 +189,7 @@ def get_price(market: MarketSnapshot, *, now: datetime, before_upstream: Callabl
 
 
 def house_price(market: MarketSnapshot) -> Price:
-    return Price(house_prices(market.this_odds), as_of=None)
+    return Price(house_prices(market.this_odds, is_lmsr=market.is_lmsr), as_of=None)
 
 
 def locked_price(market: MarketSnapshot, price: Price) -> Price:
@@ -160,7 +201,7 @@ def locked_price(market: MarketSnapshot, price: Price) -> Price:
 
 
 class Position(NamedTuple):
-    """A bet as read for selling. `stake`: what of it isn't sold, in credits."""
+    """A bet as read for selling. `stake`: what of it isn't sold, in credits; `open_shares`: what that bought."""
 
     market_id: UUID
     side: str
@@ -168,6 +209,10 @@ class Position(NamedTuple):
     odds_at_bet: Decimal
     stake: Decimal
     sale_count: int
+    amount: Decimal
+    shares: Decimal
+    open_shares: Decimal
+    on_curve: bool
 
     def ensure_sellable(self, amount: Decimal | None) -> None:
         """Raise BetNotSellable or AmountExceedsStake where `amount` of the stake (None: all) can't be sold."""
@@ -178,6 +223,13 @@ class Position(NamedTuple):
 
     def value(self, stake: Decimal, odds: Decimal) -> Decimal:
         return position_value(stake, current_odds=odds, odds_at_bet=self.odds_at_bet)
+
+    def shares_of(self, part: Decimal) -> Decimal:
+        """Return the shares that are sold with a part of the stake: what is left of them is rounded down."""
+        left = self.stake - part
+        if self.on_curve:
+            return self.open_shares - (self.shares * left / self.amount).quantize(CENT, ROUND_DOWN)
+        return self.open_shares - potential_payout(left, self.odds_at_bet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +244,8 @@ class PricedSale:
 
 
 POSITION = """
-SELECT market_id, side, status, odds_at_bet, amount - sold_amount, sale_count
+SELECT market_id, side, status, odds_at_bet, amount - sold_amount, sale_count, amount, shares, shares - sold_shares,
+    on_curve
 FROM bets WHERE id = %(bet_id)s AND user_id = %(user_id)s
 """
 LOCK_POSITION = f"{POSITION} FOR NO KEY UPDATE"
@@ -217,15 +270,27 @@ def price_sale(
 
 def quote_sale(*, priced: PricedSale, now: datetime) -> dict[str, Any]:
     """Return what the sale would bring, as the contract's quote of a sale. Raises OddsMoved."""
-    odds = priced.price.to_sell(priced.position.side)
+    position = priced.position
+    amount = position.stake if priced.sale.amount is None else priced.sale.amount
+    if priced.market.is_lmsr:
+        trade = sell_on_curve(position, amount, get_maker(priced.market.id))
+        brings, odds, after = trade.credits, average_got(trade), shown(trade.after)
+    else:
+        odds = after = priced.price.to_sell(position.side)
+        brings = position.value(amount, odds)
     priced.sale.ensure_within_bounds(odds)
-    amount = priced.position.stake if priced.sale.amount is None else priced.sale.amount
     return {
-        "creditsReturned": priced.position.value(amount, odds),
+        "creditsReturned": brings,
         "odds": odds,
+        "oddsAfter": after,
         "asOf": priced.price.as_of or now,
         "validFor": priced.price.valid_for(now=now),
     }
+
+
+def sell_on_curve(position: Position, part: Decimal, maker: Maker) -> Trade:
+    """Return what the shares of a part of the stake bring."""
+    return maker.curve.sell(position.shares_of(part), is_this=position.side == Bet.Side.THIS)
 
 
 def fetch_position(statement: str, bet_id: UUID, user_id: UUID) -> Position:

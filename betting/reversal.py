@@ -18,6 +18,7 @@ from core.db.sql import execute, fetch_all
 from core.db.transactions import run_transaction
 from core.events import log_event, short
 from economy import ledger
+from economy.ledger.house import post_subsidy_reversal
 from markets.models import Market
 from markets.resolution.staff import market_state, reopen_for_reversal
 from notifications.services import notify_from
@@ -155,5 +156,6 @@ def take_back(facts: dict[str, Any]) -> Reversal:
     about = describe_market(facts["market_id"])
     notify_from(NOTIFICATIONS, parameters={**facts, "about": about}, now=facts["now"])
     execute(REOPEN_BETS, facts)
+    post_subsidy_reversal(market_id=facts["market_id"], now=facts["now"])
     execute(RECORD_REVERSAL, facts)
     return Reversal(bets, users, taken, debt)

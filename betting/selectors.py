@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Sum
+from django.db.models import Count, Sum
 
-from betting.models import Bet, rounded_down
+from betting.models import OPEN_SHARES, OPEN_STAKE, Bet
 from betting.serializers import BetSerializer
 from core.api.requests import parse_uuid
 from core.db.sql import fetch_all, fetch_one
@@ -84,11 +84,10 @@ class Exposure:
 
 def get_open_exposure(*, market_id: UUID) -> Exposure:
     """Return what the house would owe on the market's open bets if it ended now."""
-    stake = F("amount") - F("sold_amount")
     sides = (
         Bet.objects.filter(market_id=market_id, status=Bet.Status.PENDING)
         .values_list("side")
-        .annotate(bets=Count("pk"), stake=Sum(stake), payout=Sum(rounded_down(stake / F("odds_at_bet"))))
+        .annotate(bets=Count("pk"), stake=Sum(OPEN_STAKE), payout=Sum(OPEN_SHARES))
     )
     found = {side: SideExposure(*figures) for side, *figures in sides}
     return Exposure(found.get("this", SideExposure()), found.get("that", SideExposure()))

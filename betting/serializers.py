@@ -27,7 +27,12 @@ class QuoteRequest(serializers.Serializer[dict[str, Any]]):
         help_text=f"{rules.MIN_BET_AMOUNT:,} to {rules.MAX_BET_AMOUNT:,}, at most 2 decimals; a number, not a string.",
     )
     minOdds = OddsField(required=False, allow_null=True, help_text="Refused below them.")
-    maxOdds = OddsField(required=False, allow_null=True, help_text="Refused above them.")
+    maxOdds = OddsField(
+        required=False,
+        allow_null=True,
+        help_text="Refused above them. Where `pricing` is `lmsr` they bound the average price, which without them may "
+        f"be {rules.MAX_SLIPPAGE} above the price before the bet.",
+    )
 
 
 class BetRequest(QuoteRequest):
@@ -78,7 +83,7 @@ class BetSerializer(ResourceSerializer):
     side = serializers.ChoiceField(choices=Bet.Side.choices)
     amount = CreditsField()
     oddsAtBet = OddsField(source="odds_at_bet")
-    potentialPayout = CreditsField(source="potential_payout", help_text="Of the whole stake, when none of it is sold.")
+    potentialPayout = CreditsField(source="shares", help_text="Of the whole stake, when none of it is sold.")
     actualPayout = CreditsField(source="actual_payout", allow_null=True, help_text="What settlement paid.")
     status = serializers.ChoiceField(choices=Bet.Status.choices)
     placedAt = serializers.DateTimeField(source="placed_at")
@@ -89,7 +94,7 @@ class BetSerializer(ResourceSerializer):
     soldPayout = CreditsField(source="sold_payout", help_text="What those sales brought.")
     currentOdds = OddsField(source="current_odds")
     currentValue = CreditsField(source="current_value", help_text="Of the stake that is left, at `currentOdds`.")
-    shares = CreditsField(source="potential_payout", help_text="Contracts bought, which pay 1 credit each.")
+    shares = CreditsField(help_text="Contracts bought, which pay 1 credit each.")
     remainingAmount = CreditsField(source="remaining_amount", help_text="The stake that is still open.")
     remainingPayout = CreditsField(source="remaining_payout", help_text="What it pays if the side wins.")
     market = BetMarketSerializer()
@@ -99,31 +104,35 @@ class BetSerializer(ResourceSerializer):
         aliases = {"sharesReceived": "shares", "priceAtBet": "oddsAtBet"}
         expressions = {
             "remaining_amount": "CASE bet.status WHEN 'pending' THEN bet.amount - bet.sold_amount ELSE 0.00 END",
-            # `pricing.potential_payout` of the stake that is left.
-            "remaining_payout": "CASE bet.status WHEN 'pending' THEN "
-            "trunc((bet.amount - bet.sold_amount) / bet.odds_at_bet, 2) ELSE 0.00 END",
+            "remaining_payout": "CASE bet.status WHEN 'pending' THEN bet.shares - bet.sold_shares ELSE 0.00 END",
             "current_odds": CURRENT_ODDS,
-            # `pricing.position_value` of the stake; a bet that is over has none.
-            "current_value": "CASE bet.status WHEN 'pending' THEN "
-            f"trunc((bet.amount - bet.sold_amount) * {CURRENT_ODDS} / bet.odds_at_bet, 2) ELSE 0.00 END",
+            # `pricing.position_value` of the stake, or of the shares; a bet that is over has none.
+            "current_value": f"""CASE WHEN bet.status <> 'pending' THEN 0.00
+                WHEN bet.on_curve THEN trunc((bet.shares - bet.sold_shares) * {CURRENT_ODDS}, 2)
+                ELSE trunc((bet.amount - bet.sold_amount) * {CURRENT_ODDS} / bet.odds_at_bet, 2) END""",
         }
 
 
 class QuoteSerializer(serializers.Serializer[dict[str, Any]]):
-    odds = OddsField()
+    odds = OddsField(help_text="What a share costs; on average, where `pricing` is `lmsr`, rounded up.")
     potentialPayout = CreditsField()
     profit = CreditsField()
     bid = OddsField(help_text="At which the side could be sold.")
-    ask = OddsField(help_text="At which it is bought: `odds`.")
+    ask = OddsField(help_text="At which it is bought: `odds`, or where `pricing` is `lmsr`, the next share.")
     spread = OddsField()
     shares = CreditsField(help_text="Contracts that pay 1 credit each: `potentialPayout`.")
+    oddsAfter = OddsField(help_text="What the next share would cost after the bet: `odds`, unless `pricing` is `lmsr`.")
+    priceImpact = OddsField(
+        max_value=None, max_digits=9, help_text="How far `odds`, the average price, are above `ask`, as a part of it."
+    )
     asOf = serializers.DateTimeField()
     validFor = serializers.IntegerField(help_text="Seconds after which the odds count as too old.")
 
 
 class SaleQuoteSerializer(serializers.Serializer[dict[str, Any]]):
     creditsReturned = CreditsField()
-    odds = OddsField()
+    odds = OddsField(help_text="What a share brings; on average, where `pricing` is `lmsr`.")
+    oddsAfter = OddsField(help_text="What the next share would bring.")
     asOf = serializers.DateTimeField()
     validFor = serializers.IntegerField(help_text="Seconds after which the odds count as too old.")
 

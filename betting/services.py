@@ -1,8 +1,8 @@
 """Use cases: place a bet, sell one, keep the odds of markets with bets fresh, and tell users which of these end soon.
 
 Prices are found first, with no transaction open (`betting.pricing`); then one short transaction books. Locks are taken
-in one order: market (shared), user, bet. The functions that book run inside the caller's transaction, which
-`core.api.idempotency` opens; `clock` returns the time once all locks are held.
+in one order: market (shared; exclusively where each bet moves its price), user, bet. The functions that book run inside
+the caller's transaction, which `core.api.idempotency` opens; `clock` returns the time once all locks are held.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from django.core.cache import cache
 
 from betting import rules
 from betting.errors import AmountExceedsStake, BetNotFound, BetNotSellable, PositionChanged
+from betting.makers import AFTER_SALE, WITH_BET, Maker, average_got, average_paid, change_by, lock_with_maker
 from betting.models import Bet
 from betting.orders import MarketSnapshot, Order, lock_market_snapshot
 from betting.pricing import (
@@ -24,11 +25,14 @@ from betting.pricing import (
     Position,
     PricedOrder,
     PricedSale,
+    buy_on_curve,
     fetch_position,
     locked_price,
     position_value,
     potential_payout,
     price_impact,
+    sell_on_curve,
+    shares_value,
 )
 from betting.selectors import get_bet
 from betting.serializers import BetSerializer
@@ -39,6 +43,7 @@ from core.events import log_event, short
 from economy import ledger
 from economy.ledger import Transfer
 from economy.models import TransactionType
+from markets.changes import publish_odds
 from markets.models import Market
 from markets.prices import watch_markets
 from notifications.services import notify_from
@@ -65,8 +70,9 @@ NEW_BET = Bet(sold_amount=Decimal("0.00"), sold_payout=Decimal("0.00"))
 # In the statement that moves the credits: there is a bet where they moved, and none where not.
 INSERT_BET = """
 placed AS (
-    INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at)
-    SELECT %(id)s, user_id, %(market_id)s, %(side)s, %(amount)s, %(odds_at_bet)s, %(potential_payout)s, now FROM moved
+    INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, on_curve, placed_at)
+    SELECT %(id)s, user_id, %(market_id)s, %(side)s, %(amount)s, %(odds_at_bet)s, %(shares)s, %(on_curve)s, now
+    FROM moved
 )
 """
 
@@ -75,26 +81,64 @@ def place_bet(*, priced: PricedOrder, user_id: UUID, clock: Clock) -> PlacedBet:
     """Take the stake and write the bet, in one statement, at the price that was found, if that is still good.
 
     Raises InsufficientCredits, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
-    MarketIlliquid, PriceUnavailable.
+    MarketIlliquid, PriceUnavailable, SlippageTooHigh.
     """
-    market = lock_market_snapshot(priced.market.id)
+    market, maker = lock_market(priced.market)
     now = clock()
     market.ensure_takes_orders(now=now)
     market.ensure_same_sides(priced.market)
-    price = locked_price(market, priced.price)
-    odds = price.to_buy(priced.order.side)
-    priced.order.ensure_within_bounds(odds)
-    terms = bet_terms(priced.order, market, odds, user_id=user_id, now=now)
-    entry = ledger.post(stake_transfer(terms), now=now, also=INSERT_BET, parameters=terms)
-    price.ensure_fresh(now=clock())
+    if maker:
+        terms, balance = take_bet_on_curve(priced.order, market, maker, user_id=user_id, now=now)
+    else:
+        price = locked_price(market, priced.price)
+        odds = price.to_buy(priced.order.side)
+        priced.order.ensure_within_bounds(odds)
+        shares = potential_payout(priced.order.amount, odds)
+        terms = bet_terms(priced.order, market, odds, shares, user_id=user_id, now=now)
+        balance = ledger.post(stake_transfer(terms), now=now, also=INSERT_BET, parameters=terms).balance_after
+        price.ensure_fresh(now=clock())
+    odds = terms["odds_at_bet"]
     ids = {"betId": terms["id"], "userId": user_id, "marketId": market.id}
     log_event(
         "a user placed %s on %s of %s at %s", terms["amount"], terms["side"].upper(), short(market.title), odds, **ids
     )
-    return PlacedBet(render_placed_bet(terms, market), entry.balance_after, terms["potential_payout"])
+    return PlacedBet(render_placed_bet(terms, market), balance, terms["shares"])
 
 
-def bet_terms(order: Order, market: MarketSnapshot, odds: Decimal, *, user_id: UUID, now: datetime) -> dict[str, Any]:
+def lock_market(read: MarketSnapshot) -> tuple[MarketSnapshot, Maker | None]:
+    """Return the market as it stays until the transaction ends, with the maker of one whose price a bet moves.
+
+    Such a market nobody else holds; others many hold at once. Raises MarketNotFound.
+    """
+    return lock_with_maker(read.id) if read.is_lmsr else (lock_market_snapshot(read.id), None)
+
+
+def take_bet_on_curve(
+    order: Order, market: MarketSnapshot, maker: Maker, *, user_id: UUID, now: datetime
+) -> tuple[dict[str, Any], Decimal]:
+    """Take a bet on a market maker, and move its price, which `market` then shows; return its terms, and the balance.
+
+    The market is locked exclusively. Raises InsufficientCredits, MarketNotAccepting, OddsMoved, SlippageTooHigh.
+    """
+    trade = buy_on_curve(order, maker)
+    terms = bet_terms(order, market, average_paid(trade), trade.shares, user_id=user_id, now=now)
+    change = change_by(trade, order.side, bought=True, stake=order.amount, now=now)
+    also, parameters = f"{INSERT_BET}, {WITH_BET}", {**change, **terms}
+    entry = ledger.post(stake_transfer(terms), now=now, also=also, parameters=parameters)
+    show_moved(market, change)
+    return terms, entry.balance_after
+
+
+def show_moved(market: MarketSnapshot, change: dict[str, Any]) -> None:
+    """Have the snapshot show the odds that a trade moved its market to, and publish them after the commit."""
+    market.this_odds, market.that_odds = change["this_odds"], change["that_odds"]
+    market.odds_updated_at = change["odds_updated_at"]
+    publish_odds([market.id])
+
+
+def bet_terms(
+    order: Order, market: MarketSnapshot, odds: Decimal, shares: Decimal, *, user_id: UUID, now: datetime
+) -> dict[str, Any]:
     return {
         "id": new_id(),
         "user_id": user_id,
@@ -102,7 +146,8 @@ def bet_terms(order: Order, market: MarketSnapshot, odds: Decimal, *, user_id: U
         "side": order.side,
         "amount": order.amount,
         "odds_at_bet": odds,
-        "potential_payout": potential_payout(order.amount, odds),
+        "shares": shares,
+        "on_curve": market.is_lmsr,
         "placed_at": now,
     }
 
@@ -121,11 +166,15 @@ def stake_transfer(terms: dict[str, Any]) -> Transfer:
 def render_placed_bet(terms: dict[str, Any], market: MarketSnapshot) -> dict[str, Any]:
     """Return a bet that was just placed, without reading it again."""
     odds = market.shown_odds(terms["side"])
+    if market.is_lmsr:
+        value = shares_value(terms["shares"], current_odds=odds)
+    else:
+        value = position_value(terms["amount"], current_odds=odds, odds_at_bet=terms["odds_at_bet"])
     computed = {
         "current_odds": odds,
-        "current_value": position_value(terms["amount"], current_odds=odds, odds_at_bet=terms["odds_at_bet"]),
+        "current_value": value,
         "remaining_amount": terms["amount"],
-        "remaining_payout": terms["potential_payout"],
+        "remaining_payout": terms["shares"],
     }
     return BetSerializer.from_object(NEW_BET, **terms, market=market, **computed)
 
@@ -151,11 +200,11 @@ class SoldBet:
 LOCK_USER = "SELECT credit_balance FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE"
 INSERT_SALE = """
 WITH sale AS (
-    INSERT INTO bet_sales (id, bet_id, occurrence, amount, odds, payout, created_at)
-    VALUES (%(id)s, %(bet_id)s, %(occurrence)s, %(amount)s, %(odds)s, %(payout)s, %(now)s)
+    INSERT INTO bet_sales (id, bet_id, occurrence, amount, shares, odds, payout, created_at)
+    VALUES (%(id)s, %(bet_id)s, %(occurrence)s, %(amount)s, %(shares)s, %(odds)s, %(payout)s, %(now)s)
 )
-UPDATE bets SET sold_amount = sold_amount + %(amount)s, sold_payout = sold_payout + %(payout)s,
-    sale_count = sale_count + 1,
+UPDATE bets SET sold_amount = sold_amount + %(amount)s, sold_shares = sold_shares + %(shares)s,
+    sold_payout = sold_payout + %(payout)s, sale_count = sale_count + 1,
     status = CASE WHEN sold_amount + %(amount)s = amount THEN 'sold' ELSE status END,
     resolved_at = CASE WHEN sold_amount + %(amount)s = amount THEN %(now)s END
 WHERE id = %(bet_id)s
@@ -168,23 +217,34 @@ def sell_bet(*, priced: PricedSale, user_id: UUID, clock: Clock) -> SoldBet:
     Raises PositionChanged, MarketNotFound, MarketNotOpen, MarketExpired, MarketNotAccepting, OddsMoved,
     MarketIlliquid, PriceUnavailable.
     """
-    market = lock_market_snapshot(priced.market.id)
+    market, maker = lock_market(priced.market)
     balance = lock_user(user_id)
     position = fetch_position(LOCK_POSITION, priced.bet_id, user_id)
     ensure_still_sellable(position, priced.sale.amount)
     now = clock()
     market.ensure_open(now=now)
-    price = locked_price(market, priced.price)
-    price.ensure_fresh(now=now)
-    odds = price.to_sell(position.side)
-    priced.sale.ensure_within_bounds(odds)
     part = position.stake if priced.sale.amount is None else priced.sale.amount
-    proceeds = position.value(part, odds)
+    trade = sell_on_curve(position, part, maker) if maker else None
+    if trade:
+        odds, proceeds = average_got(trade), trade.credits
+    else:
+        price = locked_price(market, priced.price)
+        price.ensure_fresh(now=now)
+        odds = price.to_sell(position.side)
+        proceeds = position.value(part, odds)
+    priced.sale.ensure_within_bounds(odds)
     (entry,) = ledger.post_many([sale_transfer(priced.bet_id, user_id, part, proceeds, position.sale_count)], now=now)
     insert_sale(priced.bet_id, position, part, odds, proceeds, now)
-    remaining_value = position.value(position.stake - part, odds)
-    bet = get_sold_bet(priced.bet_id, user_id, odds, remaining_value)
     impact = price_impact(odds, shown=market.shown_odds(position.side))
+    if trade:
+        change = change_by(trade, position.side, bought=False, stake=part, now=now)
+        execute(AFTER_SALE, {**change, "market_id": market.id})
+        show_moved(market, change)
+        odds = market.shown_odds(position.side)
+        remaining_value = shares_value(position.open_shares - trade.shares, current_odds=odds)
+    else:
+        remaining_value = position.value(position.stake - part, odds)
+    bet = get_sold_bet(priced.bet_id, user_id, odds, remaining_value)
     balance = entry.balance_after if entry else balance
     ids = {"betId": priced.bet_id, "userId": user_id, "marketId": market.id}
     log_event("a user sold a bet on %s for %s", short(market.title), proceeds, **ids)
@@ -218,11 +278,12 @@ def sale_transfer(bet_id: UUID, user_id: UUID, part: Decimal, proceeds: Decimal,
 
 def insert_sale(bet_id: UUID, position: Position, part: Decimal, odds: Decimal, payout: Decimal, now: datetime) -> None:
     sale: dict[str, Any] = {"id": new_id(), "bet_id": bet_id, "occurrence": position.sale_count}
-    execute(INSERT_SALE, {**sale, "amount": part, "odds": odds, "payout": payout, "now": now})
+    shares = position.shares_of(part)
+    execute(INSERT_SALE, {**sale, "amount": part, "shares": shares, "odds": odds, "payout": payout, "now": now})
 
 
 def get_sold_bet(bet_id: UUID, user_id: UUID, odds: Decimal, value: Decimal) -> dict[str, Any]:
-    """Return the bet as it is in this transaction, with the odds of the sale as its current odds."""
+    """Return the bet as it is in this transaction, with the odds after the sale as its current odds."""
     bet = get_bet(bet_id=bet_id, user_id=user_id)
     if bet is None:
         raise BetNotFound

@@ -22,11 +22,12 @@ from betting.errors import MarketNotFound, MarketNotOver, MarketsUnsettled
 from betting.models import SettlementFailure
 from betting.rules import PREVIEW_LIMIT
 from core.api.json import dumps
-from core.db.sql import execute, fetch_all
+from core.db.sql import execute, fetch_all, fetch_value
 from core.db.transactions import COLLISIONS, require_transaction, run_transaction, sqlstate_of
 from core.events import log_event, short
 from economy import ledger
 from economy.errors import AlreadyPosted, InsufficientCredits, UnknownUser
+from economy.ledger.house import post_subsidy_return
 from markets.models import Market
 from markets.resolution.records import send_market_ended
 from markets.resolution.staff import OVER
@@ -39,15 +40,23 @@ MAX_ERROR_LETTERS = 500
 EXAMPLES = 20
 FIRST = UUID(int=0)
 
-# What each pending bet of a market pays. The rest of the stake pays `rest / odds`, rounded down:
-# `betting.pricing.potential_payout`, and the constraint bets_status_and_outcome. What a 50-50 market pays (resolution
-# invalid) is said here and in that constraint, nowhere else.
-OUTCOMES = """
+# What each pending bet of a market pays: the shares that are open, 1 credit each, as the constraint
+# bets_status_and_outcome has it. What a 50-50 market pays (resolution invalid) is said here and in that constraint,
+# nowhere else.
+#
+# Of a market maker's stakes what sales brought is gone, up to the subsidy and no further: where there is less left than
+# the stakes, each gets its part of it.
+REFUND = """CASE WHEN on_curve THEN trunc((amount - sold_amount)
+        * (SELECT least(subsidy + collected, open_stake) FROM market_makers AS maker
+            WHERE maker.market_id = %(market_id)s)
+        / (SELECT open_stake FROM market_makers AS maker WHERE maker.market_id = %(market_id)s), 2)
+    ELSE amount - sold_amount END"""
+OUTCOMES = f"""
 SELECT id, user_id, settlement_count, amount - sold_amount AS stake,
-    CASE WHEN %(resolution)s = 'invalid' THEN amount - sold_amount
-        WHEN side = %(resolution)s THEN trunc((amount - sold_amount) / odds_at_bet, 2) ELSE 0::numeric END AS payout
+    CASE WHEN %(resolution)s = 'invalid' THEN {REFUND}
+        WHEN side = %(resolution)s THEN shares - sold_shares ELSE 0::numeric END AS payout
 FROM bets WHERE market_id = %(market_id)s AND status = 'pending'
-"""
+"""  # noqa: S608 - constants of this module
 TRANSFERS = f"""
 SELECT row_number() OVER (ORDER BY id)::integer AS place, user_id, payout AS amount,
     CASE %(resolution)s WHEN 'invalid' THEN 'bet_refund' ELSE 'bet_payout' END AS transaction_type,
@@ -102,6 +111,14 @@ AND NOT EXISTS (SELECT FROM settlement_failures WHERE bet_id = bets.id)
 ORDER BY id LIMIT %(size)s
 """
 FINISH_SETTLEMENT = "UPDATE settlements SET finished_at = coalesce(finished_at, %(now)s) WHERE id = %(settlement_id)s"
+# Of a market maker: what is in escrow for it and isn't owed to a failed settlement.
+LEFT_IN_ESCROW = f"""
+SELECT (SELECT coalesce(sum(amount), 0) FROM house_entries WHERE reference_id = %(market_id)s)
+    + collected - settlements.paid - settlements.refunded - coalesce(owed, 0)
+FROM market_makers AS maker JOIN settlements ON settlements.id = %(settlement_id)s
+CROSS JOIN LATERAL (SELECT sum(payout) AS owed FROM ({OUTCOMES}) AS outcome) AS failed
+WHERE maker.market_id = %(market_id)s
+"""  # noqa: S608 - constants of this module
 RECORD_FAILURE = """
 INSERT INTO settlement_failures (bet_id, market_id, error, failed_at)
 SELECT id, market_id, %(error)s, %(now)s FROM bets WHERE id = %(bet_id)s AND status = 'pending'
@@ -113,8 +130,8 @@ UPDATE settlements SET finished_at = NULL
 WHERE market_id = %(market_id)s AND reversed_at IS NULL AND EXISTS (SELECT FROM cleared)
 """
 
-# Markets that are over and have bets to settle, or a settlement to finish. A loose index scan: one look-up a market
-# with open bets, however many bets there are.
+# Markets that are over and have bets to settle, a settlement to finish, or a subsidy to return. A loose index scan: one
+# look-up a market with open bets, however many bets there are.
 QUEUE = """
 WITH RECURSIVE open AS (
     (SELECT market_id FROM bets WHERE status = 'pending' ORDER BY market_id LIMIT 1)
@@ -132,6 +149,10 @@ WHERE id IN (SELECT market_id FROM open) AND status IN ('resolved', 'cancelled')
 UNION
 SELECT markets.id FROM settlements JOIN markets ON markets.id = market_id
 WHERE finished_at IS NULL AND reversed_at IS NULL AND status IN ('resolved', 'cancelled')
+UNION
+SELECT markets.id FROM market_makers JOIN markets ON markets.id = market_id
+WHERE status IN ('resolved', 'cancelled')
+AND NOT EXISTS (SELECT FROM settlements WHERE market_id = markets.id AND reversed_at IS NULL)
 ORDER BY id
 """
 SUMMARY = """
@@ -303,8 +324,16 @@ def settle_batch(run: Run, bets: list[UUID] | None = None) -> list[UUID]:
     if chosen:
         pay_bets(chosen, facts | {"resolution": resolution, "bets": chosen, "about": describe_market(run.market_id)})
     if bets is None and is_last(run, chosen):
+        return_subsidy(facts | {"resolution": resolution})
         execute(FINISH_SETTLEMENT, facts)
     return chosen
+
+
+def return_subsidy(facts: dict[str, Any]) -> None:
+    """Move what is left in escrow of a market maker to the house; nothing where the market has none."""
+    left = fetch_value(LEFT_IN_ESCROW, facts)
+    if left is not None and left > 0:
+        post_subsidy_return(market_id=facts["market_id"], amount=left, now=facts["now"])
 
 
 def lock_ended_market(market_id: UUID) -> str:

@@ -19,6 +19,7 @@ from betting.errors import (
     MarketNotOpen,
     OddsMoved,
     PositionChanged,
+    SlippageTooHigh,
 )
 from betting.filters import BET_PARAMETERS, BetFilter, BetPage
 from betting.pricing import PricedOrder, PricedSale
@@ -67,7 +68,7 @@ class BetViewSet(ViewSet):
         request=serializers.BetRequest,
         responses={201: serializers.PlacedBetResponse},
         tags=["bets"],
-        errors=[MarketNotFound, InsufficientCredits, *PRICE_ERRORS],
+        errors=[MarketNotFound, InsufficientCredits, SlippageTooHigh, *PRICE_ERRORS],
         throttles=[UpstreamThrottle],
     )
     @idempotent
@@ -89,7 +90,7 @@ class BetViewSet(ViewSet):
         request=serializers.QuoteRequest,
         responses=serializers.QuoteResponse,
         tags=["bets"],
-        errors=[MarketNotFound, *PRICE_ERRORS],
+        errors=[MarketNotFound, SlippageTooHigh, *PRICE_ERRORS],
         throttles=[UpstreamThrottle],
     )
     def quote(self, request: Request) -> HttpResponse:

@@ -32,7 +32,7 @@ class Counterparty(models.TextChoices):
 
     ISSUANCE = "issuance"  # credits given away
     ESCROW = "escrow"  # stakes of bets, and what bets pay
-    HOUSE = "house"  # lends what a user can't give back yet
+    HOUSE = "house"  # lends what a user can't give back yet, and subsidizes its markets
     STOCKS = "stocks"
     STORE = "store"  # credits bought
     STAFF = "staff"
@@ -133,6 +133,44 @@ class CreditTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transaction_type} {self.amount}"
+
+
+class HouseEntry(models.Model):
+    """A ledger entry between two counterparty accounts, the house and escrow, written by `economy.ledger` alone.
+
+    What the house may lose on a market that prices itself lies in escrow while the market runs. `amount` is positive
+    from the house to escrow, negative back. `reference_id`: the market; `occurrence` numbers its entries of a type.
+    A chain: a trigger makes `sequence` and `hash`, over this row and the hash before. Append-only.
+    """
+
+    class Type(models.TextChoices):
+        SUBSIDY = "subsidy"  # the market was made, or got more liquidity
+        SUBSIDY_RETURN = "subsidy_return"  # what is left when the market is settled
+        SUBSIDY_REVERSAL = "subsidy_reversal"  # its settlement was undone
+
+    sequence = models.BigIntegerField(primary_key=True)
+    amount = models.DecimalField(max_digits=18, decimal_places=2)
+    entry_type = models.CharField(max_length=20, choices=Type)
+    reference_id = models.UUIDField()
+    occurrence = models.IntegerField()
+    created_at = models.DateTimeField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "house_entries"
+        constraints = [
+            models.UniqueConstraint(fields=["reference_id", "entry_type", "occurrence"], name="house_entries_once"),
+            # NaN is greater than any number.
+            models.CheckConstraint(
+                condition=Q(entry_type__in=["subsidy", "subsidy_reversal"], amount__gt=0, amount__lt=10**16)
+                | Q(entry_type="subsidy_return", amount__lt=0),
+                name="house_entries_direction",
+            ),
+            models.CheckConstraint(condition=Q(occurrence__gte=0), name="house_entries_occurrence_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_type} {self.amount}"
 
 
 class LedgerAnchor(models.Model):

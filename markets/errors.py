@@ -47,6 +47,14 @@ class MarketTermsFixed(DomainError):
     message = "Somebody has bet on it: its title, options and description stay. Void it, and make another."
 
 
+class OddsFollowBets(DomainError):
+    """Staff can't set the odds of a market that prices itself."""
+
+    code = "odds_follow_bets"
+    status = 409
+    message = "The odds of this market follow from its bets. Add liquidity, or close it."
+
+
 class PriceUnavailable(DomainError):
     code = "price_unavailable"
     status = 503

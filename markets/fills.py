@@ -194,11 +194,13 @@ def fill_prices(books: SentBooks, tokens: Tokens) -> FillPrices:
     return FillPrices(*prices_of(book, depth=rules.PRICE_DEPTH))
 
 
-def house_prices(this_odds: Decimal) -> FillPrices:
+def house_prices(this_odds: Decimal, *, is_lmsr: bool = False) -> FillPrices:
     """Return the prices of a house market: half of HOUSE_SPREAD on either side of its odds, within 0 and 1.
 
-    Rounded to 4 decimals against whoever trades.
+    Rounded to 4 decimals against whoever trades. A market maker's are its odds: they move with what is traded.
     """
+    if is_lmsr:
+        return FillPrices(bid=this_odds, ask=this_odds, sale_bid=this_odds, sale_ask=this_odds)
     half = rules.HOUSE_SPREAD / 2
     bid, ask = round_down(max(this_odds - half, ZERO)), round_up(min(this_odds + half, ONE))
     return FillPrices(bid=bid, ask=ask, sale_bid=bid, sale_ask=ask)

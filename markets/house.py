@@ -13,7 +13,7 @@ from accounts.errors import NothingChanged
 from accounts.models import Permission
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.db.sql import execute, fetch_all
-from core.db.transactions import run_transaction
+from core.db.transactions import require_transaction, run_transaction
 from markets.changes import publish_markets, publish_odds
 from markets.errors import (
     InvalidHouseMarket,
@@ -21,6 +21,7 @@ from markets.errors import (
     MarketStatusConflict,
     MarketTermsFixed,
     NotAHouseMarket,
+    OddsFollowBets,
 )
 from markets.listings import publish_edition
 from markets.models import Market, MarketTerms
@@ -78,34 +79,45 @@ def validate_odds(this_odds: Decimal) -> None:
 def create_house_market(
     question: Question, *, this_odds: Decimal, by: StaffMember, reason: str, now: datetime
 ) -> Market:
-    """Create a house market that is open, and listed, at once.
+    """Create a house market of fixed odds that is open, and listed, at once. Raises as `begin_house_market` does."""
+    return run_transaction(lambda: begin_house_market(question, this_odds=this_odds, by=by, reason=reason, now=now))
+
+
+def begin_house_market(
+    question: Question,
+    *,
+    this_odds: Decimal,
+    by: StaffMember,
+    reason: str,
+    now: datetime,
+    subsidy: Decimal | None = None,
+) -> Market:
+    """Create a house market, inside the caller's transaction; with a subsidy, one that a market maker is to price.
 
     Raises NotAllowed, ReasonMissing, ReasonTooLong, InvalidHouseMarket, MarketAlreadyAsked.
     """
+    require_transaction("begin_house_market")
     by.require(Permission.MANAGE_HOUSE_MARKETS)
     reason = validate_reason(reason)
     question.validate(now=now)
     validate_odds(this_odds)
     values = {name: getattr(question, name) for name in QUESTION_FIELDS}
-
-    def create() -> Market:
-        require_unused_title(question.title)
-        market = Market.objects.create(
-            market_type=Market.Type.CREDITS,
-            slug=slugify(question.title),
-            this_odds=this_odds,
-            that_odds=1 - this_odds,
-            odds_updated_at=now,
-            created_at=now,
-            updated_at=now,
-            **values,
-        )
-        after = values | {"this_odds": this_odds}
-        record_action("create_market", by=by, target=market, reason=reason, before={}, after=after, now=now)
-        publish_edition(now=now)
-        return market
-
-    return run_transaction(create)
+    require_unused_title(question.title)
+    market = Market.objects.create(
+        market_type=Market.Type.CREDITS,
+        is_lmsr=subsidy is not None,
+        slug=slugify(question.title),
+        this_odds=this_odds,
+        that_odds=1 - this_odds,
+        odds_updated_at=now,
+        created_at=now,
+        updated_at=now,
+        **values,
+    )
+    after = values | {"this_odds": this_odds} | ({"subsidy": subsidy} if subsidy is not None else {})
+    record_action("create_market", by=by, target=market, reason=reason, before={}, after=after, now=now)
+    publish_edition(now=now)
+    return market
 
 
 def edit_house_market(
@@ -169,7 +181,7 @@ def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason:
     """Change the odds for bets and sales from now on; existing bets keep theirs.
 
     Raises NotAllowed, ReasonMissing, ReasonTooLong, InvalidHouseMarket, MarketNotFound, NotAHouseMarket,
-    MarketStatusConflict, NothingChanged.
+    MarketStatusConflict, OddsFollowBets, NothingChanged.
     """
     by.require(Permission.MANAGE_HOUSE_MARKETS)
     reason = validate_reason(reason)
@@ -177,6 +189,8 @@ def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason:
 
     def move() -> Market:
         market = lock_house_market(market_id)
+        if market.is_lmsr:
+            raise OddsFollowBets
         if this_odds == market.this_odds:
             raise NothingChanged
         before, after = {"this_odds": market.this_odds}, {"this_odds": this_odds}
@@ -186,6 +200,39 @@ def change_odds(*, market_id: UUID, this_odds: Decimal, by: StaffMember, reason:
         return market
 
     return run_transaction(move)
+
+
+def pause_house_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
+    """Have an open house market take no bets and sales until it is resumed.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, MarketNotFound, NotAHouseMarket, MarketStatusConflict,
+    NothingChanged.
+    """
+    return set_accepting_orders("pause_market", market_id, accepting=False, by=by, reason=reason, now=now)
+
+
+def resume_house_market(*, market_id: UUID, by: StaffMember, reason: str, now: datetime) -> Market:
+    """Have a house market that was paused take orders again. Raises what `pause_house_market` raises."""
+    return set_accepting_orders("resume_market", market_id, accepting=True, by=by, reason=reason, now=now)
+
+
+def set_accepting_orders(
+    action: str, market_id: UUID, *, accepting: bool, by: StaffMember, reason: str, now: datetime
+) -> Market:
+    by.require(Permission.MANAGE_HOUSE_MARKETS)
+    reason = validate_reason(reason)
+
+    def change() -> Market:
+        market = lock_house_market(market_id)
+        if market.accepting_orders == accepting:
+            raise NothingChanged
+        before, after = {"accepting_orders": not accepting}, {"accepting_orders": accepting}
+        save_changes(market, after, now=now)
+        record_action(action, by=by, target=market, reason=reason, before=before, after=after, now=now)
+        publish_edition(now=now)
+        return market
+
+    return run_transaction(change)
 
 
 def lock_house_market(market_id: UUID) -> Market:

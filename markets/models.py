@@ -135,6 +135,7 @@ class Market(MirroredFields):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     market_type = models.CharField(max_length=10, choices=Type, default=Type.POLYMARKET)
+    is_lmsr = models.BooleanField(default=False, db_default=False)  # a market maker prices it: `betting.makers`
     event = models.ForeignKey(MarketEvent, on_delete=models.PROTECT, null=True, related_name="markets", db_index=False)
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
     resolution = models.CharField(max_length=7, choices=Resolution, null=True)
@@ -229,6 +230,7 @@ class Market(MirroredFields):
                 | Q(market_type="credits", polymarket_id__isnull=True),
                 name="markets_type_and_upstream",
             ),
+            models.CheckConstraint(condition=Q(is_lmsr=False) | Q(market_type="credits"), name="markets_lmsr_in_house"),
             models.CheckConstraint(
                 condition=Q(liquidity__gte=0, volume__gte=0, volume_24hr__gte=0), name="markets_figures_not_negative"
             ),
@@ -478,9 +480,7 @@ class EventRanking(models.Model):
 
     class Meta:
         db_table = "event_rankings"
-        indexes = [
-            models.Index(fields=["edition", "sort", "category", "position"], name="event_rankings_in_category"),
-        ]
+        indexes = [models.Index(fields=["edition", "sort", "category", "position"], name="event_rankings_in_category")]
 
     def __str__(self) -> str:
         return f"{self.sort} {self.position}"

@@ -20,9 +20,11 @@ from markets.polymarket.parsing import CATEGORY_MAX
 from markets.rules import Interval
 
 # What a market shows of its prices, in SQL about `market`; `price_rules()` are its parameters. Those of a house market
-# are not stored but follow from its odds, as in `fills.house_prices`: another HOUSE_SPREAD holds in lists at once.
+# are not stored but follow from its odds, as in `fills.house_prices`: another HOUSE_SPREAD holds in lists at once. A
+# market maker has no spread at the margin.
 BID, ASK = (
-    f"""CASE WHEN market.market_type = 'credits' THEN ({around})::numeric(5, 4) ELSE market.{side} END"""
+    f"""CASE WHEN market.is_lmsr THEN market.this_odds
+        WHEN market.market_type = 'credits' THEN ({around})::numeric(5, 4) ELSE market.{side} END"""
     for side, around in (
         ("bid", "floor(greatest(market.this_odds - %(house_spread)s / 2, 0) * 10000) / 10000"),
         ("ask", "ceil(least(market.this_odds + %(house_spread)s / 2, 1) * 10000) / 10000"),
@@ -120,7 +122,8 @@ class MarketSerializer(ResourceSerializer):
     spread = PriceField()
     illiquid = IlliquidField()
     pricing = serializers.ChoiceField(
-        choices=["mirror", "fixed"], help_text="From Polymarket's order book, or odds that staff set."
+        choices=["mirror", "fixed", "lmsr"],
+        help_text="From Polymarket's order book, odds that staff set, or a market maker whose price each bet moves.",
     )
     acceptingOrders = serializers.BooleanField(source="accepting_orders")
     liquidity = UsdField()
@@ -151,7 +154,8 @@ class MarketSerializer(ResourceSerializer):
             "event": EVENT,
             "illiquid": ILLIQUID,
             "is_ending_soon": ENDING_SOON,
-            "pricing": "CASE market.market_type WHEN 'credits' THEN 'fixed' ELSE 'mirror' END",
+            "pricing": "CASE WHEN market.is_lmsr THEN 'lmsr' WHEN market.market_type = 'credits' THEN 'fixed' "
+            "ELSE 'mirror' END",
         }
 
 

@@ -129,12 +129,12 @@ WHERE entry.created_at >= %(since)s AND entry.counterparty = 'escrow'
 UNION SELECT market_id FROM settlements WHERE reversed_at >= %(since)s
 """
 EVERY = "SELECT DISTINCT market_id FROM bets WHERE status = 'pending'"
-# What a bet pays, as `betting.pricing.potential_payout`: the rest of the stake over its odds, rounded down.
+# A bet pays the shares of it that are open.
 COUNT_EXPOSURES = """
 WITH touched AS MATERIALIZED ({touched}), owed AS MATERIALIZED (
     SELECT market_id, count(*) AS bets, sum(amount - sold_amount) AS stake,
-        coalesce(sum(trunc((amount - sold_amount) / odds_at_bet, 2)) FILTER (WHERE side = 'this'), 0) AS this_payout,
-        coalesce(sum(trunc((amount - sold_amount) / odds_at_bet, 2)) FILTER (WHERE side = 'that'), 0) AS that_payout
+        coalesce(sum(shares - sold_shares) FILTER (WHERE side = 'this'), 0) AS this_payout,
+        coalesce(sum(shares - sold_shares) FILTER (WHERE side = 'that'), 0) AS that_payout
     FROM bets
     WHERE status = 'pending' AND market_id IN (
         SELECT id FROM touched JOIN markets ON id = market_id WHERE status IN ('open', 'closed')

@@ -45,6 +45,8 @@ NEVER_EMPTIED = (
     "ledger_anchor_heads",
     "settlement_records",
     "recorded_rules",
+    "house_entries",
+    "market_makers",
 )
 
 

@@ -57,9 +57,18 @@ WITH previous AS MATERIALIZED (
     INSERT INTO ledger_anchor_heads (anchor, user_id, sequence, hash)
     SELECT anchor, user_id, sequence, hash FROM heads
 ), moved AS (
-    SELECT counterparty, sum(amount) AS amount FROM heads JOIN credit_transactions AS entry
-    ON entry.user_id = heads.user_id AND entry.sequence > heads.anchored AND entry.sequence <= heads.sequence
-    GROUP BY counterparty
+    SELECT counterparty, sum(amount) AS amount FROM (
+        SELECT counterparty, amount FROM heads JOIN credit_transactions AS entry
+        ON entry.user_id = heads.user_id AND entry.sequence > heads.anchored AND entry.sequence <= heads.sequence
+        UNION ALL
+        SELECT counterparty, sign * amount FROM house_entries CROSS JOIN (
+            VALUES ('house', 1), ('escrow', -1)
+        ) AS ends (counterparty, sign)
+        WHERE sequence > coalesce((
+            SELECT (chains -> 'house_entries' ->> 'length')::bigint FROM ledger_anchors
+            WHERE sequence = (SELECT sequence FROM previous)
+        ), 0)
+    ) AS entries GROUP BY counterparty
 ), sums AS (
     SELECT jsonb_object_agg(account, (coalesce((counterparties ->> account)::numeric, 0) - coalesce(amount, 0))::text)
         AS counterparties
@@ -251,5 +260,10 @@ register(
         statement="Every anchor follows the one before, and each head in it is still the hash of its entry.",
         find=find_broken_anchors,
     )
+)
+register_chain(
+    "house_entries_chain",
+    "The hash of every entry between house and escrow covers it and all before.",
+    table="house_entries",
 )
 register_chain("staff_actions_chain", "The hash of every staff action covers it and all before.", table="staff_actions")

@@ -107,8 +107,7 @@ def get_history(market: Market, *, interval: Interval, now: datetime) -> History
         found.pop()
     if newest and (not found or newest.at > found[-1].at):
         found.append(newest)
-    is_house = market.market_type == Market.Type.CREDITS
-    points = [as_json(point, is_house=is_house) for point in found]
+    points = [as_json(point, market) for point in found]
     return History(resolution=window.resolution, points=points, has_gaps=has_gaps)
 
 
@@ -181,11 +180,11 @@ def read_table(table: str, market_id: UUID, window: Window) -> list[Read]:
     return [Read(*row) for row in fetch_all(POINTS.format(table=table), parameters)]
 
 
-def as_json(point: Read, *, is_house: bool) -> dict[str, Any]:
+def as_json(point: Read, market: Market) -> dict[str, Any]:
     """Return a point as it is sent. The prices of a house market follow from its odds, as everywhere."""
     odds, bid, ask = decimal_of(point.this_odds), optional_decimal(point.bid), optional_decimal(point.ask)
-    if is_house and 0 < odds < 1:
-        bid, ask, *_ = house_prices(odds)
+    if market.market_type == Market.Type.CREDITS and 0 < odds < 1:
+        bid, ask, *_ = house_prices(odds, is_lmsr=market.is_lmsr)
     return {"t": point.at, "thisOdds": odds, "bid": bid, "ask": ask}
 
 

@@ -18,6 +18,7 @@ from unfold.widgets import (
 
 from accounts.models import Permission
 from accounts.staff import StaffMember
+from betting.makers import open_lmsr_market
 from betting.pricing import potential_payout
 from betting.reversal import preview_reversal, reverse_settlement
 from betting.rules import PREVIEW_LIMIT
@@ -29,6 +30,7 @@ from markets.resolution import staff as decisions
 from markets.resolution.staff import NOT_OVER, OVER
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
 from staff.core.formatting import change_url, format_credits, format_percent
+from staff.markets.makers import TYPICAL_COLUMNS, PricingForm, adding_liquidity, pausing, resuming, typical_rows
 
 Status = Market.Status
 Outcome = Literal["this", "that", "invalid"]
@@ -41,14 +43,15 @@ def market_action(
     *,
     statuses: tuple[Market.Status, ...],
     house_only: bool = False,
+    only: Callable[[Market], bool] | None = None,
     variant: Literal["default", "primary", "danger"] = "default",
 ) -> Action[Market]:
-    """Return an action on markets in some statuses, of house markets alone if `house_only`."""
+    """Return an action on markets in some statuses, of house markets alone if `house_only`, and of `only` some."""
 
     def refusal(market: Market, by: StaffMember) -> str:
-        if market.status in statuses and not (house_only and market.market_type != Market.Type.CREDITS):
-            return ""
-        return f"Not possible: this market is {market.status}."
+        if market.status not in statuses or (house_only and market.market_type != Market.Type.CREDITS):
+            return f"Not possible: this market is {market.status}."
+        return "" if only is None or only(market) else "Not possible for this market as it is."
 
     return Action(button=button, permission=permission, page=page, refusal=refusal, variant=variant)
 
@@ -260,8 +263,12 @@ class QuestionForm(ReasonForm):
         return data
 
 
-class CreationForm(QuestionForm):
-    this_odds = Percent(label="Odds of THIS, %", help_text="The probability that THIS wins.")
+class CreationForm(PricingForm, QuestionForm):
+    this_odds = Percent(label="Odds of THIS, %", help_text="The probability that THIS wins, to begin with.")
+    field_order = [
+        *("title", "this_option", "that_option", "pricing", "this_odds", "subsidy", "expires_at", "open_end"),
+        *("category", "image_url", "description", "reason"),
+    ]
 
 
 class EditForm(QuestionForm):
@@ -285,8 +292,12 @@ def asked_in(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def creating(by: StaffMember) -> Confirmation:
     def act(data: Mapping[str, Any]) -> str:
-        question, now = house.Question(**asked_in(data)), timezone.now()
-        house.create_house_market(question, this_odds=data["this_odds"], by=by, reason=data["reason"], now=now)
+        question = house.Question(**asked_in(data))
+        given = {"this_odds": data["this_odds"], "by": by, "reason": data["reason"], "now": timezone.now()}
+        if data["pricing"] == "lmsr":
+            open_lmsr_market(question, subsidy=data["subsidy"], **given)
+        else:
+            house.create_house_market(question, **given)
         return f"Made, and open: {question.title}"
 
     return Confirmation(
@@ -295,7 +306,11 @@ def creating(by: StaffMember) -> Confirmation:
         back=reverse("admin:markets_market_changelist"),
         act=act,
         form=CreationForm,
-        warning="It is open for bets at once. The house pays what wins.",
+        warning="It is open for bets at once. The house pays what wins: at fixed odds without a bound, else up to the "
+        "subsidy.",
+        caption="What a market that prices itself makes of its subsidy, beginning at 50%",
+        columns=TYPICAL_COLUMNS,
+        rows=typical_rows(),
     )
 
 
@@ -377,6 +392,31 @@ MARKET_ACTIONS = Actions(
             changing_odds,
             statuses=(Status.OPEN,),
             house_only=True,
+            only=lambda market: not market.is_lmsr,
+        ),
+        "liquidity": market_action(
+            "Add liquidity",
+            Permission.MANAGE_HOUSE_MARKETS,
+            adding_liquidity,
+            statuses=(Status.OPEN,),
+            house_only=True,
+            only=lambda market: market.is_lmsr,
+        ),
+        "pause": market_action(
+            "Pause",
+            Permission.MANAGE_HOUSE_MARKETS,
+            pausing,
+            statuses=(Status.OPEN,),
+            house_only=True,
+            only=lambda market: market.accepting_orders,
+        ),
+        "resume": market_action(
+            "Resume",
+            Permission.MANAGE_HOUSE_MARKETS,
+            resuming,
+            statuses=(Status.OPEN,),
+            house_only=True,
+            only=lambda market: not market.accepting_orders,
         ),
         "edit": market_action(
             "Edit", Permission.MANAGE_HOUSE_MARKETS, editing, statuses=(Status.OPEN,), house_only=True

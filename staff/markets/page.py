@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from accounts.models import Permission, StaffAction
 from accounts.staff import StaffMember
+from betting.makers import get_maker
 from betting.models import Settlement, SettlementFailure
 from betting.selectors import Exposure, get_open_exposure
 from core.api.json import dumps
@@ -27,6 +28,7 @@ from staff.core.formatting import (
 )
 from staff.core.pages import PRIMARY, TEXT, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
 from staff.markets.actions import MARKET_ACTIONS
+from staff.markets.makers import maker_facts, price_curve
 
 SHOWN = 50
 # Read as well on white as on black.
@@ -41,9 +43,11 @@ def is_suspended(market: Market) -> bool:
 def market_page(market: Market, *, by: StaffMember, now: datetime) -> Detail:
     """Return the page of a market: six statements for who may see what staff did, five for others.
 
-    One more for a closed market: whether it is staff who closed it. And up to four for its history.
+    One more for a closed market: whether it is staff who closed it; one for a market maker. And up to four for its
+    history.
     """
     exposure = get_open_exposure(market_id=market.pk)
+    maker = get_maker(market.pk) if market.is_lmsr else None
     failures = failed_settlements(market)
     return Detail(
         original=market,
@@ -53,7 +57,9 @@ def market_page(market: Market, *, by: StaffMember, now: datetime) -> Detail:
         actions=MARKET_ACTIONS.links(market, by=by, without=impossible(market, exposure)),
         blocks=[
             question(market),
+            *([maker_facts(maker)] if maker else []),
             odds_chart(market, now=now),
+            *([price_curve(maker)] if maker else []),
             *([texts] if (texts := earlier_texts(market)).rows else []),
             open_bets(market, exposure),
             resolution_records(market),
@@ -89,7 +95,8 @@ def question(market: Market) -> Facts:
             f"THAT: {market.that_option}": format_percent(market.that_odds),
             "Odds as of, UTC": format_time(market.odds_updated_at),
             "Result": result_of(market),
-            "Type": "House market" if house else "Mirrored from Polymarket",
+            "Type": type_of(market),
+            **({"Takes orders": "Yes" if market.accepting_orders else "No: paused"} if house else {}),
             "Category": market.category.capitalize(),
             "Ends, UTC": format_time(market.expires_at, otherwise="When staff close it" if house else "Not said"),
             "Resolved, UTC": format_time(market.resolved_at),
@@ -101,6 +108,12 @@ def question(market: Market) -> Facts:
         },
         text=market.description,
     )
+
+
+def type_of(market: Market) -> str:
+    if market.market_type != Market.Type.CREDITS:
+        return "Mirrored from Polymarket"
+    return "House market, prices itself" if market.is_lmsr else "House market, fixed odds"
 
 
 def odds_chart(market: Market, *, now: datetime) -> ChartBlock:

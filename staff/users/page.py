@@ -215,7 +215,7 @@ def open_bets(user: User) -> Rows:
                 status_label(bet.side),
                 format_credits(bet.amount - bet.sold_amount),
                 f"{bet.odds_at_bet * 100:.2f}%",
-                format_credits(bet.potential_payout),
+                format_credits(bet.shares),
                 format_time(bet.placed_at),
             )
             for bet in bets.order_by("-id")[:SHOWN]

@@ -13,9 +13,12 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from accounts.registration import user_registered
+from accounts.staff import COMMAND_LINE
+from betting.makers import open_lmsr_market
 from betting.models import Bet
 from economy.ledger.audit import audit
 from economy.models import CreditTransaction
+from markets.house import Question
 from markets.models import Market
 from tests.economy.factories import BOOKED, create_user
 
@@ -119,3 +122,11 @@ def execute(statement: str, *parameters: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.rowcount
+
+
+def add_lmsr(odds: str = "0.5", subsidy: str = "1000", **fields: Any) -> Market:
+    """A market that prices itself, made by staff at the command line."""
+    words = {"title": "Will it rain?", "this_option": "Yes", "that_option": "No", "expires_at": None} | fields
+    question = Question(image_url="https://img.example/rain.png", **words)
+    given = {"this_odds": Decimal(odds), "subsidy": Decimal(subsidy), "reason": "A test.", "now": datetime.now(UTC)}
+    return open_lmsr_market(question, by=COMMAND_LINE, **given)

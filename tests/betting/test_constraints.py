@@ -33,7 +33,7 @@ def bet(ann, kettle) -> Bet:
 def add_bet(bet: Bet, **fields: Any) -> Bet:
     """Another like it."""
     like = {"user_id": bet.user_id, "market_id": bet.market_id, "side": "this", "placed_at": MOMENT}
-    given = {"amount": 100, "odds_at_bet": Decimal("0.5"), "potential_payout": 200, **like, **fields}
+    given = {"amount": 100, "odds_at_bet": Decimal("0.5"), "shares": 200, **like, **fields}
     return Bet.objects.create(**given)
 
 
@@ -44,15 +44,15 @@ def update(bet: Bet, **fields: Any) -> None:
 @pytest.mark.parametrize(
     ("constraint", "fields"),
     [
-        ("bets_amount_positive", {"amount": 0, "potential_payout": 0}),
-        ("bets_amount_positive", {"amount": -1, "potential_payout": -2}),
-        ("bets_amount_positive", {"amount": NAN, "potential_payout": NAN}),
-        ("bets_odds_in_range", {"odds_at_bet": 1, "potential_payout": 100}),
-        ("bets_odds_in_range", {"odds_at_bet": Decimal("-0.5"), "potential_payout": -200}),
+        ("bets_amount_positive", {"amount": 0, "shares": 0}),
+        ("bets_amount_positive", {"amount": -1, "shares": -2}),
+        ("bets_amount_positive", {"amount": NAN, "shares": NAN}),
+        ("bets_odds_in_range", {"odds_at_bet": 1, "shares": 100}),
+        ("bets_odds_in_range", {"odds_at_bet": Decimal("-0.5"), "shares": -200}),
         ("bets_odds_in_range", {"odds_at_bet": NAN}),
-        ("bets_payout_is_stake_over_odds", {"potential_payout": Decimal("200.01")}),
-        ("bets_payout_is_stake_over_odds", {"potential_payout": Decimal("199.99")}),
-        ("bets_hold_numbers", {"potential_payout": NAN}),
+        ("bets_payout_is_stake_over_odds", {"shares": Decimal("200.01")}),
+        ("bets_payout_is_stake_over_odds", {"shares": Decimal("199.99")}),
+        ("bets_hold_numbers", {"shares": NAN}),
         ("bets_side_known", {"side": "both"}),
         ("bets_side_known", {"side": "THIS"}),
         ("bets_begin_pending", {"status": "won", "actual_payout": 200, "resolved_at": MOMENT, "settlement_count": 1}),
@@ -108,7 +108,7 @@ def test_a_settlement_is_counted(bet, status, paid):
 
 def test_a_sold_bet_has_no_stake_left(bet):
     refused("bets_sold_means_nothing_at_stake", lambda: update(bet, status="sold", resolved_at=MOMENT))
-    everything = {"sale_count": 1, "sold_amount": 100, "sold_payout": 100}
+    everything = {"sale_count": 1, "sold_amount": 100, "sold_shares": Decimal("166.66"), "sold_payout": 100}
     refused("bets_sold_means_nothing_at_stake", lambda: update(bet, **everything))
 
 
@@ -130,6 +130,27 @@ def test_more_is_not_sold_than_was_staked(bet):
     refused("bets_sales_in_range", lambda: update(bet, **more))
 
 
+@pytest.mark.parametrize("sold_shares", ["16.65", "16.67", "0", "-1"])
+def test_the_shares_that_are_sold_are_those_of_the_stake_that_is(bet, sold_shares):
+    sold = {"sale_count": 1, "sold_amount": 10, "sold_payout": 0, "sold_shares": Decimal(sold_shares)}
+    constraint = "bets_sales_in_range" if sold_shares == "-1" else "bets_sold_shares_follow_the_stake"
+    refused(constraint, lambda: update(bet, **sold))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("bets_payout_is_stake_over_odds", {"odds_at_bet": Decimal("0.6004")}),
+        ("bets_payout_is_stake_over_odds", {"shares": Decimal("166.50")}),
+        ("bets_payout_is_stake_over_odds", {"shares": 100, "odds_at_bet": Decimal("0.9999")}),
+    ],
+)
+def test_the_odds_of_shares_of_a_curve_are_their_average_rounded_up(bet, constraint, fields):
+    on_curve = {"on_curve": True, "shares": Decimal("166.59"), "odds_at_bet": Decimal("0.6003")}
+    refused(constraint, lambda: add_bet(bet, **(on_curve | fields)))
+    assert add_bet(bet, **on_curve).shares == Decimal("166.59")
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -143,7 +164,8 @@ def test_what_becomes_of_a_bet_is_a_number(bet, fields):
 
 
 def add_sale(bet: Bet, **fields: Any) -> BetSale:
-    given = {"amount": 60, "odds": Decimal("0.5"), "payout": 50, "occurrence": 0, "created_at": MOMENT, **fields}
+    like = {"amount": 60, "shares": 100, "odds": Decimal("0.5"), "payout": 50}
+    given = {**like, "occurrence": 0, "created_at": MOMENT, **fields}
     return BetSale.objects.create(bet_id=bet.pk, **given)
 
 
@@ -153,6 +175,8 @@ def add_sale(bet: Bet, **fields: Any) -> BetSale:
         ("bet_sales_amount_positive", {"amount": 0}),
         ("bet_sales_amount_positive", {"amount": -10}),
         ("bet_sales_amount_positive", {"amount": NAN}),
+        ("bet_sales_shares_not_negative", {"shares": Decimal("-0.01")}),
+        ("bet_sales_shares_not_negative", {"shares": NAN}),
         ("bet_sales_odds_in_range", {"odds": 0}),
         ("bet_sales_odds_in_range", {"odds": 1}),
         ("bet_sales_odds_in_range", {"odds": NAN}),

@@ -134,7 +134,7 @@ class TestSales:
     def test_a_sale_is_quoted_as_it_is_then_made(self, ann, mirrored):
         bet = ann.bet(mirrored, 100)
         quote = read(ann.post(f"/{bet['id']}/quote", {"amount": 30}))["quote"]
-        assert list(quote) == ["creditsReturned", "odds", "asOf", "validFor"]
+        assert list(quote) == ["creditsReturned", "odds", "oddsAfter", "asOf", "validFor"]
         assert (quote["creditsReturned"], quote["odds"], quote["validFor"]) == (
             Decimal("29.25"), Decimal("0.3900"), 4,
         )  # fmt: skip

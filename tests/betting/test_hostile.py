@@ -16,13 +16,13 @@ pytestmark = pytest.mark.django_db
 
 # The constraint or trigger that refuses, and the statement. `{won}` and so on stand for what settles a bet.
 SETTLED = "resolved_at = now(), settlement_count = settlement_count + 1"
-TERMS = "id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at"
+TERMS = "id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at"
 COPIED = TERMS.replace("id, user_id", "new_id(), user_id")
 ATTACKS: list[tuple[str, str]] = [
-    ("bets_terms_never_change", "UPDATE bets SET amount = 200, potential_payout = 333.33"),
+    ("bets_terms_never_change", "UPDATE bets SET amount = 200, shares = 333.33"),
     ("bets_terms_never_change", "UPDATE bets SET amount = amount + 0.01"),
-    ("bets_terms_never_change", "UPDATE bets SET odds_at_bet = 0.0001, potential_payout = 1000000"),
-    ("bets_terms_never_change", "UPDATE bets SET potential_payout = 10000"),
+    ("bets_terms_never_change", "UPDATE bets SET odds_at_bet = 0.0001, shares = 1000000"),
+    ("bets_terms_never_change", "UPDATE bets SET shares = 10000"),
     ("bets_terms_never_change", "UPDATE bets SET side = 'that'"),
     ("bets_terms_never_change", "UPDATE bets SET user_id = (SELECT id FROM users WHERE username = 'bob')"),
     ("bets_terms_never_change", "UPDATE bets SET market_id = (SELECT id FROM markets ORDER BY id DESC LIMIT 1)"),
@@ -45,10 +45,10 @@ ATTACKS: list[tuple[str, str]] = [
         "bets_never_go_back",
         f"UPDATE bets SET status = 'won', actual_payout = 0, {SETTLED} WHERE status = 'sold'",
     ),
-    ("bets_agree_with_sales", "UPDATE bets SET sold_amount = 5, sale_count = 1 WHERE sale_count = 0"),
+    ("bets_agree_with_sales", "UPDATE bets SET sold_amount = 5, sold_shares = shares - trunc((amount - 5) / odds_at_bet, 2), sale_count = 1 WHERE sale_count = 0"),
     ("bets_agree_with_sales", "UPDATE bets SET sold_payout = sold_payout + 1 WHERE sale_count > 0 AND status = 'pending'"),
-    ("bet_sales_agree_with_bet", "INSERT INTO bet_sales SELECT new_id(), 1, 10, 0.5, 8.33, now(), id FROM bets WHERE status = 'pending'"),
-    ("bet_sales_once", "INSERT INTO bet_sales SELECT new_id(), occurrence, amount, odds, payout, now(), bet_id FROM bet_sales"),
+    ("bet_sales_agree_with_bet", "INSERT INTO bet_sales (id, occurrence, amount, shares, odds, payout, created_at, bet_id) SELECT new_id(), 1, 10, 16.66, 0.5, 8.33, now(), id FROM bets WHERE status = 'pending'"),
+    ("bet_sales_once", "INSERT INTO bet_sales (id, occurrence, amount, shares, odds, payout, created_at, bet_id) SELECT new_id(), occurrence, amount, shares, odds, payout, now(), bet_id FROM bet_sales"),
     ("bets_begin_pending", f"INSERT INTO bets ({TERMS}, status, resolved_at) SELECT {COPIED}, 'sold', now() FROM bets"),
     ("bets_status_and_outcome", f"UPDATE bets SET status = 'won', actual_payout = 10000, {SETTLED} WHERE sale_count = 0"),
     ("bets_status_and_outcome", f"UPDATE bets SET status = 'lost', actual_payout = 5, {SETTLED} WHERE sale_count = 0"),
@@ -101,9 +101,9 @@ def test_there_are_ways_enough():
 def test_the_database_refuses_changes_through_the_orm_too(books, ann):
     before = books()
     bet = Bet.objects.filter(user=ann.user, sale_count=0).get()
-    bet.amount, bet.potential_payout = Decimal(1000), Decimal("1666.66")
+    bet.amount, bet.shares = Decimal(1000), Decimal("1666.66")
     assert refuser(bet.save) == "bets_terms_never_change"
-    assert refuser(lambda: Bet.objects.bulk_update([bet], ["amount", "potential_payout"])) == "bets_terms_never_change"
+    assert refuser(lambda: Bet.objects.bulk_update([bet], ["amount", "shares"])) == "bets_terms_never_change"
     assert refuser(lambda: BetSale.objects.all()._raw_delete("default")) == "bet_sales_append_only"
     assert refuser(lambda: Bet.objects.filter(sale_count=0)._raw_delete("default")) == "bets_never_deleted"
     assert books() == before

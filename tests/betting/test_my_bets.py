@@ -138,9 +138,7 @@ def test_times_have_milliseconds_and_end_in_z(ann, kettle, now):
 
 def test_a_settled_bet_shows_what_it_paid(ann, kettle):
     bet = ann.bet(kettle)
-    execute(
-        "UPDATE bets SET status = 'won', actual_payout = potential_payout, resolved_at = now(), settlement_count = 1"
-    )
+    execute("UPDATE bets SET status = 'won', actual_payout = shares, resolved_at = now(), settlement_count = 1")
     shown = ann.show(bet)
     assert (shown["status"], shown["actualPayout"], shown["currentValue"]) == ("won", Decimal("166.66"), 0)
     assert Bet.objects.get().settlement_count == 1

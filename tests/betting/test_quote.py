@@ -30,7 +30,8 @@ def test_a_quote_says_what_the_bet_would_pay(quote, kettle):
     assert list(body) == ["success", "quote"]
     given = body["quote"]
     assert list(given) == [
-        "odds", "potentialPayout", "profit", "bid", "ask", "spread", "shares", "asOf", "validFor",
+        "odds", "potentialPayout", "profit", "bid", "ask", "spread", "shares", "oddsAfter", "priceImpact", "asOf",
+        "validFor",
     ]  # fmt: skip
     assert (given["odds"], given["potentialPayout"], given["profit"]) == (
         Decimal("0.6000"), Decimal("166.66"), Decimal("66.66"),

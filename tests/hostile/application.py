@@ -239,8 +239,8 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (NO_RIGHT, "UPDATE recorded_rules SET numbers = '{1000000}'"),
     (NO_RIGHT, "DELETE FROM recorded_rules"),
     # Bets, sales, odds, payouts, settlements
-    (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET potential_payout = 10000"),
-    (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET odds_at_bet = 0.0001, potential_payout = 1000000"),
+    (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET shares = 10000"),
+    (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET odds_at_bet = 0.0001, shares = 1000000"),
     (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET odds_at_bet = 'NaN'"),
     (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET amount = 100000 WHERE status = 'pending'"),
     (Refused("23001", "bets_terms_never_change"), "UPDATE bets SET side = 'that'"),
@@ -249,7 +249,7 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (
         Found("bets", "locked", "profit", "settled_bets", "settlements"),
         (
-            "UPDATE bets SET status = 'won', actual_payout = potential_payout, resolved_at = now(), "
+            "UPDATE bets SET status = 'won', actual_payout = shares, resolved_at = now(), "
             "settlement_count = settlement_count + 1 WHERE status = 'pending' AND sale_count = 0"
         ),
     ),
@@ -269,7 +269,7 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
         "UPDATE bets SET actual_payout = actual_payout + 1 WHERE status = 'won'",
     ),
     (
-        Refused("23514", "bets_sales_in_range"),
+        Refused("23514", "bets_sold_shares_follow_the_stake"),
         "UPDATE bets SET sold_amount = sold_amount + 1, sold_payout = sold_payout + 1 WHERE status = 'pending'",
     ),
     (
@@ -282,9 +282,9 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (
         Found("bets", "locked", "profit", "sales"),
         (
-            "WITH sale AS (INSERT INTO bet_sales (id, bet_id, occurrence, amount, odds, payout, created_at) "
-            "SELECT gen_random_uuid(), id, 0, 70, 0.5, 70, now() FROM bets WHERE market_id = :rain AND user_id = :ann) "
-            "UPDATE bets SET sold_amount = 70, sold_payout = 70, sale_count = 1, status = 'sold', resolved_at = now() "
+            "WITH sale AS (INSERT INTO bet_sales (id, bet_id, occurrence, amount, shares, odds, payout, created_at) "
+            "SELECT gen_random_uuid(), id, 0, 70, shares, 0.5, 70, now() FROM bets WHERE market_id = :rain AND user_id = :ann) "
+            "UPDATE bets SET sold_amount = 70, sold_shares = shares, sold_payout = 70, sale_count = 1, status = 'sold', resolved_at = now() "
             "WHERE market_id = :rain AND user_id = :ann"
         ),
     ),
@@ -293,24 +293,35 @@ STATEMENTS: list[tuple[Refused | Found, str]] = [
     (
         Found("bets", "left_over", "locked", "profit"),
         (
-            "INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at) "
-            "SELECT gen_random_uuid(), :bob, market_id, side, amount, odds_at_bet, potential_payout, placed_at FROM bets LIMIT 1"
+            "INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at) "
+            "SELECT gen_random_uuid(), :bob, market_id, side, amount, odds_at_bet, shares, placed_at FROM bets LIMIT 1"
         ),
     ),
     (
         Found("bets", "locked", "profit"),
         (
-            "INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at) "
+            "INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at) "
             "SELECT gen_random_uuid(), :bob, :rain, 'this', 10, 0.001, 10000, now()"
         ),
     ),
     (NO_RIGHT, "UPDATE bet_sales SET payout = payout + 1"),
     (NO_RIGHT, "DELETE FROM bet_sales"),
+    (NO_RIGHT, "UPDATE house_entries SET amount = 1"),
+    (NO_RIGHT, "DELETE FROM house_entries"),
+    (
+        Found("subsidies"),
+        (
+            "INSERT INTO house_entries (amount, entry_type, reference_id, occurrence, created_at) "
+            "VALUES (1000, 'subsidy', :rain, 0, now())"
+        ),
+    ),
+    (NO_RIGHT, "DELETE FROM market_makers"),
+    (Found("market_makers"), "UPDATE markets SET is_lmsr = true WHERE id = :rain"),
     (
         Refused("23514", "bet_sales_agree_with_bet"),
         (
-            "INSERT INTO bet_sales (id, bet_id, occurrence, amount, odds, payout, created_at) "
-            "SELECT gen_random_uuid(), id, 0, 10, 0.5, 10, now() FROM bets WHERE market_id = :rain"
+            "INSERT INTO bet_sales (id, bet_id, occurrence, amount, shares, odds, payout, created_at) "
+            "SELECT gen_random_uuid(), id, 0, 10, 20, 0.5, 10, now() FROM bets WHERE market_id = :rain"
         ),
     ),
     (Found("settlements", "settlements_chain"), "UPDATE settlements SET paid = 0 WHERE reversed_at IS NULL"),

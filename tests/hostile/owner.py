@@ -264,12 +264,12 @@ STATEMENTS: list[tuple[str, Refused | Found, str]] = [
     (
         "bets",
         Found("bet_terms", "sales", "schema"),
-        "ALTER TABLE bets DROP CONSTRAINT bets_odds_in_range, DROP CONSTRAINT bets_payout_is_stake_over_odds, DROP CONSTRAINT bets_sales_in_range, DROP CONSTRAINT bets_status_and_outcome; UPDATE bets SET odds_at_bet = 1.5 WHERE status = 'won'",
+        "ALTER TABLE bets DROP CONSTRAINT bets_odds_in_range, DROP CONSTRAINT bets_payout_is_stake_over_odds, DROP CONSTRAINT bets_sold_shares_follow_the_stake, DROP CONSTRAINT bets_sales_in_range, DROP CONSTRAINT bets_status_and_outcome; UPDATE bets SET odds_at_bet = 1.5 WHERE status = 'won'",
     ),
     (
         "bets",
         Found("bet_terms", "schema"),
-        "ALTER TABLE bets DROP CONSTRAINT bets_payout_is_stake_over_odds, DROP CONSTRAINT bets_status_and_outcome; UPDATE bets SET potential_payout = potential_payout + 1 WHERE status = 'won'",
+        "ALTER TABLE bets DROP CONSTRAINT bets_payout_is_stake_over_odds, DROP CONSTRAINT bets_sold_shares_follow_the_stake, DROP CONSTRAINT bets_status_and_outcome; UPDATE bets SET shares = shares + 1 WHERE status = 'won'",
     ),
     ("bets", Found("settlements"), "UPDATE bets SET side = 'that' WHERE status = 'won'"),
     ("bets", Found("bets"), "UPDATE bets SET user_id = :bob WHERE status = 'won'"),

@@ -27,14 +27,14 @@ WITH moved AS (
 INSERT INTO stale_standings (user_id) SELECT id FROM moved
 """
 PLACE = """
-INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at)
+INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at)
 SELECT gen_random_uuid(), user_id, %(market)s, 'this', stake, 0.6, trunc(stake / 0.6, 2), now()
 FROM unnest(%(users)s::uuid[], %(stakes)s::numeric[]) AS bet (user_id, stake)
 """
 SETTLE = """
 WITH settled AS (
     UPDATE bets SET status = CASE WHEN won THEN 'won' ELSE 'lost' END, resolved_at = now(), settlement_count = 1,
-        actual_payout = CASE WHEN won THEN potential_payout ELSE 0 END
+        actual_payout = CASE WHEN won THEN shares ELSE 0 END
     FROM unnest(%(users)s::uuid[], %(wins)s::boolean[]) AS outcome (user_id, won)
     WHERE bets.user_id = outcome.user_id AND market_id = %(market)s AND status = 'pending'
     RETURNING bets.user_id

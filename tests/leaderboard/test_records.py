@@ -25,12 +25,12 @@ SHOWN = ("totalBets", "winRate", "biggestWin")
 A_DAY = timedelta(days=1)
 # Bets that are won, of one user and of another, as if over years: each half of them.
 MANY_BETS = """
-INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at, status)
+INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at, status)
 SELECT gen_random_uuid(), user_id, %(market)s, 'this', 60, 0.6, 100, now(), 'pending'
 FROM generate_series(1, %(bets)s), unnest(%(users)s::uuid[]) AS user_id
 """
 ALL_WON = """
-UPDATE bets SET status = 'won', actual_payout = potential_payout, resolved_at = now(), settlement_count = 1
+UPDATE bets SET status = 'won', actual_payout = shares, resolved_at = now(), settlement_count = 1
 """
 
 

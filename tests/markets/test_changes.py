@@ -19,6 +19,7 @@ from markets.models import Market
 from markets.polymarket.books import ShownPrices
 from markets.prices import Heard
 from markets.resolution import staff
+from tests.betting.factories import add_lmsr, sign_up
 from tests.markets.factories import add_market, add_mirrored, ingest
 from tests.markets.resolution.factories import mirror, resolve
 
@@ -121,6 +122,16 @@ def test_a_resolution_tells_of_the_result(told, upstream) -> None:
     assert status_of(market) in found
     assert found[0][1]["marketId"] == str(market.pk)
     assert market.resolution == "this"
+
+
+def test_each_bet_and_sale_on_a_market_that_prices_itself_tells_of_its_odds(told) -> None:
+    market, ann = add_lmsr(), sign_up("ann")
+    bets: list[dict] = []
+    assert told(lambda: bets.append(ann.bet(market, 100))) == [prices_of(market)]
+    market.refresh_from_db()
+    assert market.this_odds == Decimal("0.5335")
+    assert told(lambda: ann.sell(bets[0])) == [prices_of(market)]
+    assert told(lambda: ann.bet(add_market(), 100)) == []
 
 
 def test_staff_tell_of_odds_and_of_every_decision(told, by) -> None:

@@ -169,7 +169,7 @@ def test_every_constraint_of_markets_has_a_test():
         "markets_this_odds_in_range", "markets_that_odds_in_range", "markets_figures_not_negative",
         "markets_open_with_image", "markets_category_lower_case", "markets_status_and_resolution",
         "markets_type_and_upstream", "markets_polymarket_id_unique", "markets_bid_in_range", "markets_ask_in_range",
-        "markets_bid_below_ask", "markets_house_prices_not_stored", "markets_hold_numbers",
+        "markets_bid_below_ask", "markets_house_prices_not_stored", "markets_hold_numbers", "markets_lmsr_in_house",
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(

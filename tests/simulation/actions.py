@@ -27,6 +27,7 @@ STATUSES = {
     "market_not_accepting": 400,
     "market_illiquid": 400,
     "odds_moved": 400,
+    "slippage_too_high": 400,
     "bet_not_sellable": 400,
     "amount_exceeds_stake": 400,
     "stock_not_active": 400,

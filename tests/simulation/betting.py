@@ -9,6 +9,7 @@ from tests.simulation.actions import Call, expect
 from tests.simulation.model import bets
 from tests.simulation.model.bets import Bet, Market
 from tests.simulation.model.ledger import User
+from tests.simulation.model.makers import Dealt
 from tests.simulation.model.rules import CENT, ZERO
 from tests.simulation.model.world import World
 
@@ -20,11 +21,11 @@ NOWHERE = "01234567-89ab-7cde-8f01-23456789abcd"
 STEP = Decimal("0.0001")
 
 
-def bounds_refusal(body: dict[str, Any], odds: Decimal | str) -> set[str]:
+def bounds_refusal(body: dict[str, Any], dealt: Dealt | str) -> set[str]:
     """Return the refusal for odds outside the bounds of an order; of odds that can't be had their own code."""
-    if isinstance(odds, str):
-        return {odds}
-    low, high = body.get("minOdds"), body.get("maxOdds")
+    if isinstance(dealt, str):
+        return {dealt}
+    low, high, odds = body.get("minOdds"), body.get("maxOdds"), dealt.odds
     return {"odds_moved"} if (low is not None and odds < low) or (high is not None and odds > high) else set()
 
 
@@ -49,19 +50,25 @@ class PlaceBet(Call):
         if market is None:
             return {"market_not_found"}
         codes = market.refusals(now, to_bet=True)
-        codes |= bounds_refusal(self.body, market.prices(rules).to_buy(self.body["side"], rules))
+        codes |= bounds_refusal(self.body, self.dealt(world))
         if world.users[str(self.user)].available < amount:
             codes.add("insufficient_credits")
         if self.is_stale and not market.is_house:
             codes.add("price_unavailable")
         return codes
 
+    def dealt(self, world: World) -> Dealt | str:
+        limited = self.body.get("maxOdds") is None
+        market = world.markets[self.market_id]
+        return market.buying(self.body["side"], self.body["amount"], world.rules, limited=limited)
+
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         world, shown = sim.world, body["bet"]
         user, market = world.users[str(self.user)], world.markets[self.market_id]
-        odds = market.prices(world.rules).to_buy(self.body["side"], world.rules)
-        assert isinstance(odds, Decimal)
-        bet = Bet(shown["id"], sim.number, user.id, market.id, self.body["side"], self.body["amount"], odds, now)
+        dealt = self.dealt(world)
+        assert isinstance(dealt, Dealt)
+        bet = Bet(shown["id"], sim.number, user.id, market.id, self.body["side"], self.body["amount"], dealt.odds, now)
+        bet.shares = dealt.shares if market.maker else None
         bets.place(user, market, bet)
         world.bets[bet.id] = bet
         check_bet(shown, bet)
@@ -96,7 +103,7 @@ def check_bet(shown: dict[str, Any], bet: Bet) -> None:
         "soldPayout": bet.sold_payout,
         "actualPayout": bet.actual_payout,
         "remainingAmount": bet.stake if is_open else ZERO,
-        "remainingPayout": bet.outcome(bet.side)[1] if is_open else ZERO,
+        "remainingPayout": bet.pays(bet.stake) if is_open else ZERO,
     }.items():
         expect(f"{name} of bet {bet.number}", shown[name], expected)
 
@@ -123,9 +130,10 @@ class SellBet(Call):
             return {"bet_not_sellable"}
         market = world.markets[bet.market]
         codes = market.refusals(now, to_bet=False)
-        codes |= bounds_refusal(self.body, market.prices(world.rules).to_sell(bet.side))
         if amount is not None and amount > bet.stake:
             codes.add("amount_exceeds_stake")
+        else:
+            codes |= bounds_refusal(self.body, market.selling(bet, amount or bet.stake, world.rules))
         if self.is_stale and not market.is_house:
             codes.add("price_unavailable")
         return codes
@@ -138,14 +146,15 @@ class SellBet(Call):
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         world = sim.world
         user, bet = world.users[str(self.user)], world.bets[self.bet]
-        odds = world.markets[bet.market].prices(world.rules).to_sell(bet.side)
-        assert isinstance(odds, Decimal)
+        market = world.markets[bet.market]
         part = bet.stake if self.body.get("amount") is None else self.body["amount"]
-        proceeds = bets.sell(user, bet, part, odds, now=now)
+        dealt = market.selling(bet, part, world.rules)
+        assert isinstance(dealt, Dealt)
+        proceeds = bets.sell(user, market, bet, part, dealt, now=now)
         sim.comparison.touch_bets(bet.id)
         check_bet(body["bet"], bet)
         expect("a sale brings its share at the bid", body["creditsReturned"], proceeds)
-        expect("what is left has its value at the bid", body["currentValue"], bet.value(bet.stake, odds))
+        expect("what is left has its value at the bid", body["currentValue"], market.worth(bet, dealt.odds))
         expect("a sale says the balance after it", body["newBalance"], user.balance)
 
     def __str__(self) -> str:
@@ -161,21 +170,18 @@ class QuoteBet(Call):
 
     def refusals(self, world: World, now: datetime) -> set[str]:
         market = world.markets[self.market_id]
-        odds = market.prices(world.rules).to_buy(self.body["side"], world.rules)
-        return market.refusals(now, to_bet=True) | bounds_refusal(self.body, odds)
+        dealt = market.buying(self.body["side"], self.body["amount"], world.rules)
+        return market.refusals(now, to_bet=True) | bounds_refusal(self.body, dealt)
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
-        prices, side = sim.world.markets[self.market_id].prices(sim.world.rules), self.body["side"]
-        odds, bid = prices.to_buy(side, sim.world.rules), prices.to_sell(side)
-        assert isinstance(odds, Decimal)
+        market, side, rules = sim.world.markets[self.market_id], self.body["side"], sim.world.rules
+        dealt = market.buying(side, self.body["amount"], rules)
+        assert isinstance(dealt, Dealt)
+        bid = market.maker.shown(side) if market.maker else market.prices(rules).to_sell(side)
         quote = body["quote"]
-        expect("a quote is at the ask", quote["odds"], odds)
+        expect("a quote is at the ask", quote["odds"], dealt.odds)
         expect("a quote says the bid, 0 where nobody buys", quote["bid"], bid if isinstance(bid, Decimal) else 0)
-        expect(
-            "a quote says what the bet may pay",
-            quote["potentialPayout"],
-            (self.body["amount"] / odds).quantize(CENT, "ROUND_DOWN"),
-        )
+        expect("a quote says what the bet may pay", quote["potentialPayout"], dealt.shares)
 
     def __str__(self) -> str:
         return f"somebody asks what {self.body['amount']} on {self.body['side']} of m{self.market} costs"
@@ -193,14 +199,15 @@ class QuoteSale(Call):
         if bet.status != "pending":
             return {"bet_not_sellable"}
         market = world.markets[bet.market]
-        return market.refusals(now, to_bet=False) | bounds_refusal({}, market.prices(world.rules).to_sell(bet.side))
+        dealt = market.selling(bet, bet.stake, world.rules)
+        return market.refusals(now, to_bet=False) | bounds_refusal({}, dealt)
 
     def follow(self, sim: "Simulation", body: Any, now: datetime) -> None:
         bet = sim.world.bets[self.bet]
-        odds = sim.world.markets[bet.market].prices(sim.world.rules).to_sell(bet.side)
-        assert isinstance(odds, Decimal)
-        expect("the quote of a sale is at the bid", body["quote"]["odds"], odds)
-        expect("the quote of a sale says what it brings", body["quote"]["creditsReturned"], bet.value(bet.stake, odds))
+        dealt = sim.world.markets[bet.market].selling(bet, bet.stake, sim.world.rules)
+        assert isinstance(dealt, Dealt)
+        expect("the quote of a sale is at the bid", body["quote"]["odds"], dealt.odds)
+        expect("the quote of a sale says what it brings", body["quote"]["creditsReturned"], dealt.credits)
 
     def __str__(self) -> str:
         return f"u{self.number} asks what bet {self.bet_number} brings"
@@ -268,9 +275,11 @@ def draw_place_bet(sim: "Simulation", random: Random) -> Call | None:
         return PlaceBet(user, None, body)
     if market.reference and random.random() < 0.2:
         body["marketId"] = market.reference
-    odds = market.prices(sim.world.rules).to_buy(side, sim.world.rules)
-    if isinstance(odds, Decimal) and random.random() < 0.2:
-        body[random.choice(("minOdds", "maxOdds"))] = odds + random.choice((-STEP, Decimal(0), STEP))
+    is_bounded = random.random() < 0.2
+    if is_bounded and body["amount"] >= sim.world.rules.min_bet:
+        dealt = market.buying(side, body["amount"], sim.world.rules, limited=False)
+        if isinstance(dealt, Dealt):
+            body[random.choice(("minOdds", "maxOdds"))] = dealt.odds + random.choice((-STEP, Decimal(0), STEP))
     return PlaceBet(user, market, body)
 
 
@@ -292,10 +301,14 @@ def draw_sell_bet(sim: "Simulation", random: Random) -> Call | None:
         body["amount"] = random.choice((Decimal(0), Decimal("0.001"), CENT))
     elif kind < 0.75:
         body["amount"] = bet.stake
-    odds = market.prices(sim.world.rules).to_sell(bet.side)
-    if isinstance(odds, Decimal) and random.random() < 0.15:
-        body["minOdds"] = odds + random.choice((Decimal(0), STEP))
+    if random.random() < 0.15 and bet.stake:
+        body |= draw_least_odds(sim, random, bet, body.get("amount", bet.stake))
     return SellBet(user, bet, body, market)
+
+
+def draw_least_odds(sim: "Simulation", random: Random, bet: Bet, amount: Decimal) -> dict[str, Any]:
+    dealt = sim.world.markets[bet.market].selling(bet, min(max(amount, CENT), bet.stake), sim.world.rules)
+    return {"minOdds": dealt.odds + random.choice((Decimal(0), STEP))} if isinstance(dealt, Dealt) else {}
 
 
 def draw_quote(sim: "Simulation", random: Random) -> Call | None:

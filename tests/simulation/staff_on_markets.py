@@ -10,6 +10,7 @@ from tests.simulation import service
 from tests.simulation.actions import StaffAct, expect
 from tests.simulation.model import bets, stocks
 from tests.simulation.model.bets import OVER, Market
+from tests.simulation.model.makers import Maker
 from tests.simulation.model.stocks import Stock
 from tests.simulation.staff import REASON
 
@@ -123,11 +124,17 @@ class ReverseMarket(OnMarket):
 
 
 class CreateMarket(StaffAct):
-    def __init__(self, staff: str, title: str, odds: Decimal, expires_at: datetime | None) -> None:
+    """A house market: with a subsidy one that prices itself."""
+
+    def __init__(
+        self, staff: str, title: str, odds: Decimal, expires_at: datetime | None, subsidy: Decimal | None
+    ) -> None:
         super().__init__()
         self.staff, self.title, self.odds, self.expires_at = staff, title, odds, expires_at
+        self.subsidy = subsidy
 
     def act(self) -> Any:
+        from betting.makers import open_lmsr_market
         from markets.house import Question, create_house_market
 
         question = Question(
@@ -138,23 +145,87 @@ class CreateMarket(StaffAct):
             expires_at=self.expires_at,
         )
         by = service.staff_member(self.staff)
-        return create_house_market(question, this_odds=self.odds, by=by, reason=REASON, now=self.now)
+        given: dict[str, Any] = {"this_odds": self.odds, "by": by, "reason": REASON, "now": self.now}
+        if self.subsidy is None:
+            return create_house_market(question, **given)
+        return open_lmsr_market(question, subsidy=self.subsidy, **given)
 
     def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
         asked = any(m.is_house and m.status == "open" and m.title == self.title for m in sim.world.markets.values())
-        return {"market_already_asked"} if asked else set()
+        codes = {"market_already_asked"} if asked else set()
+        if self.subsidy is not None and not Decimal("0.01") <= self.odds <= Decimal("0.99"):
+            codes.add("invalid_house_market")
+        return codes
 
     def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
         market = Market(str(result.pk), sim.number, self.title, odds=self.odds, expires_at=self.expires_at)
+        market.maker = Maker.begin(self.odds, self.subsidy) if self.subsidy is not None else None
         sim.world.markets[market.id] = market
         self.market = market.number
 
     def __str__(self) -> str:
         until = f" until {self.expires_at:%d %H:%M}" if self.expires_at else ""
-        return f"staff make {self.title!r} at {self.odds}{until}"
+        subsidized = f" with {self.subsidy}" if self.subsidy is not None else ""
+        return f"staff make {self.title!r} at {self.odds}{subsidized}{until}"
 
 
-class ChangeOdds(OnMarket):
+class OnHouseMarket(OnMarket):
+    """What staff do to an open house market."""
+
+    def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
+        market = sim.world.markets[self.id]
+        if not market.is_house:
+            return {"not_a_house_market"}
+        return set() if market.status == "open" else {"market_status_conflict"}
+
+
+class AddLiquidity(OnHouseMarket):
+    def __init__(self, staff: str, market: Market, amount: Decimal) -> None:
+        super().__init__(staff, market)
+        self.amount = amount
+
+    def act(self) -> Any:
+        from betting.makers import add_liquidity
+
+        return add_liquidity(amount=self.amount, **self.common)
+
+    def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
+        return super().refusals(sim, now) or ({"not_a_house_market"} if not sim.world.markets[self.id].maker else set())
+
+    def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
+        maker = sim.world.markets[self.id].maker
+        assert maker
+        maker.deepen(self.amount)
+        expect("liquidity is added to the subsidy", result, maker.subsidy)
+
+    def __str__(self) -> str:
+        return f"staff add {self.amount} to the subsidy of m{self.market}"
+
+
+class PauseMarket(OnHouseMarket):
+    """Pauses a market, or resumes it."""
+
+    def __init__(self, staff: str, market: Market) -> None:
+        super().__init__(staff, market)
+        self.accepting = not market.accepting
+
+    def act(self) -> Any:
+        from markets.house import pause_house_market, resume_house_market
+
+        return (resume_house_market if self.accepting else pause_house_market)(**self.common)
+
+    def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
+        same = sim.world.markets[self.id].accepting == self.accepting
+        return super().refusals(sim, now) or ({"nothing_changed"} if same else set())
+
+    def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
+        sim.world.markets[self.id].accepting = self.accepting
+
+    def __str__(self) -> str:
+        return f"staff {'resume' if self.accepting else 'pause'} m{self.market}"
+
+
+class ChangeOdds(OnHouseMarket):
     def __init__(self, staff: str, market: Market, odds: Decimal) -> None:
         super().__init__(staff, market)
         self.odds = odds
@@ -166,10 +237,10 @@ class ChangeOdds(OnMarket):
 
     def refusals(self, sim: "Simulation", now: datetime) -> set[str]:
         market = sim.world.markets[self.id]
-        if not market.is_house:
-            return {"not_a_house_market"}
-        if market.status != "open":
-            return {"market_status_conflict"}
+        if codes := super().refusals(sim, now):
+            return codes
+        if market.maker:
+            return {"odds_follow_bets"}
         return {"nothing_changed"} if market.odds == self.odds else set()
 
     def follow(self, sim: "Simulation", result: Any, now: datetime) -> None:
@@ -244,7 +315,8 @@ def draw_create_market(sim: "Simulation", random: Random) -> StaffAct:
         odds = random.choice((Decimal("0.0001"), Decimal("0.9999"), Decimal("0.0100"), Decimal("0.9950")))
     lasts = timedelta(minutes=random.choice((20, 120, 600, 3_000)))
     expires_at = sim.time.now + lasts if random.random() < 0.6 else None
-    return CreateMarket(random.choice(sim.world.staff), f"Will number {number} be drawn?", odds, expires_at)
+    subsidy = Decimal(random.choice((200, 1_000, 5_000))) if random.random() < 0.5 else None
+    return CreateMarket(random.choice(sim.world.staff), f"Will number {number} be drawn?", odds, expires_at, subsidy)
 
 
 def draw_on_market(sim: "Simulation", random: Random) -> StaffAct | None:
@@ -254,12 +326,22 @@ def draw_on_market(sim: "Simulation", random: Random) -> StaffAct | None:
     staff = random.choice(sim.world.staff)
     kind = random.random()
     if market.is_house and kind < 0.35:
-        return ChangeOdds(staff, market, Decimal(random.randint(300, 9_700)) / 10_000)
+        return draw_on_house_market(staff, market, random)
     if kind < 0.45:
         return CloseMarket(staff, market)
     if kind < 0.55:
         return OpenMarket(staff, market)
     return ResolveMarket(staff, market, random.choice(("this", "this", "that", "that", "invalid", "cancelled")))
+
+
+def draw_on_house_market(staff: str, market: Market, random: Random) -> StaffAct:
+    kind = random.random()
+    # What is paused is resumed soon: else there is little to bet on.
+    if kind < (0.15 if market.accepting else 0.7):
+        return PauseMarket(staff, market)
+    if kind < (0.75 if market.maker else 0.2):
+        return AddLiquidity(staff, market, Decimal(random.choice((1, 250, 4_000))))
+    return ChangeOdds(staff, market, Decimal(random.randint(300, 9_700)) / 10_000)
 
 
 def draw_reversal(sim: "Simulation", random: Random) -> StaffAct | None:

@@ -37,7 +37,7 @@ BET_COLUMNS = (
     "side",
     "amount",
     "odds_at_bet",
-    "potential_payout",
+    "shares",
     "status",
     "sold_amount",
     "sold_payout",

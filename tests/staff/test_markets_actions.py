@@ -178,7 +178,7 @@ def test_a_stranger_is_sent_to_sign_in(kettle):
     assert state() == before
 
 
-HOUSE = DECIDING | {"edit", "odds"}
+HOUSE = DECIDING | {"edit", "odds", "pause"}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def form(**fields):
         "this_option": "Yes",
         "that_option": "No",
         "this_odds": "62.5",
+        "pricing": "fixed",
         "expires_at": f"{timezone.now() + timedelta(days=1):%Y-%m-%dT%H:%M}",
         "category": "weather",
         "image_url": "https://img.example/snow.png",

@@ -108,7 +108,7 @@ def test_bets_purchases_referrals_sessions_and_what_staff_did_are_there(desk):
         side="this",
         amount=100,
         odds_at_bet=Decimal("0.5"),
-        potential_payout=200,
+        shares=200,
         placed_at=timezone.now(),
     )
     desk.post(act("hold", ann), {"amount": "5", "reason": "Odd referrals."})
@@ -142,7 +142,7 @@ def test_a_page_takes_the_same_statements_whatever_there_is_to_show(desk, ann):
 
 
 def add_bet(user, number):
-    terms = {"amount": 10, "odds_at_bet": Decimal("0.5"), "potential_payout": 20}
+    terms = {"amount": 10, "odds_at_bet": Decimal("0.5"), "shares": 20}
     placed_at = timezone.now() - timedelta(minutes=number)
     Bet.objects.create(user=user, market=add_market(title=f"No. {number}"), side="this", placed_at=placed_at, **terms)
 

@@ -44,6 +44,7 @@ def forge(*statements: str) -> None:
         *(
             ("bets", "bets_odds_in_range"),
             ("bets", "bets_payout_is_stake_over_odds"),
+            ("bets", "bets_sold_shares_follow_the_stake"),
             ("bets", "bets_status_and_outcome"),
         ),
         *(
@@ -125,7 +126,7 @@ FORGED = [
     ("purchase_packages", "UPDATE credit_purchases SET usd_amount = 0.01", PURCHASE),
     ("purchase_times", "UPDATE credit_purchases SET completed_at = created_at - interval '1 day'", PURCHASE),
     ("bet_terms", "UPDATE bets SET odds_at_bet = 1.5 WHERE status = 'won'", SETTLED),
-    ("bet_terms", "UPDATE bets SET potential_payout = potential_payout + 1 WHERE status = 'won'", SETTLED),
+    ("bet_terms", "UPDATE bets SET shares = shares + 1 WHERE status = 'won'", SETTLED),
     ("sales", "UPDATE bet_sales SET payout = payout + 1", SALE),
     ("sales", "UPDATE bet_sales SET odds = 0.9", SALE),
     ("bet_times", "UPDATE bets SET resolved_at = placed_at - interval '1 day' WHERE status = 'won'", SETTLED),

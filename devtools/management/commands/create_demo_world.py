@@ -25,6 +25,8 @@ from accounts.registration import register
 from accounts.services import sign_in
 from accounts.staff import COMMAND_LINE
 from accounts.tokens import Client
+from betting.errors import SlippageTooHigh
+from betting.makers import open_lmsr_market
 from betting.models import Bet, Settlement
 from betting.orders import Sale, get_market_snapshot, validate_order
 from betting.pricing import price_order, price_sale
@@ -65,6 +67,7 @@ QUESTIONS = (
     ("Will the bakery sell out before nine?", "Sold out", "Bread left", "0.7100"),
     ("Will the cat choose the box over the bed?", "Box", "Bed", "0.8000"),
 )
+SUBSIDY = Decimal(2_000)
 DECIDED = {8: "this", 9: "that"}
 # More than a day's users need, half a minute apart, in less than the 24 hours until the next day's.
 MOMENTS, STEP = 400, timedelta(seconds=30)
@@ -90,7 +93,7 @@ def create_demo_data(*, now: datetime) -> bool:
         begin = first.created_at
         last = CreditTransaction.objects.filter(user__in=demo_users()).aggregate(last=Max("created_at"))["last"]
     data = DemoData(users=list(demo_users().values_list("pk", flat=True)))
-    data.markets = [ask(question, begin) for question in QUESTIONS]
+    data.markets = [ask(place, question, begin) for place, question in enumerate(QUESTIONS)]
     seed_stocks(now=begin)
     for day in range(DAYS):
         moments = moments_of(begin + timedelta(days=day), after=last)
@@ -111,12 +114,16 @@ def is_complete() -> bool:
     return Settlement.objects.filter(market__title__in=decided, finished_at__isnull=False).count() >= len(decided)
 
 
-def ask(question: tuple[str, str, str, str], now: datetime) -> Market:
+def ask(place: int, question: tuple[str, str, str, str], now: datetime) -> Market:
+    """Make a market, or return the one that is there; every third has fixed odds."""
     title, this, that, odds = question
     if market := Market.objects.filter(title=title, market_type=Market.Type.CREDITS).first():
         return market
     asked = Question(title=title, this_option=this, that_option=that, image_url=own_url() + PICTURE, expires_at=None)
-    return create_house_market(asked, this_odds=Decimal(odds), by=COMMAND_LINE, reason="A demo.", now=now)
+    given: dict[str, Any] = {"this_odds": Decimal(odds), "by": COMMAND_LINE, "reason": "A demo.", "now": now}
+    if place % 3 == 0:
+        return create_house_market(asked, **given)
+    return open_lmsr_market(asked, subsidy=SUBSIDY, **given)
 
 
 def live(data: DemoData, day: int, moments: Iterator[datetime]) -> None:
@@ -187,7 +194,7 @@ def bet(data: DemoData, user: UUID, now: datetime) -> None:
     order = validate_order({"marketId": str(market.pk), "side": side, "amount": stake})
     market_snapshot = get_market_snapshot(order.market)
     priced = price_order(order=order, market=market_snapshot, now=now, before_upstream=nothing)
-    with suppress(InsufficientCredits):
+    with suppress(InsufficientCredits, SlippageTooHigh):
         placed = run_transaction(partial(place_bet, priced=priced, user_id=user, clock=lambda: now))
         data.bets.append((user, UUID(str(placed.bet["id"]))))
 

@@ -22,7 +22,7 @@ FROM users WHERE username LIKE 'many%%'
 USERS_COUNT = "SELECT count(*) FROM users WHERE username LIKE 'many%'"
 # Turn by turn over the users; each third bet on THAT.
 BETS = """
-INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, potential_payout, placed_at)
+INSERT INTO bets (id, user_id, market_id, side, amount, odds_at_bet, shares, placed_at)
 SELECT new_id(), person.id, %(market_id)s, side, 10, odds, trunc(10 / odds, 2), %(now)s
 FROM (
     SELECT n, CASE n %% 3 WHEN 0 THEN 'that' ELSE 'this' END AS side,

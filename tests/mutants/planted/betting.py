@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 ORDERS, PRICING, SERVICES = "betting/orders.py", "betting/pricing.py", "betting/services.py"
 SETTLEMENT, REVERSAL = "betting/settlement.py", "betting/reversal.py"
+MAKERS = "tests/betting/test_market_makers.py"
 
 MUTANTS = [
     # Placing
@@ -69,7 +70,7 @@ MUTANTS = [
         name="bet-ignores-odds-bounds",
         bug="a bet is placed at odds that the order excludes",
         file=SERVICES,
-        fragment="    priced.order.ensure_within_bounds(odds)\n",
+        fragment="        priced.order.ensure_within_bounds(odds)\n",
         replacement="",
         caught_by=("tests/betting/test_place_bet.py::test_odds_outside_the_bounds_given_are_refused",),
     ),
@@ -175,7 +176,7 @@ MUTANTS = [
         name="sale-on-a-stale-price",
         bug="a sale that waited for a lock is booked at a price that is too old by then",
         file=SERVICES,
-        fragment="    price.ensure_fresh(now=now)\n",
+        fragment="        price.ensure_fresh(now=now)\n",
         replacement="",
         caught_by=(
             "tests/concurrency/test_bets_at_once.py::test_a_sale_whose_price_grew_old_while_it_waited_for_locks_is_not_made",
@@ -245,6 +246,49 @@ MUTANTS = [
         replacement="WHERE bet.id = %(bet_id)s",
         caught_by=("tests/betting/test_my_bets.py::test_others_bets_are_nobodys_business",),
     ),
+    # Market makers
+    Mutant(
+        name="maker-rounds-for-the-trader",
+        bug="shares and what their sale brings are rounded to the nearest hundredth instead of down",
+        file="betting/lmsr.py",
+        fragment="(exact - DIGITS_LOST).quantize(CENT, ROUND_FLOOR)",
+        replacement="(exact - DIGITS_LOST).quantize(CENT)",
+        caught_by=("tests/betting/test_lmsr.py::test_a_bet_buys_what_the_definition_says_to_the_hundredth_below",),
+    ),
+    Mutant(
+        name="maker-read-before-the-lock",
+        bug="a bet that waited for the market is priced by what its maker was before",
+        file="betting/makers.py",
+        fragment="FOR NO KEY UPDATE OF market, maker",
+        replacement="FOR NO KEY UPDATE OF market",
+        caught_by=(
+            "tests/concurrency/test_market_makers_at_once.py::test_50_bettors_on_one_market_at_once_take_turns",
+        ),
+    ),
+    Mutant(
+        name="maker-liquidity-as-at-the-start",
+        bug="added liquidity is computed as if nobody had bet",
+        file="betting/makers.py",
+        fragment="maker.curve.deepened(subsidy=subsidy, collected=maker.collected)",
+        replacement="maker.curve.deepened(subsidy=subsidy, collected=Decimal(0))",
+        caught_by=(f"{MAKERS}::TestSubsidy::test_added_liquidity_keeps_the_price_and_moves_it_less",),
+    ),
+    Mutant(
+        name="maker-subsidy-kept",
+        bug="what is left of a subsidy stays in escrow after the settlement",
+        file=SETTLEMENT,
+        fragment="        post_subsidy_return(market_id=",
+        replacement="        dict(market_id=",
+        caught_by=(f"{MAKERS}::TestEnds::test_a_market_that_nobody_bet_on_returns_its_subsidy",),
+    ),
+    Mutant(
+        name="maker-refunds-without-a-bound",
+        bug="a market maker's stakes go back in full, whatever sales have taken of the subsidy",
+        file=SETTLEMENT,
+        fragment="SELECT least(subsidy + collected, open_stake) FROM",
+        replacement="SELECT open_stake FROM",
+        caught_by=(f"{MAKERS}::TestEnds::test_stakes_go_back_in_part_where_sales_took_more_than_the_subsidy",),
+    ),
     # Settlement and reversal
     Mutant(
         name="settlement-locks-no-market",
@@ -268,15 +312,15 @@ MUTANTS = [
         name="settlement-pays-what-was-sold",
         bug="a bet that was sold in part wins as if nothing had been sold",
         file=SETTLEMENT,
-        fragment="THEN trunc((amount - sold_amount) / odds_at_bet, 2)",
-        replacement="THEN trunc(amount / odds_at_bet, 2)",
+        fragment="THEN shares - sold_shares",
+        replacement="THEN shares",
         caught_by=("tests/betting/settlement/test_outcomes.py::test_only_the_unsold_rest_of_a_bet_is_paid",),
     ),
     Mutant(
         name="settlement-rounds-to-the-nearest-cent",
         bug="payouts are rounded to the nearest cent instead of down",
         file=SETTLEMENT,
-        fragment="THEN trunc((amount - sold_amount) / odds_at_bet, 2)",
+        fragment="THEN shares - sold_shares",
         replacement="THEN round((amount - sold_amount) / odds_at_bet, 2)",
         caught_by=(
             "tests/betting/settlement/test_outcomes.py::test_a_winning_bet_is_paid_its_stake_over_its_odds_rounded_down",
@@ -286,8 +330,8 @@ MUTANTS = [
         name="settlement-pays-50-50-in-full",
         bug="a market that ended 50-50 pays both sides as if they had won",
         file=SETTLEMENT,
-        fragment="CASE WHEN %(resolution)s = 'invalid' THEN amount - sold_amount\n",
-        replacement="CASE WHEN %(resolution)s = 'invalid' THEN trunc((amount - sold_amount) / odds_at_bet, 2)\n",
+        fragment="CASE WHEN %(resolution)s = 'invalid' THEN {REFUND}\n",
+        replacement="CASE WHEN %(resolution)s = 'invalid' THEN shares - sold_shares\n",
         caught_by=(
             "tests/betting/settlement/test_outcomes.py::test_both_sides_of_a_void_market_get_their_stakes_back",
         ),

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tests.simulation.model.ledger import User
+from tests.simulation.model.makers import Dealt, Maker
 from tests.simulation.model.prices import Book, Prices, house_prices
 from tests.simulation.model.rules import ZERO, Rules, round_down
 
@@ -32,11 +33,13 @@ class Bet:
     settled: int = 0
     actual_payout: Decimal | None = None
     resolved_at: datetime | None = None
+    # Of a market that prices itself: what it bought. Elsewhere the odds say it.
+    shares: Decimal | None = None
 
     @property
     def payout(self) -> Decimal:
         """What the whole stake pays if its side wins."""
-        return round_down(self.amount / self.odds)
+        return round_down(self.amount / self.odds) if self.shares is None else self.shares
 
     @property
     def stake(self) -> Decimal:
@@ -47,13 +50,11 @@ class Bet:
         """What a part of the stake brings at these odds."""
         return round_down(part * odds / self.odds)
 
-    def outcome(self, resolution: str) -> tuple[str, Decimal]:
-        """Return status and payout at this result."""
-        if resolution == "invalid":
-            return "cancelled", self.stake
-        if self.side == resolution:
-            return "won", round_down(self.stake / self.odds)
-        return "lost", ZERO
+    def pays(self, stake: Decimal) -> Decimal:
+        """What a part of the stake pays if its side wins: its shares."""
+        if self.shares is None:
+            return round_down(stake / self.odds)
+        return round_down(self.shares * stake / self.amount)
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class Market:
     was_bet_on: bool = False
     bets: dict[str, Bet] = field(default_factory=dict)
     ended_at: datetime | None = None
+    maker: Maker | None = None
 
     @property
     def is_house(self) -> bool:
@@ -109,6 +111,33 @@ class Market:
 
     def prices(self, rules: Rules) -> Prices:
         return self.upstream.book.prices(rules) if self.upstream else house_prices(self.odds, rules)
+
+    def buying(self, side: str, amount: Decimal, rules: Rules, *, limited: bool = True) -> Dealt | str:
+        """Return what a bet buys, or the code of the refusal. `limited`: its order doesn't say `maxOdds`."""
+        if self.maker:
+            return self.maker.buying(side, amount, most_slippage=rules.max_slippage if limited else None)
+        odds = self.prices(rules).to_buy(side, rules)
+        return odds if isinstance(odds, str) else Dealt(round_down(amount / odds), amount, odds)
+
+    def selling(self, bet: Bet, part: Decimal, rules: Rules) -> Dealt | str:
+        """Return what a part of the stake sells for, or the code of the refusal."""
+        shares = bet.pays(bet.stake) - bet.pays(bet.stake - part)
+        if self.maker:
+            return self.maker.selling(bet.side, shares)
+        odds = self.prices(rules).to_sell(bet.side)
+        return odds if isinstance(odds, str) else Dealt(shares, bet.value(part, odds), odds)
+
+    def worth(self, bet: Bet, odds: Decimal) -> Decimal:
+        """What a sale says that the rest is worth: at its odds, or where it moved the price, at those after it."""
+        if self.maker:
+            return round_down(bet.pays(bet.stake) * self.maker.shown(bet.side))
+        return bet.value(bet.stake, odds)
+
+    def outcome(self, bet: Bet, resolution: str) -> tuple[str, Decimal]:
+        """Return status and payout of a pending bet at this result."""
+        if resolution == "invalid":
+            return "cancelled", self.maker.refund(bet.stake) if self.maker else bet.stake
+        return ("won", bet.pays(bet.stake)) if bet.side == resolution else ("lost", ZERO)
 
     def refusals(self, now: datetime, *, to_bet: bool) -> set[str]:
         """Return the codes with which an order, or a sale, may be refused for the market's state."""
@@ -126,12 +155,16 @@ def place(user: User, market: Market, bet: Bet) -> None:
     """Take the stake."""
     market.bets[bet.id] = bet
     market.was_bet_on = True
+    if market.maker:
+        market.maker.move(bet.side, bet.payout, bet.amount, bet.amount)
     user.move(-bet.amount, "bet_placed", "escrow", bet.id, staked=bet.amount, now=bet.placed_at)
 
 
-def sell(user: User, bet: Bet, part: Decimal, odds: Decimal, *, now: datetime) -> Decimal:
+def sell(user: User, market: Market, bet: Bet, part: Decimal, dealt: Dealt, *, now: datetime) -> Decimal:
     """Sell a part of the stake; return the proceeds."""
-    proceeds = bet.value(part, odds)
+    proceeds = dealt.credits
+    if market.maker:
+        market.maker.move(bet.side, -dealt.shares, -proceeds, -part)
     user.receive(proceeds, "position_sold", "escrow", bet.id, occurrence=bet.sales, staked=-part, now=now)
     bet.sold_amount += part
     bet.sold_payout += proceeds
@@ -149,7 +182,7 @@ def settle(market: Market, users: Mapping[str, User], *, now: datetime) -> list[
     paid = set()
     for bet in settled:
         stake = bet.stake
-        bet.status, payout = bet.outcome(resolution)
+        bet.status, payout = market.outcome(bet, resolution)
         kind = "bet_refund" if bet.status == "cancelled" else "bet_payout"
         users[bet.user].move(payout, kind, "escrow", bet.id, occurrence=bet.settled, staked=-stake, now=now)
         bet.actual_payout, bet.resolved_at = payout, now

@@ -27,6 +27,7 @@ class Rules:
     max_bet: Decimal = Decimal(10_000)
     house_spread: Decimal = Decimal("0.02")
     max_spread: Decimal = Decimal("0.10")
+    max_slippage: Decimal = Decimal("0.10")
     price_depth: int = 100
     fill_max_age: int = 5  # seconds
     access_minutes: int = 15
