@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.postgres.search import SearchQuery
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -16,8 +15,8 @@ from django.utils.safestring import SafeString
 from accounts.models import Permission
 from core.api.requests import parse_uuid
 from markets.events import EventOdds, events_far_from_one, odds_of_events, sorted_markets
-from markets.listings import prefixes
 from markets.models import Market, MarketEvent
+from markets.selectors import with_words
 from staff.core.formatting import DASH, format_minute, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import MAX_ROWS, BoundedChangeList, DetailTable
@@ -37,10 +36,7 @@ def matching(term: str) -> Q:
         term = urlsplit(term).path.removeprefix("/event/").strip("/").partition("/")[0]
     if event_id := parse_uuid(term):
         return Q(pk=event_id)
-    words = prefixes(term)
-    if not words:
-        return Q(pk__in=[])
-    markets = Market.objects.filter(search=SearchQuery(words, config="simple", search_type="raw"), event__isnull=False)
+    markets = Market.objects.filter(with_words(term), event__isnull=False)
     found = list(markets.order_by().values_list("event_id", flat=True)[:FOUND_BY_MARKET])
     return Q(pk__in=found) | (Q() if " " in term else Q(slug=term) | Q(polymarket_id=term))
 

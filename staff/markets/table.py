@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.contrib.postgres.search import SearchQuery
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -15,9 +14,9 @@ from unfold.decorators import action
 
 from accounts.models import Permission
 from core.api.requests import parse_uuid
-from markets.listings import prefixes
 from markets.models import Market, MarketResolution, MarketTally
 from markets.resolution.records import needing_staff
+from markets.selectors import with_words
 from staff.core.actions import ActionTable
 from staff.core.formatting import (
     DASH,
@@ -45,8 +44,7 @@ def matching(term: str) -> Q:
         return Q(pk=market_id)
     if term.startswith("0x"):
         return Q(polymarket_id=term)
-    words = prefixes(term)
-    found = Q(search=SearchQuery(words, config="simple", search_type="raw")) if words else Q(pk__in=[])
+    found = with_words(term)
     return found if " " in term else found | Q(slug=term)
 
 
