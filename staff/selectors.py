@@ -7,16 +7,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
-from django.db.models.functions import Collate, Lower
+from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Cast, Collate, Lower
 
-from accounts.models import User
+from accounts.models import StaffAction, User
 from core.api.requests import parse_uuid
 from core.days import day_of
 from core.db.sql import fetch_all
 from core.models import JobRun
 from economy.models import TransactionType
 from markets.models import Market
+from purchases.models import CreditPurchase, PurchaseEvent
 from staff.core.formatting import when
 from staff.models import CountedDay, Job, LedgerDay, MarketExposure
 
@@ -226,6 +227,21 @@ def beginning(field: str, letters: str) -> QuerySet[User]:
     place = Collate(Lower(field), "C")
     users = User.objects.alias(place=place).order_by("place")
     return users.filter(place__gte=Value(begins), place__lt=Value(begins + "\U0010ffff"))
+
+
+DISPUTE_CLOSED = "close_dispute"
+
+
+def open_disputes() -> QuerySet[PurchaseEvent]:
+    """Return what providers said for staff to judge of purchases that were neither judged nor refunded since."""
+    judged = StaffAction.objects.filter(
+        target_type=CreditPurchase._meta.label_lower,  # noqa: SLF001 - Django's, for everybody
+        target_id=Cast(OuterRef("purchase_id"), CharField()),
+        action=DISPUTE_CLOSED,
+        created_at__gte=OuterRef("created_at"),
+    )
+    paid = Q(purchase__refunded_at__isnull=True) | Q(purchase__refunded_at__lt=F("created_at"))
+    return PurchaseEvent.objects.filter(paid, ~Exists(judged), kind=PurchaseEvent.Kind.DISPUTED)
 
 
 RUNS = 20

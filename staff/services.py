@@ -8,6 +8,7 @@ time what the dashboard shows of the ledger and of open bets, so that its page r
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import partial
+from uuid import UUID
 
 from celery import current_app
 from django.db.models import Min
@@ -22,8 +23,10 @@ from core.days import A_DAY, LATEST_COMMIT, day_of, midnight
 from core.db.sql import execute
 from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
-from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob
+from purchases.models import CreditPurchase
+from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob, NothingDisputed
 from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
+from staff.selectors import DISPUTE_CLOSED, open_disputes
 
 # Jobs
 
@@ -82,6 +85,28 @@ def lock_job(job_id: int) -> PeriodicTask:
     if job is None:
         raise NoSuchJob
     return job
+
+
+# Purchases
+
+
+def close_dispute(*, purchase_id: UUID, by: StaffMember, reason: str, now: datetime) -> None:
+    """Record that what the provider said of a purchase was judged; it waits for the staff no more, and nothing moves.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, NothingDisputed.
+    """
+    by.require(Permission.REFUND_PURCHASES)
+    reason = validate_reason(reason)
+
+    def act() -> None:
+        purchase = CreditPurchase.objects.select_for_update().filter(pk=purchase_id).first()
+        notes = list(open_disputes().filter(purchase_id=purchase_id).order_by("id").values_list("note", flat=True))
+        if purchase is None or not notes:
+            raise NothingDisputed
+        after = {"judged": notes}
+        record_action(DISPUTE_CLOSED, by=by, target=purchase, reason=reason, before={}, after=after, now=now)
+
+    run_transaction(act)
 
 
 # The dashboard's counts

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.db.models import Model
@@ -82,6 +83,7 @@ class Confirmation:
             return DomainError.status
         try:
             messages.success(request, self.act(form.cleaned_data))
+            cache.delete(badges_key(staff_member(request)))
         except DomainError as refusal:
             form.add_error(None, str(refusal))
             return refusal.status
@@ -91,6 +93,11 @@ class Confirmation:
             form.add_error(None, TryAgain.message)
             return TryAgain.status
         return None
+
+
+def badges_key(by: StaffMember) -> str:
+    """Return what the counts of what waits for this member of the staff are cached under (`staff.inbox`)."""
+    return f"staff.inbox.{by.user.pk if by.user else ''}"
 
 
 def no_refusal(row: Any, by: StaffMember) -> str:

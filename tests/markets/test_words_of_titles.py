@@ -186,7 +186,7 @@ class TestCommonWords:
         own = {"id": "new_id()", "title": "format('Will it %%s on day %%s', (ARRAY['rain', 'snow'])[1 + mod(n, 2)], n)"}
         values = ", ".join((own | {"volume": "n"}).get(name, name) for name in names)
         copies = f"SELECT {values} FROM markets, generate_series(1, %s) AS n"  # noqa: S608
-        execute(f"INSERT INTO markets ({', '.join(names)}) {copies}", [SEARCH_TOTAL_MAX + 9])  # noqa: S608
+        execute(f"INSERT INTO markets ({', '.join(names)}) {copies}", [SEARCH_TOTAL_MAX + 9])
         publish()
 
     def test_pages_go_through_the_edition_and_each_match_comes_once(self, many, api):
