@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -127,10 +127,7 @@ class PurchaseTable(ActionTable, OfUser):
             return queryset.filter(user_id=user_id).order_by(*self.order)
         if named:
             return queryset.filter(pk=named)
-        by_provider = [
-            CreditPurchase.objects.filter(provider__in=ProviderFilter.values, **{name: term}) for name in NAMES
-        ]
-        return queryset.filter(pk__in=[pk for found in by_provider for pk in found.values_list("pk", flat=True)])
+        return queryset.filter(called_by_provider(term))
 
     @admin.display(description="Begun, UTC")
     def begun(self, row: CreditPurchase) -> str:
@@ -162,6 +159,12 @@ class PurchaseTable(ActionTable, OfUser):
 
 # What the provider calls a purchase: each with an index, the provider first.
 NAMES = ("external_id", "checkout_id")
+
+
+def called_by_provider(term: str) -> Q:
+    """Return the purchases that the provider calls so; two statements, each by its index."""
+    found = [CreditPurchase.objects.filter(provider__in=ProviderFilter.values, **{name: term}) for name in NAMES]
+    return Q(pk__in=[pk for purchases in found for pk in purchases.values_list("pk", flat=True)])
 
 
 def purchase_page(purchase: CreditPurchase, *, by: StaffMember) -> Detail:

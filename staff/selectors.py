@@ -16,7 +16,11 @@ from core.days import day_of
 from core.db.sql import fetch_all
 from core.models import JobRun
 from economy.models import TransactionType
+from markets.listings import BEST_MATCHES
 from markets.models import Market
+from markets.rules import SEARCH_TOTAL_MAX
+from markets.serializers import price_rules
+from markets.words import FOUND, correct, parse_words
 from purchases.models import CreditPurchase, PurchaseEvent
 from staff.core.formatting import when
 from staff.models import CountedDay, Job, LedgerDay, MarketExposure
@@ -227,6 +231,22 @@ def beginning(field: str, letters: str) -> QuerySet[User]:
     place = Collate(Lower(field), "C")
     users = User.objects.alias(place=place).order_by("place")
     return users.filter(place__gte=Value(begins), place__lt=Value(begins + "\U0010ffff"))
+
+
+BEST = f"""
+SELECT market.id FROM (SELECT * FROM markets AS market WHERE {FOUND} LIMIT {SEARCH_TOTAL_MAX}) AS market
+ORDER BY {BEST_MATCHES.by} LIMIT %(limit)s
+"""  # noqa: S608
+
+
+def best_matches(text: str, *, limit: int, now: datetime) -> list[UUID]:
+    """Return the markets that match best, suspended ones too; of very many matches, among some of them."""
+    words = parse_words(text)
+    given = {"now": now, "limit": limit, **price_rules()}
+    found = fetch_all(BEST, given | words.parameters) if words else []
+    if not found and words and (corrected := correct(words)):
+        found = fetch_all(BEST, given | corrected.parameters)
+    return [market_id for (market_id,) in found]
 
 
 DISPUTE_CLOSED = "close_dispute"

@@ -26,8 +26,8 @@ def may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(f"accounts.{permission}")
 
 
-def item(title: str, icon: str, page: str, permission: str = "") -> dict[str, Any]:
-    link: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}"), "page": page}
+def item(title: str, icon: str, page: str, permission: str = "", *, site: str = "admin:") -> dict[str, Any]:
+    link: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(f"{site}{page}"), "page": page}
     return {**link, "permission": may(permission)} if permission else link
 
 
@@ -37,7 +37,7 @@ def group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
 
 # `staff.inbox` adds the badges.
 NAVIGATION = [
-    {"items": [item("Dashboard", "dashboard", "index")]},
+    {"items": [item("Dashboard", "dashboard", "index"), item("Search", "search", "staff_search", site="")]},
     group(
         "Markets",
         item("Markets", "ballot", "markets_market_changelist", "view_markets"),
@@ -88,8 +88,11 @@ SETTINGS: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    # By Ctrl-K or Cmd-K, or by the field above the sidebar.
+    "COMMAND": {"search_callback": "staff.search.command_results"},
     "SIDEBAR": {
-        "show_search": False,
+        "show_search": True,
+        "command_search": True,
         "navigation": "staff.inbox.navigation",
     },
 }

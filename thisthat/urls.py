@@ -10,6 +10,7 @@ from core.api.responses import unchanging
 from ops.health import HelloView, ReadyView, health
 from ops.metrics import metrics
 from staff.login import login
+from staff.search import search_page
 
 urlpatterns = [
     path("health", health),
@@ -29,6 +30,7 @@ urlpatterns = [
     path("api/v1/", include("notifications.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/login/", login),
+    path("admin/find/", admin.site.admin_view(search_page), name="staff_search"),
     path("admin/", admin.site.urls),
     # The welcome page. In production `/` is like any unknown path.
     *([path("", include("devtools.urls"))] if settings.DEBUG else []),

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
@@ -21,7 +20,7 @@ from staff.core.formatting import DASH, format_minute, format_percent, format_ti
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import MAX_ROWS, BoundedChangeList, DetailTable
 from staff.markets.page import is_suspended, result_of
-from staff.markets.table import CategoryFilter
+from staff.markets.table import CategoryFilter, path_of
 
 SHOWN = 200
 FOUND_BY_MARKET = 1_000  # markets of which a search by words takes the events
@@ -30,10 +29,7 @@ NONE = EventOdds(markets=0, open=0, total=Decimal(0))
 
 def matching(term: str) -> Q:
     """Return events by our id or Polymarket's, slug, page address, or words of the title or of a market's."""
-    term = term.strip()
-    if term.startswith(("http://", "https://")):
-        # https://polymarket.com/event/<the event's slug>/<a market's>
-        term = urlsplit(term).path.removeprefix("/event/").strip("/").partition("/")[0]
+    term = next((name for name in path_of(term)[1:] if name != "event"), path_of(term)[0])
     if event_id := parse_uuid(term):
         return Q(pk=event_id)
     markets = Market.objects.filter(with_words(term), event__isnull=False)
