@@ -153,7 +153,8 @@ def similar(word: str) -> list[str]:
     there = MarketWord.objects.alias(letters=Length("word"), mirrored=Reverse("word"))
     candidates = there.filter(
         begins("word", head) | begins("mirrored", tail[::-1]) | Q(word=swapped),
-        letters__range=(len(word) - 1, len(word) + 1),
+        letters__gte=len(word) - 1,
+        letters__lte=len(word) + 1,
     )
     return sorted(one for one in candidates.values_list("word", flat=True) if is_one_letter_apart(word, one))
 

@@ -113,7 +113,7 @@ def badges_of(inbox: Sequence[Waiting]) -> dict[str, str]:
 
 
 # Why a market waits, in the words of its newest resolution record; of a suspended one its own reason is said.
-MATTERS = {
+MATTERS: Mapping[str, str] = {
     MarketResolution.Decision.UNKNOWN: "Polymarket's result is unknown",
     MarketResolution.Decision.DISAGREEMENT: "The sources disagree",
     MarketResolution.Decision.UNCONFIRMED: "Only one source has a result",
@@ -140,7 +140,7 @@ def undecided_markets(by: StaffMember, now: datetime) -> Waiting:
 def item_of(market: Market, record: MarketResolution | None, now: datetime) -> Item:
     decision = record.decision if record else ""
     suspended = market.status == Market.Status.OPEN and market.suspended_reason
-    matter = suspended or MATTERS.get(MarketResolution.Decision(decision) if decision else None, "Ended: decide it")
+    matter = suspended or MATTERS.get(decision, "Ended: decide it")
     return Item(market.title, matter, time_ago(record.seen_at, now=now) if record else "", change_url(market))
 
 
