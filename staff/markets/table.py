@@ -1,6 +1,7 @@
 """Admin tables of markets and of resolution records, with their search and filters."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -119,6 +120,11 @@ class MarketTable(ActionTable):
 
     view_permission = Permission.VIEW_MARKETS
     staff_actions = MARKET_ACTIONS
+    bulk_actions: ClassVar[Mapping[str, str]] = {
+        "close": "Close the markets",
+        "void": "Void the markets",
+        "settle": "Settle them, and retry what failed",
+    }
     list_display = ("market", "state", "odds", "traded", "bets", "owed_if_this", "owed_if_that", "ends")
     list_filter = (StatusFilter, TypeFilter, CategoryFilter, NeedsFilter)
     list_select_related = ("exposure",)

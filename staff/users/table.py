@@ -1,6 +1,7 @@
 """The admin's table of users, its search and filter. A user's page is in `page`, what staff may do in `actions`."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
@@ -50,6 +51,11 @@ class UserTable(ActionTable):
 
     view_permission = Permission.VIEW_PEOPLE
     staff_actions = USER_ACTIONS
+    bulk_actions: ClassVar[Mapping[str, str]] = {
+        "suspend": "Suspend the users",
+        "restore": "Restore the users",
+        "log-out": "Log the users out everywhere",
+    }
     list_display = ("user_", "address", "state", "balance", "held", "joined", "active")
     list_filter = (StateFilter,)
     search_fields = ("name",)
