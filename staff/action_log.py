@@ -1,5 +1,6 @@
 """Admin table and page of recorded staff actions, and the block of a row's own for its page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import apps
@@ -10,6 +11,7 @@ from django.urls import NoReverseMatch
 
 from accounts.models import Permission, StaffAction, User
 from core.api.requests import parse_uuid
+from markets.models import Market
 from staff.core.formatting import DASH, format_time, link_to
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable
@@ -79,6 +81,9 @@ class StaffActionTable(DetailTable):
     ) -> tuple[QuerySet[StaffAction], bool]:
         return found(queryset, search_term.strip()), False
 
+    def describe(self, rows: Sequence[StaffAction]) -> None:
+        add_names(rows)
+
     @admin.display(description="When, UTC")
     def at(self, row: StaffAction) -> str:
         return format_time(row.created_at)
@@ -104,6 +109,7 @@ class StaffActionTable(DetailTable):
         return row.ip or DASH
 
     def detail(self, request: HttpRequest, original: StaffAction) -> Detail:
+        add_names([original])
         return Detail(
             original=original,
             title=what(original),
@@ -140,12 +146,27 @@ def found(queryset: QuerySet[StaffAction], term: str) -> QuerySet[StaffAction]:
     return queryset.filter(staff__in=User.objects.filter(users_matching(term), is_staff=True))
 
 
+# What rows of a type are called by, where that isn't their id.
+NAMES = {"accounts.user": (User, "username"), "markets.market": (Market, "title")}
+
+
+def add_names(rows: Sequence[StaffAction]) -> None:
+    """Add to the actions what their targets are called: a statement for each type that has names."""
+    for label, (model, field) in NAMES.items():
+        of_type = [row for row in rows if row.target_type == label]
+        named = model._default_manager.filter(pk__in=[row.target_id for row in of_type])  # noqa: SLF001 - Django's
+        names = {str(pk): name for pk, name in named.values_list("pk", field)} if of_type else {}
+        for row in of_type:
+            row.target_name = names.get(row.target_id, "")  # type: ignore[attr-defined]
+
+
 def link_to_target(row: StaffAction) -> str:
-    """Return a link to the target's page, where it has one."""
+    """Return a link to the target's page, where it has one, by its name, where `add_names` added it."""
+    text = f"{kind_of(row)} {getattr(row, 'target_name', '') or row.target_id}"
     try:
-        return link_to(f"{row.target_type.replace('.', '_')}_change", f"{kind_of(row)} {row.target_id}", row.target_id)
+        return link_to(f"{row.target_type.replace('.', '_')}_change", text, row.target_id)
     except NoReverseMatch:
-        return f"{kind_of(row)} {row.target_id}"
+        return text
 
 
 def kind_of(row: StaffAction) -> str:

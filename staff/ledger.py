@@ -1,6 +1,6 @@
 """Admin tables and pages of the ledger: entries, adjustments, daily rewards, unpaid referrals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember
+from betting.models import Bet
 from core.api.requests import parse_uuid
 from economy.adjustments import decide_adjustment
 from economy.models import (
@@ -56,12 +57,25 @@ def amount_of(row: CreditTransaction) -> str:
     return format_html('<span class="font-medium {}">{}{}</span>', colour, sign, format_credits(row.amount))
 
 
+def add_titles(rows: Sequence[CreditTransaction]) -> None:
+    """Add to the entries of bets which market they are about; one statement."""
+    of_bets = {row.reference_id for row in rows if PAGES.get(row.transaction_type, ("", ""))[1] == "Bet"}
+    titles = dict(Bet.objects.filter(pk__in=of_bets).values_list("pk", "market__title"))
+    for row in rows:
+        row.market_title = titles.get(row.reference_id, "")  # type: ignore[attr-defined]
+
+
 def about(row: CreditTransaction) -> str:
-    """Return the description, as a link to what the entry refers to; for trades, to the user's trades."""
+    """Return the description, as a link to what the entry refers to; for trades, to the user's trades.
+
+    Of a bet's entry also the market, where `add_titles` added it.
+    """
     if row.transaction_type in (Type.STOCK_PURCHASE, Type.STOCK_SALE):
         return link_to("economy_stocktransaction_changelist", row.description or "Trade", query=f"q={row.user_id}")
     page, thing = PAGES.get(row.transaction_type, ("", ""))
     text = row.description or thing or type_called(row.transaction_type)
+    if title := getattr(row, "market_title", ""):
+        text = f"{text}: {title}"
     return link_to(page, text, row.reference_id) if page else text
 
 
@@ -126,6 +140,9 @@ class LedgerTable(DetailTable, OfUser):
             return queryset.filter(Q(reference_id=named) | Q(pk=named))
         return super().found(queryset, term)
 
+    def describe(self, rows: Sequence[CreditTransaction]) -> None:
+        add_titles(rows)
+
     @admin.display(description="When, UTC")
     def at(self, row: CreditTransaction) -> str:
         return format_time(row.created_at)
@@ -151,6 +168,7 @@ class LedgerTable(DetailTable, OfUser):
         return about(row)
 
     def detail(self, request: HttpRequest, original: CreditTransaction) -> Detail:
+        add_titles([original])
         facts = {
             "User": link_to_user(original.user),
             "When, UTC": format_time(original.created_at),

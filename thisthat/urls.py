@@ -9,6 +9,7 @@ from core.api.errors import bad_request, not_found, server_error
 from core.api.responses import unchanging
 from ops.health import HelloView, ReadyView, health
 from ops.metrics import metrics
+from staff.core.exports import export_list
 from staff.login import login
 from staff.search import search_page
 
@@ -31,6 +32,7 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/login/", login),
     path("admin/find/", admin.site.admin_view(search_page), name="staff_search"),
+    path("admin/export/<slug:app>/<slug:model>/", admin.site.admin_view(export_list), name="staff_export"),
     path("admin/", admin.site.urls),
     # The welcome page. In production `/` is like any unknown path.
     *([path("", include("devtools.urls"))] if settings.DEBUG else []),

@@ -1,11 +1,11 @@
 """The admin's pages of events: the table, and each one's page with its markets and what their odds add up to."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -18,7 +18,7 @@ from markets.models import Market, MarketEvent
 from markets.selectors import with_words
 from staff.core.formatting import DASH, format_minute, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Rows
-from staff.core.tables import MAX_ROWS, BoundedChangeList, DetailTable
+from staff.core.tables import MAX_ROWS, DetailTable
 from staff.markets.page import is_suspended, result_of
 from staff.markets.table import CategoryFilter, path_of
 
@@ -49,18 +49,6 @@ class OddsFilter(SimpleListFilter):
         return queryset.filter(neg_risk=True) if self.value() == "one" else queryset
 
 
-class EventChangeList(BoundedChangeList):
-    """Adds what the odds of each event of the page add up to: one statement for all of them."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        events = list(self.result_list)
-        odds = odds_of_events([event.pk for event in events])
-        for event in events:
-            event.odds = odds.get(event.pk, NONE)
-        self.result_list = events
-
-
 @admin.register(MarketEvent)
 class EventTable(DetailTable):
     """Events, newest first."""
@@ -72,8 +60,11 @@ class EventTable(DetailTable):
     search_help_text = "Words, an id, a slug or an address"
     ordering = ("-id",)
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        return EventChangeList
+    def describe(self, rows: Sequence[Any]) -> None:
+        """Add what the odds of each event add up to."""
+        odds = odds_of_events([event.pk for event in rows])
+        for event in rows:
+            event.odds = odds.get(event.pk, NONE)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[MarketEvent], search_term: str

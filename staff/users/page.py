@@ -23,7 +23,7 @@ from purchases.models import CreditPurchase
 from staff.action_log import done_to
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
-from staff.ledger import about, amount_of, counterparty_called, type_called
+from staff.ledger import about, add_titles, amount_of, counterparty_called, type_called
 from staff.users.actions import USER_ACTIONS
 
 DAYS = 30
@@ -183,6 +183,7 @@ def ledger_entries(user: User, *, before: str | None) -> Rows:
     rows = CreditTransaction.objects.filter(user=user, sequence__lt=min(start, SEQUENCE_MAX)).order_by("-sequence")
     found = list(rows[: LEDGER_PAGE + 1])
     shown = found[:LEDGER_PAGE]
+    add_titles(shown)
     older = f"{change_url(user)}?before={shown[-1].sequence}#ledger" if len(found) > len(shown) else ""
     return Rows(
         name="ledger",

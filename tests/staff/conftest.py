@@ -14,6 +14,7 @@ from staff.inbox import read_inbox
 from tests.roles import as_owner
 
 roles = import_module("accounts.migrations.0004_staff_rules")
+more_roles = import_module("accounts.migrations.0016_more_roles")
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def member(db) -> Callable[..., User]:
     # A test that commits ends with empty tables, the roles among them.
     with as_owner():
         roles.make_roles(apps, None)
+        more_roles.make_roles(apps, None)
 
     def make(name: str, *, role: str = "", superuser: bool = False) -> User:
         who = {"email": f"{name}@staff.example", "username": name, "password": "a-long-enough-pass"}
