@@ -13,7 +13,7 @@ from accounts.models import Permission, User
 from accounts.staff import StaffMember
 from betting.models import Bet
 from core.api.requests import parse_uuid
-from economy.adjustments import decide_adjustment
+from economy.adjustments import decide_adjustment, withdraw_adjustment
 from economy.models import (
     Counterparty,
     CreditAdjustment,
@@ -298,6 +298,26 @@ def deciding(button: str, *, approve: bool) -> Callable[[CreditAdjustment, Staff
     return page
 
 
+def refusal_to_withdraw(adjustment: CreditAdjustment, by: StaffMember) -> str:
+    """Return why this member of the staff can't take it back; empty where they asked for it and nobody decided."""
+    asked = by.user is not None and by.user.pk == adjustment.requested_by_id
+    return "" if asked and adjustment.status == PENDING else "This isn't yours to withdraw, or is decided already."
+
+
+def withdrawing(adjustment: CreditAdjustment, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        withdraw_adjustment(adjustment_id=adjustment.pk, by=by, reason=data["reason"], now=timezone.now())
+        return "Withdrawn: nothing moved."
+
+    return Confirmation(
+        title=f"Withdraw: {moves(adjustment)}",
+        button="Withdraw it",
+        back=change_url(adjustment),
+        act=act,
+        facts={"You asked for it because": adjustment.reason},
+    )
+
+
 ADJUSTMENT_ACTIONS = Actions(
     url_name="economy_creditadjustment_decide",
     url_path="<uuid:object_id>/decide/<slug:name>/",
@@ -314,6 +334,9 @@ ADJUSTMENT_ACTIONS = Actions(
             permission=Permission.ADJUST_CREDITS,
             page=deciding("Decline", approve=False),
             refusal=refusal_to_decide,
+        ),
+        "withdraw": Action(
+            button="Withdraw", permission=Permission.ADJUST_CREDITS, page=withdrawing, refusal=refusal_to_withdraw
         ),
     },
 )
@@ -340,7 +363,7 @@ class AdjustmentTable(ActionTable, OfUser):
 
     @admin.display(description="State")
     def state(self, row: CreditAdjustment) -> str:
-        return status_label(row.status)
+        return status_label(adjustment_status(row))
 
     @admin.display(description="Requested by")
     def requester(self, row: CreditAdjustment) -> str:
@@ -356,6 +379,10 @@ class AdjustmentTable(ActionTable, OfUser):
 
     def detail(self, request: HttpRequest, original: CreditAdjustment) -> Detail:
         return adjustment_page(original, by=staff_member(request))
+
+
+def adjustment_status(adjustment: CreditAdjustment) -> str:
+    return "withdrawn" if adjustment.is_withdrawn else adjustment.status
 
 
 def moves(adjustment: CreditAdjustment) -> str:
@@ -382,7 +409,7 @@ def adjustment_page(adjustment: CreditAdjustment, *, by: StaffMember) -> Detail:
     return Detail(
         original=adjustment,
         title=moves(adjustment).capitalize(),
-        subtitle=status_label(adjustment.status),
+        subtitle=status_label(adjustment_status(adjustment)),
         notice="Nothing moves until a second of the staff approves it." if adjustment.status == PENDING else "",
         actions=ADJUSTMENT_ACTIONS.links(adjustment, by=by),
         blocks=blocks,

@@ -37,6 +37,7 @@ COLOURS = {
     "completed": "success",
     "started": "info",
     "declined": "warning",
+    "withdrawn": "warning",
     "refunded": "warning",
     "disputed": "danger",
     "suspended": "danger",

@@ -23,7 +23,7 @@ from purchases.models import CreditPurchase
 from staff.action_log import done_to
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
-from staff.ledger import about, add_titles, amount_of, counterparty_called, type_called
+from staff.ledger import about, add_titles, adjustment_status, amount_of, counterparty_called, type_called
 from staff.users.actions import USER_ACTIONS
 
 DAYS = 30
@@ -286,7 +286,7 @@ def adjustments(user: User) -> Rows:
             (
                 link_to("economy_creditadjustment_change", format_time(row.created_at), row.pk),
                 format_credits(row.amount),
-                status_label(row.status),
+                status_label(adjustment_status(row)),
                 row.requested_by.username if row.requested_by else "Command line",
                 row.decided_by.username if row.decided_by else DASH,
                 row.reason,
