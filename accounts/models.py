@@ -360,6 +360,7 @@ class Permission(models.TextChoices):
     SWITCH_JOBS = "switch_jobs", "Switch jobs on and off"
     ANNOUNCE = "announce", "Announce something to users, and withdraw it"
     EXPORT_LISTS = "export_lists", "Export lists as files"
+    WRITE_NOTES = "write_notes", "Write notes on users and markets"
 
 
 # What members of each role may do. Migrations make roles, as `0004_staff_rules`; the audit compares them with this.
@@ -369,6 +370,7 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission.VIEW_PEOPLE,
         Permission.SUSPEND_USERS,
         Permission.HOLD_CREDITS,
+        Permission.WRITE_NOTES,
     ),
     "market managers": (
         Permission.VIEW_MARKETS,
@@ -376,6 +378,7 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission.DECIDE_MARKETS,
         Permission.REVERSE_MARKETS,
         Permission.SET_STOCK_PRICES,
+        Permission.WRITE_NOTES,
     ),
     "finance": (
         Permission.VIEW_MARKETS,
@@ -383,6 +386,7 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission.ADJUST_CREDITS,
         Permission.REFUND_PURCHASES,
         Permission.EXPORT_LISTS,
+        Permission.WRITE_NOTES,
     ),
     # They see everything and change nothing.
     "auditors": (

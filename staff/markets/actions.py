@@ -27,6 +27,7 @@ from markets import house
 from markets.models import Market
 from markets.resolution import staff as decisions
 from markets.resolution.staff import NOT_OVER, OVER
+from staff.action_log import noting
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
 from staff.core.formatting import change_url, format_credits, format_percent
 
@@ -381,6 +382,7 @@ MARKET_ACTIONS = Actions(
         "edit": market_action(
             "Edit", Permission.MANAGE_HOUSE_MARKETS, editing, statuses=(Status.OPEN,), house_only=True
         ),
+        "note": Action(button="Write a note", permission=Permission.WRITE_NOTES, page=noting),
         "void": market_action("Void", Permission.DECIDE_MARKETS, voiding, statuses=NOT_OVER, variant="danger"),
         "settle": market_action("Settle it now", Permission.DECIDE_MARKETS, settling, statuses=OVER, variant="primary"),
         "reverse": market_action(

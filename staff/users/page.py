@@ -20,7 +20,7 @@ from economy.stocks.valuation import Position, value
 from notifications.messages import render
 from notifications.models import Notification
 from purchases.models import CreditPurchase
-from staff.action_log import done_to
+from staff.action_log import done_to, notes_on
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label
 from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
 from staff.ledger import about, add_titles, adjustment_status, amount_of, counterparty_called, type_called
@@ -56,6 +56,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         mails(user),
         refusals(user),
         done_to(user),
+        *([notes] if (notes := notes_on(user)).rows else []),
     ]
     return Detail(
         original=user,
