@@ -15,7 +15,7 @@ from accounts.models import Permission, StaffAction, User
 from accounts.staff import StaffMember
 from core.api.requests import parse_uuid
 from markets.models import Market
-from staff.core.actions import Confirmation, ReasonForm
+from staff.core.actions import Action, Confirmation, ReasonForm
 from staff.core.formatting import DASH, change_url, format_time, link_to
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import DetailTable
@@ -72,6 +72,10 @@ def noting(thing: Model, by: StaffMember) -> Confirmation:
         form=NoteForm,
         warning="The staff alone read it. It can't be changed.",
     )
+
+
+# The button on the pages of what notes are written on.
+NOTING: Action[Any] = Action(button="Write a note", permission=Permission.WRITE_NOTES, page=noting)
 
 
 class Looks(SimpleListFilter):

@@ -26,7 +26,7 @@ from accounts.rules import MAX_REASON_LENGTH
 from accounts.staff import StaffMember
 from core.api.errors import DomainError, TryAgain, is_transient
 from core.api.requests import parse_uuid
-from staff.core.formatting import DASH, change_url
+from staff.core.formatting import DASH, change_url, list_url
 from staff.core.pages import Link
 from staff.core.tables import DetailTable, staff_member
 
@@ -95,6 +95,19 @@ class Confirmation:
             form.add_error(None, TryAgain.message)
             return TryAgain.status
         return None
+
+
+def making(
+    model: type[Model],
+    act: Callable[[Mapping[str, Any]], str],
+    form: Callable[..., forms.Form],
+    *,
+    title: str,
+    button: str,
+    warning: str,
+) -> Confirmation:
+    """Return the page that makes a new row of a model, and leads back to its list."""
+    return Confirmation(title=title, button=button, back=list_url(model), act=act, form=form, warning=warning)
 
 
 def badges_key(by: StaffMember) -> str:
@@ -193,7 +206,7 @@ class ActionTable(DetailTable):
         return f"{self.opts.app_label}_{self.opts.model_name}_bulk"
 
     def get_actions(self, request: HttpRequest) -> dict[str, tuple[Callable[..., HttpResponse], str, str]]:
-        """Return what the list offers for the rows that are marked: each leads to one page of consequences."""
+        """Return what the list has for the rows that are marked: each leads to one page of consequences."""
         by = staff_member(request)
         return {
             name: (partial(self.go_to_bulk, name), name, text)
@@ -216,7 +229,7 @@ class ActionTable(DetailTable):
         rows = list(self.get_queryset(request).filter(pk__in=ids).order_by("pk"))
         if not rows:
             raise Http404
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        back = list_url(self.model)
         return bulk_confirmation(self.bulk_actions[name], action, rows, by=by, back=back).respond(request)
 
     def act(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:

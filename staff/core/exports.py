@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.utils import label_for_field
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -64,7 +65,7 @@ def find_table(app: str, model: str) -> Table:
     """Return the table of a model. Raises Http404 for one that has none."""
     try:
         table = admin.site.get_model_admin(apps.get_model(app, model))
-    except (LookupError, admin.exceptions.NotRegistered):
+    except (LookupError, NotRegistered):
         raise Http404 from None
     if not isinstance(table, Table) or not table.exportable:
         raise Http404

@@ -84,6 +84,12 @@ def change_url(thing: Model) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])
 
 
+def list_url(model: type[Model]) -> str:
+    """Return the address of a model's list."""
+    opts = model._meta  # noqa: SLF001 - Django's, for everybody
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+
+
 STEPS = (
     (timedelta(days=1), "day", "d"),
     (timedelta(hours=1), "hour", "h"),

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal
 
 from django import forms
-from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import (
     INPUT_CLASSES,
@@ -27,8 +26,8 @@ from markets import house
 from markets.models import Market
 from markets.resolution import staff as decisions
 from markets.resolution.staff import NOT_OVER, OVER
-from staff.action_log import noting
-from staff.core.actions import Action, Actions, Confirmation, ReasonForm
+from staff.action_log import NOTING
+from staff.core.actions import Action, Actions, Confirmation, ReasonForm, making
 from staff.core.formatting import change_url, format_credits, format_percent
 
 Status = Market.Status
@@ -290,14 +289,8 @@ def creating(by: StaffMember) -> Confirmation:
         house.create_house_market(question, this_odds=data["this_odds"], by=by, reason=data["reason"], now=now)
         return f"Made, and open: {question.title}"
 
-    return Confirmation(
-        title="New house market",
-        button="Open the market",
-        back=reverse("admin:markets_market_changelist"),
-        act=act,
-        form=CreationForm,
-        warning="It is open for bets at once. The house pays what wins.",
-    )
+    warning = "It is open for bets at once. The house pays what wins."
+    return making(Market, act, CreationForm, title="New house market", button="Open the market", warning=warning)
 
 
 def editing(market: Market, by: StaffMember) -> Confirmation:
@@ -382,7 +375,7 @@ MARKET_ACTIONS = Actions(
         "edit": market_action(
             "Edit", Permission.MANAGE_HOUSE_MARKETS, editing, statuses=(Status.OPEN,), house_only=True
         ),
-        "note": Action(button="Write a note", permission=Permission.WRITE_NOTES, page=noting),
+        "note": NOTING,
         "void": market_action("Void", Permission.DECIDE_MARKETS, voiding, statuses=NOT_OVER, variant="danger"),
         "settle": market_action("Settle it now", Permission.DECIDE_MARKETS, settling, statuses=OVER, variant="primary"),
         "reverse": market_action(

@@ -81,5 +81,5 @@ def test_an_address_of_nothing_is_not_found(desk, three, address):
     assert desk.get(MARKETS + address.format(id=three[0].pk)).status_code == 404
 
 
-def test_lists_without_such_actions_offer_none(desk):
+def test_lists_without_such_actions_have_none(desk):
     assert "_selected_action" not in desk.get("/admin/betting/bet/").content.decode()
