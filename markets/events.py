@@ -19,7 +19,7 @@ from markets.models import Market, MarketEdition
 from markets.rules import EVENT_MARKETS_LISTED, EVENT_MARKETS_MAX, EVENT_SUM_TOLERANCE
 from markets.selectors import CONDITION_ID
 from markets.serializers import EventMarketSerializer, EventSummarySerializer
-from markets.words import FOUND, correct, parse_words
+from markets.words import FOUND, attempts, parse_words
 
 OPEN = "market.status = 'open' AND market.suspended_reason = ''"
 # What an event shows of its markets: all but those that no list shows.
@@ -93,7 +93,9 @@ class EventQuery:
 
 
 def list_events(query: EventQuery) -> tuple[list[dict[str, Any]], str | None]:
-    """Return a page as JSON values, and the cursor of the next one; None at the end. Two statements; more for a typo.
+    """Return a page as JSON values, and the cursor of the next one; None at the end.
+
+    Two statements; more where no market has the words.
 
     Raises ValidationError for a cursor of another list, or one whose edition was deleted.
     """
@@ -107,9 +109,7 @@ def list_events(query: EventQuery) -> tuple[list[dict[str, Any]], str | None]:
         limit=query.limit + 1,
     )
     given = {"edition": edition, "after": after, "sort": query.sort, "category": query.category}
-    rows = fetch_all(sql, {**given, "words": words.anywhere})
-    if not rows and words and (corrected := correct(words)):
-        rows = fetch_all(sql, {**given, "words": corrected.anywhere})
+    rows = next((found for each in attempts(words) if (found := fetch_all(sql, {**given, "words": each.anywhere}))), [])
     if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
         raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
     kept = rows[: query.limit]

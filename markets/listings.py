@@ -29,7 +29,7 @@ from markets.models import MarketEdition
 from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, ENDING_SOON, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
-from markets.words import FOUND, MATCH, Words, correct, parse_words
+from markets.words import FOUND, MATCH, Words, attempts, parse_words
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
 AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
@@ -410,15 +410,17 @@ def conditions_of(query: Query) -> list[str]:
 def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
     """Return a page of the markets that fulfil all conditions.
 
-    By words: whose title or event's title has, for each given word, one that begins with it; where there is no such
-    market, for each word that is a typo, one that differs by a letter.
+    By words: whose title or event's title has them, the last or, where there is no such market, each of them as the
+    beginning of one; and else, for each word that is a typo, one that differs by a letter.
     """
     words = parse_words(query.q or "")
     if query.q and not words:
         return Page([], 0, None)
-    page = search_for(words, query, conditions, now=now)
-    if page.total == 0 and (corrected := correct(words)):
-        return search_for(corrected, query, conditions, now=now)
+    page = Page([], 0, None)
+    for attempt in attempts(words):
+        page = search_for(attempt, query, conditions, now=now)
+        if page.total:
+            break
     return page
 
 

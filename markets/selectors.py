@@ -23,7 +23,7 @@ from core.db.sql import fetch_all
 from markets.models import Market, MarketTally
 from markets.polymarket.parsing import ID_MAX
 from markets.serializers import ENDING_SOON, ILLIQUID, MarketSerializer, price_rules
-from markets.words import Words, correct, parse_words
+from markets.words import Words, attempts, parse_words
 
 # The condition, never null, that a bet on the market can be placed; with `now` and `price_rules()`. It is what there is
 # to see of it: a bet is priced by an order book of its own moment.
@@ -232,17 +232,12 @@ class Deck:
 
 
 def with_words(text: str) -> models.Q:
-    """Return the condition for markets that have the words, corrected (`words.correct`) where no market has them.
-
-    It takes a statement, and more for words that are typos.
-    """
+    """Return the condition for markets that have the words. A statement; more (`attempts`) where none has them."""
     words = parse_words(text)
     if not words:
         return models.Q(pk__in=[])
-    found = having(words)
-    if Market.objects.filter(found).exists() or (corrected := correct(words)) is None:
-        return found
-    return having(corrected)
+    found = (having(each) for each in attempts(words))
+    return next((each for each in found if Market.objects.filter(each).exists()), models.Q(pk__in=[]))
 
 
 def having(words: Words) -> models.Q:

@@ -10,7 +10,7 @@ those that differ from it by one letter. No extension of PostgreSQL is needed fo
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from unicodedata import normalize
 
@@ -79,21 +79,30 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Words that somebody typed; none where it was signs alone."""
+    """Words that somebody typed; none where it was signs alone.
+
+    The last may be the beginning of a word, `all_begin` if each may be. Of whole words PostgreSQL looks up the rarest
+    first; for a beginning it reads all that begin so.
+    """
 
     words: Sequence[Word]
+    all_begin: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.words)
 
     @property
     def anywhere(self) -> str:
-        """The tsquery for markets that have words beginning with each, in their title or their event's."""
+        """The tsquery for markets that have the words, in their title or their event's."""
         return self.query(prefix=True)
 
     def query(self, *, prefix: bool, weight: str = "") -> str:
-        """Return a tsquery for all words. `weight`: "A" for those of the title alone."""
-        return " & ".join(word.query(prefix=prefix, weight=weight) for word in self.words)
+        """Return a tsquery for all words. `prefix`: as beginnings, where they may be; `weight`: "A" for the title's."""
+        last = len(self.words) - 1
+        return " & ".join(
+            word.query(prefix=prefix and (self.all_begin or number == last), weight=weight)
+            for number, word in enumerate(self.words)
+        )
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -120,10 +129,22 @@ def parse_words(text: str) -> Words:
     return Words([Word(parts) for parts in typed if parts])
 
 
+def attempts(words: Words) -> Iterator[Words]:
+    """Yield what to look for, each only to be taken where nothing was found so far.
+
+    The words as they were typed, then each of them as a beginning, then without typos.
+    """
+    yield words
+    if len(words.words) > 1:
+        yield replace(words, all_begin=True)
+    if corrected := correct(words):
+        yield replace(corrected, all_begin=True)
+
+
 def correct(words: Words) -> Words | None:
     """Return the words with those of titles that differ by a letter, for each that no title's word begins with.
 
-    None where there is no such word, or nothing like it. To be called where nothing was found.
+    None where there is no such word, or nothing like it.
     """
     corrected = [replace(word, instead=similar(word.parts[0])) if is_typo(word) else word for word in words.words]
     changed = [word for word, before in zip(corrected, words.words, strict=True) if word is not before]

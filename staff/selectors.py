@@ -20,7 +20,7 @@ from markets.listings import BEST_MATCHES
 from markets.models import Market
 from markets.rules import SEARCH_TOTAL_MAX
 from markets.serializers import price_rules
-from markets.words import FOUND, correct, parse_words
+from markets.words import FOUND, attempts, parse_words
 from purchases.models import CreditPurchase, PurchaseEvent
 from staff.core.formatting import when
 from staff.models import CountedDay, Job, LedgerDay, MarketExposure
@@ -243,10 +243,10 @@ def best_matches(text: str, *, limit: int, now: datetime) -> list[UUID]:
     """Return the markets that match best, suspended ones too; of very many matches, among some of them."""
     words = parse_words(text)
     given = {"now": now, "limit": limit, **price_rules()}
-    found = fetch_all(BEST, given | words.parameters) if words else []
-    if not found and words and (corrected := correct(words)):
-        found = fetch_all(BEST, given | corrected.parameters)
-    return [market_id for (market_id,) in found]
+    for attempt in attempts(words) if words else ():
+        if found := fetch_all(BEST, given | attempt.parameters):
+            return [market_id for (market_id,) in found]
+    return []
 
 
 DISPUTE_CLOSED = "close_dispute"
