@@ -1,6 +1,7 @@
 """Times searches among 100,000 open markets, in the process, and what the analysis of titles costs.
 
-`python -m bench.search`: a database of its own, in var/. Each kind is searched SEARCHES times, each time other words.
+`python -m bench.search --users 1000000`: a database of its own, in var/. Each kind is searched SEARCHES times, with
+other words each time; with `--users` staff search among so many users, too.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from bench.database import own_database
 
@@ -64,9 +66,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markets", type=int, default=100_000)
     parser.add_argument("--searches", type=int, default=SEARCHES)
+    parser.add_argument("--users", type=int, default=0, help="time the admin's search too, among so many users")
     arguments = parser.parse_args()
     with own_database("search"):
         measure(arguments.markets, arguments.searches)
+        if arguments.users:
+            measure_admin(arguments.users, max(arguments.searches // 4, 10))
 
 
 def measure(markets: int, searches: int) -> None:
@@ -96,6 +101,45 @@ def measure(markets: int, searches: int) -> None:
             empty += page.total == 0
         p99 = statistics.quantiles(taken, n=100)[98]
         print(f"| {name} | {statistics.median(taken):.1f} | {p99:.1f} | {max(taken):.1f} | {empty} |", flush=True)
+
+
+def measure_admin(users: int, searches: int) -> None:
+    """Time the admin's search, all groups of it, among so many users beside the markets."""
+    from accounts.models import User
+    from accounts.staff import COMMAND_LINE
+    from core.db.sql import analyze, execute
+    from markets.models import Market
+    from staff.search import find
+
+    User.objects.create_user(email="a@example.com", username="prototype", password="a-long-enough-pass")  # noqa: S106
+    own = {
+        "id": "new_id()", "username": "'user_' || n", "email": "'user_' || n || '@example.com'",
+        "name": "initcap(left(md5('n' || n % 50000), 6)) || ' ' || n", "referral_code": "'R' || n",
+        "x_username": "'x_' || n",
+    }  # fmt: skip
+    names = [field.attname for field in User._meta.concrete_fields if not field.generated]  # noqa: SLF001
+    columns, values = ", ".join(names), ", ".join(own.get(name, name) for name in names)
+    copies = f"SELECT {values} FROM users, generate_series(1, {users}) AS n WHERE username = 'prototype'"
+    print(f"\n{users:,} users in {timed(lambda: execute(f'INSERT INTO users ({columns}) {copies}')):.1f} s")
+    analyze("users")
+    rng = random.Random(2)
+    titles = list(Market.objects.order_by("pk").values_list("title", flat=True)[:10_000])
+    ids = [str(pk) for pk in User.objects.order_by("pk").values_list("pk", flat=True)[:10_000]]
+    terms: dict[str, Callable[[], str]] = {
+        "a username": lambda: f"user_{rng.randrange(1, users)}",
+        "the beginning of a name": lambda: rng.choice("0123456789abcdef") + rng.choice("0123456789abcdef"),
+        "an e-mail address": lambda: f"user_{rng.randrange(1, users)}@example.com",
+        "an X handle": lambda: f"@x_{rng.randrange(1, users)}",
+        "an id": lambda: rng.choice(ids),
+        "words of a market": lambda: " ".join(rng.choice(titles).split()[1:3]),
+        "a word that every second title has": lambda: rng.choice(["will", "the", "by"]),
+    }
+    print("\n| staff search for | p50 ms | p99 ms | most ms |\n|---|---:|---:|---:|")
+    for name, make in terms.items():
+        searched = [make() for _ in range(searches)]
+        taken = [1_000 * timed(partial(find, term, by=COMMAND_LINE)) for term in searched]
+        p99 = statistics.quantiles(taken, n=100)[98]
+        print(f"| {name} | {statistics.median(taken):.1f} | {p99:.1f} | {max(taken):.1f} |", flush=True)
 
 
 def timed(work: Callable[[], object]) -> float:

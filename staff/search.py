@@ -72,7 +72,7 @@ def find(term: str, *, by: StaffMember) -> list[Group]:
 
 
 def users(term: str, named: UUID | None) -> Group:
-    rows = User.objects.filter(users_matching(term)).order_by("-pk")[:SHOWN]
+    rows = User.objects.filter(users_matching(term, most=SHOWN)).order_by("-pk")[:SHOWN]
     found = [
         (f"{user.name} (@{user.username})", f"{user.email}, {user_status(user)}", change_url(user)) for user in rows
     ]

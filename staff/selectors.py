@@ -188,8 +188,11 @@ def read_ages(*, now: datetime) -> Ages:
 MAX_FOUND = 200
 
 
-def users_matching(term: str) -> Q:
-    """Return users by id, e-mail, X handle, username, referral code, or how a name or username begins; in any case."""
+def users_matching(term: str, *, most: int = MAX_FOUND) -> Q:
+    """Return users by id, e-mail, X handle, username, referral code, or how a name or username begins; in any case.
+
+    At most `most` by each.
+    """
     term = term.strip()
     if user_id := parse_uuid(term):
         return Q(pk=user_id)
@@ -197,7 +200,7 @@ def users_matching(term: str) -> Q:
         return Q(pk__in=ids(User.objects.with_email(term)))
     handle = term.removeprefix("@")
     found = {*ids(with_x_handle(handle)), *ids(User.objects.filter(referral_code=handle.upper()))}
-    found |= {*ids(beginning("username", handle)), *ids(beginning("name", handle))}
+    found |= {*ids(beginning("username", handle), most), *ids(beginning("name", handle), most)}
     return Q(pk__in=found)
 
 
@@ -216,9 +219,9 @@ def find_user_id(term: str) -> UUID | None:
     return None
 
 
-def ids(users: QuerySet[User]) -> list[UUID]:
+def ids(users: QuerySet[User], most: int = MAX_FOUND) -> list[UUID]:
     """Return the ids, one query for each column, so that each uses its own index."""
-    return list(users.values_list("pk", flat=True)[:MAX_FOUND])
+    return list(users.values_list("pk", flat=True)[:most])
 
 
 def with_x_handle(handle: str) -> QuerySet[User]:
