@@ -364,7 +364,7 @@ class Mail(models.Model):
 
 
 class Permission(models.TextChoices):
-    """Permissions of staff. A superuser has all of them; the two ROLES have some."""
+    """Permissions of staff. A superuser has all of them; the ROLES have some."""
 
     VIEW_MARKETS = "view_markets", "See markets, their bets and their stocks"
     VIEW_PEOPLE = "view_people", "See users, their journals, rewards and purchases"
@@ -379,6 +379,8 @@ class Permission(models.TextChoices):
     SET_STOCK_PRICES = "set_stock_prices", "Set a stock's price and status"
     SWITCH_JOBS = "switch_jobs", "Switch jobs on and off"
     ANNOUNCE = "announce", "Announce something to users, and withdraw it"
+    EXPORT_LISTS = "export_lists", "Export lists as files"
+    WRITE_NOTES = "write_notes", "Write notes on users and markets"
 
 
 # What members of each role may do. Migrations make roles, as `0004_staff_rules`; the audit compares them with this.
@@ -388,6 +390,7 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission.VIEW_PEOPLE,
         Permission.SUSPEND_USERS,
         Permission.HOLD_CREDITS,
+        Permission.WRITE_NOTES,
     ),
     "market managers": (
         Permission.VIEW_MARKETS,
@@ -395,6 +398,22 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission.DECIDE_MARKETS,
         Permission.REVERSE_MARKETS,
         Permission.SET_STOCK_PRICES,
+        Permission.WRITE_NOTES,
+    ),
+    "finance": (
+        Permission.VIEW_MARKETS,
+        Permission.VIEW_PEOPLE,
+        Permission.ADJUST_CREDITS,
+        Permission.REFUND_PURCHASES,
+        Permission.EXPORT_LISTS,
+        Permission.WRITE_NOTES,
+    ),
+    # They see everything and change nothing.
+    "auditors": (
+        Permission.VIEW_MARKETS,
+        Permission.VIEW_PEOPLE,
+        Permission.VIEW_SYSTEM,
+        Permission.EXPORT_LISTS,
     ),
 }
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db.models import Sum
 from django.db.models.functions import Abs
 
+from accounts.errors import NotAllowed
 from accounts.models import Permission, User
 from accounts.staff import StaffMember, lock_for_staff, record_action, validate_reason
 from core.db.transactions import run_transaction
@@ -111,20 +112,44 @@ def decide_adjustment(
     InsufficientCredits, ReasonMissing, ReasonTooLong.
     """
     by.require(Permission.ADJUST_CREDITS)
-    reason = validate_reason(reason)
-    pending = CreditAdjustment.objects.filter(pk=adjustment_id).first()
-    if pending is None:
-        raise AdjustmentNotFound
+    pending = find_adjustment(adjustment_id)
     if by.user is None or by.user.pk == pending.requested_by_id:
         raise SecondPersonNeeded
+    action = "approve_adjustment" if approve else "decline_adjustment"
+    return conclude(pending, action, approve=approve, by=by, reason=reason, now=now)
+
+
+def withdraw_adjustment(*, adjustment_id: UUID, by: StaffMember, reason: str, now: datetime) -> CreditAdjustment:
+    """Take back what the same member of the staff asked for, before another decided: nothing moves.
+
+    Raises NotAllowed, StaffProtected, AlreadyDecided, AdjustmentNotFound, ReasonMissing, ReasonTooLong.
+    """
+    by.require(Permission.ADJUST_CREDITS)
+    pending = find_adjustment(adjustment_id)
+    if by.user is None or by.user.pk != pending.requested_by_id:
+        raise NotAllowed
+    return conclude(pending, "withdraw_adjustment", approve=False, by=by, reason=reason, now=now)
+
+
+def find_adjustment(adjustment_id: UUID) -> CreditAdjustment:
+    found = CreditAdjustment.objects.filter(pk=adjustment_id).first()
+    if found is None:
+        raise AdjustmentNotFound
+    return found
+
+
+def conclude(
+    pending: CreditAdjustment, action: str, *, approve: bool, by: StaffMember, reason: str, now: datetime
+) -> CreditAdjustment:
+    """Decide an adjustment that waits, in a transaction of its own."""
+    reason = validate_reason(reason)
 
     def do() -> CreditAdjustment:
         user = lock_for_staff(pending.user_id, by=by)
-        adjustment = CreditAdjustment.objects.select_for_update().get(pk=adjustment_id)
+        adjustment = CreditAdjustment.objects.select_for_update().get(pk=pending.pk)
         if adjustment.status != Status.PENDING:
             raise AlreadyDecided
         store_decision(adjustment, approve=approve, by=by, reason=reason, now=now)
-        action = "approve_adjustment" if approve else "decline_adjustment"
         finish_adjustment(adjustment, action, user=user, moves=approve, by=by, reason=reason, now=now)
         return adjustment
 

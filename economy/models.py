@@ -326,7 +326,7 @@ class CreditAdjustment(models.Model):
         APPLIED = "applied"  # at once, being within the limit
         PENDING = "pending"  # waits for a second member of the staff
         APPROVED = "approved"
-        DECLINED = "declined"
+        DECLINED = "declined"  # by another, or withdrawn by who asked
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     request_id = models.UUIDField()
@@ -384,7 +384,7 @@ class CreditAdjustment(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(decided_by__isnull=True)
-                | (Q(requested_by__isnull=True) | ~Q(decided_by=models.F("requested_by")))
+                | (Q(requested_by__isnull=True) | ~Q(decided_by=models.F("requested_by")) | Q(status="declined"))
                 & ~Q(decided_by=models.F("user")),
                 name="credit_adjustments_decided_by_another",
             ),
@@ -396,6 +396,11 @@ class CreditAdjustment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount:+,.2f} credits, {self.status}"
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether who asked for it took it back."""
+        return self.decided_by_id is not None and self.decided_by_id == self.requested_by_id
 
 
 class UnpaidReferrals(models.Manager["UnpaidReferral"]):

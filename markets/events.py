@@ -14,11 +14,12 @@ from rest_framework.exceptions import ValidationError
 
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import fetch_all
-from markets.listings import CONDITIONS, NEWEST_EDITION, is_place, prefixes
+from markets.listings import NEWEST_EDITION, is_place
 from markets.models import Market, MarketEdition
 from markets.rules import EVENT_MARKETS_LISTED, EVENT_MARKETS_MAX, EVENT_SUM_TOLERANCE
 from markets.selectors import CONDITION_ID
 from markets.serializers import EventMarketSerializer, EventSummarySerializer
+from markets.words import FOUND, attempts, parse_words
 
 OPEN = "market.status = 'open' AND market.suspended_reason = ''"
 # What an event shows of its markets: all but those that no list shows.
@@ -52,7 +53,7 @@ ORDER BY ranking.position
 IN_CATEGORY = "AND ranking.category = %(category)s"
 # By words of a market's title or of the event's: `markets.search` has both.
 MATCHING = f"""
-AND ranking.event_id IN (SELECT market.event_id FROM markets AS market WHERE {CONDITIONS["q"]} AND {OPEN})
+AND ranking.event_id IN (SELECT market.event_id FROM markets AS market WHERE {FOUND} AND {OPEN})
 """  # noqa: S608
 ONE = f"""
 SELECT event.id, {EventSummarySerializer.columns}
@@ -92,11 +93,13 @@ class EventQuery:
 
 
 def list_events(query: EventQuery) -> tuple[list[dict[str, Any]], str | None]:
-    """Return a page as JSON values, and the cursor of the next one; None at the end. Two statements.
+    """Return a page as JSON values, and the cursor of the next one; None at the end.
+
+    Two statements; more where no market has the words.
 
     Raises ValidationError for a cursor of another list, or one whose edition was deleted.
     """
-    words = prefixes(query.q)
+    words = parse_words(query.q)
     if query.q and not words:
         return [], None
     edition, after = edition_and_position(query)
@@ -105,8 +108,8 @@ def list_events(query: EventQuery) -> tuple[list[dict[str, Any]], str | None]:
         narrowed=(IN_CATEGORY if query.category else "") + (MATCHING if words else ""),
         limit=query.limit + 1,
     )
-    given = {"edition": edition, "after": after, "sort": query.sort, "category": query.category, "words": words}
-    rows = fetch_all(sql, given)
+    given = {"edition": edition, "after": after, "sort": query.sort, "category": query.category}
+    rows = next((found for each in attempts(words) if (found := fetch_all(sql, {**given, "words": each.anywhere}))), [])
     if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
         raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
     kept = rows[: query.limit]

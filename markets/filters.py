@@ -168,7 +168,8 @@ MARKET_LIST_PARAMETERS = [
     OpenApiParameter(
         "q",
         {"type": "string", "maxLength": WORDS_MAX},
-        description="Words, or beginnings of words, of the title.",
+        description="Words, or beginnings of words, of the title or its event's; case, accents and signs don't matter. "
+        "As `trending` the best match comes first. Where nothing is found, a wrong letter in a word doesn't matter.",
     ),
     OpenApiParameter(
         "minLiquidity",
@@ -227,7 +228,7 @@ EVENT_LIST_PARAMETERS = [
     OpenApiParameter(
         "q",
         {"type": "string", "maxLength": WORDS_MAX, "minLength": 1},
-        description="Words, or beginnings of words, of its title or of an open market's.",
+        description="Words, or beginnings of words, of its title or of an open market's, as in the list of markets.",
     ),
     EventPage,
 ]

@@ -4,20 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Q, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce
-
-TEXT = models.TextField()
-
-
-# Where the database's LC_CTYPE is C, PostgreSQL's text parser takes every letter beyond ASCII for a part of a word.
-PUNCTUATION = "“”„‘’‚«»‹›—–…¿¡·•"  # noqa: RUF001
-
-
-def words_of(field: str) -> Func:
-    """The field's text with a space for each sign of PUNCTUATION."""
-    return Func(F(field), Value(PUNCTUATION), Value(" " * len(PUNCTUATION)), function="translate", output_field=TEXT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,16 @@ from rest_framework.exceptions import ValidationError
 from core.api.requests import decode_cursor, encode_cursor, invalid_cursor, parse_uuid
 from core.db.sql import analyze, execute, fetch_all, fetch_value
 from core.db.transactions import require_transaction
-from markets.indexes import PUNCTUATION, SORTS
+from markets.indexes import SORTS
 from markets.models import MarketEdition
 from markets.rules import EDITION_IN_ORDER_FOR, EDITIONS_KEPT_FOR, ENDING_SOON, LIST_LIMIT_MAX, SEARCH_TOTAL_MAX
 from markets.selectors import CAN_BE_BET_ON, VERSION, render_rows
 from markets.serializers import SPREAD, price_rules
+from markets.words import FOUND, MATCH, Words, attempts, parse_words
 
 # Keys as PostgreSQL writes them: what Python reads as a number or a time, PostgreSQL may not, and the other way round.
 AMOUNT = re.compile(r"[0-9]{1,16}\.[0-9]{2}")
-BELOW_ZERO = re.compile(r"-[0-9]{1,17}\.[0-9]{2}")
+OF_SEARCH = re.compile(r"-?[0-9]{1,18}\.[0-9]{2}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00")
 
 
@@ -48,13 +49,13 @@ def is_moment(text: str) -> bool:
 class Order:
     """An order of rows: the sort key in SQL, its type and its direction; ids decide among equal keys.
 
-    `signed`: its numbers may be below zero.
+    `of_search`: its numbers may be below zero, and are larger.
     """
 
     key: str
     type: str
     direction: str
-    signed: bool = False
+    of_search: bool = False
     table: str = "market"
 
     @property
@@ -64,7 +65,7 @@ class Order:
     def accepts(self, key: str) -> bool:
         """Return whether the text, taken from a cursor, is one of this order's keys as PostgreSQL writes them."""
         if self.type == "numeric":
-            return bool(AMOUNT.fullmatch(key) or (self.signed and BELOW_ZERO.fullmatch(key)))
+            return bool((OF_SEARCH if self.of_search else AMOUNT).fullmatch(key))
         return key == "infinity" or (MOMENT.fullmatch(key) is not None and is_moment(key))
 
     @property
@@ -78,7 +79,9 @@ ORDERS = {name: Order(sort.key_of("market"), sort.type, sort.direction) for name
 # One key, so that a cursor holds one: what can't be bet on, as all that is over, lies below all volumes there can be.
 # Of one status that is over the plain volume makes the same order, and an index has it.
 TRENDING = f"({ORDERS['trending'].key} - CASE WHEN {CAN_BE_BET_ON} THEN 0 ELSE 10000000000000000 END)"
-SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", signed=True)}
+SEARCH_ORDERS = {**ORDERS, "trending": Order(TRENDING, "numeric", "DESC", of_search=True)}
+# How well it matches comes before all that.
+BEST_MATCHES = Order(f"({MATCH} * 100000000000000000 + {TRENDING})", "numeric", "DESC", of_search=True)
 
 # In an edition what can be bet on is trending first, and what is past its end is ending last.
 FIRST_IN_EDITIONS = {"trending": f"{CAN_BE_BET_ON} DESC, ", "ending": f"{ORDERS['ending'].key} <= %(now)s, "}
@@ -280,32 +283,38 @@ OPEN = f"""
 SELECT {VERSION}, ranking.edition, ranking.{{position}}, {TOTAL}
 FROM market_rankings AS ranking JOIN markets AS market ON market.id = ranking.market_id
 WHERE ranking.edition = {{edition}} AND ranking.sort = %(sort)s AND ranking.{{position}} > %(after)s
-{{in_category}} AND market.status = 'open' AND market.suspended_reason = ''
+{{narrowed}} AND market.status = 'open' AND market.suspended_reason = ''
 ORDER BY ranking.{{position}} {{paging}}
 """  # noqa: S608
 NEWEST_EDITION = "(SELECT max(id) FROM market_editions)"
+COMMON = "common"  # the cursors of a search that goes through an edition
 
 
-def open_rows(query: Query) -> Rows:
-    edition, after = edition_and_position(query)
+def open_rows(query: Query, words: Words | None = None) -> Rows:
+    """Return a part of the newest edition, or of the cursor's; with `words`, of the markets that have them."""
+    kind = COMMON if words else "open"
+    edition, after = edition_and_position(query, kind)
+    # As a subquery of one value it is checked place by place, until the page is full, and no index is read for it.
+    having = f"AND (SELECT {FOUND})" if words else ""
     sql = OPEN.format(
         position="category_position" if query.category else "position",
         edition="%(edition)s" if edition else NEWEST_EDITION,
-        in_category="AND ranking.category = %(category)s" if query.category else "",
+        narrowed=f"{'AND ranking.category = %(category)s' if query.category else ''} {having}",
         paging=paging(query),
     )
-    rows = fetch_all(sql, {**parameters(query), "edition": edition, "after": after})
+    given = {**parameters(query), **(words.parameters if words else {}), "edition": edition, "after": after}
+    rows = fetch_all(sql, given)
     if not rows and edition and not MarketEdition.objects.filter(pk=edition).exists():
         raise ValidationError({"cursor": "This cursor is too old. Start again without one."}, code="cursor_expired")
-    return cut_page(rows, query, lambda row: encode_cursor("open", query.sort, query.category or "", row[-3], row[-2]))
+    return cut_page(rows, query, lambda row: encode_cursor(kind, query.sort, query.category or "", row[-3], row[-2]))
 
 
-def edition_and_position(query: Query) -> tuple[int | None, int]:
+def edition_and_position(query: Query, kind: str) -> tuple[int | None, int]:
     if not query.cursor:
         return None, 0
     match decode_cursor(query.cursor):
         # Positions within a category and over all are different numbers.
-        case ["open", query.sort, str(category), int(edition), int(position)]:
+        case [str(of), query.sort, str(category), int(edition), int(position)] if of == kind:
             if category == (query.category or "") and is_place(edition) and is_place(position):
                 return edition, position
     raise invalid_cursor()
@@ -383,7 +392,7 @@ SELECT count(*) FROM (SELECT FROM markets AS market WHERE {{matches}} LIMIT {SEA
 # known matches none, as an end that isn't planned does. Ends are said twice, as the index of open markets has them and
 # as that of those that are over.
 CONDITIONS = {
-    "q": "market.search @@ to_tsquery('simple', %(words)s)",
+    "q": FOUND,
     "min_liquidity": "market.liquidity >= %(min_liquidity)s",
     "max_spread": f"market.status = 'open' AND {SPREAD} <= %(spread)s",
     "expires_before": f"market.expires_at < %(expires_before)s AND {ORDERS['ending'].key} < %(expires_before)s",
@@ -391,18 +400,6 @@ CONDITIONS = {
     "expires_after": f"market.expires_at >= %(expires_after)s AND {ORDERS['ending'].key} >= %(expires_after)s",
     "event_id": "market.event_id = %(event_id)s",
 }
-LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-SPACES = str.maketrans(PUNCTUATION, " " * len(PUNCTUATION))
-
-
-def prefixes(text: str) -> str:
-    """Return a tsquery for all words of the text, and for all that begin with them.
-
-    Quoted, a word is split by the parser that split the titles: `2.5`, `U.S.` and `3-0` mean the same in both.
-    """
-    words = [word for word in text.lower().translate(SPACES).split() if LETTER_OR_DIGIT.search(word)]
-    escaped = (word.replace("\\", "\\\\").replace("'", "''") for word in words)
-    return " & ".join(f"'{word}':*" for word in escaped)
 
 
 def conditions_of(query: Query) -> list[str]:
@@ -413,28 +410,52 @@ def conditions_of(query: Query) -> list[str]:
 def search(query: Query, conditions: list[str], *, now: datetime) -> Page:
     """Return a page of the markets that fulfil all conditions.
 
-    By words: whose title or event's title has, for each given word, one that begins with it.
+    By words: whose title or event's title has them, the last or, where there is no such market, each of them as the
+    beginning of one; and else, for each word that is a typo, one that differs by a letter.
     """
-    words = prefixes(query.q or "")
+    words = parse_words(query.q or "")
     if query.q and not words:
         return Page([], 0, None)
-    order = (SEARCH_ORDERS if query.status in ("open", "all") else ORDERS)[query.sort]
-    key, last = key_and_id(query, "search", order)
+    page = Page([], 0, None)
+    for attempt in attempts(words):
+        page = search_for(attempt, query, conditions, now=now)
+        if page.total:
+            break
+    return page
+
+
+def search_for(words: Words, query: Query, conditions: list[str], *, now: datetime) -> Page:
+    """Return a page of a search. Beyond SEARCH_TOTAL_MAX matches by words alone, it goes through an edition."""
     matches = " AND ".join([*conditions, *scope(query)])
-    after = f"AND {order.after}" if last else ""
-    sql = SEARCH.format(key=order.key, matches=matches, after=after, order=order.by, paging=paging(query))
+    order = (SEARCH_ORDERS if query.status in ("open", "all") else ORDERS)[query.sort]
+    if words and query.sort == "trending":
+        order = BEST_MATCHES
     given = {
         **parameters(query),
         **search_parameters(query),
+        **(words.parameters if words else {}),
         "now": now,
         "soon": now + ENDING_SOON,
-        "words": words,
-        "key": key,
-        "id": last,
     }
-    part = cut_page(fetch_all(sql, given), query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
-    ((total,),) = fetch_all(SEARCH_TOTAL.format(matches=matches), given)
+    total = int(fetch_value(SEARCH_TOTAL.format(matches=matches), given))
+    if query.status == "open" and conditions == [FOUND] and is_common(query, total):
+        part = open_rows(query, words)
+    else:
+        part = sorted_rows(query, order, matches, given)
     return Page(render_rows(part.rows), total, part.cursor if part.more else None)
+
+
+def is_common(query: Query, total: int) -> bool:
+    """Return whether so many markets match that sorting them would take long; what its first page was, a list stays."""
+    return decode_cursor(query.cursor)[:1] == [COMMON] if query.cursor else total == SEARCH_TOTAL_MAX
+
+
+def sorted_rows(query: Query, order: Order, matches: str, given: dict[str, Any]) -> Rows:
+    key, last = key_and_id(query, "search", order)
+    after = f"AND {order.after}" if last else ""
+    sql = SEARCH.format(key=order.key, matches=matches, after=after, order=order.by, paging=paging(query))
+    rows = fetch_all(sql, {**given, "key": key, "id": last})
+    return cut_page(rows, query, lambda row: encode_cursor("search", query.sort, row[-2], str(row[0])))
 
 
 def scope(query: Query) -> list[str]:

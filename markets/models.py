@@ -5,16 +5,17 @@ from decimal import Decimal
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 
 from core.db.sql import new_id
 from markets.feed import models as feed  # noqa: F401 - Django looks for an app's models here
 from markets.history import models as history  # noqa: F401 - Django looks for an app's models here
-from markets.indexes import SORTS, past_indexes, resolution_indexes, words_of
+from markets.indexes import SORTS, past_indexes, resolution_indexes
 from markets.polymarket import parsing
+from markets.words import MarketWord  # noqa: F401 - Django looks for an app's models here
 
 ZERO = Decimal(0)
 
@@ -163,7 +164,7 @@ class Market(MirroredFields):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     search = models.GeneratedField(
-        expression=SearchVector(words_of("title"), words_of("event_title"), config="simple"),
+        expression=Func("title", "event_title", function="market_search_vector"),
         output_field=SearchVectorField(),
         db_persist=True,
     )

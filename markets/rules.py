@@ -17,7 +17,7 @@ EXCLUDE_MAX = 500
 EVENT_LIMIT, EVENT_LIMIT_MAX = 20, 100
 EVENT_MARKETS_LISTED = 3  # of each event of a list
 EVENT_MARKETS_MAX = 1_000  # of one event alone; Polymarket's largest have some hundred
-SEARCH_TOTAL_MAX = 10_000  # a search counts its matches no further
+SEARCH_TOTAL_MAX = 2_000  # a search counts its matches no further, and sorts no more of them by how well they match
 # What ends within so long ends soon: it is marked, and found by `filter=ending_soon`.
 ENDING_SOON = timedelta(hours=24)
 # A market that a user skipped isn't drawn again for the user for so long.

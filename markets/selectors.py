@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.contrib.postgres.search import SearchQuery
 from django.db import models
 
 from core.api.json import dumps
@@ -22,6 +23,7 @@ from core.db.sql import fetch_all
 from markets.models import Market, MarketTally
 from markets.polymarket.parsing import ID_MAX
 from markets.serializers import ENDING_SOON, ILLIQUID, MarketSerializer, price_rules
+from markets.words import Words, attempts, parse_words
 
 # The condition, never null, that a bet on the market can be placed; with `now` and `price_rules()`. It is what there is
 # to see of it: a bet is priced by an order book of its own moment.
@@ -227,3 +229,16 @@ class Deck:
                     self.drawn.add(number)
         self.drawn.update(hand)
         return hand
+
+
+def with_words(text: str) -> models.Q:
+    """Return the condition for markets that have the words. A statement; more (`attempts`) where none has them."""
+    words = parse_words(text)
+    if not words:
+        return models.Q(pk__in=[])
+    found = (having(each) for each in attempts(words))
+    return next((each for each in found if Market.objects.filter(each).exists()), models.Q(pk__in=[]))
+
+
+def having(words: Words) -> models.Q:
+    return models.Q(search=SearchQuery(words.anywhere, config="simple", search_type="raw"))

@@ -116,6 +116,8 @@ class PurchaseEvent(models.Model):
 
     class Meta:
         db_table = "purchase_events"
+        # What staff have to judge.
+        indexes = [models.Index(fields=["-id"], condition=Q(kind="disputed"), name="purchase_events_disputed")]
         constraints = [
             models.UniqueConstraint(
                 fields=["provider_event_id"], condition=~Q(provider_event_id=""), name="purchase_events_taken_in_once"

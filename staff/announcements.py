@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -19,7 +18,7 @@ from notifications.errors import AnnouncementWithdrawn
 from notifications.models import Announcement, Segment
 from notifications.rules import KEPT_FOR, MAX_BODY_LENGTH, MAX_TITLE_LENGTH
 from staff.action_log import done_to
-from staff.core.actions import Action, Actions, ActionTable, Confirmation, ReasonForm
+from staff.core.actions import Action, Actions, ActionTable, Confirmation, ReasonForm, making
 from staff.core.formatting import change_url, format_time, status_label
 from staff.core.pages import Detail, Facts
 from staff.core.tables import staff_member
@@ -42,14 +41,8 @@ def announcing(by: StaffMember) -> Confirmation:
         announce(segment=Segment(data["segment"]), **said, by=by, now=timezone.now())
         return f"Announced: {data['title']}"
 
-    return Confirmation(
-        title="New announcement",
-        button="Announce it",
-        back=reverse("admin:notifications_announcement_changelist"),
-        act=act,
-        form=AnnouncementForm,
-        warning=f"Users see it at once among their notifications, for {KEPT_FOR.days} days. It can't be reworded.",
-    )
+    warning = f"Users see it at once among their notifications, for {KEPT_FOR.days} days. It can't be reworded."
+    return making(Announcement, act, AnnouncementForm, title="New announcement", button="Announce it", warning=warning)
 
 
 def withdrawing(announcement: Announcement, by: StaffMember) -> Confirmation:

@@ -1,4 +1,4 @@
-"""The first page of the admin: how credits, bets, users, market data and jobs do."""
+"""The first page of the admin: what waits, and how credits, bets, users, market data and jobs do."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from markets.feed.selectors import feed_health
 from staff.core.formatting import count_of, format_duration, format_integer, largest_unit, plural, time_ago
 from staff.core.pages import PRIMARY, Chart, chart, dataset, line, names, numbers, options
 from staff.core.tables import staff_member
+from staff.inbox import inbox_of
 from staff.selectors import (
     Ages,
     DashboardMetrics,
@@ -41,14 +42,15 @@ admin.site.index_template = "staff/dashboard.html"
 def add_metrics(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the dashboard's content, as Unfold's callback. Jobs and the audit are for those who may see the system."""
     now = timezone.now()
-    metrics = read_cached(now=now)
+    metrics, by = read_cached(now=now), staff_member(request)
     shown: dict[str, Any] = {
         "title": "Dashboard",
         "is_fullwidth": "1",
+        "inbox": inbox_of(request),
         "tiles": [*credit_tiles(metrics, now=now), market_tile(metrics, now=now), feed_tile(now=now)],
         "charts": charts(metrics),
     }
-    if staff_member(request).may(Permission.VIEW_SYSTEM):
+    if by.may(Permission.VIEW_SYSTEM):
         shown["tiles"].append(audit_tile(now=now))
         shown["jobs"] = [described(job, now=now) for job in read_jobs()]
     return context | shown

@@ -19,3 +19,9 @@ class JobNotSent(DomainError):
     code = "job_not_sent"
     status = 503
     message = "The queue is away: the job was not sent. It runs at its own time."
+
+
+class NothingDisputed(DomainError):
+    code = "nothing_disputed"
+    status = 409
+    message = "Nothing of this purchase is disputed, or it was judged already."

@@ -69,6 +69,7 @@ JOB_ACTIONS = Actions(
 
 @admin.register(Job)
 class JobTable(ActionTable):
+    exportable = False
     view_permission = Permission.VIEW_SYSTEM
     staff_actions = JOB_ACTIONS
     list_display = ("job", "schedule", "is_on", "last_run", "state", "took", "last_success", "error")

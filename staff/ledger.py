@@ -1,6 +1,6 @@
 """Admin tables and pages of the ledger: entries, adjustments, daily rewards, unpaid referrals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -11,8 +11,9 @@ from django.utils.html import format_html
 
 from accounts.models import Permission, User
 from accounts.staff import StaffMember
+from betting.models import Bet
 from core.api.requests import parse_uuid
-from economy.adjustments import decide_adjustment
+from economy.adjustments import decide_adjustment, withdraw_adjustment
 from economy.models import (
     Counterparty,
     CreditAdjustment,
@@ -56,12 +57,25 @@ def amount_of(row: CreditTransaction) -> str:
     return format_html('<span class="font-medium {}">{}{}</span>', colour, sign, format_credits(row.amount))
 
 
+def add_titles(rows: Sequence[CreditTransaction]) -> None:
+    """Add to the entries of bets which market they are about; one statement."""
+    of_bets = {row.reference_id for row in rows if PAGES.get(row.transaction_type, ("", ""))[1] == "Bet"}
+    titles = dict(Bet.objects.filter(pk__in=of_bets).values_list("pk", "market__title"))
+    for row in rows:
+        row.market_title = titles.get(row.reference_id, "")  # type: ignore[attr-defined]
+
+
 def about(row: CreditTransaction) -> str:
-    """Return the description, as a link to what the entry refers to; for trades, to the user's trades."""
+    """Return the description, as a link to what the entry refers to; for trades, to the user's trades.
+
+    Of a bet's entry also the market, where `add_titles` added it.
+    """
     if row.transaction_type in (Type.STOCK_PURCHASE, Type.STOCK_SALE):
         return link_to("economy_stocktransaction_changelist", row.description or "Trade", query=f"q={row.user_id}")
     page, thing = PAGES.get(row.transaction_type, ("", ""))
     text = row.description or thing or type_called(row.transaction_type)
+    if title := getattr(row, "market_title", ""):
+        text = f"{text}: {title}"
     return link_to(page, text, row.reference_id) if page else text
 
 
@@ -126,6 +140,9 @@ class LedgerTable(DetailTable, OfUser):
             return queryset.filter(Q(reference_id=named) | Q(pk=named))
         return super().found(queryset, term)
 
+    def describe(self, rows: Sequence[CreditTransaction]) -> None:
+        add_titles(rows)
+
     @admin.display(description="When, UTC")
     def at(self, row: CreditTransaction) -> str:
         return format_time(row.created_at)
@@ -151,6 +168,7 @@ class LedgerTable(DetailTable, OfUser):
         return about(row)
 
     def detail(self, request: HttpRequest, original: CreditTransaction) -> Detail:
+        add_titles([original])
         facts = {
             "User": link_to_user(original.user),
             "When, UTC": format_time(original.created_at),
@@ -280,6 +298,26 @@ def deciding(button: str, *, approve: bool) -> Callable[[CreditAdjustment, Staff
     return page
 
 
+def refusal_to_withdraw(adjustment: CreditAdjustment, by: StaffMember) -> str:
+    """Return why this member of the staff can't take it back; empty where they asked for it and nobody decided."""
+    asked = by.user is not None and by.user.pk == adjustment.requested_by_id
+    return "" if asked and adjustment.status == PENDING else "This isn't yours to withdraw, or is decided already."
+
+
+def withdrawing(adjustment: CreditAdjustment, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        withdraw_adjustment(adjustment_id=adjustment.pk, by=by, reason=data["reason"], now=timezone.now())
+        return "Withdrawn: nothing moved."
+
+    return Confirmation(
+        title=f"Withdraw: {moves(adjustment)}",
+        button="Withdraw it",
+        back=change_url(adjustment),
+        act=act,
+        facts={"You asked for it because": adjustment.reason},
+    )
+
+
 ADJUSTMENT_ACTIONS = Actions(
     url_name="economy_creditadjustment_decide",
     url_path="<uuid:object_id>/decide/<slug:name>/",
@@ -296,6 +334,9 @@ ADJUSTMENT_ACTIONS = Actions(
             permission=Permission.ADJUST_CREDITS,
             page=deciding("Decline", approve=False),
             refusal=refusal_to_decide,
+        ),
+        "withdraw": Action(
+            button="Withdraw", permission=Permission.ADJUST_CREDITS, page=withdrawing, refusal=refusal_to_withdraw
         ),
     },
 )
@@ -322,7 +363,7 @@ class AdjustmentTable(ActionTable, OfUser):
 
     @admin.display(description="State")
     def state(self, row: CreditAdjustment) -> str:
-        return status_label(row.status)
+        return status_label(adjustment_status(row))
 
     @admin.display(description="Requested by")
     def requester(self, row: CreditAdjustment) -> str:
@@ -338,6 +379,10 @@ class AdjustmentTable(ActionTable, OfUser):
 
     def detail(self, request: HttpRequest, original: CreditAdjustment) -> Detail:
         return adjustment_page(original, by=staff_member(request))
+
+
+def adjustment_status(adjustment: CreditAdjustment) -> str:
+    return "withdrawn" if adjustment.is_withdrawn else adjustment.status
 
 
 def moves(adjustment: CreditAdjustment) -> str:
@@ -364,7 +409,7 @@ def adjustment_page(adjustment: CreditAdjustment, *, by: StaffMember) -> Detail:
     return Detail(
         original=adjustment,
         title=moves(adjustment).capitalize(),
-        subtitle=status_label(adjustment.status),
+        subtitle=status_label(adjustment_status(adjustment)),
         notice="Nothing moves until a second of the staff approves it." if adjustment.status == PENDING else "",
         actions=ADJUSTMENT_ACTIONS.links(adjustment, by=by),
         blocks=blocks,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -20,7 +20,8 @@ from staff.core.formatting import DASH, change_url, format_credits, format_time,
 from staff.core.pages import Detail, Facts, Rows
 from staff.core.tables import Recent, staff_member
 from staff.ledger import OfUser, link_to_user
-from staff.selectors import find_user_id
+from staff.selectors import find_user_id, open_disputes
+from staff.services import close_dispute
 
 SHOWN = 50
 
@@ -63,6 +64,28 @@ def refunding(purchase: CreditPurchase, by: StaffMember) -> Confirmation:
     )
 
 
+def refusal_to_judge(purchase: CreditPurchase, by: StaffMember) -> str:
+    return "" if open_disputes().filter(purchase=purchase).exists() else "Nothing of this purchase is disputed."
+
+
+def judging(purchase: CreditPurchase, by: StaffMember) -> Confirmation:
+    def act(data: Mapping[str, Any]) -> str:
+        close_dispute(purchase_id=purchase.pk, by=by, reason=data["reason"], now=timezone.now())
+        return "Judged: it waits for nobody any more."
+
+    disputes = open_disputes().filter(purchase=purchase).order_by("id")
+    return Confirmation(
+        title=f"What was disputed of {purchase.package_id.capitalize()} of @{purchase.user.username}",
+        button="It is dealt with",
+        back=change_url(purchase),
+        act=act,
+        warning="No credits move. Refund the purchase instead, if the money went back.",
+        caption="What the provider said",
+        columns=("When, UTC", "What"),
+        rows=[(format_time(event.created_at), event.note or DASH) for event in disputes[:SHOWN]],
+    )
+
+
 PURCHASE_ACTIONS = Actions(
     url_name="purchases_creditpurchase_{name}",
     url_path="<uuid:object_id>/{name}/",
@@ -73,6 +96,13 @@ PURCHASE_ACTIONS = Actions(
             page=refunding,
             refusal=refusal_to_refund,
             variant="danger",
+        ),
+        "dispute": Action(
+            button="Close the dispute",
+            permission=Permission.REFUND_PURCHASES,
+            page=judging,
+            refusal=refusal_to_judge,
+            variant="primary",
         ),
     },
 )
@@ -97,10 +127,7 @@ class PurchaseTable(ActionTable, OfUser):
             return queryset.filter(user_id=user_id).order_by(*self.order)
         if named:
             return queryset.filter(pk=named)
-        by_provider = [
-            CreditPurchase.objects.filter(provider__in=ProviderFilter.values, **{name: term}) for name in NAMES
-        ]
-        return queryset.filter(pk__in=[pk for found in by_provider for pk in found.values_list("pk", flat=True)])
+        return queryset.filter(called_by_provider(term))
 
     @admin.display(description="Begun, UTC")
     def begun(self, row: CreditPurchase) -> str:
@@ -132,6 +159,12 @@ class PurchaseTable(ActionTable, OfUser):
 
 # What the provider calls a purchase: each with an index, the provider first.
 NAMES = ("external_id", "checkout_id")
+
+
+def called_by_provider(term: str) -> Q:
+    """Return the purchases that the provider calls so; two statements, each by its index."""
+    found = [CreditPurchase.objects.filter(provider__in=ProviderFilter.values, **{name: term}) for name in NAMES]
+    return Q(pk__in=[pk for purchases in found for pk in purchases.values_list("pk", flat=True)])
 
 
 def purchase_page(purchase: CreditPurchase, *, by: StaffMember) -> Detail:

@@ -7,16 +7,21 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
-from django.db.models.functions import Collate, Lower
+from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Cast, Collate, Lower
 
-from accounts.models import User
+from accounts.models import StaffAction, User
 from core.api.requests import parse_uuid
 from core.days import day_of
 from core.db.sql import fetch_all
 from core.models import JobRun
 from economy.models import TransactionType
+from markets.listings import BEST_MATCHES
 from markets.models import Market
+from markets.rules import SEARCH_TOTAL_MAX
+from markets.serializers import price_rules
+from markets.words import FOUND, attempts, parse_words
+from purchases.models import CreditPurchase, PurchaseEvent
 from staff.core.formatting import when
 from staff.models import CountedDay, Job, LedgerDay, MarketExposure
 
@@ -183,8 +188,11 @@ def read_ages(*, now: datetime) -> Ages:
 MAX_FOUND = 200
 
 
-def users_matching(term: str) -> Q:
-    """Return users by id, e-mail, X handle, username, referral code, or how a name or username begins; in any case."""
+def users_matching(term: str, *, most: int = MAX_FOUND) -> Q:
+    """Return users by id, e-mail, X handle, username, referral code, or how a name or username begins; in any case.
+
+    At most `most` by each.
+    """
     term = term.strip()
     if user_id := parse_uuid(term):
         return Q(pk=user_id)
@@ -192,7 +200,7 @@ def users_matching(term: str) -> Q:
         return Q(pk__in=ids(User.objects.with_email(term)))
     handle = term.removeprefix("@")
     found = {*ids(with_x_handle(handle)), *ids(User.objects.filter(referral_code=handle.upper()))}
-    found |= {*ids(beginning("username", handle)), *ids(beginning("name", handle))}
+    found |= {*ids(beginning("username", handle), most), *ids(beginning("name", handle), most)}
     return Q(pk__in=found)
 
 
@@ -211,9 +219,9 @@ def find_user_id(term: str) -> UUID | None:
     return None
 
 
-def ids(users: QuerySet[User]) -> list[UUID]:
+def ids(users: QuerySet[User], most: int = MAX_FOUND) -> list[UUID]:
     """Return the ids, one query for each column, so that each uses its own index."""
-    return list(users.values_list("pk", flat=True)[:MAX_FOUND])
+    return list(users.values_list("pk", flat=True)[:most])
 
 
 def with_x_handle(handle: str) -> QuerySet[User]:
@@ -226,6 +234,37 @@ def beginning(field: str, letters: str) -> QuerySet[User]:
     place = Collate(Lower(field), "C")
     users = User.objects.alias(place=place).order_by("place")
     return users.filter(place__gte=Value(begins), place__lt=Value(begins + "\U0010ffff"))
+
+
+BEST = f"""
+SELECT market.id FROM (SELECT * FROM markets AS market WHERE {FOUND} LIMIT {SEARCH_TOTAL_MAX}) AS market
+ORDER BY {BEST_MATCHES.by} LIMIT %(limit)s
+"""  # noqa: S608
+
+
+def best_matches(text: str, *, limit: int, now: datetime) -> list[UUID]:
+    """Return the markets that match best, suspended ones too; of very many matches, among some of them."""
+    words = parse_words(text)
+    given = {"now": now, "limit": limit, **price_rules()}
+    for attempt in attempts(words) if words else ():
+        if found := fetch_all(BEST, given | attempt.parameters):
+            return [market_id for (market_id,) in found]
+    return []
+
+
+DISPUTE_CLOSED = "close_dispute"
+
+
+def open_disputes() -> QuerySet[PurchaseEvent]:
+    """Return what providers said for staff to judge of purchases that were neither judged nor refunded since."""
+    judged = StaffAction.objects.filter(
+        target_type=CreditPurchase._meta.label_lower,  # noqa: SLF001 - Django's, for everybody
+        target_id=Cast(OuterRef("purchase_id"), CharField()),
+        action=DISPUTE_CLOSED,
+        created_at__gte=OuterRef("created_at"),
+    )
+    paid = Q(purchase__refunded_at__isnull=True) | Q(purchase__refunded_at__lt=F("created_at"))
+    return PurchaseEvent.objects.filter(paid, ~Exists(judged), kind=PurchaseEvent.Kind.DISPUTED)
 
 
 RUNS = 20

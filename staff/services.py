@@ -8,22 +8,28 @@ time what the dashboard shows of the ledger and of open bets, so that its page r
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import partial
+from uuid import UUID
 
 from celery import current_app
-from django.db.models import Min
+from django.core.cache import cache
+from django.db.models import Min, Model
 from django_celery_beat.models import PeriodicTask
 from kombu import Producer
 from kombu.exceptions import KombuError
 
-from accounts.models import Permission
+from accounts.models import Permission, User
 from accounts.staff import StaffMember, record_action, validate_reason
 from core.backends import QUICK_BROKER_OPTIONS
 from core.days import A_DAY, LATEST_COMMIT, day_of, midnight
 from core.db.sql import execute
 from core.db.transactions import run_transaction
 from economy.models import CreditTransaction
-from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob
+from purchases.models import CreditPurchase
+from staff.errors import AlreadySwitched, JobNotSent, NoSuchJob, NothingDisputed
 from staff.models import ActiveUser, CountedDay, LedgerDay, LedgerHour, MarketExposure
+from staff.selectors import DISPUTE_CLOSED, open_disputes
+
+LOOK_RECORDED_EVERY = 60 * 60  # seconds
 
 # Jobs
 
@@ -82,6 +88,50 @@ def lock_job(job_id: int) -> PeriodicTask:
     if job is None:
         raise NoSuchJob
     return job
+
+
+# Notes, and looks at personal data
+
+NOTE, LOOK = "write_note", "view_user"
+
+
+def write_note(*, target: Model, text: str, by: StaffMember, now: datetime) -> None:
+    """Keep a note on a user or a market for the staff, with who wrote it; it is never changed.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong.
+    """
+    by.require(Permission.WRITE_NOTES)
+    run_transaction(lambda: record_action(NOTE, by=by, target=target, reason=text, before={}, after={}, now=now))
+
+
+def record_look(user: User, *, by: StaffMember, now: datetime) -> None:
+    """Record that a member of the staff looked at a user's page, once in a while of looking."""
+    if by.user is None or not cache.add(f"staff.looks.{by.user.pk}.{user.pk}", True, LOOK_RECORDED_EVERY):
+        return
+    reason = "Looked at the page."
+    run_transaction(lambda: record_action(LOOK, by=by, target=user, reason=reason, before={}, after={}, now=now))
+
+
+# Purchases
+
+
+def close_dispute(*, purchase_id: UUID, by: StaffMember, reason: str, now: datetime) -> None:
+    """Record that what the provider said of a purchase was judged; it waits for the staff no more, and nothing moves.
+
+    Raises NotAllowed, ReasonMissing, ReasonTooLong, NothingDisputed.
+    """
+    by.require(Permission.REFUND_PURCHASES)
+    reason = validate_reason(reason)
+
+    def act() -> None:
+        purchase = CreditPurchase.objects.select_for_update().filter(pk=purchase_id).first()
+        notes = list(open_disputes().filter(purchase_id=purchase_id).order_by("id").values_list("note", flat=True))
+        if purchase is None or not notes:
+            raise NothingDisputed
+        after = {"judged": notes}
+        record_action(DISPUTE_CLOSED, by=by, target=purchase, reason=reason, before={}, after=after, now=now)
+
+    run_transaction(act)
 
 
 # The dashboard's counts

@@ -10,7 +10,9 @@ from core.api.responses import unchanging
 from ops.health import HelloView, ReadyView, health
 from ops.metrics import metrics
 from ops.views import ExportViewSet
+from staff.core.exports import export_list
 from staff.login import login
+from staff.search import search_page
 
 # Here and not when Django starts: workers and commands have no pages, and start a tenth sooner.
 admin.autodiscover()
@@ -34,6 +36,8 @@ urlpatterns = [
     path("api/v1/", include("notifications.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/login/", login),
+    path("admin/find/", admin.site.admin_view(search_page), name="staff_search"),
+    path("admin/export/<slug:app>/<slug:model>/", admin.site.admin_view(export_list), name="staff_export"),
     path("admin/", admin.site.urls),
     # The welcome page. In production `/` is like any unknown path.
     *([path("", include("devtools.urls"))] if settings.DEBUG else []),

@@ -7,13 +7,15 @@ permission and the reason, and shows what a service refuses. The record of an ac
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
@@ -23,7 +25,8 @@ from accounts.models import Permission
 from accounts.rules import MAX_REASON_LENGTH
 from accounts.staff import StaffMember
 from core.api.errors import DomainError, TryAgain, is_transient
-from staff.core.formatting import change_url
+from core.api.requests import parse_uuid
+from staff.core.formatting import DASH, change_url, list_url
 from staff.core.pages import Link
 from staff.core.tables import DetailTable, staff_member
 
@@ -82,6 +85,7 @@ class Confirmation:
             return DomainError.status
         try:
             messages.success(request, self.act(form.cleaned_data))
+            cache.delete(badges_key(staff_member(request)))
         except DomainError as refusal:
             form.add_error(None, str(refusal))
             return refusal.status
@@ -91,6 +95,24 @@ class Confirmation:
             form.add_error(None, TryAgain.message)
             return TryAgain.status
         return None
+
+
+def making(
+    model: type[Model],
+    act: Callable[[Mapping[str, Any]], str],
+    form: Callable[..., forms.Form],
+    *,
+    title: str,
+    button: str,
+    warning: str,
+) -> Confirmation:
+    """Return the page that makes a new row of a model, and leads back to its list."""
+    return Confirmation(title=title, button=button, back=list_url(model), act=act, form=form, warning=warning)
+
+
+def badges_key(by: StaffMember) -> str:
+    """Return what the counts of what waits for this member of the staff are cached under (`staff.inbox`)."""
+    return f"staff.inbox.{by.user.pk if by.user else ''}"
 
 
 def no_refusal(row: Any, by: StaffMember) -> str:
@@ -162,13 +184,53 @@ class Actions(Generic[ModelT]):
         ]
 
 
+BULK_MAX = 50  # as many as a page of a table has
+
+
 class ActionTable(DetailTable):
-    """A table whose rows' pages have action buttons."""
+    """A table whose rows' pages have action buttons.
+
+    `bulk_actions`: those that can be done to several rows at once, one reason for all, and what they are called then.
+    """
 
     staff_actions: ClassVar[Actions[Any]]
+    bulk_actions: ClassVar[Mapping[str, str]] = {}
 
     def get_urls(self) -> list[URLPattern]:
-        return [*self.staff_actions.patterns(self.admin_site.admin_view(self.act)), *super().get_urls()]
+        bulk = path("bulk/<slug:name>/", self.admin_site.admin_view(self.act_on_many), name=self.bulk_page)
+        single = self.staff_actions.patterns(self.admin_site.admin_view(self.act))
+        return [bulk, *single, *super().get_urls()]
+
+    @property
+    def bulk_page(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_bulk"
+
+    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Callable[..., HttpResponse], str, str]]:
+        """Return what the list has for the rows that are marked: each leads to one page of consequences."""
+        by = staff_member(request)
+        return {
+            name: (partial(self.go_to_bulk, name), name, text)
+            for name, text in self.bulk_actions.items()
+            if self.staff_actions.find(name).is_allowed(by)
+        }
+
+    def go_to_bulk(self, name: str, table: Any, request: HttpRequest, marked: QuerySet[Any]) -> HttpResponse:
+        ids = ",".join(str(pk) for pk in marked.order_by().values_list("pk", flat=True)[:BULK_MAX])
+        return redirect(reverse(f"admin:{self.bulk_page}", args=[name]) + f"?ids={ids}")
+
+    def act_on_many(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Show the consequences of an action for each of several rows; a POST does it where it is possible."""
+        if name not in self.bulk_actions:
+            raise Http404
+        action, by = self.staff_actions.find(name), staff_member(request)
+        if not (self.has_view_permission(request) and action.is_allowed(by)):
+            raise PermissionDenied
+        ids = [pk for text in request.GET.get("ids", "").split(",")[:BULK_MAX] if (pk := parse_uuid(text))]
+        rows = list(self.get_queryset(request).filter(pk__in=ids).order_by("pk"))
+        if not rows:
+            raise Http404
+        back = list_url(self.model)
+        return bulk_confirmation(self.bulk_actions[name], action, rows, by=by, back=back).respond(request)
 
     def act(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
         """Show the confirmation page of an action; a POST confirms it. A GET of an impossible one leads back."""
@@ -182,3 +244,39 @@ class ActionTable(DetailTable):
             messages.error(request, refusal)
             return redirect(change_url(row))
         return action.page(row, by).respond(request)
+
+
+def bulk_confirmation(
+    title: str, action: Action[Any], rows: Sequence[Any], *, by: StaffMember, back: str
+) -> Confirmation:
+    """Return the page before an action on several rows. Each is done, and recorded, as if it were alone.
+
+    What is refused for one, then or meanwhile, is said and keeps no other from being done.
+    """
+    refusals = {row.pk: action.refusal(row, by) for row in rows}
+    pages = {row.pk: action.page(row, by) for row in rows if not refusals[row.pk]}
+
+    def act(data: Mapping[str, Any]) -> str:
+        refused = []
+        for row in rows:
+            if row.pk in pages:
+                try:
+                    pages[row.pk].act(data)
+                except DomainError as refusal:
+                    refused.append(f"{row}: {refusal}")
+        return " ".join([f"{title}: done for {len(pages) - len(refused)} of {len(rows)}.", *refused])
+
+    return Confirmation(
+        title=f"{title}: {len(pages)} of {len(rows)}",
+        button=title,
+        back=back,
+        act=act,
+        warning=next((page.warning for page in pages.values() if page.warning), ""),
+        caption="What it means for each",
+        columns=("What", "Consequences"),
+        rows=[(str(row), refusals[row.pk] or consequences(pages[row.pk])) for row in rows],
+    )
+
+
+def consequences(page: Confirmation) -> str:
+    return "; ".join(f"{label}: {value}" for label, value in page.facts.items()) or DASH

@@ -39,6 +39,7 @@ COLOURS = {
     "completed": "success",
     "started": "info",
     "declined": "warning",
+    "withdrawn": "warning",
     "refunded": "warning",
     "disputed": "danger",
     "suspended": "danger",
@@ -93,6 +94,12 @@ def change_url(thing: Model) -> str:
     """Return the address of a row's page."""
     opts = thing._meta  # noqa: SLF001 - Django's, for everybody
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])
+
+
+def list_url(model: type[Model]) -> str:
+    """Return the address of a model's list."""
+    opts = model._meta  # noqa: SLF001 - Django's, for everybody
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
 
 
 STEPS = (

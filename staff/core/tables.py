@@ -33,17 +33,22 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class BoundedChangeList(ChangeList):
-    """Omits the link that would count all rows."""
+    """Omits the link that would count all rows, and has the table describe those of the page."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count
+        self.result_list = list(self.result_list)
+        self.model_admin.describe(self.result_list)  # type: ignore[attr-defined]  # ours, a Table
 
 
 class Table(ModelAdmin):  # type: ignore[misc]
     """A read-only table of a model; `view_permission` says who sees it."""
 
     view_permission: ClassVar[Permission]
+    # Whether its rows can be written to a file (`core.exports`).
+    exportable: ClassVar[bool] = True
+    list_before_template = "staff/list_tools.html"
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
@@ -59,6 +64,14 @@ class Table(ModelAdmin):  # type: ignore[misc]
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return BoundedChangeList
+
+    def describe(self, rows: Sequence[Any]) -> None:
+        """Add to the rows of a page what their columns need beside the query's: a few statements for all of them."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        may_export = self.exportable and staff_member(request).may(Permission.EXPORT_LISTS)
+        page: HttpResponse = super().changelist_view(request, {"may_export": may_export, **(extra_context or {})})
+        return page
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return [*(field.name for field in self.opts.fields), *self.readonly_fields]

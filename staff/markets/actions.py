@@ -1,12 +1,12 @@
 """Staff actions on a market: the confirmation page of each (whom it pays, and how much), forms, and the registry."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
 
 from django import forms
-from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import (
     INPUT_CLASSES,
@@ -28,7 +28,8 @@ from markets import house
 from markets.models import Market
 from markets.resolution import staff as decisions
 from markets.resolution.staff import NOT_OVER, OVER
-from staff.core.actions import Action, Actions, Confirmation, ReasonForm
+from staff.action_log import NOTING
+from staff.core.actions import Action, Actions, Confirmation, ReasonForm, making
 from staff.core.formatting import change_url, format_credits, format_percent
 from staff.markets.makers import TYPICAL_COLUMNS, PricingForm, adding_liquidity, pausing, resuming, typical_rows
 
@@ -300,18 +301,17 @@ def creating(by: StaffMember) -> Confirmation:
             house.create_house_market(question, **given)
         return f"Made, and open: {question.title}"
 
-    return Confirmation(
+    page = making(
+        Market,
+        act,
+        CreationForm,
         title="New house market",
         button="Open the market",
-        back=reverse("admin:markets_market_changelist"),
-        act=act,
-        form=CreationForm,
         warning="It is open for bets at once. The house pays what wins: at fixed odds without a bound, else up to the "
         "subsidy.",
-        caption="What a market that prices itself makes of its subsidy, beginning at 50%",
-        columns=TYPICAL_COLUMNS,
-        rows=typical_rows(),
     )
+    caption = "What a market that prices itself makes of its subsidy, beginning at 50%"
+    return replace(page, caption=caption, columns=TYPICAL_COLUMNS, rows=typical_rows())
 
 
 def editing(market: Market, by: StaffMember) -> Confirmation:
@@ -421,6 +421,7 @@ MARKET_ACTIONS = Actions(
         "edit": market_action(
             "Edit", Permission.MANAGE_HOUSE_MARKETS, editing, statuses=(Status.OPEN,), house_only=True
         ),
+        "note": NOTING,
         "void": market_action("Void", Permission.DECIDE_MARKETS, voiding, statuses=NOT_OVER, variant="danger"),
         "settle": market_action("Settle it now", Permission.DECIDE_MARKETS, settling, statuses=OVER, variant="primary"),
         "reverse": market_action(

@@ -1,13 +1,11 @@
 """The admin's pages of events: the table, and each one's page with its markets and what their odds add up to."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import ChangeList
-from django.contrib.postgres.search import SearchQuery
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -16,13 +14,13 @@ from django.utils.safestring import SafeString
 from accounts.models import Permission
 from core.api.requests import parse_uuid
 from markets.events import EventOdds, events_far_from_one, odds_of_events, sorted_markets
-from markets.listings import prefixes
 from markets.models import Market, MarketEvent
+from markets.selectors import with_words
 from staff.core.formatting import DASH, format_minute, format_percent, format_time, link_to, status_label
 from staff.core.pages import Detail, Facts, Rows
-from staff.core.tables import MAX_ROWS, BoundedChangeList, DetailTable
+from staff.core.tables import MAX_ROWS, DetailTable
 from staff.markets.page import is_suspended, result_of
-from staff.markets.table import CategoryFilter
+from staff.markets.table import CategoryFilter, path_of
 
 SHOWN = 200
 FOUND_BY_MARKET = 1_000  # markets of which a search by words takes the events
@@ -31,16 +29,10 @@ NONE = EventOdds(markets=0, open=0, total=Decimal(0))
 
 def matching(term: str) -> Q:
     """Return events by our id or Polymarket's, slug, page address, or words of the title or of a market's."""
-    term = term.strip()
-    if term.startswith(("http://", "https://")):
-        # https://polymarket.com/event/<the event's slug>/<a market's>
-        term = urlsplit(term).path.removeprefix("/event/").strip("/").partition("/")[0]
+    term = next((name for name in path_of(term)[1:] if name != "event"), path_of(term)[0])
     if event_id := parse_uuid(term):
         return Q(pk=event_id)
-    words = prefixes(term)
-    if not words:
-        return Q(pk__in=[])
-    markets = Market.objects.filter(search=SearchQuery(words, config="simple", search_type="raw"), event__isnull=False)
+    markets = Market.objects.filter(with_words(term), event__isnull=False)
     found = list(markets.order_by().values_list("event_id", flat=True)[:FOUND_BY_MARKET])
     return Q(pk__in=found) | (Q() if " " in term else Q(slug=term) | Q(polymarket_id=term))
 
@@ -57,18 +49,6 @@ class OddsFilter(SimpleListFilter):
         return queryset.filter(neg_risk=True) if self.value() == "one" else queryset
 
 
-class EventChangeList(BoundedChangeList):
-    """Adds what the odds of each event of the page add up to: one statement for all of them."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        events = list(self.result_list)
-        odds = odds_of_events([event.pk for event in events])
-        for event in events:
-            event.odds = odds.get(event.pk, NONE)
-        self.result_list = events
-
-
 @admin.register(MarketEvent)
 class EventTable(DetailTable):
     """Events, newest first."""
@@ -80,8 +60,11 @@ class EventTable(DetailTable):
     search_help_text = "Words, an id, a slug or an address"
     ordering = ("-id",)
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        return EventChangeList
+    def describe(self, rows: Sequence[Any]) -> None:
+        """Add what the odds of each event add up to."""
+        odds = odds_of_events([event.pk for event in rows])
+        for event in rows:
+            event.odds = odds.get(event.pk, NONE)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[MarketEvent], search_term: str

@@ -1,11 +1,14 @@
 """The page of a market: the question, its odds, what the house owes, resolution records, settlements, staff actions."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from django.urls import reverse
+from django.utils.html import format_html
 
-from accounts.models import Permission, StaffAction
+from accounts.models import Permission
 from accounts.staff import StaffMember
 from betting.makers import get_maker
 from betting.models import Settlement, SettlementFailure
@@ -16,6 +19,7 @@ from markets.history.selectors import get_history
 from markets.models import Market, MarketResolution, MarketText
 from markets.polymarket.books import is_narrow
 from markets.resolution.staff import closed_by_staff
+from staff.action_log import done_to, notes_on
 from staff.core.formatting import (
     DASH,
     count_of,
@@ -65,7 +69,8 @@ def market_page(market: Market, *, by: StaffMember, now: datetime) -> Detail:
             resolution_records(market),
             settlements(market),
             *([failures] if failures.rows else []),
-            *([done_by_staff(market)] if by.may(Permission.VIEW_SYSTEM) else []),
+            *([notes] if (notes := notes_on(market)).rows else []),
+            *([done_to(market)] if by.may(Permission.VIEW_SYSTEM) else []),
         ],
     )
 
@@ -159,7 +164,22 @@ def from_polymarket(market: Market) -> dict[str, object]:
         else DASH,
         "Outcome in its event": f"{market.group_title or DASH}{', placeholder' if market.is_placeholder else ''}",
         "Polymarket id": market.polymarket_id,
+        "There": link_to_polymarket(market),
     }
+
+
+def link_to_polymarket(market: Market) -> str:
+    """Return a link to its page there, which opens beside this one and isn't told where from."""
+    path = (
+        f"event/{quote(market.event_slug)}/{quote(market.slug)}"
+        if market.event_slug
+        else f"market/{quote(market.slug)}"
+    )
+    return format_html(
+        '<a href="https://polymarket.com/{}" target="_blank" rel="noopener noreferrer" '
+        'class="font-medium text-primary-600 dark:text-primary-500">Its page at Polymarket</a>',
+        path,
+    )
 
 
 def earlier_texts(market: Market) -> Rows:
@@ -192,10 +212,10 @@ def open_bets(market: Market, exposure: Exposure) -> Rows:
 
 
 def resolution_records(market: Market) -> Rows:
-    rows = MarketResolution.objects.filter(market=market).select_related("staff").defer("facts").order_by("-id")
+    rows = MarketResolution.objects.filter(market=market).select_related("staff").order_by("-id")
     return Rows(
         title="Resolution records",
-        columns=("When, UTC", "Decision", "From", "By", "Why"),
+        columns=("When, UTC", "Decision", "From", "By", "Why", "The catalogue said", "The order book said"),
         rows=[
             (
                 link_to("markets_marketresolution_change", format_time(row.seen_at), row.pk),
@@ -203,12 +223,33 @@ def resolution_records(market: Market) -> Rows:
                 row.get_source_display(),
                 decided_by(row),
                 row.reason,
+                catalogue_said(row.facts),
+                book_said(row.facts),
             )
             for row in rows[:SHOWN]
         ],
         none="Nothing yet.",
         more=Link("All of it", f"{reverse('admin:markets_marketresolution_changelist')}?q={market.pk}"),
     )
+
+
+def catalogue_said(facts: Mapping[str, Any]) -> str:
+    """Return in a line what Polymarket's catalogue had sent: whether it was closed, its status, its prices."""
+    sent = facts.get("gamma")
+    if not isinstance(sent, dict) or not sent:
+        return DASH
+    parts = [str(sent.get(name) or "") for name in ("umaResolutionStatus", "outcomePrices")]
+    return ", ".join(["closed" if sent.get("closed") else "open", *filter(None, parts)])
+
+
+def book_said(facts: Mapping[str, Any]) -> str:
+    """Return in a line what its order book's market had sent: whether it was closed, and which token won."""
+    sent = facts.get("clob")
+    if not isinstance(sent, dict) or not sent:
+        return DASH
+    tokens = [token for token in sent.get("tokens") or [] if isinstance(token, dict)]
+    won = [str(token.get("outcome")) for token in tokens if token.get("winner") is True]
+    return ", ".join(["closed" if sent.get("closed") else "open", f"winner: {' and '.join(won) or 'none'}"])
 
 
 def decided_by(row: MarketResolution) -> str:
@@ -260,25 +301,6 @@ def failed_settlements(market: Market) -> Rows:
             )
             for row in rows[:SHOWN]
         ],
-    )
-
-
-def done_by_staff(market: Market) -> Rows:
-    rows = StaffAction.objects.filter(target_type="markets.market", target_id=str(market.pk)).select_related("staff")
-    return Rows(
-        title="What staff did",
-        columns=("When, UTC", "Who", "From", "What", "Why"),
-        rows=[
-            (
-                format_time(row.created_at),
-                row.staff.username if row.staff else "Command line",
-                row.ip or DASH,
-                row.action.replace("_", " ").capitalize(),
-                row.reason,
-            )
-            for row in rows.order_by("-id")[:SHOWN]
-        ],
-        none="Nothing.",
     )
 
 

@@ -1,11 +1,11 @@
 """Admin tables of markets and of resolution records, with their search and filters."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.contrib.postgres.search import SearchQuery
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -15,9 +15,9 @@ from unfold.decorators import action
 
 from accounts.models import Permission
 from core.api.requests import parse_uuid
-from markets.listings import prefixes
 from markets.models import Market, MarketResolution, MarketTally
 from markets.resolution.records import needing_staff
+from markets.selectors import with_words
 from staff.core.actions import ActionTable
 from staff.core.formatting import (
     DASH,
@@ -38,16 +38,33 @@ WIDE = ("search", "upstream_facts", "description", "tags")
 
 def matching(term: str) -> Q:
     """Return markets by our id or Polymarket's, slug, page address, or words of the title or the event's."""
-    term = term.strip()
-    if term.startswith(("http://", "https://")):
-        term = urlsplit(term).path.rstrip("/").rpartition("/")[2]
-    if market_id := parse_uuid(term):
+    named = named_market(term)
+    slug = slug_of(term)
+    return named if parse_uuid(slug) or slug.startswith("0x") else named | with_words(slug)
+
+
+def named_market(term: str) -> Q:
+    """Return the markets of that id, of ours or Polymarket's, or of that slug or page address."""
+    slug = slug_of(term)
+    if market_id := parse_uuid(slug):
         return Q(pk=market_id)
-    if term.startswith("0x"):
-        return Q(polymarket_id=term)
-    words = prefixes(term)
-    found = Q(search=SearchQuery(words, config="simple", search_type="raw")) if words else Q(pk__in=[])
-    return found if " " in term else found | Q(slug=term)
+    return Q(polymarket_id=slug) if slug.startswith("0x") else Q(slug=slug)
+
+
+def slug_of(term: str) -> str:
+    """Return the end of a page's address; another term as it is."""
+    return path_of(term)[-1]
+
+
+def path_of(term: str) -> list[str]:
+    """Return the names in a page's address, as of https://polymarket.com/event/<an event>/<a market>.
+
+    Another term is the only one.
+    """
+    term = term.strip()
+    if not term.startswith(("http://", "https://")):
+        return [term]
+    return re.split("[?#]", term)[0].rstrip("/").split("/")[2:] or [term]
 
 
 class ByField(SimpleListFilter):
@@ -103,6 +120,11 @@ class MarketTable(ActionTable):
 
     view_permission = Permission.VIEW_MARKETS
     staff_actions = MARKET_ACTIONS
+    bulk_actions: ClassVar[Mapping[str, str]] = {
+        "close": "Close the markets",
+        "void": "Void the markets",
+        "settle": "Settle them, and retry what failed",
+    }
     list_display = ("market", "state", "odds", "traded", "bets", "owed_if_this", "owed_if_that", "ends")
     list_filter = (StatusFilter, TypeFilter, CategoryFilter, NeedsFilter)
     list_select_related = ("exposure",)

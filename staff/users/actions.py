@@ -27,6 +27,7 @@ from economy import rules
 from economy.adjustments import AdjustmentRequest, adjust_credits, get_adjusted_today, hold_credits, release_hold
 from economy.models import CreditAdjustment
 from economy.selectors import get_debt
+from staff.action_log import NOTING
 from staff.core.actions import Action, Actions, Confirmation, ReasonForm
 from staff.core.formatting import DASH, change_url, format_credits, format_time
 
@@ -396,6 +397,7 @@ USER_ACTIONS = Actions(
         "release": user_action(
             "Release the hold", Permission.HOLD_CREDITS, releasing, fits=lambda user: user.held_credits > 0
         ),
+        "note": NOTING,
         "adjust": user_action("Give or take credits", Permission.ADJUST_CREDITS, adjusting),
         "roles": user_action("Roles", None, giving_roles, fits=lambda user: not user.erased_at),
     },

@@ -22,10 +22,10 @@ from economy.stocks.valuation import Position, value
 from notifications.messages import render
 from notifications.models import Notification
 from purchases.models import CreditPurchase
-from staff.action_log import done_to
+from staff.action_log import done_to, notes_on
 from staff.core.formatting import DASH, change_url, format_credits, format_time, link_to, status_label, user_status
 from staff.core.pages import PRIMARY, Block, ChartBlock, Detail, Facts, Link, Rows, chart, line, names, numbers, options
-from staff.ledger import about, amount_of, counterparty_called, type_called
+from staff.ledger import about, add_titles, adjustment_status, amount_of, counterparty_called, type_called
 from staff.users.actions import USER_ACTIONS
 
 DAYS = 30
@@ -59,6 +59,7 @@ def user_page(user: User, *, by: StaffMember, before: str | None) -> Detail:
         mails(user),
         refusals(user),
         done_to(user),
+        *([notes] if (notes := notes_on(user)).rows else []),
     ]
     return Detail(
         original=user,
@@ -181,6 +182,7 @@ def ledger_entries(user: User, *, before: str | None) -> Rows:
     rows = CreditTransaction.objects.filter(user=user, sequence__lt=min(start, SEQUENCE_MAX)).order_by("-sequence")
     found = list(rows[: LEDGER_PAGE + 1])
     shown = found[:LEDGER_PAGE]
+    add_titles(shown)
     older = f"{change_url(user)}?before={shown[-1].sequence}#ledger" if len(found) > len(shown) else ""
     return Rows(
         name="ledger",
@@ -283,7 +285,7 @@ def adjustments(user: User) -> Rows:
             (
                 link_to("economy_creditadjustment_change", format_time(row.created_at), row.pk),
                 format_credits(row.amount),
-                status_label(row.status),
+                status_label(adjustment_status(row)),
                 row.requested_by.username if row.requested_by else "Command line",
                 row.decided_by.username if row.decided_by else DASH,
                 row.reason,

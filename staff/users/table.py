@@ -1,6 +1,7 @@
 """The admin's table of users, its search and filter. A user's page is in `page`, what staff may do in `actions`."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
@@ -9,6 +10,7 @@ from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import Group
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold.decorators import display
 
 from accounts.models import Permission, User
@@ -19,6 +21,7 @@ from staff.core.formatting import format_credits, format_time, status_label, use
 from staff.core.pages import Detail
 from staff.core.tables import staff_member
 from staff.selectors import users_matching
+from staff.services import record_look
 from staff.users.actions import USER_ACTIONS
 from staff.users.page import user_page
 
@@ -57,6 +60,11 @@ class UserTable(ActionTable):
 
     view_permission = Permission.VIEW_PEOPLE
     staff_actions = USER_ACTIONS
+    bulk_actions: ClassVar[Mapping[str, str]] = {
+        "suspend": "Suspend the users",
+        "restore": "Restore the users",
+        "log-out": "Log the users out everywhere",
+    }
     list_display = ("user_", "address", "state", "balance", "held", "joined", "active")
     list_filter = (StateFilter,)
     search_fields = ("name",)
@@ -97,7 +105,9 @@ class UserTable(ActionTable):
         return format_time(user.last_active_at, otherwise="Never")
 
     def detail(self, request: HttpRequest, original: User) -> Detail:
-        return user_page(original, by=staff_member(request), before=request.GET.get("before"))
+        by = staff_member(request)
+        record_look(original, by=by, now=timezone.now())
+        return user_page(original, by=by, before=request.GET.get("before"))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> User | None:
         users = User.objects.select_related("referred_by").prefetch_related("groups")

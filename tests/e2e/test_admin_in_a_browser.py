@@ -67,6 +67,8 @@ def test_staff_resolve_a_market_and_every_page_is_whole(var_dir, pictures):
         keep(browser, pictures / "dashboard.png")
         resolve(browser, admin, database, pictures)
         show_a_user(browser, admin, pictures)
+        search(browser, admin)
+        suspend_two(browser, admin, database)
         visited = walk(browser, admin)
         assert len(visited) > 10, visited
         check_in_the_dark(browser, admin, var_dir)
@@ -130,6 +132,32 @@ def show_a_user(browser: Browser, admin: str, pictures: Path) -> None:
     assert browser.shows("What the balance is made of")
     keep(browser, pictures / "user.png")
     check_page(browser, admin)
+
+
+def search(browser: Browser, admin: str) -> None:
+    """By the page, and from anywhere by the palette that Ctrl-K opens."""
+    browser.go(f"{admin}find/?q=rain")
+    assert browser.shows(QUESTION), browser.text
+    check_page(browser, admin)
+    browser.go(f"{admin}economy/stock/")
+    browser.run("window.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', ctrlKey: true, bubbles: true}))")
+    browser.type("#search-input-command", "demo_ada")
+    assert browser.shows("demo_ada_byron"), browser.text
+    assert browser.log() == []
+
+
+def suspend_two(browser: Browser, admin: str, database: psycopg.Connection) -> None:
+    """Marks two users in the list, and confirms for both at once."""
+    browser.go(f"{admin}accounts/user/?q=demo_")
+    browser.run("[...document.querySelectorAll('input.action-select')].slice(0, 2).forEach(box => box.click())")
+    browser.run("document.querySelector('select[name=action]').value = 'suspend'")
+    browser.run("document.querySelector('#changelist-form').submit()")
+    assert browser.shows("Suspend the users: 2 of 2"), browser.text
+    check_page(browser, admin)
+    browser.type("textarea[name=reason]", REASON)
+    browser.click("button[name=confirm]")
+    assert browser.shows("done for 2 of 2"), browser.text
+    assert database.execute("SELECT count(*) FROM users WHERE NOT is_active").fetchone() == (2,)
 
 
 def walk(browser: Browser, admin: str) -> list[str]:

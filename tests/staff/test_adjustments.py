@@ -12,6 +12,7 @@ from economy.adjustments import AdjustmentRequest, adjust_credits
 from economy.errors import SecondPersonNeeded
 from economy.ledger.audit import audit
 from economy.models import CreditAdjustment, CreditTransaction, Debt
+from staff.core.formatting import change_url
 from tests.economy.factories import NOW, make_user
 from tests.economy.test_debts import lend
 from tests.staff.pages import WHY, act, adjustment, balance, decide, everything, page, records, text_of
@@ -142,6 +143,26 @@ def test_more_than_the_limit_waits_for_a_second_of_the_staff(desk, second, ann):
 def test_exactly_the_limit_needs_nobody_else(desk, ann):
     desk.post(act("adjust", ann), adjustment(10_000))
     assert (last().status, balance(ann)) == (Status.APPLIED, 11_000)
+
+
+def test_who_asked_takes_it_back_and_nobody_else(desk, second, ann):
+    desk.post(act("adjust", ann), adjustment(200_000))
+    asked = last()
+    assert decide("withdraw", asked) in desk.get(change_url(asked)).content.decode()
+    assert decide("withdraw", asked) not in second.get(change_url(asked)).content.decode()
+    before = everything()
+    assert second.post(decide("withdraw", asked), WHY).status_code == 403
+    assert everything() == before
+    assert desk.post(decide("withdraw", asked), WHY).status_code == 302
+    assert (last().status, last().is_withdrawn, balance(ann)) == (Status.DECLINED, True, 1_000)
+    assert "withdrawn" in text_of(desk.get(change_url(asked)))
+    (record,) = records("withdraw_adjustment")
+    assert (record.target_id, record.reason) == (str(ann.pk), WHY["reason"])
+    for name in ("approve", "decline"):
+        assert second.post(decide(name, asked), WHY).status_code == 409
+    assert desk.post(decide("withdraw", asked), WHY).status_code == 409
+    assert balance(ann) == 1_000
+    assert audit().passed
 
 
 def test_what_is_declined_never_moves(desk, second, ann):

@@ -11,7 +11,9 @@ from django.utils import timezone
 from accounts.models import User
 from economy.models import CreditTransaction, DailyReward, TransactionType
 from tests.accounts.factories import sign_up_verified
+from tests.betting.factories import sign_up
 from tests.economy.factories import give, make_user
+from tests.markets.factories import add_market
 from tests.staff.pages import page, statements, text_of
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +40,13 @@ def test_the_list_of_entries_says_who_got_what_and_why(desk, ann):
     read = text_of(desk.get(LEDGER_ENTRIES))
     assert "@ann Admin adjustment Staff +1,000.00 1,000.00 Adjustment" in read
     assert page(ann) in desk.get(LEDGER_ENTRIES).content.decode()
+
+
+def test_entries_of_bets_say_on_which_market(desk):
+    bettor = sign_up("bettor")
+    bettor.bet(add_market(title="Will the kettle boil?"), 100)
+    assert ": Will the kettle boil?" in text_of(desk.get(LEDGER_ENTRIES))
+    assert ": Will the kettle boil?" in text_of(desk.get(page(bettor.user)))
 
 
 @pytest.mark.parametrize("term", ["bob", "BOB@example.com", "@bob"])

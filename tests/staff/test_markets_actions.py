@@ -162,7 +162,7 @@ def test_who_may_not_decide_is_refused_by_the_page_and_by_what_is_sent(request, 
 
 def test_the_support_sees_markets_without_buttons_and_others_see_nothing(sue, nobody, kettle):
     assert "Owed" in text_of(sue.get("/admin/markets/market/"))
-    assert buttons(sue, kettle) == set()
+    assert buttons(sue, kettle) == {"note"}
     assert "New house market" not in text_of(sue.get("/admin/markets/market/"))
     for address in (page(kettle), "/admin/markets/market/", "/admin/markets/marketresolution/"):
         assert nobody.get(address).status_code == 403
@@ -193,12 +193,12 @@ HOUSE = DECIDING | {"edit", "odds", "pause"}
     ids=["house", "mirrored", "closed", "resolved", "cancelled"],
 )
 def test_only_what_the_status_allows_is_offered(mary, market, offered):
-    assert buttons(mary, market()) == offered
+    assert buttons(mary, market()) == offered | {"note"}
 
 
 def test_while_bets_are_open_on_a_market_that_is_over_it_can_be_settled_now(mary, kettle):
     end(kettle)
-    assert buttons(mary, kettle) == {"reverse", "settle"}
+    assert buttons(mary, kettle) == {"note", "reverse", "settle"}
     assert "still being settled" in text_of(mary.get(page(kettle)))
 
 

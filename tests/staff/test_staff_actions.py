@@ -69,7 +69,13 @@ def may(user):
 
 
 def test_support_may_look_hold_and_suspend(member):
-    assert may(member("sue", role="support")) == {"view_markets", "view_people", "suspend_users", "hold_credits"}
+    assert may(member("sue", role="support")) == {
+        "view_markets",
+        "view_people",
+        "suspend_users",
+        "hold_credits",
+        "write_notes",
+    }
 
 
 def test_market_managers_may_run_markets(member):
@@ -79,6 +85,7 @@ def test_market_managers_may_run_markets(member):
         "decide_markets",
         "reverse_markets",
         "set_stock_prices",
+        "write_notes",
     }
 
 

@@ -138,7 +138,7 @@ def test_a_page_takes_the_same_statements_whatever_there_is_to_show(desk, ann):
         sign_up(f"friend_{number}", referral_code=ann.referral_code)
         desk.post(act("hold", ann), {"amount": "1", **WHY})
         add_bet(ann, number)
-    assert statements(desk, page(ann)) == few == 21
+    assert statements(desk, page(ann)) == few == 22
 
 
 def add_bet(user, number):
