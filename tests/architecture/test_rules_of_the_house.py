@@ -12,7 +12,7 @@ from django.db import models
 from tests.architecture.conftest import APPS, REPOSITORY, modules, name_of
 
 MAX_LINES = 500
-MAX_MODULES, MEDIAN_LINES = 320, 90
+MAX_MODULES, MEDIAN_LINES = 330, 90
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "misc", "common_utils"}
 
 
