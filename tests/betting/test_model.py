@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from betting import orders
 from markets.models import Market
 from tests.betting.factories import BETS, Player, assert_audit_passes, order, sign_up
 from tests.economy.factories import give
@@ -115,6 +116,8 @@ class Betting(RuleBasedStateMachine):
         question = self.pick(self.questions, which)
         question.open = opens
         Market.objects.filter(pk=question.market.pk).update(status="open" if opens else "closed")
+        # A process remembers for a second that a market took orders.
+        orders.clear_cache()
 
     def expected_refusal(self, person: Person | None, question: Question, side: str, amount: int) -> str | None:
         if not 1_000 <= amount <= 1_000_000:

@@ -8,11 +8,13 @@ from django.test import Client
 
 from accounts.mail.messages import SUBJECTS
 from tests.accounts.factories import AUTH, PASSWORD, USERS, bearer, form, send, success
+from tests.accounts.providers.browser import Browser as ProviderBrowser
+from tests.accounts.providers.conftest import simulator
 from tests.e2e.browser import Browser, chromium, shape_of
 from tests.e2e.test_admin_in_a_browser import MOST_BYTES, pictures
 from tests.mail_server import MailServer, mail, text_of
 
-__all__ = ["mail", "pictures"]
+__all__ = ["mail", "pictures", "simulator"]
 pytestmark = pytest.mark.django_db
 WIDTH, HEIGHT = 640, 560
 NARROW = 320  # as narrow as a page has to fit in: WCAG 2.2, 1.4.10
@@ -41,12 +43,16 @@ def everything_mailed(mail: MailServer) -> dict[str, str]:
     success(send(http, f"{USERS}/me", {"email": ANN}, method="PATCH", **bearer(other)))
     success(send(http, f"{USERS}/me", {"email": NEW}, method="PATCH", **bearer(access)))
     success(send(http, f"{AUTH}/email/verify", {"token": mail.token_to(NEW)}))
+    provider = ProviderBrowser("google")
+    success(provider.link(access))
+    provider.close()
+    mail.send_queued()
     success(send(http, f"{USERS}/me", {"password": PASSWORD + "!"}, method="DELETE", **bearer(access)))
     mail.send_queued()
     return {each["Subject"].removeprefix("THISTHAT: "): text_of(each, "html") for each in mail.received}
 
 
-def test_every_mail_is_whole_and_asks_nothing_of_anybody(mail, pictures, var_dir, settings):
+def test_every_mail_is_whole_and_asks_nothing_of_anybody(mail, simulator, pictures, var_dir, settings):
     settings.FRONTEND_URL = "https://www.example.com"
     mailed = everything_mailed(mail)
     assert set(mailed) == set(SUBJECTS.values())
