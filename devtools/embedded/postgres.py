@@ -141,6 +141,8 @@ class Postgres(EmbeddedServer):
         if (data / "PG_VERSION").exists():
             _check_version(data)
             _check_owner(data)
+            # It may have been copied or moved here.
+            _let_through(data.parent)
             return
         if data.exists() and any(data.iterdir()):
             raise StartupError(f"{data} isn't empty, and isn't a PostgreSQL data directory.")
