@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 from contextlib import ExitStack
@@ -210,10 +211,12 @@ class TestRedis:
         (tmp_path / "redis-server").chmod(0o700)
         given = {name: filled(text) for name, text in SERVICES["redis"]["environment"].items()}
         environment = os.environ | given | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        process = subprocess.Popen([shell, option, script.replace("$$", "$")], env=environment)
+        command = [shell, option, script.replace("$$", "$")]
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
         wait_until((tmp_path / "socket").exists)
         yield str(tmp_path / "socket"), process
-        process.terminate()
+        # The server is a child of the shell.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
 
     def test_serves_only_who_knows_the_password(self, redis_server):
