@@ -20,6 +20,7 @@ PURCHASE_PACKAGES = env.str(
 )
 # The simulated provider gives credits away, so in production it is on only where the operator says so.
 PURCHASES_ALLOW_SIMULATED = env.bool("PURCHASES_ALLOW_SIMULATED", default=settings.DEBUG)
+STRIPE_REQUEST_SECONDS = 10  # one request of Stripe may take so long
 PAYMENT_RETRY_AFTER_SECONDS = 5  # a client is told to wait so long while a provider can't be reached
 LIST_LIMIT = 200  # purchases in a user's list
 # A provider's event that couldn't be processed is tried again after so long, twice as long each time.

@@ -23,7 +23,6 @@ STRIPE_VERSION = "2026-10-28.endive"
 MAX_RESPONSE_BYTES = 256 * 1024
 # A conflict means that a request with the same idempotency key is being processed. Seconds.
 CONFLICT_RETRIES = RetryPolicy(attempts=4, total=15, backoff=0.2, backoff_max=1)
-REQUEST_SECONDS = 10
 
 
 def request_sessions(request: Callable[[Any], Any]) -> Any:
@@ -32,7 +31,10 @@ def request_sessions(request: Callable[[Any], Any]) -> Any:
     What is sent and received is secret: only an error's status and kind are logged.
     """
     deadline = Deadline(CONFLICT_RETRIES.total)
-    with BoundedSession(total=REQUEST_SECONDS, max_body=MAX_RESPONSE_BYTES) as session, bounded_by(deadline):
+    with (
+        BoundedSession(total=rules.STRIPE_REQUEST_SECONDS, max_body=MAX_RESPONSE_BYTES) as session,
+        bounded_by(deadline),
+    ):
         sessions = stripe_client(session).v1.checkout.sessions
         try:
             return CONFLICT_RETRIES.run(lambda: request(sessions), is_retriable=is_conflict, deadline=deadline)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from purchases import rules, stripe_library
+from purchases import rules
 from purchases.models import CreditPurchase
 from tests.concurrently import all_at_once
 from tests.economy.factories import execute
@@ -135,7 +135,7 @@ def test_an_unusable_response_of_stripe_is_a_503_and_nothing_is_stored(ann, stri
 
 
 def test_a_response_that_never_ends_is_given_up_in_time(ann, stripe, monkeypatch):
-    monkeypatch.setattr(stripe_library, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(rules, "STRIPE_REQUEST_SECONDS", 0.5)
     stripe.drips = True
     started = time.monotonic()
     refusal(ann.post({"packageId": "starter", "provider": "stripe"}), 503, "payment_unavailable")
