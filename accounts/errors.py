@@ -80,7 +80,7 @@ class AccountSuspended(DomainError):
 
 
 class AccountLeaving(DomainError):
-    """What needs an account that stays, of one that its user deleted."""
+    """Refuse what needs an account that stays, of one that its user deleted."""
 
     code = "account_leaving"
     status = 403
@@ -187,7 +187,7 @@ class SignInError(StrEnum):
 
 
 class Reason(StrEnum):
-    """What of an error the frontend is told besides, where it can do something about it."""
+    """Tell the frontend more of an error, where it can do something about it."""
 
     MISSING_CODE = "missing_code"
     MISSING_STATE = "missing_state"

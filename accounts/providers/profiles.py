@@ -1,4 +1,4 @@
-"""What providers say about a user, read into one shape that is safe to store.
+"""Read what providers say about a user into one shape that is safe to store.
 
 Each reader takes the provider's JSON, whatever it is, and raises LookupError, TypeError or ValueError for what isn't a
 profile. Sources: X's documentation, GET /2/users/me and "Profile images"; Google's, "OpenID Connect", the claims of an
@@ -24,7 +24,7 @@ DISCORD_AVATAR = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 @dataclass(frozen=True)
 class Profile:
-    """What a provider says about a user. All but `account_id` and `name` may be empty."""
+    """Hold what a provider says about a user. All but `account_id` and `name` may be empty."""
 
     account_id: str
     username: str

@@ -6,6 +6,7 @@ public one, which has no secret, in the body), Google's "OpenID Connect", Discor
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -80,8 +81,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         return ProviderSession()
 
 
-class Configured:
-    """Gives an adapter of allauth the endpoints of the settings. `name`: the provider's in PROVIDERS."""
+class Configured(ABC):
+    """Give an adapter of allauth the endpoints of the settings. `name`: the provider's in PROVIDERS."""
 
     name: ClassVar[str]
 
@@ -99,9 +100,9 @@ class Configured:
         """Return what the provider's page is asked besides."""
         return {}
 
+    @abstractmethod
     def fetch_user(self, response: dict[str, Any], verifier: str) -> Any:
         """Return what the provider says about the user, whose token is in its response to the code."""
-        raise NotImplementedError
 
 
 class XAdapter(Configured, TwitterOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
@@ -156,7 +157,7 @@ def nonce_of(verifier: str) -> str:
 
 @dataclass(frozen=True)
 class Provider:
-    """Who users may sign in with. `name`: in addresses, settings and tables; `title`: as users read it."""
+    """Describe a provider. `name`: in addresses, settings and tables; `title`: as users read it."""
 
     name: str
     title: str

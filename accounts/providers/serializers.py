@@ -29,7 +29,7 @@ class FinishRequest(serializers.Serializer[dict[str, Any]]):
 
 
 class ProviderSerializer(serializers.Serializer[dict[str, Any]]):
-    """Who one may sign in with, where `configured`."""
+    """List who one may sign in with, where `configured`."""
 
     id = serializers.ChoiceField(choices=rules.SIGN_IN_PROVIDERS)
     name = serializers.CharField()

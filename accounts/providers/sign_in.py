@@ -42,7 +42,7 @@ MAX_CODE_LENGTH = 2000
 
 
 class Begun(NamedTuple):
-    """Where the browser goes, and what the frontend may finish with."""
+    """Say where the browser goes, and what the frontend may finish with."""
 
     url: str
     finish_code: str

@@ -67,7 +67,7 @@ FINISH_ERRORS: list[ErrorClass] = [NotFound, *SIGN_IN_ERRORS.values(), EmailTake
 
 
 class ProvidersViewSet(PublicReadsMixin, ViewSet):
-    """Whom one may sign in with."""
+    """List the providers that one may sign in with."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
